@@ -1,0 +1,39 @@
+# `make help` says what there is.
+ENV := .venv/bin/python
+CONFIG ?= configs/hmc/mask-rcnn_dynadapt_sample.py
+ARGS ?=
+
+.PHONY: help setup train test doctor clean
+.DEFAULT_GOAL := help
+
+help:
+	@echo 'make setup    make .venv with everything in it; repeat it freely'
+	@echo 'make train    setup, then train $(CONFIG)'
+	@echo 'make test     setup, then run the tests'
+	@echo 'make doctor   say what is installed, what is missing and its cure'
+	@echo 'make clean    remove what builds and tests leave; .venv stays'
+	@echo
+	@echo 'ARGS="..."    arguments for train.py, pytest or doctor'
+	@echo 'CONFIG=FILE   another config to train'
+	@echo 'PYTHON=...    interpreter for a new .venv (python3.11, python3)'
+	@echo 'WHEELS=DIR    folder of mmcv wheels (../shared/wheels);'
+	@echo '              a folder that does not exist: build from source'
+
+setup:
+	@tools/setup_env.sh
+
+train: setup
+	$(ENV) tools/train.py $(CONFIG) $(ARGS)
+
+test: setup
+	$(ENV) -m pytest $(ARGS)
+
+# By its file: it has to run where nothing else does.
+doctor:
+	@python=$(ENV); [ -x "$$python" ] || python=$${PYTHON:-python3}; \
+	"$$python" mmhmc/apis/doctor.py $(ARGS)
+
+# Without its egg-info an editable install is not found: setup repeats it.
+clean:
+	rm -rf build dist *.egg-info .pytest_cache mmhmc/.mim .venv/.setup/mmhmc
+	find mmhmc tools tests configs -name __pycache__ -prune -exec rm -r {} +

@@ -1,0 +1,55 @@
+"""Learned image codecs in front of OpenMMLab models.
+
+The public names below are loaded when they are first used, so ``import mmhmc``
+costs next to nothing beyond ``import mmengine``.
+"""
+from importlib import import_module
+from importlib.metadata import PackageNotFoundError, distribution
+
+from mmengine.config.utils import MODULE2PACKAGE
+
+from .version import __version__
+
+_PUBLIC = {
+    'mmhmc.adapters': ('DynamicAdaptation', ),
+    'mmhmc.codecs':
+    ('Cheng2020Anchor', 'Cheng2020Attention', 'FactorizedPrior',
+     'IdentityCodec', 'ImageCodec', 'JointAutoregressive',
+     'MeanScaleHyperprior', 'ScaleHyperprior'),
+    'mmhmc.engine': ('AutocastHook', 'CodecOptimWrapperConstructor',
+                     'EntropyTableHook', 'FiniteLossHook', 'LmbdaScheduleHook',
+                     'RandomStateHook', 'RateLossHook', 'TrainingStageHook'),
+    'mmhmc.evaluation': ('BitrateMetric', 'MSSSIMMetric', 'PSNRMetric'),
+    'mmhmc.models': ('CodecBackbone', 'CodecModel'),
+    'mmhmc.structures': ('CodecOutput', 'CodingCondition'),
+}
+_MODULE_OF = {name: module for module in _PUBLIC for name in _PUBLIC[module]}
+
+__all__ = ['__version__', *sorted(_MODULE_OF)]
+
+
+def _let_mmengine_resolve_configs() -> None:
+    """Make ``mmhmc::`` and ``mmseg::`` usable as config bases.
+
+    mmengine only resolves packages named in a fixed table, and that table
+    knows mmseg by the name of one distribution. Where another distribution
+    supplies the module, the module's own name works.
+    """
+    MODULE2PACKAGE.setdefault('mmhmc', 'mmhmc')
+    try:
+        distribution(MODULE2PACKAGE['mmseg'])
+    except PackageNotFoundError:
+        MODULE2PACKAGE['mmseg'] = 'mmseg'
+
+
+_let_mmengine_resolve_configs()
+
+
+def __getattr__(name: str):
+    if name in _MODULE_OF:
+        return getattr(import_module(_MODULE_OF[name]), name)
+    raise AttributeError(f'module {__name__!r} has no attribute {name!r}')
+
+
+def __dir__():
+    return __all__

@@ -1,0 +1,39 @@
+"""Metadata is in ``setup.cfg``; this only prepares ``mmhmc/.mim``."""
+import os
+import shutil
+from pathlib import Path
+
+from setuptools import setup
+
+ROOT = Path(__file__).resolve().parent
+
+
+def add_mim_extension() -> None:
+    """Make configs, tools and the model index reachable under ``mmhmc/.mim``.
+
+    mmengine (``mmhmc::`` bases) and mim look for them there. They are links,
+    so an editable install sees every edit; a wheel or an sdist receives the
+    files the links point to, as package data. A source that is absent is
+    left out: there is no model index yet, and an unpacked sdist has the
+    files in ``mmhmc/.mim`` only.
+    """
+    folder = ROOT / 'mmhmc' / '.mim'
+    folder.mkdir(exist_ok=True)
+    for name in ('configs', 'tools', 'model-index.yml'):
+        source, target = ROOT / name, folder / name
+        if not source.exists():
+            continue
+        if target.is_dir() and not target.is_symlink():
+            shutil.rmtree(target)
+        else:
+            target.unlink(missing_ok=True)
+        try:
+            target.symlink_to(os.path.relpath(source, folder))
+        except OSError:  # Windows without the right to make links
+            copy = shutil.copytree if source.is_dir() else shutil.copy
+            copy(source, target)
+
+
+if __name__ == '__main__':
+    add_mim_extension()
+    setup()

@@ -1,0 +1,347 @@
+"""The doctor against environments made of fake packages.
+
+A bare interpreter has only the standard library; fakes reach it through
+PYTHONPATH, each a package folder and the metadata of its distribution.
+"""
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from mmhmc.apis import doctor
+
+LINEAGES = ('onedl', 'open-mmlab')
+CONFIG_UTILS = 'MODULE2PACKAGE = dict(mmseg="mmseg", mmhmc="mmhmc", {})'
+INSTALLED_PATH = '''
+import importlib.util, os
+def get_installed_path(name):
+    return os.path.dirname(importlib.util.find_spec(name).origin)
+'''
+
+
+class Site:
+    """A folder of fake packages."""
+
+    def __init__(self, folder: Path):
+        self.folder = folder
+
+    def write(self, path: str, text: str) -> None:
+        file = self.folder / path
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text)
+
+    def add(self, module, version='1.0', name=None, code='', requires=()):
+        """Write a module, or replace it, with a distribution of its own."""
+        name = name or module
+        self.write(f'{module}/__init__.py', code)
+        lines = ['Metadata-Version: 2.1', f'Name: {name}']
+        lines += [f'Version: {version}']
+        lines += [f'Requires-Dist: {requirement}' for requirement in requires]
+        info = name.replace('-', '_') + '.dist-info'
+        self.write(f'{info}/METADATA', '\n'.join(lines) + '\n')
+        self.write(f'{info}/top_level.txt', module)
+
+    def remove(self, module: str) -> None:
+        shutil.rmtree(self.folder / module)
+        for info in self.folder.glob('*.dist-info'):
+            if (info / 'top_level.txt').read_text() == module:
+                shutil.rmtree(info)
+
+
+def fill(site: Site, lineage: str = 'onedl') -> None:
+    """Write fakes of everything that a healthy environment has."""
+    stack = doctor.STACKS[lineage]
+    no_gpu = 'class cuda: is_available = staticmethod(lambda: False)'
+    site.add('numpy', '2.2.6' if lineage == 'onedl' else '1.26.4')
+    site.add('torch', stack['torch'].split('==')[1], code=no_gpu)
+    site.add('torchvision', stack['torchvision'].split('==')[1])
+    site.add('cv2', '4.10.0', name='opencv-python')
+    for module in ('mmengine', 'mmcv', *doctor.HOSTS):
+        name, version = stack[module].split('==')
+        site.add(module, version, name=name)
+        site.write(f'{module}/.mim/configs/x.py', '')
+    site.write('mmcv/_ext.py',
+               'def get_compiling_cuda_version(): return "not available"')
+    pairs = ', '.join(f'{host}="{host}"' for host in ('mmdet', 'mmpretrain'))
+    site.write('mmengine/config/__init__.py', '')
+    site.write('mmengine/config/utils.py', CONFIG_UTILS.format(pairs))
+    site.write('mmengine/utils.py', INSTALLED_PATH)
+    site.add('pycocotools')
+    site.add('pytorch_msssim', name='pytorch-msssim')
+    site.add('compressai', '1.2.6', requires=['numpy>=1.21.0'])
+    site.add('skimage', name='scikit-image')
+    site.add('mmhmc')
+    site.write('mmhmc/.mim/configs/x.py', '')
+    for module in doctor.BUILD_TOOLS:
+        site.add(module, '69.5' if lineage == 'open-mmlab' else '81.0')
+
+
+@pytest.fixture(scope='module')
+def bare_python(tmp_path_factory):
+    """Path of an interpreter that has the standard library only."""
+    folder = tmp_path_factory.mktemp('bare')
+    subprocess.run(
+        [sys.executable, '-m', 'venv', '--without-pip',
+         str(folder)],
+        check=True)
+    return str(folder / 'bin' / 'python')
+
+
+@pytest.fixture
+def site(tmp_path, monkeypatch):
+    site = Site(tmp_path / 'site')
+    fill(site)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv('PYTHONPATH', str(site.folder))
+    return site
+
+
+@pytest.fixture
+def examine(bare_python):
+    """Examine the fakes: rows by name."""
+
+    def examine(timeout: float = 60) -> dict[str, doctor.Row]:
+        rows = doctor.diagnose(doctor.survey(bare_python, timeout))
+        return {row.name: row for row in rows}
+
+    return examine
+
+
+def wrong(rows: dict[str, doctor.Row]) -> set[str]:
+    return {
+        name
+        for name, row in rows.items()
+        if row.state in (doctor.MISSING, doctor.MISFIT)
+    }
+
+
+def run_file(python: str, *arguments: str) -> subprocess.CompletedProcess:
+    return subprocess.run([python, doctor.__file__, *arguments],
+                          capture_output=True,
+                          text=True)
+
+
+@pytest.mark.parametrize('lineage', LINEAGES)
+def test_healthy_environment_of_either_lineage_passes(lineage, site, examine):
+    for module in ('mmengine', 'mmcv', *doctor.HOSTS):
+        site.remove(module)
+    fill(site, lineage)
+    rows = examine()
+    assert not wrong(rows)
+    name = doctor.STACKS[lineage]['mmdet'].split('==')[0]
+    assert f'({name})' in rows['mmdet'].found
+
+
+def test_json_is_one_document_and_status_is_0_when_all_is_there(
+        site, bare_python):
+    process = run_file(bare_python, '--json')
+    document = json.loads(process.stdout)
+    assert (process.returncode, document['ok']) == (0, True)
+    assert set(document['rows'][0]) == {'name', 'found', 'state', 'fix'}
+
+
+def test_standard_library_alone_is_enough_to_say_what_is_missing(
+        bare_python, tmp_path, monkeypatch):
+    monkeypatch.setenv('PYTHONPATH', str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    process = run_file(bare_python)
+    assert process.returncode == 1
+    assert not process.stderr
+    assert 'onedl-mmengine==0.10.12' in process.stdout
+    assert 'repair `mmcv` first' in process.stdout
+
+
+def test_missing_package_is_added_under_constraint_of_what_is_installed(
+        site, examine):
+    site.remove('compressai')
+    rows = examine()
+    assert wrong(rows) == {'compressai'}
+    assert rows['compressai'].state == doctor.MISSING
+    freeze, install = rows['compressai'].fix.split(' && ')
+    assert freeze.endswith('-m pip list --format=freeze > installed.txt')
+    assert install.endswith('install -c installed.txt compressai==1.2.6')
+
+
+def test_missing_host_is_optional_while_another_works(site, examine):
+    site.remove('mmseg')
+    site.remove('mmpretrain')
+    rows = examine()
+    assert not wrong(rows)
+    assert rows['mmseg'].state == doctor.OPTIONAL
+
+
+def test_some_host_is_needed(site, examine):
+    for host in doctor.HOSTS:
+        site.remove(host)
+    assert set(doctor.HOSTS) <= wrong(examine())
+
+
+@pytest.mark.parametrize('lineage', LINEAGES)
+def test_advice_stays_in_the_lineage_that_is_installed(lineage, site, examine):
+    for module in ('mmengine', 'mmcv', *doctor.HOSTS):
+        site.remove(module)
+    fill(site, lineage)
+    site.remove('mmseg')
+    assert examine()['mmseg'].fix.endswith(doctor.STACKS[lineage]['mmseg'])
+
+
+def test_package_that_raises_is_named_with_its_exception(site, examine):
+    site.add('compressai', '1.2.6', code='raise RuntimeError("bad\\n luck")')
+    rows = examine()
+    assert wrong(rows) == {'compressai'}
+    assert rows['compressai'].state == doctor.MISFIT
+    assert rows['compressai'].found.endswith('fails: RuntimeError: bad')
+    assert rows['compressai'].fix.endswith(
+        'pip install --force-reinstall --no-deps compressai==1.2.6')
+
+
+@pytest.mark.parametrize(('code', 'words'), [
+    ('import os; os.kill(os.getpid(), 9)', 'died of signal 9'),
+    ('import time; time.sleep(60)', 'not imported after 2 s'),
+    ('import sys; sys.exit(0)', 'ended without a word'),
+])
+def test_package_that_ends_the_process_is_survived(code, words, site, examine):
+    site.add('pycocotools', code=code)
+    rows = examine(timeout=2)
+    assert wrong(rows) == {'pycocotools'}
+    assert words in rows['pycocotools'].found
+
+
+def test_failure_is_blamed_on_the_package_beneath(site, examine):
+    site.remove('torch')
+    site.add('compressai', code='import torch')
+    assert examine()['compressai'].fix == 'repair `torch` first'
+
+
+def test_package_that_lacks_a_dependency_is_completed(site, examine):
+    site.add('compressai', '1.2.6', code='import torch_geometric')
+    assert '-c installed.txt compressai==1.2.6' in examine()['compressai'].fix
+
+
+def test_torchvision_of_another_build_is_replaced_by_the_one_that_fits(
+        site, examine):
+    site.add(
+        'torchvision',
+        '0.26.0',
+        code='raise RuntimeError("operator torchvision::nms does not exist")')
+    row = examine()['torchvision']
+    assert (row.state, 'another build' in row.found) == (doctor.MISFIT, True)
+    assert row.fix.endswith('--force-reinstall --no-deps torchvision==0.26.0')
+
+
+def test_torchvision_for_a_labelled_torch_comes_from_the_index_of_torch(
+        site, examine):
+    site.add('torch', '2.1.2+cpu', code=(site.folder / 'torch/__init__.py')
+             .read_text())  # yapf: disable
+    site.add('torchvision', '0.17.0', requires=['torch (==2.2.0)'])
+    row = examine()['torchvision']
+    assert 'made for torch 2.2.0, not 2.1.2+cpu' in row.found
+    assert '--index-url INDEX_OF_TORCH torchvision==0.16.2' in row.fix
+
+
+def test_mmcv_without_ops_is_built_again_in_its_version(site, examine):
+    site.add('mmcv', '2.3.5', name='onedl-mmcv')
+    (site.folder / 'mmcv/_ext.py').unlink()
+    rows = examine()
+    assert wrong(rows) == {'mmcv._ext'}
+    assert rows['mmcv._ext'].state == doctor.MISSING
+    assert rows['mmcv._ext'].fix.startswith('MMCV_WITH_OPS=1 ')
+    assert rows['mmcv._ext'].fix.endswith(
+        '--no-deps --no-build-isolation --no-cache-dir '
+        '--no-binary onedl-mmcv onedl-mmcv==2.3.5')
+
+
+def test_distribution_without_ops_is_removed_before_mmcv_is_built(
+        site, examine):
+    site.remove('mmcv')
+    site.add('mmcv', '2.2.0', name='mmcv-lite')
+    remove, build = examine()['mmcv._ext'].fix.split(' && ')
+    assert remove.endswith('pip uninstall -y mmcv-lite')
+    assert build.endswith('onedl-mmcv==2.3.6')
+
+
+def test_ops_for_the_cpu_do_not_fit_a_gpu(site, examine):
+    site.add(
+        'torch',
+        '2.11.0',
+        code='class cuda:\n'
+        '    is_available = staticmethod(lambda: True)\n'
+        '    get_device_name = staticmethod(lambda index: "a GPU")')
+    rows = examine()
+    assert wrong(rows) == {'mmcv._ext'}
+    assert 'FORCE_CUDA=1' in rows['mmcv._ext'].fix
+    assert rows['GPU'].found == 'a GPU'
+
+
+def test_setuptools_82_matters_only_while_mmcv_has_to_be_built(site, examine):
+    site.add('setuptools', '82.0')
+    assert not wrong(examine())
+    (site.folder / 'mmcv/_ext.py').unlink()
+    row = examine()['build tools']
+    assert row.state == doctor.MISFIT
+    assert row.fix.endswith("install 'setuptools>=70,<82' wheel ninja psutil")
+
+
+def test_compiler_is_missing_only_while_something_has_to_be_built(
+        site, examine, monkeypatch):
+    monkeypatch.setattr(doctor.shutil, 'which', lambda command: None)
+    assert examine()['C++ compiler'].state == doctor.OPTIONAL
+    site.remove('compressai')
+    assert examine()['C++ compiler'].state == doctor.MISSING
+
+
+def test_host_that_refuses_mmcv_gets_the_mmcv_it_was_tried_with(site, examine):
+    site.add('mmcv', '2.9.9', name='onedl-mmcv')
+    site.add(
+        'mmdet',
+        name='onedl-mmdetection',
+        code='assert False, "MMCV==2.9.9 is used but incompatible."')
+    row = examine()['mmdet']
+    assert row.state == doctor.MISFIT
+    assert row.fix.endswith('onedl-mmcv==2.3.6')
+
+
+@pytest.mark.parametrize(('version', 'words'), [('4.13.0', 'differently'),
+                                                ('4.12.0', 'overwrite')])
+def test_opencv_distributions_have_one_version_below_4_13(
+        version, words, site, examine):
+    site.add('cv2', version, name='opencv-python-headless')
+    row = examine()['cv2']
+    assert (row.state, words in row.found) == (doctor.MISFIT, True)
+    assert row.fix.endswith("--no-deps 'opencv-python<4.13' "
+                            "'opencv-python-headless<4.13'")
+
+
+def test_bound_of_compressai_on_numpy_is_named(site, examine):
+    site.add('compressai', '1.2.8', requires=['numpy<2.0,>=1.21.0'])
+    row = examine()['compressai']
+    assert row.state == doctor.MISFIT
+    assert 'demands numpy<2.0,>=1.21.0, numpy is 2.2.6' in row.found
+    assert row.fix.endswith('--no-deps compressai==1.2.6')
+
+
+def test_bound_of_compressai_on_numpy_is_no_matter_below_numpy_2(
+        site, examine):
+    site.add('numpy', '1.26.4')
+    site.add('compressai', '1.2.8', requires=['numpy<2.0,>=1.21.0'])
+    assert not wrong(examine())
+
+
+def test_bases_need_the_configs_beside_the_package(site, examine):
+    (site.folder / 'mmhmc/.mim/configs/x.py').unlink()
+    (site.folder / 'mmhmc/.mim/configs').rmdir()
+    rows = examine()
+    assert wrong(rows) == {'mmhmc::'}
+    assert '--no-build-isolation -e ' in rows['mmhmc::'].fix
+
+
+def test_advised_versions_are_those_of_the_requirements_files():
+    root = Path(__file__).parents[2]
+    pinned = set()
+    for name in ('torch', 'onedl', 'codecs'):
+        pinned |= set((root / f'requirements/{name}.txt').read_text().split())
+    advised = set(doctor.STACKS['onedl'].values()) | {doctor.COMPRESSAI}
+    assert {spec for spec in advised if '==' in spec} <= pinned

@@ -1,0 +1,198 @@
+"""What `make setup` and `pip install` do, without installing anything."""
+import importlib.util
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+from packaging.requirements import Requirement
+from setuptools.config.setupcfg import read_configuration
+
+from mmhmc.version import __version__
+
+ROOT = Path(__file__).parents[1]
+FILES = sorted((ROOT / 'requirements').glob('*.txt'))
+
+# Stands in for python: writes down what it is asked to do, fails when asked
+# for what $FAIL_ON names, and has no working mmcv before it has built one.
+FAKE_PYTHON = '''#!/usr/bin/env bash
+echo "ops=${MMCV_WITH_OPS:-} $*" >>"$CALLS"
+case "$*" in
+    *"${FAIL_ON:-nothing}"*) exit 1 ;;
+    "-m venv"*) mkdir -p .venv/bin; cp "$0" .venv/bin/python ;;
+    *"--no-binary onedl-mmcv"*) touch .venv/built ;;
+    *"--only-binary onedl-mmcv"*) [ -z "${WHEEL_FITS:-}" ] || touch .venv/built
+                                  [ -n "${WHEEL_FITS:-}" ] ;;
+    "-W ignore -"*) [ -e .venv/built ] ;;
+esac
+'''
+
+
+def requirements(file: Path) -> list[Requirement]:
+    lines = file.read_text().splitlines()
+    return [Requirement(line) for line in lines if line[0] != '#']
+
+
+def load_setup():
+    spec = importlib.util.spec_from_file_location('setup', ROOT / 'setup.py')
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture
+def checkout(tmp_path, monkeypatch):
+    """A checkout with a fake python; returns a function that sets it up."""
+    project = tmp_path / 'project'
+    shutil.copytree(ROOT / 'requirements', project / 'requirements')
+    for name in ('tools/setup_env.sh', 'setup.py', 'setup.cfg',
+                 'mmhmc/version.py'):
+        (project / name).parent.mkdir(exist_ok=True)
+        shutil.copy(ROOT / name, project / name)
+    python = tmp_path / 'python'
+    python.write_text(FAKE_PYTHON)
+    python.chmod(0o755)
+    calls = tmp_path / 'calls'
+    monkeypatch.setenv('CALLS', str(calls))
+    monkeypatch.setenv('PYTHON', str(python))
+    monkeypatch.setenv('WHEELS', str(tmp_path / 'wheels'))
+
+    def setup(status: int = 0) -> list[str]:
+        calls.write_text('')
+        process = subprocess.run([project / 'tools/setup_env.sh'],
+                                 capture_output=True,
+                                 text=True)
+        assert process.returncode == status, process.stderr
+        return calls.read_text().splitlines()
+
+    setup.project = project
+    return setup
+
+
+def installs(calls: list[str]) -> list[str]:
+    return [call for call in calls if '-m pip install' in call]
+
+
+def test_installing_mmhmc_requires_nothing(monkeypatch):
+    monkeypatch.chdir(ROOT)
+    configuration = read_configuration('setup.cfg')
+    assert not configuration['options'].get('install_requires')
+    assert configuration['metadata']['version'] == __version__
+    extras = configuration['options']['extras_require']
+    assert set(extras) == {'onedl', 'codecs', 'sample', 'tests'}
+    assert 'compressai==1.2.6' in extras['codecs']
+    text = (ROOT / 'setup.py').read_text()
+    assert 'setup()' in text and 'requires' not in text
+
+
+@pytest.mark.parametrize('file', FILES, ids=lambda file: file.stem)
+def test_requirements_parse(file):
+    assert requirements(file)
+
+
+def test_mim_extension_links_what_there_is(tmp_path, monkeypatch):
+    setup = load_setup()
+    monkeypatch.setattr(setup, 'ROOT', tmp_path)
+    for name in ('mmhmc', 'configs/hmc', 'tools'):
+        (tmp_path / name).mkdir(parents=True)
+    mim = tmp_path / 'mmhmc' / '.mim'
+    setup.add_mim_extension()
+    assert (mim / 'configs' / 'hmc').is_dir()
+    assert not (mim / 'model-index.yml').exists()
+    (tmp_path / 'model-index.yml').write_text('Import: []')
+    setup.add_mim_extension()
+    assert (mim / 'model-index.yml').read_text() == 'Import: []'
+    assert all(file.is_symlink() for file in mim.iterdir())
+
+
+def test_mim_extension_copies_afresh_where_links_are_impossible(
+        tmp_path, monkeypatch):
+
+    def refuse(*_):
+        raise OSError('no right to make links')
+
+    setup = load_setup()
+    monkeypatch.setattr(setup, 'ROOT', tmp_path)
+    monkeypatch.setattr(setup.Path, 'symlink_to', refuse)
+    (tmp_path / 'mmhmc').mkdir()
+    (tmp_path / 'configs').mkdir()
+    for name in ('old.py', 'new.py'):
+        (tmp_path / 'configs' / name).write_text('')
+        setup.add_mim_extension()
+        (tmp_path / 'configs' / name).unlink()
+    copied = [
+        file.name for file in (tmp_path / 'mmhmc/.mim/configs').iterdir()
+    ]
+    assert copied == ['new.py']
+
+
+@pytest.mark.parametrize('script', ['tools/setup_env.sh', '.ci/run'])
+def test_shell_script_parses(script):
+    subprocess.run(['bash', '-n', ROOT / script], check=True)
+
+
+@pytest.mark.skipif(not shutil.which('make'), reason='make is not installed')
+@pytest.mark.parametrize('target',
+                         ['help', 'setup', 'train', 'test', 'doctor', 'clean'])
+def test_make_knows_target(target):
+    subprocess.run(['make', '-n', '-C', ROOT, target],
+                   stdout=subprocess.DEVNULL,
+                   check=True)
+
+
+def test_setup_installs_torch_first_and_the_project_last(checkout):
+    calls = installs(checkout())
+    torch = next(n for n, c in enumerate(calls) if 'torch.txt' in c)
+    mmcv = next(n for n, c in enumerate(calls) if 'onedl-mmcv==' in c)
+    assert torch < mmcv
+    assert '--no-deps --no-build-isolation' in calls[-1]
+    assert calls[-1].endswith('-e .')
+
+
+def test_setup_asks_nothing_when_nothing_changed(checkout):
+    checkout()
+    assert checkout() == []
+
+
+def test_setup_continues_where_it_was_interrupted(checkout, monkeypatch):
+    monkeypatch.setenv('FAIL_ON', 'codecs.txt')
+    checkout(status=1)
+    monkeypatch.delenv('FAIL_ON')
+    calls = installs(checkout())
+    assert 'codecs.txt' in calls[0]
+    assert calls[-1].endswith('-e .')
+
+
+def test_setup_completes_a_half_made_environment(checkout, monkeypatch):
+    monkeypatch.setenv('FAIL_ON', '-m venv')
+    (checkout.project / '.venv').mkdir()
+    checkout(status=1)
+    monkeypatch.delenv('FAIL_ON')
+    assert '-m venv --clear .venv' in '\n'.join(checkout())
+
+
+def test_setup_repeats_only_what_a_changed_file_touches(checkout):
+    checkout()
+    with open(checkout.project / 'requirements/tests.txt', 'a') as file:
+        file.write('pytest-timeout\n')
+    calls = installs(checkout())
+    assert len(calls) == 1
+    assert 'requirements/tests.txt' in calls[0]
+
+
+def test_setup_takes_a_wheel_that_fits(checkout, monkeypatch, tmp_path):
+    (tmp_path / 'wheels').mkdir()
+    monkeypatch.setenv('WHEEL_FITS', 'yes')
+    calls = '\n'.join(checkout())
+    assert '--no-index --find-links' in calls
+    assert '--no-binary' not in calls
+
+
+@pytest.mark.parametrize('folder', ['wheels', 'elsewhere'])
+def test_setup_builds_mmcv_with_ops_where_no_wheel_fits(
+        folder, checkout, tmp_path):
+    (tmp_path / folder).mkdir()
+    build = [c for c in installs(checkout()) if '--no-binary' in c]
+    assert len(build) == 1
+    assert build[0].startswith('ops=1')
+    assert '--no-build-isolation' in build[0]

@@ -1,0 +1,229 @@
+"""A small instance segmentation data set that needs no download."""
+import hashlib
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Optional, Union
+from uuid import uuid4
+
+import numpy as np
+from numpy import ndarray
+from PIL import Image
+
+from .sample_pictures import (BACKGROUNDS, CLASSES, Dice, SampleObject,
+                              draw_picture)
+
+# Raise it with every change of pixels or annotations: sets on disk are then
+# made anew.
+VERSION = 1
+STAMP = 'sample_instances.json'
+_FOLDERS = ('annotations', 'train', 'val')
+_INFO = dict(
+    description='mmhmc sample: textured squares, discs and crosses on '
+    'photographs. Two pairs of classes share their shape and differ only in '
+    'their texture. Masks are of the visible part; an object of which less '
+    'than 35 % would stay visible does not occur. Train and val use '
+    'different photographs behind the objects and different parts of the '
+    'textures.',
+    version=str(VERSION),
+    contributor='Photographs: sample pictures of scikit-image, see '
+    'https://scikit-image.org/docs/stable/api/skimage.data.html for their '
+    'sources and licences (public domain, CC0 or no known restrictions).',
+    backgrounds={
+        split: list(names)
+        for split, names in BACKGROUNDS.items()
+    })
+
+
+def make_sample_instances(
+        root: Union[str, Path],
+        num_train: int = 240,
+        num_val: int = 48,
+        seed: int = 0,
+        on_picture: Optional[Callable[[], None]] = None) -> Path:
+    """Make the sample data set, unless it is there already.
+
+    The set appears under its name only when it is finished, so several
+    processes may call this at once: the first one wins, the others return
+    its set. A set of another version, of other arguments or with files
+    missing is replaced. Picture ``i`` does not depend on how many there are.
+
+    .. code-block:: none
+
+        root/
+          train/000001.png ...    RGB, 256 x 256
+          val/000001.png ...
+          annotations/instances_train.json, instances_val.json    COCO format
+          sample_instances.json    version, arguments, size of each file
+
+    Args:
+        root: Folder of the data set.
+        num_train: Number of train pictures, at least 1.
+        num_val: Number of val pictures, at least 1.
+        seed: Another seed gives other pictures.
+        on_picture: Called after each picture that was drawn.
+
+    Returns:
+        ``root`` as an absolute path.
+
+    Raises:
+        ValueError: If a number is too small.
+        FileExistsError: If ``root`` holds files of somebody else.
+        ModuleNotFoundError: If scikit-image is not installed.
+    """
+    if min(num_train, num_val) < 1 or seed < 0:
+        raise ValueError(
+            '`num_train` and `num_val` must be at least 1 and `seed` at '
+            f'least 0, got {num_train}, {num_val} and {seed}.')
+    root = Path(root).resolve()
+    wanted = dict(
+        version=VERSION, num_train=num_train, num_val=num_val, seed=seed)
+    if _is_finished(root, wanted):
+        return root
+    _refuse_foreign_files(root)
+    unfinished = _sibling(root)
+    try:
+        for split, count in (('train', num_train), ('val', num_val)):
+            _write_split(unfinished, split, count, seed, on_picture)
+        stamp = dict(wanted, files=_file_sizes(unfinished))
+        (unfinished / STAMP).write_text(json.dumps(stamp, indent=1))
+        _put_in_place(unfinished, root, wanted)
+    finally:
+        shutil.rmtree(unfinished, ignore_errors=True)
+    return root
+
+
+def digest_sample_instances(root: Union[str, Path]) -> str:
+    """SHA-256 over the decoded pixels and the annotations of a sample set.
+
+    It does not depend on how PNG files are compressed or JSON is laid out.
+
+    Args:
+        root: Folder of a finished data set.
+
+    Returns:
+        64 hexadecimal digits.
+    """
+    digest = hashlib.sha256()
+    for split in BACKGROUNDS:
+        path = Path(root) / 'annotations' / f'instances_{split}.json'
+        content = json.loads(path.read_text())
+        digest.update(json.dumps(content, sort_keys=True).encode())
+        for image in content['images']:
+            with Image.open(Path(root) / split / image['file_name']) as file:
+                digest.update(np.asarray(file).tobytes())
+    return digest.hexdigest()
+
+
+def _write_split(root: Path, split: str, count: int, seed: int,
+                 on_picture: Optional[Callable[[], None]]) -> None:
+    """Write the pictures of a split and their annotations."""
+    (root / split).mkdir(parents=True)
+    images, annotations = [], []
+    for index in range(count):
+        dice = Dice(seed, list(BACKGROUNDS).index(split), index)
+        picture, objects = draw_picture(split, dice)
+        name = f'{index + 1:06d}.png'
+        Image.fromarray(picture).save(root / split / name)
+        height, width = picture.shape[:2]
+        images.append(
+            dict(id=index + 1, file_name=name, height=height, width=width))
+        for item in objects:
+            annotations.append(
+                dict(
+                    id=len(annotations) + 1,
+                    image_id=index + 1,
+                    **_annotation(item)))
+        if on_picture is not None:
+            on_picture()
+    content = dict(
+        info=_INFO,
+        licenses=[],
+        categories=[
+            dict(id=number, name=name, supercategory=shape)
+            for number, (name, (shape, _)) in enumerate(CLASSES.items(), 1)
+        ],
+        images=images,
+        annotations=annotations)
+    path = root / 'annotations' / f'instances_{split}.json'
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(json.dumps(content))
+
+
+def _annotation(item: SampleObject) -> dict:
+    """What COCO's format says about one object, without its ids."""
+    rows = np.flatnonzero(item.mask.any(axis=1))
+    columns = np.flatnonzero(item.mask.any(axis=0))
+    top, left = int(rows[0]), int(columns[0])
+    return dict(
+        category_id=list(CLASSES).index(item.category) + 1,
+        bbox=[left, top,
+              int(columns[-1]) - left + 1,
+              int(rows[-1]) - top + 1],
+        area=int(item.mask.sum()),
+        segmentation=dict(
+            size=list(item.mask.shape), counts=_run_lengths(item.mask)),
+        iscrowd=0)
+
+
+def _run_lengths(mask: ndarray) -> list[int]:
+    """Lengths of the runs down the columns; the first is of background."""
+    flat = np.concatenate([[False], mask.ravel(order='F')])
+    changes = np.flatnonzero(flat[1:] != flat[:-1])
+    return np.diff(changes, prepend=0, append=mask.size).tolist()
+
+
+def _file_sizes(root: Path) -> dict[str, int]:
+    """Size in bytes of each file of a set but its stamp."""
+    return {
+        path.relative_to(root).as_posix(): path.stat().st_size
+        for folder in _FOLDERS
+        for path in sorted((root / folder).glob('*'))
+    }
+
+
+def _is_finished(root: Path, wanted: dict) -> bool:
+    """Whether ``root`` is a whole set of this version and arguments."""
+    try:
+        stamp = json.loads((root / STAMP).read_text())
+        sizes = _file_sizes(root)
+    except (FileNotFoundError, NotADirectoryError, json.JSONDecodeError):
+        return False
+    files = stamp.pop('files', {})
+    return stamp == wanted and files.items() <= sizes.items()
+
+
+def _refuse_foreign_files(root: Path) -> None:
+    """Never replace a folder that was not made here."""
+    if not root.exists():
+        return
+    names = {path.name for path in root.iterdir()}
+    if names and (STAMP not in names or names - {STAMP, *_FOLDERS}):
+        raise FileExistsError(
+            f'{root} must be missing, empty or a sample data set, but holds '
+            f'{sorted(names)[:6]}. Name another folder, or move these files '
+            'away.')
+
+
+def _put_in_place(finished: Path, root: Path, wanted: dict) -> None:
+    """Rename a finished set to ``root``; keep the set of a faster process."""
+    if _is_finished(root, wanted):
+        return
+    replaced = _sibling(root)
+    try:
+        root.rename(replaced)
+    except FileNotFoundError:  # the usual case: there is none to replace
+        pass
+    try:
+        finished.rename(root)
+    except OSError:
+        if not _is_finished(root, wanted):
+            raise
+    finally:
+        shutil.rmtree(replaced, ignore_errors=True)
+
+
+def _sibling(root: Path) -> Path:
+    """An unused path on the file system of ``root``."""
+    return root.parent / f'.{root.name}.{uuid4().hex}'

@@ -5,8 +5,7 @@ costs next to nothing beyond ``import mmengine``.
 """
 from importlib import import_module
 from importlib.metadata import PackageNotFoundError, distribution
-
-from mmengine.config.utils import MODULE2PACKAGE
+from importlib.util import find_spec
 
 from .version import __version__
 
@@ -35,6 +34,7 @@ def _let_mmengine_resolve_configs() -> None:
     knows mmseg by the name of one distribution. Where another distribution
     supplies the module, the module's own name works.
     """
+    from mmengine.config.utils import MODULE2PACKAGE
     MODULE2PACKAGE.setdefault('mmhmc', 'mmhmc')
     try:
         distribution(MODULE2PACKAGE['mmseg'])
@@ -42,7 +42,9 @@ def _let_mmengine_resolve_configs() -> None:
         MODULE2PACKAGE['mmseg'] = 'mmseg'
 
 
-_let_mmengine_resolve_configs()
+# `mmhmc doctor` has to run where mmengine is missing.
+if find_spec('mmengine') is not None:
+    _let_mmengine_resolve_configs()
 
 
 def __getattr__(name: str):

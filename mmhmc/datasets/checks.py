@@ -6,6 +6,9 @@ from typing import Union
 COCO2017_ANN_FILES = ('annotations/instances_train2017.json',
                       'annotations/instances_val2017.json')
 COCO2017_IMG_PREFIXES = ('train2017/', 'val2017/')
+_HOW_TO_GET_COCO = (
+    'Get COCO 2017 with `python tools/dataset_converters/coco2017.py '
+    '--download --out data/coco`, or link your copy to that folder.')
 
 
 def missing_coco_files(
@@ -36,13 +39,15 @@ def missing_coco_files(
 
 def check_coco(data_root: Union[str, Path],
                ann_files: Sequence[str] = COCO2017_ANN_FILES,
-               img_prefixes: Sequence[str] = COCO2017_IMG_PREFIXES) -> None:
-    """Refuse to start without COCO.
+               img_prefixes: Sequence[str] = COCO2017_IMG_PREFIXES,
+               how_to_get: str = _HOW_TO_GET_COCO) -> None:
+    """Refuse to start without COCO, or another set in its format.
 
     Args:
         data_root: Folder of the data set.
         ann_files: Annotation files, relative to ``data_root``.
         img_prefixes: Picture folders, relative to ``data_root``.
+        how_to_get: Sentence for another set than COCO 2017.
 
     Raises:
         FileNotFoundError: If anything is missing.
@@ -52,9 +57,8 @@ def check_coco(data_root: Union[str, Path],
         return
     names = '\n  '.join(str(path) for path in missing)
     raise FileNotFoundError(
-        f'COCO is not complete in {Path(data_root).absolute()}. Looked for '
-        f'{[*ann_files, *img_prefixes]}; missing or empty:\n  {names}\n'
-        'Get them with `python tools/dataset_converters/coco2017.py '
-        '--download --out data/coco`, or link your copy to that folder.\n'
-        'Without COCO you can run configs/hmc/mask-rcnn_dynadapt_sample.py '
+        f'The data set in {Path(data_root).absolute()} is not complete. '
+        f'Looked for {[*ann_files, *img_prefixes]}; missing or empty:\n  '
+        f'{names}\n{how_to_get}\n'
+        'Without it you can run configs/hmc/mask-rcnn_dynadapt_sample.py '
         '(`make train`), which makes its own data set.')

@@ -16,13 +16,13 @@ from .sample_pictures import (BACKGROUNDS, CLASSES, Dice, SampleObject,
 
 # Raise it with every change of pixels or annotations: sets on disk are then
 # made anew.
-VERSION = 1
+VERSION = 2
 STAMP = 'sample_instances.json'
 _FOLDERS = ('annotations', 'train', 'val')
 _INFO = dict(
-    description='mmhmc sample: textured squares, discs and crosses on '
-    'photographs. Two pairs of classes share their shape and differ only in '
-    'their texture. Masks are of the visible part; an object of which less '
+    description='mmhmc sample: textured squares, triangles, discs and crosses '
+    'on photographs. Two classes share their shape and differ only in their '
+    'texture. Masks are of the visible part; an object of which less '
     'than 35 % would stay visible does not occur. Train and val use '
     'different photographs behind the objects and different parts of the '
     'textures.',

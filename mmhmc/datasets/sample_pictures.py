@@ -22,11 +22,11 @@ OBJECT_SIZES = (24, 110)  # smallest and largest diameter in pixels
 OBJECTS_PER_PICTURE = (2, 5)
 MIN_VISIBLE_PERCENT = 35
 
-# Two pairs of classes share their shape: only the texture tells them apart,
-# so a codec that loses texture costs accuracy.
+# Two classes share their shape: only the texture tells them apart, so a codec
+# that loses texture costs accuracy.
 CLASSES = {
     'brick_square': ('square', 'brick'),
-    'page_square': ('square', 'page'),
+    'page_triangle': ('triangle', 'page'),
     'grass_disc': ('disc', 'grass'),
     'gravel_disc': ('disc', 'gravel'),
     'coin_cross': ('cross', 'coins'),
@@ -226,7 +226,7 @@ def _shape_coverage(shape: str, diameter: int,
     """How many subpixels of each pixel a shape covers.
 
     Args:
-        shape: ``'square'``, ``'disc'`` or ``'cross'``.
+        shape: ``'square'``, ``'triangle'``, ``'disc'`` or ``'cross'``.
         diameter: Of the disc in pixels; the others have about its extent.
         rotation: Cosine and sine in units of ``_UNIT``.
 
@@ -239,11 +239,16 @@ def _shape_coverage(shape: str, diameter: int,
     points = 2 * np.arange(side * _SUBPIXELS, dtype=np.int64) + 1
     points -= side * _SUBPIXELS
     x, y = points[None, :], points[:, None]
-    u = np.abs(cosine * x + sine * y)
-    v = np.abs(cosine * y - sine * x)
+    right, down = cosine * x + sine * y, cosine * y - sine * x
+    u, v = np.abs(right), np.abs(down)
     radius = diameter * _SUBPIXELS * _UNIT
     if shape == 'square':
         inside = np.maximum(u, v) <= radius * 5 // 6
+    elif shape == 'triangle':
+        # Farther from the centre than an edge, sin 60 = 3547 / 4096; the
+        # corners are 1.16 radii away.
+        beyond = np.maximum(down, (3547 * u // 2048 - down) // 2)
+        inside = beyond <= radius * 29 // 50
     elif shape == 'disc':
         inside = u * u + v * v <= radius * radius
     else:

@@ -1,0 +1,4 @@
+"""What stands between a decoded picture, or a latent, and the host."""
+from .dynamic_adaptation import DynamicAdaptation
+
+__all__ = ['DynamicAdaptation']

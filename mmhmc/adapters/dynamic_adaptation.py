@@ -1,0 +1,124 @@
+"""The dynamic adaptation network g_t (ICIP 2024)."""
+from typing import Optional
+
+import torch
+from mmengine.model import BaseModule
+from torch import Tensor, nn
+
+from mmhmc.registry import MODELS
+
+
+class ResidualBlock(nn.Module):
+    """RB: 1x1, ReLU, 3x3, ReLU, 1x1 convolution, and the input added.
+
+    Args:
+        width: Channels N; the inner layers have N / 2.
+    """
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        half = width // 2
+        self.layers = nn.Sequential(
+            nn.Conv2d(width, half, 1), nn.ReLU(inplace=True),
+            nn.Conv2d(half, half, 3, padding=1), nn.ReLU(inplace=True),
+            nn.Conv2d(half, width, 1))
+
+    def forward(self, t: Tensor) -> Tensor:
+        """(B, N, H, W) to the same shape."""
+        return t + self.layers(t)
+
+
+class AttentionBlock(nn.Module):
+    """AB: three RB times the sigmoid of three RB and a 1x1, input added.
+
+    Args:
+        width: Channels N.
+    """
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.main = nn.Sequential(*(ResidualBlock(width) for _ in range(3)))
+        self.mask = nn.Sequential(*(ResidualBlock(width) for _ in range(3)),
+                                  nn.Conv2d(width, width, 1), nn.Sigmoid())
+
+    def forward(self, t: Tensor) -> Tensor:
+        """(B, N, H, W) to the same shape."""
+        return t + self.main(t) * self.mask(t)
+
+
+@MODELS.register_module()
+class DynamicAdaptation(BaseModule):
+    """g_t: turns what people see into what the machine sees, for no bits.
+
+    .. code-block:: none
+
+        x_hat ─┬─► 5x5 ─► RB ─► RB ─► AB ─► RB ─► RB ─► 5x5 ─► + ─► x_bar
+               └───────────────────────────────────────────────┘
+
+    The last layer begins at zero, so that x_bar is x_hat at the first step.
+
+    Differences from the paper: width and strides are not given there; here
+    the width is an argument and all strides are 1. The paper's figure places
+    g_t on the picture, its repository's text on the latent: ``placement``
+    offers both. The zero initialisation is ours.
+
+    Reference:
+        "Dynamic adaptation" for humans and machines, ICIP 2024: figure
+        ``framework.png`` of
+        https://github.com/lingyzhu0101/Compression_ICIP_2024
+
+    Args:
+        width: Channels N of the inner layers, even.
+        placement: ``'picture'``: x_bar = g_t(x_hat); ``'latent'``:
+            x_bar = g_s(g_t(y_hat)).
+        in_channels: Channels of what is adapted: 3 for a picture, those of
+            the latent for a latent.
+        init_cfg: mmengine's initialisation.
+
+    Raises:
+        ValueError: If an argument is out of range.
+    """
+
+    def __init__(self,
+                 width: int = 64,
+                 placement: str = 'picture',
+                 in_channels: int = 3,
+                 init_cfg: Optional[dict] = None) -> None:
+        super().__init__(init_cfg)
+        if width < 2 or width % 2:
+            raise ValueError('`width` must be even and at least 2, got '
+                             f'{width}: half of it goes through the blocks.')
+        if placement not in ('picture', 'latent'):
+            raise ValueError("`placement` must be 'picture' or 'latent', got "
+                             f'{placement!r}.')
+        if placement == 'picture' and in_channels != 3:
+            raise ValueError('A picture has 3 channels, got `in_channels='
+                             f"{in_channels}`; did you mean placement="
+                             "'latent'?")
+        self.placement = placement
+        self.in_channels = in_channels
+        self.layers = nn.Sequential(
+            nn.Conv2d(in_channels, width, 5, padding=2), ResidualBlock(width),
+            ResidualBlock(width), AttentionBlock(width), ResidualBlock(width),
+            ResidualBlock(width), nn.Conv2d(width, in_channels, 5, padding=2))
+        nn.init.zeros_(self.layers[-1].weight)
+        nn.init.zeros_(self.layers[-1].bias)
+
+    @property
+    def changes_nothing(self) -> bool:
+        """Whether the last layer is still zero."""
+        last = self.layers[-1]
+        return not (last.weight.any() or last.bias.any())
+
+    def forward(self, t: Tensor) -> Tensor:
+        """Adapt a picture or a latent.
+
+        Args:
+            t: ``x_hat`` (B, 3, H, W) or ``y_hat`` (B, M, h, w).
+
+        Returns:
+            Same shape, float32, not clamped.
+        """
+        change = self.layers(t)
+        with torch.autocast(t.device.type, enabled=False):
+            return t.float() + change.float()

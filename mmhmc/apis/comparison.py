@@ -1,0 +1,179 @@
+"""One trained model on its test pictures: adapted, not adapted, uncompressed.
+
+.. code-block:: none
+
+    config + checkpoint ─┬─► as it is ──────────► with adaptation
+                         ├─► adapter off ───────► without, at equal bits
+                         └─► IdentityCodec ─────► uncompressed
+"""
+import json
+from copy import deepcopy
+from pathlib import Path
+from typing import Union
+
+import numpy as np
+import torch
+from mmengine.config import Config, ConfigDict
+from mmengine.dataset import pseudo_collate
+from torch import Tensor
+
+from mmhmc.functional import padded_size
+from mmhmc.visualization import Instances, PanelRow, bits_map, draw_panel
+from .training import build_runner
+
+_COLUMNS = {
+    'coco/bbox_mAP': 'box AP',
+    'coco/bbox_mAP_50': 'box AP50',
+    'coco/segm_mAP': 'mask AP',
+    'coco/segm_mAP_50': 'mask AP50',
+    'rate/bpp_estimated': 'bpp est.',
+    'rate/bpp': 'bpp real',
+    'quality/psnr': 'PSNR',
+    'quality/ms_ssim': 'MS-SSIM'
+}
+
+
+def compare_adaptation(cfg: Config,
+                       checkpoint: str,
+                       out_dir: Union[str, Path],
+                       num_pictures: int = 4) -> dict[str, dict[str, float]]:
+    """Test three ways and draw some pictures.
+
+    Writes ``comparison.json`` with all metrics, ``comparison.md`` with the
+    table, ``rate_with.json`` with each picture's bytes, and
+    ``comparison.png``: picture, decoded, adapted, where the bits went, true
+    objects, objects found.
+
+    Args:
+        cfg: Config of a detector behind a ``CodecBackbone``.
+        checkpoint: Its checkpoint.
+        out_dir: Folder for the files.
+        num_pictures: Rows of the PNG; 0 for none.
+
+    Returns:
+        The metrics of ``with adaptation``, ``without adaptation`` and
+        ``uncompressed``.
+    """
+    out_dir = Path(out_dir)
+    out_dir.mkdir(parents=True, exist_ok=True)
+    results, runners = {}, {}
+    for name, variant in _variants(cfg, out_dir).items():
+        runners[name] = _build_runner(variant, checkpoint, out_dir)
+        metrics = runners[name].test()
+        if name == 'uncompressed':
+            # No bits and no loss: the numbers would only mislead.
+            metrics = {k: v for k, v in metrics.items() if 'coco' in k}
+        results[name] = metrics
+    (out_dir / 'comparison.json').write_text(json.dumps(results, indent=1))
+    (out_dir / 'comparison.md').write_text(format_table(results))
+    if num_pictures:
+        first = next(iter(results))
+        draw_comparison(runners[first], runners['uncompressed'],
+                        out_dir / 'comparison.png', num_pictures)
+    return results
+
+
+def format_table(results: dict[str, dict[str, float]]) -> str:
+    """Metrics as a Markdown table, one row each."""
+    columns = {
+        key: title
+        for key, title in _COLUMNS.items()
+        if any(key in metrics for metrics in results.values())
+    }
+    lines = ['| | ' + ' | '.join(columns.values()) + ' |']
+    lines.append('|---' * (len(columns) + 1) + '|')
+    for name, metrics in results.items():
+        cells = (f'{metrics[key]:.4g}' if key in metrics else '-'
+                 for key in columns)
+        lines.append(f'| {name} | ' + ' | '.join(cells) + ' |')
+    return '\n'.join(lines) + '\n'
+
+
+def _variants(cfg: Config, out_dir: Path) -> dict[str, Config]:
+    adapted, plain, bare = (deepcopy(cfg) for _ in range(3))
+    plain.merge_from_dict({'model.backbone.test_cfg.adapter': False})
+    bare.model.backbone.codec = ConfigDict(type='mmhmc.IdentityCodec')
+    bare.model.backbone.adapter = None
+    variants = {'without adaptation': plain, 'uncompressed': bare}
+    if cfg.model.backbone.get('adapter') is not None:
+        variants = {'with adaptation': adapted, **variants}
+    for name, variant in variants.items():
+        for evaluator in variant.test_evaluator:
+            if evaluator['type'] == 'mmhmc.BitrateMetric':
+                file = f'rate_{name.split()[0]}.json'
+                evaluator['out_file'] = str(out_dir / file)
+    return variants
+
+
+def _build_runner(cfg: Config, checkpoint: str, out_dir: Path):
+    cfg.load_from = checkpoint
+    cfg.work_dir = str(out_dir)
+    # Only testing: nothing of the training is built or checked.
+    for key in list(cfg):
+        training = key in ('optim_wrapper', 'param_scheduler')
+        if training or key.startswith(('train_', 'val_')):
+            cfg.pop(key)
+    return build_runner(cfg)
+
+
+@torch.no_grad()
+def draw_comparison(runner, bare_runner, out_file: Path, count: int) -> None:
+    """Draw pictures of a test set, evenly chosen.
+
+    Args:
+        runner: Has tested the model.
+        bare_runner: Has tested it on uncompressed pictures.
+        out_file: PNG.
+        count: Pictures.
+    """
+    dataset = runner.test_dataloader.dataset
+    chosen = np.linspace(0, len(dataset) - 1, min(count, len(dataset)))
+    rows = [
+        _row(runner.model, bare_runner.model, dataset[int(i)]) for i in chosen
+    ]
+    draw_panel(rows, dataset.metainfo['classes'], out_file)
+
+
+def _row(model, bare_model, item: dict) -> PanelRow:
+    coder = model.backbone
+    data = pseudo_collate([item])
+    size = tuple(item['data_samples'].img_shape[:2])
+    coder.expect([size])
+    found = model.test_step(data)[0]
+    coded = coder.collect()[0]
+    plain = bare_model.test_step(pseudo_collate([item]))[0]
+    target = padded_size(size, coder.codec.downsampling_factor)
+    x = torch.nn.functional.pad(
+        coded.x,
+        (0, target[1] - coded.x.shape[-1], 0, target[0] - coded.x.shape[-2]),
+        mode='replicate')
+    output = coder.codec.encode_latents(x)
+    pixels = size[0] * size[1]
+    return PanelRow(
+        picture=_to_uint8(coded.x),
+        x_hat=_to_uint8(coded.x_hat),
+        x_bar=_to_uint8(coded.x_bar) if coder.uses_adapter else None,
+        bpp=8 * coded.num_bytes[0] / pixels,
+        bits=bits_map(output.likelihoods, target).numpy(),
+        bits_size=target,
+        ground_truth=_instances(item['data_samples'].gt_instances, size),
+        predictions=dict(
+            picture=_instances(plain.pred_instances, size),
+            x_bar=_instances(found.pred_instances, size)),
+        name=Path(found.img_path).name)
+
+
+def _to_uint8(x: Tensor) -> np.ndarray:
+    return (x[0].clamp(0, 1) * 255).round().byte().permute(1, 2,
+                                                           0).cpu().numpy()
+
+
+def _instances(instances, size: tuple[int, int]) -> Instances:
+    boxes, masks = instances.bboxes, instances.masks
+    boxes = boxes if isinstance(boxes, Tensor) else boxes.tensor
+    if not isinstance(masks, Tensor):
+        masks = masks.to_tensor(torch.bool, 'cpu')
+    scores = instances.scores.cpu().numpy() if 'scores' in instances else None
+    return Instances(boxes.cpu().numpy(),
+                     instances.labels.cpu().numpy(),
+                     masks.bool().cpu().numpy(), scores)

@@ -1,0 +1,255 @@
+"""Training by a config, in stages where it asks for them."""
+import hashlib
+import json
+import os
+from pathlib import Path
+from typing import Optional, Union
+from uuid import uuid4
+
+from mmengine.config import Config
+from mmengine.logging import print_log
+
+from mmhmc.datasets import check_coco, make_sample_instances
+
+_CODEC_HOOKS = ('mmhmc.RateLossHook', 'RateLossHook')
+
+
+class TrainingError(RuntimeError):
+    """A run cannot start; the message says why and what to do."""
+
+
+def load_config(path: Union[str, Path],
+                options: Optional[dict] = None,
+                work_dir: Optional[str] = None,
+                lmbda: Optional[float] = None) -> Config:
+    """Read a config as the hosts' tools do.
+
+    Args:
+        path: Config file.
+        options: ``--cfg-options``.
+        work_dir: Where results go; ``work_dirs/NAME`` if neither this nor
+            the file says so, with the rate's own folder below it.
+        lmbda: ``lmbda_distortion`` of every ``RateLossHook``.
+
+    Raises:
+        TrainingError: If ``lmbda`` is given, and the config has no codec.
+    """
+    cfg = Config.fromfile(path)
+    if options:
+        cfg.merge_from_dict(options)
+    if work_dir is not None:
+        cfg.work_dir = work_dir
+    elif cfg.get('work_dir') is None:
+        cfg.work_dir = str(Path('work_dirs') / Path(path).stem)
+        if lmbda is not None and _codec_hooks(cfg):
+            cfg.work_dir = f'{cfg.work_dir}/lmbda_{lmbda:g}'
+    if lmbda is not None:
+        if not _codec_hooks(cfg):
+            raise TrainingError(
+                f'--lmbda was given, but {path} has no RateLossHook.')
+        _set_lmbda(cfg, lmbda)
+    return cfg
+
+
+def prepare_data(cfg: Config) -> None:
+    """Make the built-in data set, or see that COCO is there.
+
+    Args:
+        cfg: Config; ``sample_data_root`` in it asks for the built-in set,
+            ``data_help`` says how to get another set than COCO 2017.
+
+    Raises:
+        FileNotFoundError: If a COCO-format data set is not complete.
+    """
+    if 'sample_data_root' in cfg:
+        make_sample_instances(cfg.sample_data_root)
+        return
+    for root, (ann_files, prefixes) in _coco_files(cfg).items():
+        help_text = cfg.get('data_help')
+        check_coco(root, ann_files, prefixes,
+                   **(dict(how_to_get=help_text) if help_text else {}))
+
+
+def _coco_files(cfg: Config) -> dict[str, tuple[list[str], list[str]]]:
+    """Annotation files and picture folders by data root."""
+    files = {}
+    for key in ('train_dataloader', 'val_dataloader', 'test_dataloader'):
+        dataset = (cfg.get(key) or {}).get('dataset', {})
+        while 'dataset' in dataset:
+            dataset = dataset['dataset']
+        if dataset.get('type') in ('CocoDataset', 'mmdet.CocoDataset'):
+            names = files.setdefault(dataset['data_root'], ([], []))
+            for known, name in zip(
+                    names,
+                    (dataset['ann_file'], dataset['data_prefix']['img'])):
+                if name not in known:
+                    known.append(name)
+    return files
+
+
+def run_training(cfg: Config, path: Union[str, Path],
+                 **common) -> Optional[str]:
+    """Train by a config, after the stages that it needs.
+
+    A config may list ``stages``, each a ``name``, a ``config`` beside it, and
+    a ``result``: the key of this config that is set to the stage's last
+    checkpoint. A stage whose key already has a value is left out, so a
+    trained codec or detector can be given on the command line. With
+    ``resume``, finished stages are kept and an unfinished one goes on.
+
+    Args:
+        cfg: From :func:`load_config`.
+        path: File that it was read from.
+        **common: ``amp``, ``auto_scale_lr``, ``resume`` (bool or a
+            checkpoint), ``launcher``, ``lmbda``: for this run and its stages.
+
+    Returns:
+        Path of the last checkpoint.
+
+    Raises:
+        FileNotFoundError: If data are missing.
+        TrainingError: If the options do not fit the config.
+    """
+    prepare_data(cfg)
+    stages = cfg.get('stages', [])
+    for number, stage in enumerate(stages, 1):
+        if _get(cfg, stage['result']):
+            continue
+        print_log(f'Stage {stage["name"]} ({number} of {len(stages)} before '
+                  f'{Path(path).name})')
+        checkpoint = _run_stage(stage, cfg, path, common)
+        cfg.merge_from_dict({stage['result']: checkpoint})
+    return _run_once(cfg, **common)
+
+
+def _run_stage(stage: dict, cfg: Config, path: Union[str, Path],
+               common: dict) -> str:
+    config = Path(path).parent / stage['config']
+    stage_cfg = load_config(
+        config, work_dir=str(Path(cfg.work_dir) / stage['name']))
+    # A stage without a codec has no rate.
+    _set_lmbda(stage_cfg, common.get('lmbda'))
+    if common.get('resume'):
+        common = {**common, 'resume': True}
+    return run_training(stage_cfg, config, **common)
+
+
+def _run_once(cfg: Config,
+              amp: bool = False,
+              auto_scale_lr: bool = False,
+              resume: Union[bool, str, None] = None,
+              launcher: str = 'none',
+              lmbda: Optional[float] = None) -> str:
+    """One run of mmengine's runner, unless a resumed one has finished."""
+    import torch
+    cfg.launcher = launcher
+    if amp:
+        _use_amp(cfg, torch.cuda.is_available())
+    if auto_scale_lr:
+        if not {'enable', 'base_batch_size'} <= set(
+                cfg.get('auto_scale_lr', {})):
+            raise TrainingError(
+                '--auto-scale-lr needs `auto_scale_lr` with '
+                '`enable` and `base_batch_size` in the config.')
+        cfg.auto_scale_lr.enable = True
+    settings = _digest(cfg)
+    finished = _finished(cfg.work_dir, settings) if resume is True else None
+    if finished:
+        print_log(f'{cfg.work_dir} has finished already: {finished}')
+        return finished
+    if resume:
+        # What was given to begin with (a host's checkpoint) is in what is
+        # resumed; where there is nothing to resume, it begins the run.
+        cfg.resume = isinstance(resume, str) or _has_checkpoint(cfg.work_dir)
+        if cfg.resume:
+            cfg.load_from = resume if isinstance(resume, str) else None
+    build_runner(cfg).train()
+    return _mark_finished(cfg.work_dir, settings)
+
+
+def build_runner(cfg: Config):
+    """Runner of a config, also when this process has had others."""
+    from mmengine.registry import RUNNERS
+    from mmengine.runner import Runner
+    if 'visualizer' in cfg:
+        # mmengine hands out visualizers by name, and an old one would go on
+        # writing to the folder of an earlier run.
+        cfg.visualizer.name = f'visualizer-{uuid4().hex[:8]}'
+    return RUNNERS.build(cfg) if 'runner_type' in cfg else Runner.from_cfg(cfg)
+
+
+def _use_amp(cfg: Config, cuda: bool) -> None:
+    if cuda:
+        cfg.optim_wrapper.type = 'AmpOptimWrapper'
+        cfg.optim_wrapper.loss_scale = 'dynamic'
+        return
+    hooks = cfg.get('custom_hooks', [])
+    if not any(hook.type == 'mmhmc.AutocastHook' for hook in hooks):
+        names = (['backbone'] if 'backbone' in cfg.model else
+                 ['codec.g_a', 'codec.g_s'])
+        cfg.custom_hooks = [
+            *hooks, dict(type='mmhmc.AutocastHook', modules=names)
+        ]
+
+
+def _codec_hooks(cfg: Config) -> list:
+    return [
+        hook for hook in cfg.get('custom_hooks', [])
+        if hook['type'] in _CODEC_HOOKS
+    ]
+
+
+def _set_lmbda(cfg: Config, lmbda: Optional[float]) -> None:
+    if lmbda is not None:
+        for hook in _codec_hooks(cfg):
+            hook.lmbda_distortion = lmbda
+
+
+def _get(cfg: Config, key: str):
+    value = cfg
+    for name in key.split('.'):
+        value = value.get(name) if value is not None else None
+    return value
+
+
+def _digest(cfg: Config) -> str:
+    """What decides the result of a run, in few letters."""
+    keys = ('model', 'train_dataloader', 'train_cfg', 'optim_wrapper',
+            'param_scheduler', 'custom_hooks')
+    content = json.dumps([cfg.get(key) for key in keys], default=str)
+    return hashlib.sha256(content.encode()).hexdigest()[:16]
+
+
+def _has_checkpoint(work_dir: str) -> bool:
+    return (Path(work_dir) / 'last_checkpoint').exists()
+
+
+def _finished(work_dir: str, settings: str) -> Optional[str]:
+    """Checkpoint of a finished run.
+
+    Raises:
+        TrainingError: If it was run with other settings.
+    """
+    mark = Path(work_dir) / 'finished.json'
+    if not mark.exists():
+        return None
+    content = json.loads(mark.read_text())
+    if not os.path.exists(content['checkpoint']):
+        return None
+    if content['settings'] != settings:
+        raise TrainingError(
+            f'{work_dir} holds a run that finished with other settings. Give '
+            'another --work-dir, or remove that folder, or leave out '
+            '--resume to train anew.')
+    return content['checkpoint']
+
+
+def _mark_finished(work_dir: str, settings: str) -> str:
+    checkpoint = (Path(work_dir) / 'last_checkpoint').read_text().strip()
+    if int(os.environ.get('RANK', 0)) == 0:
+        mark = Path(work_dir) / 'finished.json'
+        part = mark.with_suffix('.part')
+        part.write_text(
+            json.dumps(dict(checkpoint=checkpoint, settings=settings)))
+        part.replace(mark)
+    return checkpoint

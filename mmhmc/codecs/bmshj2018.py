@@ -1,0 +1,141 @@
+"""Codecs of Ballé et al. (2018): factorised prior and scale hyperprior."""
+from typing import Optional
+
+from torch import Tensor
+
+from mmhmc.bitstream import SymbolDecoder
+from mmhmc.registry import MODELS
+from mmhmc.structures import CodecOutput, LatentSymbols
+from .compressai_codec import CompressAICodec, check_channels
+
+
+@MODELS.register_module()
+class FactorizedPrior(CompressAICodec):
+    """Factorised-prior codec of Ballé et al. (2018), with GDN transforms.
+
+    .. code-block:: none
+
+              ┌───┐  y             y_hat ┌───┐
+        x ──►─┤g_a├──►──── EB ──►────────┤g_s├──►── x_hat
+              └───┘                      └───┘
+        EB = entropy bottleneck
+
+    Network, entropy model and weights are CompressAI's
+    ``bmshj2018-factorized``. Notation: ``latent_channels`` is the paper's M,
+    ``hidden_channels`` its N.
+
+    Differences from the paper: the quantiles are solved for instead of
+    learnt with an auxiliary loss.
+
+    Reference:
+        J. Ballé, D. Minnen, S. Singh, S. J. Hwang, N. Johnston: "Variational
+        Image Compression with a Scale Hyperprior", ICLR 2018.
+        https://arxiv.org/abs/1802.01436
+
+    Args:
+        hidden_channels: Channels of the transforms' hidden layers.
+        latent_channels: Channels of the latent ``y``.
+        init_cfg: mmengine's initialisation.
+
+    Raises:
+        ValueError: If a channel count is not positive.
+    """
+
+    downsampling_factor = 16
+
+    def __init__(self,
+                 hidden_channels: int = 128,
+                 latent_channels: int = 192,
+                 init_cfg: Optional[dict] = None) -> None:
+        from compressai.models import FactorizedPrior as Network
+        check_channels(
+            hidden_channels=hidden_channels, latent_channels=latent_channels)
+        super().__init__(Network(hidden_channels, latent_channels), init_cfg)
+        self.latent_channels = latent_channels
+
+    def code_latent(self, y: Tensor) -> CodecOutput:
+        """See :meth:`CompressAICodec.code_latent`; stream ``y``."""
+        y_hat, likelihoods = self.entropy_bottleneck(y)
+        output = CodecOutput(y_hat, {'y': likelihoods})
+        if not self.training and len(y) == 1:
+            output.symbols = {'y': self.bottleneck_symbols(y)}
+        return output
+
+    def decode_latent(self, decoders: dict[str, SymbolDecoder],
+                      latent_size: tuple[int, int]) -> Tensor:
+        """See :meth:`CompressAICodec.decode_latent`."""
+        return self.read_bottleneck(decoders['y'], latent_size)
+
+
+@MODELS.register_module()
+class ScaleHyperprior(CompressAICodec):
+    """Scale hyperprior codec of Ballé et al. (2018), with GDN transforms.
+
+    .. code-block:: none
+
+              ┌───┐  y                      y_hat ┌───┐
+        x ──►─┤g_a├──►─┬──────────►── GC ──►──────┤g_s├──►── x_hat
+              └───┘    │              ▲           └───┘
+                       │              └────◄────┐ scales_hat
+                       │ ┌───┐  z       z_hat ┌─┴─┐
+                       └─┤h_a├──►── EB ──►────┤h_s├
+                     |y| └───┘                └───┘
+        EB = entropy bottleneck, GC = Gaussian conditional
+
+    Network, entropy models and weights are CompressAI's
+    ``bmshj2018-hyperprior``. Notation: ``latent_channels`` is the paper's M,
+    ``hidden_channels`` its N.
+
+    Differences from the paper: the quantiles are solved for instead of
+    learnt with an auxiliary loss.
+
+    Reference:
+        J. Ballé, D. Minnen, S. Singh, S. J. Hwang, N. Johnston: "Variational
+        Image Compression with a Scale Hyperprior", ICLR 2018.
+        https://arxiv.org/abs/1802.01436
+
+    Args:
+        hidden_channels: Channels of the transforms' hidden layers.
+        latent_channels: Channels of the latent ``y``.
+        init_cfg: mmengine's initialisation.
+
+    Raises:
+        ValueError: If a channel count is not positive.
+    """
+
+    downsampling_factor = 64
+
+    def __init__(self,
+                 hidden_channels: int = 128,
+                 latent_channels: int = 192,
+                 init_cfg: Optional[dict] = None) -> None:
+        from compressai.models import ScaleHyperprior as Network
+        check_channels(
+            hidden_channels=hidden_channels, latent_channels=latent_channels)
+        super().__init__(Network(hidden_channels, latent_channels), init_cfg)
+        self.latent_channels = latent_channels
+
+    def code_latent(self, y: Tensor) -> CodecOutput:
+        """See :meth:`CompressAICodec.code_latent`; streams ``z``, ``y``."""
+        z = self.h_a(y.abs())
+        z_hat, z_likelihoods = self.entropy_bottleneck(z)
+        scales_hat = self.h_s(z_hat)
+        y_hat, y_likelihoods = self.gaussian_conditional(y, scales_hat)
+        output = CodecOutput(y_hat, {'y': y_likelihoods, 'z': z_likelihoods})
+        if not self.training and len(y) == 1:
+            output.symbols = {
+                'z':
+                self.bottleneck_symbols(z),
+                'y':
+                LatentSymbols(y_hat.flatten().int(),
+                              self.scale_indexes(scales_hat).flatten())
+            }
+        return output
+
+    def decode_latent(self, decoders: dict[str, SymbolDecoder],
+                      latent_size: tuple[int, int]) -> Tensor:
+        """See :meth:`CompressAICodec.decode_latent`."""
+        scales_hat = self.h_s(self.read_bottleneck(decoders['z'], latent_size))
+        symbols = decoders['y'].decode(
+            self.scale_indexes(scales_hat).flatten())
+        return symbols.view_as(scales_hat).float()

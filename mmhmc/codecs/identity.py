@@ -1,0 +1,59 @@
+"""No codec: picture in, picture out."""
+from typing import Optional
+
+import torch
+from torch import Tensor
+
+from mmhmc.registry import MODELS
+from mmhmc.structures import CodecOutput, CodingCondition
+from .base import ImageCodec
+
+
+@MODELS.register_module()
+class IdentityCodec(ImageCodec):
+    """Passes pictures through, bit for bit, and counts no bits.
+
+    For the uncompressed line of a table and for tests: a wrapped host equals
+    the bare one exactly. It writes no stream, so nothing can be decoded.
+    """
+
+    def encode_latents(
+            self,
+            x: Tensor,
+            condition: Optional[CodingCondition] = None) -> CodecOutput:
+        """``y_hat`` is ``x`` itself; there are no likelihoods."""
+        self.check_input(x, condition)
+        return CodecOutput(y_hat=x)
+
+    def decode_latents(self,
+                       y_hat: Tensor,
+                       condition: Optional[CodingCondition] = None) -> Tensor:
+        """``x_hat`` is ``y_hat`` itself."""
+        return y_hat
+
+    def read_latents(self, decoders: dict, coded_size: tuple[int,
+                                                             int]) -> Tensor:
+        """Refuses: there is nothing to decode.
+
+        Raises:
+            RuntimeError: Always.
+        """
+        raise RuntimeError('IdentityCodec writes no bits, so there is no '
+                           'picture to decode; use a codec that codes.')
+
+    def entropy_tables(self) -> dict:
+        """None."""
+        return {}
+
+    def update_entropy_tables(self) -> None:
+        """Nothing to do."""
+
+    @torch.no_grad()
+    def compress(self, x: Tensor, condition=None) -> list:
+        """Refuses: there is nothing to code.
+
+        Raises:
+            RuntimeError: Always.
+        """
+        raise RuntimeError('IdentityCodec writes no bits, so there is nothing '
+                           'to store; use a codec that codes.')

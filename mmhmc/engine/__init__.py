@@ -1,0 +1,11 @@
+"""What mmengine's runner needs to train a codec with a host."""
+from .hooks import (AutocastHook, EntropyTableHook, FiniteLossHook,
+                    LmbdaScheduleHook, RandomStateHook, RateLossHook,
+                    TrainingStageHook)
+from .optim_wrapper_constructor import CodecOptimWrapperConstructor
+
+__all__ = [
+    'AutocastHook', 'CodecOptimWrapperConstructor', 'EntropyTableHook',
+    'FiniteLossHook', 'LmbdaScheduleHook', 'RandomStateHook', 'RateLossHook',
+    'TrainingStageHook'
+]

@@ -1,0 +1,139 @@
+"""What trains when: codec, adapter, host."""
+from collections.abc import Sequence
+from typing import Optional
+
+from mmengine.hooks import Hook
+from mmengine.model import MMDistributedDataParallel, is_model_wrapper
+from torch import nn
+
+from mmhmc.engine.parts import (PARTS, adapter_changes_nothing, find_coder,
+                                split_parameters)
+from mmhmc.registry import HOOKS
+
+_STATISTICS = (nn.modules.batchnorm._BatchNorm, nn.Dropout, nn.Dropout2d)
+
+
+@HOOKS.register_module()
+class TrainingStageHook(Hook):
+    """Switches parts of the model between trained and frozen.
+
+    .. code-block:: none
+
+        stages=[dict(begin=0, trainable=['codec', 'adapter']),   stage B
+                dict(begin=8, trainable=['adapter'])]            stage C
+
+    A frozen part has no gradients. A frozen codec or adapter is in evaluation
+    mode (true rounding); a frozen host keeps its training behaviour, which
+    its losses need, but its normalisation statistics and dropout stand still.
+    What the host itself freezes (``frozen_stages``) stays frozen.
+
+    Under DDP the model is wrapped anew at each switch, so that the reducer
+    waits for exactly the parameters that train.
+
+    Args:
+        stages: For each stage ``begin`` (epoch or iteration, from 0, rising)
+            and ``trainable``, a list out of codec, adapter and host.
+        by_epoch: Whether ``begin`` counts epochs, else iterations.
+
+    Raises:
+        ValueError: If the stages are not in order, name unknown parts, or
+            train nothing.
+    """
+
+    # Before hooks that look at what trains.
+    priority = 'HIGH'
+
+    def __init__(self, stages: Sequence[dict], by_epoch: bool = True) -> None:
+        begins = [stage['begin'] for stage in stages]
+        if not begins or begins[0] != 0 or sorted(set(begins)) != begins:
+            raise ValueError('`stages` must begin at 0 and rise, got '
+                             f'begin={begins}.')
+        for stage in stages:
+            unknown = set(stage['trainable']) - set(PARTS)
+            if unknown or not stage['trainable']:
+                raise ValueError('A stage trains one or more of '
+                                 f'{list(PARTS)}, got '
+                                 f'{list(stage["trainable"])}.')
+        self.stages = list(stages)
+        self.by_epoch = by_epoch
+        self.current: Optional[int] = None
+
+    def before_train(self, runner) -> None:
+        """Check the stages against the model and enter the first.
+
+        Raises:
+            ValueError: If a stage trains what the model does not have, or
+                the adapter would change nothing.
+        """
+        model = _inner(runner.model)
+        # The host's own choices, quantiles included, are not to be undone.
+        self._free = {
+            part: [p for p in parameters if p.requires_grad]
+            for part, parameters in split_parameters(model).items()
+        }
+        wanted = {part for stage in self.stages for part in stage['trainable']}
+        for part in sorted(wanted):
+            if not self._free[part]:
+                raise ValueError(f'A stage trains the {part}, but this model '
+                                 'has none with parameters to train.')
+        if 'adapter' not in wanted and adapter_changes_nothing(
+                find_coder(model)):
+            raise ValueError(
+                'The adapter would change nothing: it is still the identity '
+                'and no stage trains it. Add adapter to `trainable`, or set '
+                '`adapter=None`.')
+        self.current = None
+        self._switch(runner)
+
+    def before_train_epoch(self, runner) -> None:
+        """Enter the next stage when its epoch comes."""
+        if self.by_epoch:
+            self._switch(runner)
+
+    def before_train_iter(self,
+                          runner,
+                          batch_idx: int,
+                          data_batch: Optional[dict] = None) -> None:
+        """Enter the next stage when its iteration comes; keep parts frozen.
+
+        The loops call ``model.train()``, which would wake frozen parts.
+        """
+        if not self.by_epoch:
+            self._switch(runner)
+        self._rest(_inner(runner.model))
+
+    def _switch(self, runner) -> None:
+        now = runner.epoch if self.by_epoch else runner.iter
+        due = sum(stage['begin'] <= now for stage in self.stages) - 1
+        if due == self.current:
+            return
+        self.current = due
+        trainable = self.stages[due]['trainable']
+        for part, parameters in self._free.items():
+            for parameter in parameters:
+                parameter.requires_grad_(part in trainable)
+                parameter.grad = None
+        model = _inner(runner.model)
+        if isinstance(runner.model, MMDistributedDataParallel):
+            runner.model = runner.wrap_model(
+                runner.cfg.get('model_wrapper_cfg'), model)
+        runner.logger.info(f'Stage {due + 1} of {len(self.stages)}: training '
+                           f'{", ".join(trainable)}.')
+
+    def _rest(self, model: nn.Module) -> None:
+        """Put frozen parts to rest."""
+        trainable = self.stages[self.current]['trainable']
+        coder = find_coder(model)
+        for name in ('codec', 'adapter'):
+            part = getattr(coder, name)
+            if part is not None and name not in trainable:
+                part.eval()
+        if 'host' not in trainable:
+            own = set(coder.codec.modules())
+            for module in model.modules():
+                if isinstance(module, _STATISTICS) and module not in own:
+                    module.eval()
+
+
+def _inner(model: nn.Module) -> nn.Module:
+    return model.module if is_model_wrapper(model) else model

@@ -1,0 +1,96 @@
+"""Learning rates of their own for codec, adapter and host."""
+from typing import Optional
+
+from mmengine.optim import OptimWrapper
+from mmengine.registry import \
+    OPTIM_WRAPPER_CONSTRUCTORS as ALL_OPTIM_WRAPPER_CONSTRUCTORS
+from torch import nn
+
+from mmhmc.registry import OPTIM_WRAPPER_CONSTRUCTORS
+from .parts import PARTS, split_parameters
+
+
+@OPTIM_WRAPPER_CONSTRUCTORS.register_module()
+class CodecOptimWrapperConstructor:
+    """Lets the host's constructor work, then sets apart codec and adapter.
+
+    .. code-block:: python
+
+        optim_wrapper = dict(
+            type='OptimWrapper',
+            optimizer=dict(type='Adam', lr=2e-5),          # the host's
+            constructor='mmhmc.CodecOptimWrapperConstructor',
+            paramwise_cfg=dict(
+                codec=dict(lr=1e-4), adapter=dict(lr=1e-4)))
+
+    Args:
+        optim_wrapper_cfg: Config of optimizer and wrapper, as the host's.
+        paramwise_cfg: ``codec``, ``adapter``, ``host``: settings of their
+            parameter groups, e.g. ``lr``, ``weight_decay``; what the host's
+            constructor set is replaced by them. Weight decay of codec and
+            adapter is 0 unless it is given. ``constructor``: the host's own
+            constructor, mmengine's default if left out. All other keys go to
+            it, as the host's config has them.
+
+    Raises:
+        ValueError: If a learning rate is negative, or settings are given for
+            a part that the model does not have.
+    """
+
+    def __init__(self,
+                 optim_wrapper_cfg: dict,
+                 paramwise_cfg: Optional[dict] = None) -> None:
+        host_cfg = dict(paramwise_cfg or {})
+        self.settings = {p: dict(host_cfg.pop(p, {})) for p in PARTS}
+        for part, settings in self.settings.items():
+            if settings.get('lr', 0) < 0:
+                raise ValueError(f'The learning rate of the {part} must not '
+                                 f'be negative, got {settings["lr"]}.')
+        self.host_constructor = ALL_OPTIM_WRAPPER_CONSTRUCTORS.build(
+            dict(
+                type=host_cfg.pop('constructor',
+                                  'DefaultOptimWrapperConstructor'),
+                optim_wrapper_cfg=optim_wrapper_cfg,
+                paramwise_cfg=host_cfg))
+
+    def __call__(self, model: nn.Module) -> OptimWrapper:
+        """Build the optimizer wrapper.
+
+        Args:
+            model: Model, wrapped or not, that holds one codec.
+        """
+        model = getattr(model, 'module', model)
+        wrapper = self.host_constructor(model)
+        part_of = {}
+        for part, parameters in split_parameters(model).items():
+            if self.settings[part] and not parameters:
+                raise ValueError(f'`paramwise_cfg` has settings for the {part}'
+                                 ', but this model has none.')
+            part_of.update({id(p): part for p in parameters})
+        groups = []
+        for group in wrapper.optimizer.param_groups:
+            for part in PARTS:
+                own = [p for p in group['params'] if part_of[id(p)] == part]
+                if own:
+                    decay = {} if part == 'host' else {'weight_decay': 0.}
+                    groups.append({
+                        **group,
+                        **decay,
+                        **self.settings[part], 'params': own,
+                        'part': part
+                    })
+        wrapper.optimizer.param_groups = _merge_equal(groups)
+        return wrapper
+
+
+def _merge_equal(groups: list[dict]) -> list[dict]:
+    """Join groups that differ in their parameters only."""
+    merged = []
+    for group in groups:
+        for other in merged:
+            if all(group[k] == other[k] for k in group if k != 'params'):
+                other['params'].extend(group['params'])
+                break
+        else:
+            merged.append(group)
+    return merged

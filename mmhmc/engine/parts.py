@@ -1,0 +1,45 @@
+"""Finding codec, adapter and host in a model."""
+from torch import nn
+
+from mmhmc.models import PictureCoding
+
+PARTS = ('codec', 'adapter', 'host')
+
+
+def find_coder(model: nn.Module) -> nn.Module:
+    """The one module of ``model`` that codes pictures.
+
+    Args:
+        model: Unwrapped model, e.g. ``runner.model.module`` under DDP.
+
+    Raises:
+        ValueError: If there is none, or more than one.
+    """
+    coders = [m for m in model.modules() if isinstance(m, PictureCoding)]
+    if len(coders) != 1:
+        raise ValueError(
+            f'{type(model).__name__} holds {len(coders)} codecs, expected '
+            'one: give it a backbone of type mmhmc.CodecBackbone, or use '
+            'mmhmc.CodecModel.')
+    return coders[0]
+
+
+def split_parameters(model: nn.Module) -> dict[str, list[nn.Parameter]]:
+    """All parameters of ``model`` by the part that they belong to.
+
+    Returns:
+        For ``'codec'``, ``'adapter'`` and ``'host'`` their parameters.
+    """
+    coder = find_coder(model)
+    parts = {name: [] for name in PARTS}
+    parts['codec'] = list(coder.codec.parameters())
+    if coder.adapter is not None:
+        parts['adapter'] = list(coder.adapter.parameters())
+    taken = {id(p) for name in parts for p in parts[name]}
+    parts['host'] = [p for p in model.parameters() if id(p) not in taken]
+    return parts
+
+
+def adapter_changes_nothing(coder: nn.Module) -> bool:
+    """Whether there is an adapter that says it is still the identity."""
+    return getattr(coder.adapter, 'changes_nothing', False)

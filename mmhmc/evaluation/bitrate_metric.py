@@ -1,0 +1,94 @@
+"""Bits per pixel, estimated and real."""
+import json
+import os
+from collections.abc import Sequence
+from typing import Optional
+
+from mmengine.evaluator import BaseMetric
+
+from mmhmc.registry import METRICS
+from mmhmc.structures import CodedPicture
+
+
+@METRICS.register_module()
+class BitrateMetric(BaseMetric):
+    """Mean over pictures of their bits per pixel.
+
+    - ``bpp``: real bytes, header included, over the pixels of the original,
+      unpadded, unresized picture; left out where nothing was written.
+    - ``bpp_estimated``: the same of ``-log2`` of the likelihoods.
+    - ``bpp_coded``, ``bpp_coded_estimated``: both over the pixels that were
+      coded (after the host's resize).
+
+    Args:
+        out_file: JSON for every picture's sizes, bytes and estimated bits.
+        prefix: See mmengine; ``'rate'`` if left out.
+        collect_device: See mmengine.
+    """
+
+    default_prefix = 'rate'
+
+    def __init__(self,
+                 out_file: Optional[str] = None,
+                 prefix: Optional[str] = None,
+                 collect_device: str = 'cpu') -> None:
+        super().__init__(collect_device=collect_device, prefix=prefix)
+        self.out_file = out_file
+
+    def process(self, data_batch, data_samples: Sequence[dict]) -> None:
+        """Note the bits of each picture.
+
+        Raises:
+            KeyError: If a sample has not been coded.
+        """
+        for sample in data_samples:
+            picture = coded_picture(sample)
+            self.results.append(
+                dict(
+                    img_id=sample.get('img_id'),
+                    img_path=sample.get('img_path'),
+                    original_size=list(picture.original_size),
+                    coded_size=list(picture.coded_size),
+                    num_bytes=picture.num_bytes,
+                    bits_estimated=picture.bits))
+
+    def compute_metrics(self, results: list[dict]) -> dict[str, float]:
+        """Means over all pictures."""
+        if self.out_file is not None:
+            _write_json(self.out_file, results)
+
+        def mean(bits: list[float], size: str) -> float:
+            return sum(b / (r[size][0] * r[size][1])
+                       for b, r in zip(bits, results)) / len(results)
+
+        estimated = [r['bits_estimated'] for r in results]
+        metrics = dict(
+            bpp_estimated=mean(estimated, 'original_size'),
+            bpp_coded_estimated=mean(estimated, 'coded_size'))
+        if all(r['num_bytes'] is not None for r in results):
+            real = [8 * r['num_bytes'] for r in results]
+            metrics.update(
+                bpp=mean(real, 'original_size'),
+                bpp_coded=mean(real, 'coded_size'))
+        return metrics
+
+
+def coded_picture(sample: dict) -> CodedPicture:
+    """What was coded, from a data sample in dictionary form.
+
+    Raises:
+        KeyError: If it is not there.
+    """
+    if 'coding' not in sample:
+        raise KeyError(
+            'A data sample says nothing about its coding; add '
+            "dict(type='mmhmc.RateLossHook') to `custom_hooks`, and give the "
+            'model an mmhmc.CodecBackbone.')
+    return sample['coding']
+
+
+def _write_json(path: str, content: list[dict]) -> None:
+    os.makedirs(os.path.dirname(path) or '.', exist_ok=True)
+    with open(f'{path}.part', 'w') as file:
+        json.dump(content, file, indent=1)
+    os.replace(f'{path}.part', path)

@@ -1,0 +1,108 @@
+"""Between a host's normalised input and a codec's RGB picture in [0, 1]."""
+from collections.abc import Sequence
+from typing import Optional
+
+import torch
+from torch import Tensor, nn
+
+
+class InputNorm(nn.Module):
+    """A host's normalisation, undone and redone.
+
+    .. code-block:: none
+
+        inputs ──► * std + mean ──► / 255 ──► RGB ──► x ──► codec ──► x_bar
+           │                                          │                │
+           └───────► + ◄── * 255 / std ◄── host's order ◄── x_bar - x ─┘
+
+    The way back adds what the codec changed to what the host had. That equals
+    the host's normalisation of ``x_bar`` up to rounding, and is exact to the
+    last bit where the codec changed nothing.
+
+    Args:
+        mean: Mean of each channel in the host's order, in [0, 255].
+        std: Standard deviation of each channel, positive, same unit.
+        channel_order: Order of the channels that the host model sees,
+            ``'rgb'`` or ``'bgr'``.
+
+    Raises:
+        ValueError: If a value is out of range or the lengths differ from 3.
+    """
+
+    def __init__(self,
+                 mean: Sequence[float] = (0., 0., 0.),
+                 std: Sequence[float] = (1., 1., 1.),
+                 channel_order: str = 'rgb') -> None:
+        super().__init__()
+        if len(mean) != 3 or len(std) != 3 or min(std) <= 0:
+            raise ValueError('`mean` and `std` need three numbers each, `std` '
+                             f'positive ones; got {mean} and {std}.')
+        if channel_order not in ('rgb', 'bgr'):
+            raise ValueError("`channel_order` must be 'rgb' or 'bgr', got "
+                             f'{channel_order!r}.')
+        self.flipped = channel_order == 'bgr'
+        for name, values in (('mean', mean), ('std', std)):
+            self.register_buffer(
+                name,
+                torch.tensor(values, dtype=torch.float32).view(-1, 1, 1),
+                persistent=False)
+
+    @classmethod
+    def from_preprocessor(cls, data_preprocessor: dict) -> 'InputNorm':
+        """Read the normalisation from a host's data preprocessor config.
+
+        Args:
+            data_preprocessor: Config of an ``ImgDataPreprocessor`` or of a
+                host's own. Pictures are loaded as BGR, as all hosts do;
+                ``bgr_to_rgb`` (mmpretrain: ``to_rgb``) turns them into RGB.
+
+        Raises:
+            TypeError: If it is no dictionary.
+        """
+        if not isinstance(data_preprocessor, dict):
+            raise TypeError(
+                '`input_norm` must be the data preprocessor of the host, a '
+                'dictionary with `mean`, `std` and `bgr_to_rgb`; got '
+                f'{type(data_preprocessor).__name__}.')
+        mean = _three(data_preprocessor.get('mean'), 0.)
+        std = _three(data_preprocessor.get('std'), 1.)
+        to_rgb = (
+            data_preprocessor.get('bgr_to_rgb', False)
+            or data_preprocessor.get('to_rgb', False))
+        return cls(mean, std, 'rgb' if to_rgb else 'bgr')
+
+    def to_picture(self, inputs: Tensor) -> Tensor:
+        """RGB picture of a host's input.
+
+        Args:
+            inputs: Normalised by the host, shape (B, 3, H, W).
+
+        Returns:
+            RGB, nominally in [0, 1], float32, shape (B, 3, H, W).
+        """
+        x = (inputs.float() * self.std + self.mean) / 255
+        return x.flip(1) if self.flipped else x
+
+    def to_inputs(self, inputs: Tensor, x: Tensor, x_bar: Tensor) -> Tensor:
+        """What the host sees when ``x_bar`` replaces ``x``.
+
+        Args:
+            inputs: What the host would have seen, shape (B, 3, H, W).
+            x: Its picture, from :meth:`to_picture`, same shape.
+            x_bar: The picture to show instead, same shape.
+
+        Returns:
+            Normalised as the host does, shape (B, 3, H, W).
+        """
+        change = x_bar.float() - x
+        if self.flipped:
+            change = change.flip(1)
+        return inputs + change * (255 / self.std)
+
+
+def _three(values: Optional[Sequence[float]],
+           default: float) -> Sequence[float]:
+    """One value for each of three channels; hosts may give one or none."""
+    if values is None:
+        return (default, ) * 3
+    return tuple(values) * 3 if len(values) == 1 else tuple(values)

@@ -1,0 +1,69 @@
+"""Padding to what a codec can code, and back."""
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+Size = tuple[int, int]
+
+
+def padded_size(size: Size, multiple: int) -> Size:
+    """Smallest height and width that hold ``size`` and fit the codec.
+
+    Args:
+        size: Height and width in pixels, each at least 1.
+        multiple: What both sides of the result are multiples of.
+
+    Returns:
+        Height and width in pixels.
+
+    Raises:
+        ValueError: If a side or ``multiple`` is not positive.
+    """
+    if min(size) < 1 or multiple < 1:
+        raise ValueError('`size` and `multiple` must be positive, got '
+                         f'{tuple(size)} and {multiple}.')
+    height, width = (-(-side // multiple) * multiple for side in size)
+    return height, width
+
+
+def extend_edges(x: Tensor, sizes: Sequence[Size], target: Size) -> Tensor:
+    """Continue the last real row and column of each picture to ``target``.
+
+    What lies outside a picture (a host's batch padding) is overwritten, so
+    that the codec sees the same values around a picture whatever batch the
+    picture is in. Repeated edges cost next to no bits.
+
+    Args:
+        x: Pictures, shape (B, C, H, W), each in its top left corner.
+        sizes: For each picture its real height and width, at most (H, W).
+        target: Height and width of the result, at least every size.
+
+    Returns:
+        Shape (B, C, *target).
+
+    Raises:
+        ValueError: If a size is empty, or larger than ``x`` or ``target``.
+    """
+    limit = (min(x.shape[-2], target[0]), min(x.shape[-1], target[1]))
+    for h, w in sizes:
+        if not (1 <= h <= limit[0] and 1 <= w <= limit[1]):
+            raise ValueError(
+                f'A picture of size {(h, w)} does not fit: it must be at '
+                f'least (1, 1) and at most {limit}, the smaller of tensor '
+                'and target. Check `img_shape` of the data samples.')
+    if all(
+            tuple(size) == tuple(target) == tuple(x.shape[-2:])
+            for size in sizes):
+        return x
+    rows = torch.arange(target[0], device=x.device)
+    columns = torch.arange(target[1], device=x.device)
+    return torch.stack([
+        picture[:, rows.clamp(max=h - 1)][:, :, columns.clamp(max=w - 1)]
+        for picture, (h, w) in zip(x, sizes)
+    ])
+
+
+def crop_to(x: Tensor, size: Size) -> Tensor:
+    """Top left part of ``x`` (..., H, W) of the given height and width."""
+    return x[..., :size[0], :size[1]]

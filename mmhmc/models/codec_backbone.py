@@ -1,0 +1,137 @@
+"""A host's backbone with a codec in front of it."""
+from typing import Optional, Union
+
+import torch
+from mmengine.logging import print_log
+from mmengine.model import BaseModule
+from torch import Tensor, nn
+
+from mmhmc.codecs import ImageCodec, build_codec
+from mmhmc.functional import InputNorm
+from mmhmc.registry import MODELS
+from .picture_coding import PictureCoding, build_adapter, complete_test_cfg
+
+
+@MODELS.register_module()
+class CodecBackbone(PictureCoding, BaseModule):
+    """Codec, adapter and host backbone, in place of the host backbone.
+
+    .. code-block:: none
+
+        inputs ─► undo host normalisation ─► x ─► codec ─► x_hat ─► adapter
+                                                                       │
+        features ◄─ host backbone ◄─ host normalisation ◄── x_bar ◄────┘
+
+    The host's class stays what it is, and its checkpoints load as they are:
+    keys of the bare backbone are taken for the inner one. Outside a picture
+    (batch padding) the host's values are kept. With an ``IdentityCodec`` and
+    no adapter, features equal the bare host's to the last bit.
+
+    Args:
+        codec: Codec, or its config.
+        backbone: Host backbone, or its config, which is built in the host's
+            scope.
+        input_norm: The host's data preprocessor config, from which mean,
+            std and channel order are read; or an :class:`InputNorm`.
+        adapter: Adapter or its config, e.g. ``DynamicAdaptation``.
+        test_cfg: ``adapter``: False bypasses the adapter at test time, at
+            identical bits; ``real_bits``: False only estimates. Default True.
+        init_cfg: mmengine's initialisation.
+
+    Raises:
+        TypeError: If a part is of the wrong kind.
+        ValueError: If a name is unknown or parts do not fit each other.
+    """
+
+    def __init__(self,
+                 codec: Union[ImageCodec, dict],
+                 backbone: Union[nn.Module, dict],
+                 input_norm: Union[InputNorm, dict],
+                 adapter: Union[nn.Module, dict, None] = None,
+                 test_cfg: Optional[dict] = None,
+                 init_cfg: Optional[dict] = None) -> None:
+        super().__init__(init_cfg)
+        if not isinstance(input_norm, InputNorm):
+            input_norm = InputNorm.from_preprocessor(input_norm)
+        self.input_norm = input_norm
+        self.codec = build_codec(codec)
+        self.adapter = build_adapter(adapter, self.codec)
+        self.test_cfg = complete_test_cfg(test_cfg)
+        if isinstance(backbone, dict):
+            # mmengine's root registry builds it in the host's default scope.
+            backbone = MODELS.parent.build(backbone)
+        self.backbone = backbone
+
+    def forward(self, inputs: Tensor):
+        """Features of what is decoded.
+
+        Args:
+            inputs: Pictures as the host normalises and pads them, shape
+                (B, 3, H, W).
+
+        Returns:
+            Whatever the host backbone returns.
+
+        Raises:
+            RuntimeError: If a bitstream does not decode to its latents.
+            ValueError: If the pictures are not finite, or sizes do not fit.
+        """
+        with torch.autocast(inputs.device.type, enabled=False):
+            x = self.input_norm.to_picture(inputs)
+        coded = self.code_pictures(x)
+        with torch.autocast(inputs.device.type, enabled=False):
+            seen = self.input_norm.to_inputs(inputs, coded.x, coded.x_bar)
+        return self.backbone(seen)
+
+    def __getattr__(self, name: str):
+        # Hosts ask their backbone for what theirs knows, e.g. out_channels.
+        try:
+            return super().__getattr__(name)
+        except AttributeError:
+            backbone = self.__dict__.get('_modules', {}).get('backbone')
+            if backbone is None:
+                raise
+            return getattr(backbone, name)
+
+    def _load_from_state_dict(self, state_dict, prefix, *args) -> None:
+        own = {f'{prefix}{k}' for k in self.state_dict()}
+        given = [k for k in state_dict if k.startswith(prefix)]
+        if given and not own.intersection(given):
+            self._take_host_checkpoint(state_dict, prefix, given)
+        super()._load_from_state_dict(state_dict, prefix, *args)
+
+    def _take_host_checkpoint(self, state_dict: dict, prefix: str,
+                              given: list[str]) -> None:
+        """Rename a bare host's keys in place; our parts keep their values.
+
+        Raises:
+            ValueError: If nothing fits, or a tensor has another shape.
+        """
+        inner = self.backbone.state_dict()
+        hits = [k for k in given if k[len(prefix):] in inner]
+        name = type(self.backbone).__name__
+        if not hits:
+            raise ValueError(
+                f'This checkpoint does not fit the backbone {name}: none of '
+                f'its keys is among its {len(inner)} tensors (it has '
+                f'{given[0]!r}, expected e.g. {prefix + next(iter(inner))!r}).'
+                ' Use a checkpoint of the same host config.')
+        wrong = [(k, tuple(state_dict[k].shape),
+                  tuple(inner[k[len(prefix):]].shape)) for k in hits
+                 if state_dict[k].shape != inner[k[len(prefix):]].shape]
+        if wrong:
+            raise ValueError(
+                f'This checkpoint does not fit the backbone {name}: '
+                f'{len(wrong)} of {len(hits)} tensors have other shapes, first'
+                f' {wrong[0][0]!r} with {wrong[0][1]}, expected {wrong[0][2]}.'
+                ' Use a checkpoint of the same host config.')
+        for key in given:
+            state_dict[f'{prefix}backbone.{key[len(prefix):]}'] = \
+                state_dict.pop(key)
+        for key, value in self.state_dict().items():
+            if not key.startswith('backbone.'):
+                state_dict[prefix + key] = value
+        print_log(
+            f'Host checkpoint: {len(hits)} of {len(inner)} tensors of the '
+            f'backbone {name} taken; codec and adapter keep their own.',
+            logger='current')

@@ -1,0 +1,73 @@
+"""A codec alone as an mmengine model."""
+from typing import Optional, Union
+
+from mmengine.model import BaseModel
+from torch import Tensor, nn
+
+from mmhmc.codecs import ImageCodec, build_codec
+from mmhmc.functional import InputNorm
+from mmhmc.registry import MODELS
+from mmhmc.structures import CodedBatch
+from .picture_coding import PictureCoding, complete_test_cfg
+
+_RGB = dict(type='ImgDataPreprocessor', bgr_to_rgb=True)
+
+
+@MODELS.register_module()
+class CodecModel(PictureCoding, BaseModel):
+    """A codec for people: pre-training, Kodak.
+
+    Losses and metrics come from ``RateLossHook``, as they do in front of a
+    host. The codec's keys begin with ``codec.``, so a trained one enters a
+    ``CodecBackbone`` by ``codec.init_cfg=dict(type='Pretrained',
+    checkpoint=..., prefix='codec.')``.
+
+    Args:
+        codec: Codec, or its config.
+        data_preprocessor: Config of mmengine's ``ImgDataPreprocessor``; the
+            default turns loaded pictures (BGR) into RGB.
+        test_cfg: ``real_bits``: False only estimates. Default True.
+        init_cfg: mmengine's initialisation.
+    """
+
+    adapter: Optional[nn.Module] = None
+
+    def __init__(self,
+                 codec: Union[ImageCodec, dict],
+                 data_preprocessor: dict = _RGB,
+                 test_cfg: Optional[dict] = None,
+                 init_cfg: Optional[dict] = None) -> None:
+        super().__init__(data_preprocessor, init_cfg)
+        self.input_norm = InputNorm.from_preprocessor(data_preprocessor)
+        self.codec = build_codec(codec)
+        self.test_cfg = complete_test_cfg(test_cfg)
+
+    def forward(self,
+                inputs: Tensor,
+                data_samples: Optional[list] = None,
+                mode: str = 'tensor') -> Union[CodedBatch, dict, list]:
+        """Code pictures.
+
+        Args:
+            inputs: From the data preprocessor, shape (B, 3, H, W).
+            data_samples: One for each picture.
+            mode: ``'tensor'``, ``'loss'`` or ``'predict'``.
+
+        Returns:
+            The coded batch; or a dictionary that ``RateLossHook`` fills with
+            losses; or the data samples, to which it adds what was coded.
+
+        Raises:
+            RuntimeError: In mode ``'loss'`` without a ``RateLossHook``.
+            ValueError: If the mode is unknown or pictures are not finite.
+        """
+        if mode not in ('tensor', 'loss', 'predict'):
+            raise ValueError("`mode` must be 'tensor', 'loss' or 'predict', "
+                             f'got {mode!r}.')
+        if mode == 'loss' and self._records is None:
+            raise RuntimeError('The losses of a CodecModel come from '
+                               'RateLossHook; add '
+                               "dict(type='mmhmc.RateLossHook', ...) to "
+                               '`custom_hooks`.')
+        coded = self.code_pictures(self.input_norm.to_picture(inputs))
+        return {'tensor': coded, 'loss': {}, 'predict': data_samples}[mode]

@@ -1,0 +1,183 @@
+"""Coding a batch of pictures of different sizes; codec and adapter meet."""
+from collections.abc import Sequence
+from typing import Optional
+
+import torch
+from torch import Tensor, nn
+
+from mmhmc.bitstream import Bitstream
+from mmhmc.codecs import ImageCodec
+from mmhmc.functional import (count_bits, crop_to, extend_edges, padded_size,
+                              valid_mask)
+from mmhmc.registry import MODELS
+from mmhmc.structures import CodedBatch
+
+Size = tuple[int, int]
+
+
+class PictureCoding:
+    """What everything that holds a codec can do; mixed into a module.
+
+    .. code-block:: none
+
+        x ─► pad ─► codec ─► (bytes ─► codec) ─► x_hat ─► adapter ─► x_bar
+                      │        evaluation only     └► people     └► the host
+                      └► likelihoods ─► bits
+
+    In training mode a batch is coded at once and bits are estimated. In
+    evaluation mode every picture is coded alone, at its own size, and with
+    ``test_cfg['real_bits']`` what is decoded has gone through real bytes.
+
+    The module that mixes this in has ``codec``, ``adapter`` and
+    ``test_cfg``. Whoever wants to know what was coded (``RateLossHook``)
+    calls :meth:`expect` before the model's forward and :meth:`collect` after.
+    """
+
+    codec: ImageCodec
+    adapter: Optional[nn.Module]
+    test_cfg: dict
+    _records: Optional[list[CodedBatch]] = None
+    _sizes: Optional[list[Size]] = None
+
+    def expect(self, sizes: Optional[Sequence[Size]]) -> None:
+        """Record what is coded from now on.
+
+        Args:
+            sizes: Real height and width of each picture of the next batch;
+                None if unknown: then the whole canvas counts as picture.
+        """
+        self._records = []
+        self._sizes = None if sizes is None else [tuple(s) for s in sizes]
+
+    def collect(self) -> list[CodedBatch]:
+        """What was coded since :meth:`expect`; ends the recording."""
+        records, self._records, self._sizes = self._records, None, None
+        return records or []
+
+    def code_pictures(self, x: Tensor) -> CodedBatch:
+        """Code a batch.
+
+        Args:
+            x: RGB, nominally in [0, 1], shape (B, 3, H, W), each picture in
+                its top left corner.
+
+        Raises:
+            RuntimeError: If a bitstream does not decode to its latents.
+            ValueError: If ``x`` is not finite, or sizes do not fit.
+        """
+        sizes = self._sizes
+        if sizes is None:
+            sizes = [tuple(x.shape[-2:])] * len(x)
+        if len(sizes) != len(x):
+            raise ValueError(f'{len(sizes)} picture sizes came with a batch '
+                             f'of {len(x)} pictures.')
+        code = self._code_batch if self.training else self._code_each
+        coded = code(x, sizes)
+        if self._records is not None:
+            self._records.append(coded)
+        return coded
+
+    def _code_batch(self, x: Tensor, sizes: list[Size]) -> CodedBatch:
+        canvas = tuple(x.shape[-2:])
+        target = padded_size(canvas, self.codec.downsampling_factor)
+        padded = extend_edges(x, sizes, target)
+        trains = any(p.requires_grad for p in self.codec.parameters())
+        with torch.set_grad_enabled(torch.is_grad_enabled() and trains):
+            output = self.codec.encode_latents(padded)
+            x_hat = self.codec.decode_latents(output.y_hat)
+        x_bar = self._adapt(output.y_hat, x_hat, self.adapter is not None)
+        bits = count_bits(output.likelihoods, sizes, target).to(x.device)
+        real = valid_mask(sizes, canvas, canvas, x.device)
+        return CodedBatch(x, crop_to(x_hat, canvas),
+                          torch.where(real, crop_to(x_bar, canvas), x), sizes,
+                          bits, [None] * len(x))
+
+    @torch.no_grad()
+    def _code_each(self, x: Tensor, sizes: list[Size]) -> CodedBatch:
+        # Decoders show [0, 1]; a picture leaves it by rounding at most.
+        x = x.clamp(0, 1)
+        x_hat, x_bar = x.clone(), x.clone()
+        bits, num_bytes = [], []
+        for i, size in enumerate(sizes):
+            seen, adapted, estimate, length = self._code_one(x[i:i + 1], size)
+            x_hat[i, :, :size[0], :size[1]] = seen
+            x_bar[i, :, :size[0], :size[1]] = adapted
+            bits.append(estimate)
+            num_bytes.append(length)
+        return CodedBatch(x, x_hat, x_bar, sizes, torch.cat(bits), num_bytes)
+
+    def _code_one(self, x: Tensor, size: Size) -> tuple:
+        target = padded_size(size, self.codec.downsampling_factor)
+        output = self.codec.encode_latents(extend_edges(x, [size], target))
+        # A real stream codes the picture padded to the codec's stride, so
+        # that is what its estimate covers.
+        bits = count_bits(output.likelihoods, [target], target).to(x.device)
+        y_hat, length = output.y_hat, None
+        if self.test_cfg['real_bits'] and self.codec.entropy_tables():
+            data = self.codec.write(output, size).to_bytes()
+            y_hat, length = self.codec.read(
+                Bitstream.from_bytes(data)), len(data)
+            if not torch.equal(y_hat, output.y_hat):
+                raise RuntimeError(
+                    f'A bitstream of {length} bytes for a picture of size '
+                    f'{size} did not decode to the latents it was made of. '
+                    'Entropy tables and weights may not belong together: '
+                    'call `update_entropy_tables()`.')
+        x_hat = self.codec.decode_latents(y_hat)
+        x_bar = self._adapt(y_hat, x_hat, self.uses_adapter)
+        return (crop_to(x_hat, size).clamp(0, 1),
+                crop_to(x_bar, size).clamp(0, 1), bits, length)
+
+    @property
+    def uses_adapter(self) -> bool:
+        """Whether the adapter works at test time."""
+        return self.adapter is not None and self.test_cfg['adapter']
+
+    def _adapt(self, y_hat: Tensor, x_hat: Tensor, active: bool) -> Tensor:
+        if not active:
+            return x_hat
+        if self.adapter.placement == 'latent':
+            return self.codec.decode_latents(self.adapter(y_hat))
+        return self.adapter(x_hat)
+
+
+def complete_test_cfg(test_cfg: Optional[dict]) -> dict:
+    """Fill in what is not given and refuse what is not known.
+
+    Args:
+        test_cfg: ``adapter``: whether x_bar goes through the adapter (the
+            bits are the same without); ``real_bits``: whether evaluation
+            writes and reads real bitstreams. Both True if left out.
+
+    Raises:
+        ValueError: If there is another key.
+    """
+    complete = dict(adapter=True, real_bits=True)
+    unknown = set(test_cfg or {}) - set(complete)
+    if unknown:
+        raise ValueError(f'`test_cfg` has the unknown keys {sorted(unknown)}; '
+                         f'it may have {sorted(complete)}.')
+    return {**complete, **(test_cfg or {})}
+
+
+def build_adapter(adapter: Optional[dict],
+                  codec: ImageCodec) -> Optional[nn.Module]:
+    """Build an adapter and see that it fits the codec.
+
+    Raises:
+        ValueError: If a latent adapter does not fit the codec's latent.
+    """
+    if isinstance(adapter, dict):
+        adapter = MODELS.build(adapter)
+    if adapter is None or adapter.placement == 'picture':
+        return adapter
+    channels = getattr(codec, 'latent_channels', None)
+    if channels is None:
+        raise ValueError(f'{type(codec).__name__} has no latent to adapt; use '
+                         "placement='picture'.")
+    if adapter.in_channels != channels:
+        raise ValueError(
+            f'The adapter takes latents of {adapter.in_channels} channels, '
+            f'those of {type(codec).__name__} have {channels}: set '
+            f'`in_channels={channels}`.')
+    return adapter

@@ -1,0 +1,41 @@
+"""Child registries of mmengine's, scope ``mmhmc``.
+
+A config names our types as ``mmhmc.X``; mmengine then imports this module and
+the ``locations`` by itself, whatever the host's default scope is.
+"""
+from mmengine.registry import DATASETS as MMENGINE_DATASETS
+from mmengine.registry import HOOKS as MMENGINE_HOOKS
+from mmengine.registry import METRICS as MMENGINE_METRICS
+from mmengine.registry import MODELS as MMENGINE_MODELS
+from mmengine.registry import \
+    OPTIM_WRAPPER_CONSTRUCTORS as MMENGINE_OPTIM_WRAPPER_CONSTRUCTORS
+from mmengine.registry import TRANSFORMS as MMENGINE_TRANSFORMS
+from mmengine.registry import Registry
+
+MODELS = Registry(
+    'model',
+    parent=MMENGINE_MODELS,
+    scope='mmhmc',
+    locations=['mmhmc.models', 'mmhmc.codecs', 'mmhmc.adapters'])
+HOOKS = Registry(
+    'hook', parent=MMENGINE_HOOKS, scope='mmhmc', locations=['mmhmc.engine'])
+OPTIM_WRAPPER_CONSTRUCTORS = Registry(
+    'optimizer wrapper constructor',
+    parent=MMENGINE_OPTIM_WRAPPER_CONSTRUCTORS,
+    scope='mmhmc',
+    locations=['mmhmc.engine'])
+METRICS = Registry(
+    'metric',
+    parent=MMENGINE_METRICS,
+    scope='mmhmc',
+    locations=['mmhmc.evaluation'])
+DATASETS = Registry(
+    'dataset',
+    parent=MMENGINE_DATASETS,
+    scope='mmhmc',
+    locations=['mmhmc.datasets'])
+TRANSFORMS = Registry(
+    'transform',
+    parent=MMENGINE_TRANSFORMS,
+    scope='mmhmc',
+    locations=['mmhmc.datasets'])

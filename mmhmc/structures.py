@@ -1,0 +1,109 @@
+"""What passes between the parts: codec, adapter, losses and metrics."""
+from dataclasses import dataclass, field
+from typing import Optional
+
+from torch import Tensor
+
+
+@dataclass
+class LatentSymbols:
+    """Integers of one latent tensor, in the order in which they are coded.
+
+    Args:
+        symbols: What the entropy coder writes, int32, shape (n,).
+        indexes: Which table codes each symbol, int32, shape (n,).
+    """
+
+    symbols: Tensor
+    indexes: Tensor
+
+
+@dataclass
+class CodecOutput:
+    """What a codec makes of a batch of pictures.
+
+    Args:
+        y_hat: Quantised latent (noisy while training), shape (B, M, h, w).
+        likelihoods: For each latent its likelihoods in (0, 1], each of shape
+            (B, C, h, w); the bits of a latent are ``-log2`` of them, summed.
+            Empty for a codec that has no entropy model.
+        x_hat: Reconstruction, not clamped, shape (B, 3, H, W); None when only
+            the latents were asked for.
+        symbols: For each named stream what the entropy coder writes; only
+            for a batch of one picture in evaluation mode, else empty.
+        latent_size: Height and width that the decoder needs to start with.
+    """
+
+    y_hat: Tensor
+    likelihoods: dict[str, Tensor] = field(default_factory=dict)
+    x_hat: Optional[Tensor] = None
+    symbols: dict[str, LatentSymbols] = field(default_factory=dict)
+    latent_size: tuple[int, int] = (0, 0)
+
+
+@dataclass(frozen=True)
+class CodingCondition:
+    """Run-time controls of codecs that have any; others refuse them.
+
+    Args:
+        quality: Rate index, 1 is the lowest rate; between two integers where
+            the codec interpolates.
+        task: Name of the task to decode for.
+        alpha: Transition between two tasks, in [0, 1].
+        beta: Weight of realism against distortion, not negative.
+    """
+
+    quality: Optional[float] = None
+    task: Optional[str] = None
+    alpha: Optional[float] = None
+    beta: Optional[float] = None
+
+
+@dataclass
+class CodedBatch:
+    """What became of a batch of pictures in front of a host.
+
+    Args:
+        x: Pictures on the host's canvas, RGB in [0, 1], (B, 3, H, W).
+        x_hat: Their reconstructions for people, same shape; what lies outside
+            a picture means nothing.
+        x_bar: What the host sees instead of ``x``, same shape; equal to ``x``
+            outside a picture.
+        sizes: Real height and width of each picture in pixels.
+        bits: Estimated bits of each picture, without padding, shape (B,).
+        num_bytes: Length of each real bitstream with its header; None where
+            none was written.
+    """
+
+    x: Tensor
+    x_hat: Tensor
+    x_bar: Tensor
+    sizes: list[tuple[int, int]]
+    bits: Tensor
+    num_bytes: list[Optional[int]]
+
+
+@dataclass
+class CodedPicture:
+    """What metrics learn about one picture; a field of its data sample.
+
+    The pictures are not pickled with it, so dumped predictions stay small.
+
+    Args:
+        bits: Estimated bits.
+        num_bytes: Length of the real bitstream, None if none was written.
+        coded_size: Height and width in pixels that the codec was given.
+        original_size: Height and width in pixels of the picture's file.
+        x: RGB in [0, 1] that was coded, shape (3, *coded_size).
+        x_hat: Its reconstruction, in [0, 1], same shape.
+    """
+
+    bits: float
+    num_bytes: Optional[int]
+    coded_size: tuple[int, int]
+    original_size: tuple[int, int]
+    x: Optional[Tensor] = field(default=None, repr=False)
+    x_hat: Optional[Tensor] = field(default=None, repr=False)
+
+    def __getstate__(self) -> dict:
+        return {**self.__dict__, 'x': None, 'x_hat': None}

@@ -1,0 +1,1 @@
+adapter = dict(type='mmhmc.DynamicAdaptation', width=64)

@@ -1,0 +1,2 @@
+codec = dict(
+    type='mmhmc.ScaleHyperprior', hidden_channels=128, latent_channels=192)

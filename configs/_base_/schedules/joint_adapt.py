@@ -1,0 +1,36 @@
+"""Stages B and C: codec and adaptation on the host's losses, then g_t alone.
+
+The host is frozen throughout, as in the paper's reconstruction. The objective
+is R + lmbda_distortion * 255^2 * MSE(x, x_hat) + lmbda_task * D_m; another
+rate: `tools/train.py ... --lmbda 0.013`, or
+`--cfg-options custom_hooks.0.lmbda_distortion=0.013`.
+"""
+train_cfg = dict(type='EpochBasedTrainLoop', max_epochs=12, val_interval=1)
+val_cfg = dict(type='ValLoop')
+test_cfg = dict(type='TestLoop')
+optim_wrapper = dict(
+    type='OptimWrapper',
+    optimizer=dict(type='Adam', lr=1e-4),
+    clip_grad=dict(max_norm=1.0),
+    constructor='mmhmc.CodecOptimWrapperConstructor',
+    paramwise_cfg=dict(codec=dict(lr=1e-4), adapter=dict(lr=1e-4)))
+param_scheduler = [
+    dict(type='MultiStepLR', begin=0, end=12, milestones=[11], gamma=0.1)
+]
+custom_hooks = [
+    dict(
+        type='mmhmc.RateLossHook',
+        lmbda_rate=1.0,
+        lmbda_distortion=0.0067,
+        lmbda_task=0.1),
+    dict(
+        type='mmhmc.TrainingStageHook',
+        stages=[
+            dict(begin=0, trainable=['codec', 'adapter']),
+            dict(begin=9, trainable=['adapter'])
+        ]),
+    dict(type='mmhmc.EntropyTableHook'),
+    dict(type='mmhmc.FiniteLossHook'),
+    dict(type='mmhmc.RandomStateHook'),
+]
+auto_scale_lr = dict(enable=False, base_batch_size=16)

@@ -1,0 +1,40 @@
+"""A small codec for people on the train pictures of Penn-Fudan."""
+_base_ = [
+    '../_base_/default_runtime.py',
+    '../_base_/codecs/mean-scale-hyperprior.py',
+    '../_base_/schedules/codec_pretrain.py',
+]
+model = dict(
+    type='mmhmc.CodecModel',
+    codec=dict(_base_.codec, hidden_channels=64, latent_channels=96))
+data_help = ('Link a COCO-format copy of Penn-Fudan to data/pennfudan: '
+             'images/, instances_train.json, instances_val.json.')
+train_dataloader = dict(
+    batch_size=8,
+    num_workers=1,
+    sampler=dict(type='InfiniteSampler', shuffle=True),
+    dataset=dict(
+        type='mmdet.CocoDataset',
+        data_root='data/pennfudan',
+        ann_file='instances_train.json',
+        data_prefix=dict(img='images/'),
+        metainfo=dict(classes=('person', )),
+        pipeline=[
+            dict(type='LoadImageFromFile'),
+            dict(type='mmhmc.RandomCropOrPad', crop_size=128),
+            dict(type='mmhmc.PackImageInputs')
+        ]))
+train_cfg = dict(max_iters=3500)
+param_scheduler = [
+    dict(
+        type='CosineAnnealingLR', by_epoch=False, T_max=3500, eta_min=5e-5)
+]
+optim_wrapper = dict(optimizer=dict(lr=1e-3))
+default_hooks = dict(checkpoint=dict(interval=500, max_keep_ckpts=1))
+custom_hooks = _base_.custom_hooks + [
+    dict(
+        type='mmhmc.AutocastHook',
+        modules=['codec.g_a', 'codec.g_s'],
+        channels_last=True)
+]
+randomness = dict(seed=0)

@@ -1,0 +1,65 @@
+"""Test a checkpoint: `python tools/test.py CONFIG CHECKPOINT`."""
+import argparse
+import os
+import sys
+
+from mmengine.config import DictAction
+
+from mmhmc.apis.cpu import tune_cpu
+
+
+def parse_args() -> argparse.Namespace:
+    """Arguments of mmdet's tool."""
+    parser = argparse.ArgumentParser(description='Test a checkpoint')
+    parser.add_argument('config', help='config file')
+    parser.add_argument('checkpoint', help='checkpoint file')
+    parser.add_argument('--work-dir', help='where metrics and logs go')
+    parser.add_argument('--out', help='pickle file for all predictions')
+    parser.add_argument(
+        '--show', action='store_true', help='show predictions in a window')
+    parser.add_argument('--show-dir', help='folder for painted predictions')
+    parser.add_argument(
+        '--wait-time', type=float, default=2, help='seconds a window stays')
+    parser.add_argument(
+        '--cfg-options',
+        nargs='+',
+        action=DictAction,
+        help='override settings of the config, e.g. '
+        'model.backbone.test_cfg.adapter=False')
+    parser.add_argument(
+        '--launcher',
+        choices=['none', 'pytorch', 'slurm', 'mpi'],
+        default='none',
+        help='job launcher')
+    parser.add_argument('--tta', action='store_true', help='use tta_model')
+    parser.add_argument('--local_rank', '--local-rank', type=int, default=0)
+    args = parser.parse_args()
+    if args.out and not args.out.endswith(('.pkl', '.pickle')):
+        parser.error(f'--out must end in .pkl or .pickle, got {args.out!r}')
+    return args
+
+
+def main() -> None:
+    """Test."""
+    args = parse_args()
+    os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
+    tune_cpu()
+    from mmhmc.apis.testing import run_test
+    from mmhmc.apis.training import TrainingError, load_config
+    try:
+        cfg = load_config(args.config, args.cfg_options, args.work_dir)
+        run_test(
+            cfg,
+            args.checkpoint,
+            launcher=args.launcher,
+            out=args.out,
+            show=args.show,
+            show_dir=args.show_dir,
+            wait_time=args.wait_time,
+            tta=args.tta)
+    except (FileNotFoundError, TrainingError) as error:
+        sys.exit(f'{type(error).__name__}: {error}')
+
+
+if __name__ == '__main__':
+    main()

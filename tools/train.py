@@ -1,0 +1,69 @@
+"""Train by a config: `python tools/train.py CONFIG`."""
+import argparse
+import os
+import sys
+
+from mmengine.config import DictAction
+
+from mmhmc.apis.cpu import tune_cpu
+
+
+def parse_args() -> argparse.Namespace:
+    """Arguments of mmdet's tool, and `--lmbda`."""
+    parser = argparse.ArgumentParser(description='Train by a config')
+    parser.add_argument('config', help='config file')
+    parser.add_argument('--work-dir', help='where logs and models go')
+    parser.add_argument(
+        '--lmbda',
+        type=float,
+        help='rate: weight of the distortion in all stages, e.g. 0.0018 '
+        '0.0035 0.0067 0.013')
+    parser.add_argument(
+        '--amp', action='store_true', help='automatic mixed precision')
+    parser.add_argument(
+        '--auto-scale-lr',
+        action='store_true',
+        help='scale the learning rate with the batch')
+    parser.add_argument(
+        '--resume',
+        nargs='?',
+        const=True,
+        help='go on from this checkpoint, or from the last one; finished '
+        'stages are kept')
+    parser.add_argument(
+        '--cfg-options',
+        nargs='+',
+        action=DictAction,
+        help='override settings of the config: key=value, key="[a,b]"')
+    parser.add_argument(
+        '--launcher',
+        choices=['none', 'pytorch', 'slurm', 'mpi'],
+        default='none',
+        help='job launcher')
+    parser.add_argument('--local_rank', '--local-rank', type=int, default=0)
+    return parser.parse_args()
+
+
+def main() -> None:
+    """Train."""
+    args = parse_args()
+    os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
+    tune_cpu()
+    from mmhmc.apis.training import TrainingError, load_config, run_training
+    try:
+        cfg = load_config(args.config, args.cfg_options, args.work_dir,
+                          args.lmbda)
+        run_training(
+            cfg,
+            args.config,
+            amp=args.amp,
+            auto_scale_lr=args.auto_scale_lr,
+            resume=args.resume,
+            launcher=args.launcher,
+            lmbda=args.lmbda)
+    except (FileNotFoundError, TrainingError) as error:
+        sys.exit(f'{type(error).__name__}: {error}')
+
+
+if __name__ == '__main__':
+    main()

@@ -30,8 +30,8 @@ model = dict(
         type='mmhmc.CodecBackbone',
         codec=dict(
             **_base_.codec,
-            init_cfg=dict(
-                type='Pretrained', checkpoint=None, prefix='codec.')),
+            init_cfg=dict(type='Pretrained', checkpoint=None,
+                          prefix='codec.')),
         adapter=_base_.adapter,
         backbone=dict(_base_.model.backbone, init_cfg=None),
         input_norm=_base_.model.data_preprocessor))

@@ -29,8 +29,8 @@ model = dict(
             _base_.codec,
             hidden_channels=64,
             latent_channels=96,
-            init_cfg=dict(
-                type='Pretrained', checkpoint=None, prefix='codec.')),
+            init_cfg=dict(type='Pretrained', checkpoint=None,
+                          prefix='codec.')),
         adapter=dict(_base_.adapter, width=32),
         backbone=dict(_base_.model.backbone, init_cfg=None),
         input_norm=_base_.model.data_preprocessor))
@@ -42,8 +42,7 @@ optim_wrapper = dict(
     optimizer=dict(lr=3e-4),
     paramwise_cfg=dict(codec=dict(lr=3e-4), adapter=dict(lr=1e-3)))
 custom_hooks = [
-    dict(
-        type='mmhmc.RateLossHook', lmbda_distortion=0.0067, lmbda_task=0.1),
+    dict(type='mmhmc.RateLossHook', lmbda_distortion=0.0067, lmbda_task=0.1),
     dict(
         type='mmhmc.TrainingStageHook',
         stages=[
@@ -53,8 +52,7 @@ custom_hooks = [
     dict(type='mmhmc.EntropyTableHook'),
     dict(type='mmhmc.FiniteLossHook'),
     dict(type='mmhmc.RandomStateHook'),
-    dict(
-        type='mmhmc.AutocastHook', modules=['backbone'], channels_last=True)
+    dict(type='mmhmc.AutocastHook', modules=['backbone'], channels_last=True)
 ]
 val_evaluator = _base_.val_evaluator + [
     dict(type='mmhmc.BitrateMetric'),

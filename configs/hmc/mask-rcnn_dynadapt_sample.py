@@ -27,33 +27,31 @@ model = dict(
             _base_.codec,
             hidden_channels=48,
             latent_channels=64,
-            init_cfg=dict(
-                type='Pretrained', checkpoint=None, prefix='codec.')),
+            init_cfg=dict(type='Pretrained', checkpoint=None,
+                          prefix='codec.')),
         adapter=dict(_base_.adapter, width=16),
         backbone=_base_.model.backbone,
         input_norm=_base_.model.data_preprocessor))
 train_dataloader = dict(batch_size=4)
-train_cfg = dict(max_epochs=8, val_interval=8)
+train_cfg = dict(max_epochs=6, val_interval=6)
 param_scheduler = [
-    dict(type='CosineAnnealingLR', T_max=8, eta_min=5e-5, by_epoch=True)
+    dict(type='CosineAnnealingLR', T_max=6, eta_min=5e-5, by_epoch=True)
 ]
 optim_wrapper = dict(
     optimizer=dict(lr=3e-4),
     paramwise_cfg=dict(codec=dict(lr=3e-4), adapter=dict(lr=1e-3)))
 custom_hooks = [
-    dict(
-        type='mmhmc.RateLossHook', lmbda_distortion=0.0067, lmbda_task=0.1),
+    dict(type='mmhmc.RateLossHook', lmbda_distortion=0.0035, lmbda_task=0.1),
     dict(
         type='mmhmc.TrainingStageHook',
         stages=[
             dict(begin=0, trainable=['codec', 'adapter']),
-            dict(begin=5, trainable=['adapter'])
+            dict(begin=4, trainable=['adapter'])
         ]),
     dict(type='mmhmc.EntropyTableHook'),
     dict(type='mmhmc.FiniteLossHook'),
     dict(type='mmhmc.RandomStateHook'),
-    dict(
-        type='mmhmc.AutocastHook', modules=['backbone'], channels_last=True)
+    dict(type='mmhmc.AutocastHook', modules=['backbone'], channels_last=True)
 ]
 val_evaluator = _base_.val_evaluator + [
     dict(type='mmhmc.BitrateMetric'),

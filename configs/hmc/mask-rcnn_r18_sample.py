@@ -7,7 +7,7 @@ _base_ = [
     '../_base_/task_models/mask-rcnn_r18_small.py',
     '../_base_/datasets/sample_instance.py',
 ]
-train_cfg = dict(type='EpochBasedTrainLoop', max_epochs=28, val_interval=28)
+train_cfg = dict(type='EpochBasedTrainLoop', max_epochs=24, val_interval=24)
 val_cfg = dict(type='ValLoop')
 test_cfg = dict(type='TestLoop')
 optim_wrapper = dict(
@@ -18,9 +18,9 @@ param_scheduler = [
     dict(type='LinearLR', start_factor=0.01, by_epoch=False, begin=0, end=100),
     dict(
         type='CosineAnnealingLR',
-        T_max=28,
+        T_max=24,
         begin=0,
-        end=28,
+        end=24,
         by_epoch=True,
         convert_to_iter_based=True)
 ]

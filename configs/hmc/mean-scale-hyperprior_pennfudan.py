@@ -26,8 +26,7 @@ train_dataloader = dict(
         ]))
 train_cfg = dict(max_iters=3500)
 param_scheduler = [
-    dict(
-        type='CosineAnnealingLR', by_epoch=False, T_max=3500, eta_min=5e-5)
+    dict(type='CosineAnnealingLR', by_epoch=False, T_max=3500, eta_min=5e-5)
 ]
 optim_wrapper = dict(optimizer=dict(lr=1e-3))
 default_hooks = dict(checkpoint=dict(interval=500, max_keep_ckpts=1))

@@ -22,20 +22,17 @@ train_dataloader = dict(
         ]))
 test_dataloader = dict(
     num_workers=0, dataset=dict(data_root=f'{sample_data_root}/val'))
-train_cfg = dict(max_iters=2400)
+train_cfg = dict(max_iters=2000)
 param_scheduler = [
-    dict(
-        type='CosineAnnealingLR',
-        by_epoch=False,
-        T_max=2400,
-        eta_min=5e-5)
+    dict(type='CosineAnnealingLR', by_epoch=False, T_max=2000, eta_min=5e-5)
 ]
 optim_wrapper = dict(optimizer=dict(lr=1e-3))
 default_hooks = dict(checkpoint=dict(interval=400, max_keep_ckpts=1))
-custom_hooks = _base_.custom_hooks + [
-    dict(
-        type='mmhmc.AutocastHook',
-        modules=['codec.g_a', 'codec.g_s'],
-        channels_last=True)
-]
+custom_hooks = [dict(type='mmhmc.RateLossHook', lmbda_distortion=0.0035)
+                ] + _base_.custom_hooks[1:] + [
+                    dict(
+                        type='mmhmc.AutocastHook',
+                        modules=['codec.g_a', 'codec.g_s'],
+                        channels_last=True)
+                ]
 randomness = dict(seed=0)

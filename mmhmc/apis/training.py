@@ -64,7 +64,9 @@ def prepare_data(cfg: Config) -> None:
     if 'sample_data_root' in cfg:
         make_sample_instances(cfg.sample_data_root)
         return
-    for root, (ann_files, prefixes) in _coco_files(cfg).items():
+    for root, names in _coco_files(cfg).items():
+        # Val and test loaders ask for the same files.
+        ann_files, prefixes = (list(dict.fromkeys(n)) for n in names)
         help_text = cfg.get('data_help')
         check_coco(root, ann_files, prefixes,
                    **(dict(how_to_get=help_text) if help_text else {}))
@@ -78,12 +80,10 @@ def _coco_files(cfg: Config) -> dict[str, tuple[list[str], list[str]]]:
         while 'dataset' in dataset:
             dataset = dataset['dataset']
         if dataset.get('type') in ('CocoDataset', 'mmdet.CocoDataset'):
-            names = files.setdefault(dataset['data_root'], ([], []))
-            for known, name in zip(
-                    names,
-                    (dataset['ann_file'], dataset['data_prefix']['img'])):
-                if name not in known:
-                    known.append(name)
+            ann_files, prefixes = files.setdefault(dataset['data_root'],
+                                                   ([], []))
+            ann_files.append(dataset['ann_file'])
+            prefixes.append(dataset['data_prefix']['img'])
     return files
 
 
@@ -185,8 +185,8 @@ def _use_amp(cfg: Config, cuda: bool) -> None:
         return
     hooks = cfg.get('custom_hooks', [])
     if not any(hook.type == 'mmhmc.AutocastHook' for hook in hooks):
-        names = (['backbone'] if 'backbone' in cfg.model else
-                 ['codec.g_a', 'codec.g_s'])
+        names = (['backbone']
+                 if 'backbone' in cfg.model else ['codec.g_a', 'codec.g_s'])
         cfg.custom_hooks = [
             *hooks, dict(type='mmhmc.AutocastHook', modules=names)
         ]

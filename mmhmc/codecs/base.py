@@ -84,6 +84,10 @@ class ImageCodec(BaseModule):
     def update_entropy_tables(self) -> None:
         """Make tables from the present weights; needed before coding."""
 
+    @abstractmethod
+    def drop_entropy_tables(self) -> None:
+        """Forget the tables, as in a codec that is newly built."""
+
     def forward(self,
                 x: Tensor,
                 condition: Optional[CodingCondition] = None) -> CodecOutput:

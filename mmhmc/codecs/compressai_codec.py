@@ -100,6 +100,14 @@ class CompressAICodec(ImageCodec):
             self.gaussian_conditional.update_scale_table(
                 get_scale_table(), force=True)
 
+    def drop_entropy_tables(self) -> None:
+        """See :meth:`ImageCodec.drop_entropy_tables`."""
+        for _, part in self._entropy_models():
+            for name in _TABLE_BUFFERS:
+                old = getattr(part, name, None)
+                if torch.is_tensor(old):
+                    setattr(part, name, old.new_empty(0))
+
     def bottleneck_symbols(self, z: Tensor) -> LatentSymbols:
         """Symbols of what the entropy bottleneck codes, (1, C, h, w)."""
         medians = self.entropy_bottleneck.quantiles[:, 0, 1].view(-1, 1, 1)

@@ -48,6 +48,9 @@ class IdentityCodec(ImageCodec):
     def update_entropy_tables(self) -> None:
         """Nothing to do."""
 
+    def drop_entropy_tables(self) -> None:
+        """Nothing to do."""
+
     @torch.no_grad()
     def compress(self, x: Tensor, condition=None) -> list:
         """Refuses: there is nothing to code.

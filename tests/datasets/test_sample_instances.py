@@ -17,8 +17,8 @@ COUNTS = dict(train=6, val=3)
 # Equal under numpy 1.26.4 with Pillow 9.5.0 and scikit-image 0.22.0, and
 # numpy 2.2.6 with Pillow 13.0.0 and scikit-image 0.26.0. The digest of the
 # default set of 240 and 48 pictures is
-# b998b1f915cf4014da032cad35c4a72c844ea588d8b1b6bd6f8f7ed8baf9b47c.
-DIGEST = '27bd7dd015d1a44ca335f2838ed60a9819de6ec2d8be8328843b620724d466e7'
+# 558254c1967d2a46256803b8ce0698ee170879b8a51546931c5cf0e8b4407e68.
+DIGEST = '6416be549f1a71d1cd121b3b609e8cf7185fa2fb0f4b908c7e8ba09d256ae798'
 
 
 @pytest.fixture(scope='module')

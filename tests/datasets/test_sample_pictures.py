@@ -60,6 +60,7 @@ def test_objects_cover_each_other():
 
 @pytest.mark.parametrize('shape, area', [('disc', np.pi / 4),
                                          ('square', (5 / 6)**2),
+                                         ('triangle', 27**.5 * .29**2),
                                          ('cross', 1 - (5 / 8)**2)])
 def test_shape_has_its_area_at_every_angle(shape, area):
     dice = Dice(3)
@@ -77,7 +78,7 @@ def test_no_object_is_left_with_less_than_it_may_have():
     covered = np.zeros((256, 256), np.int64)
     covered[:200, :200] = 16
     mask = covered >= 8
-    other = sample_pictures.SampleObject('page_square', mask)
+    other = sample_pictures.SampleObject('page_triangle', mask)
     dice = Dice(5)
     for _ in range(20):
         coverage = sample_pictures._place_shape('disc', [other],

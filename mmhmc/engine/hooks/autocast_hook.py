@@ -57,6 +57,8 @@ class AutocastHook(Hook):
         """Take it away again."""
         for module in self._wrapped:
             del module.forward
+            # From now on nothing makes their outputs contiguous.
+            module.to(memory_format=torch.contiguous_format)
         self._wrapped = []
 
 

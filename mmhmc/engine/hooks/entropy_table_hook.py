@@ -1,7 +1,8 @@
 """Keeps entropy tables true to the weights."""
+from copy import deepcopy
 from typing import Optional
 
-from mmengine.hooks import Hook
+from mmengine.hooks import EMAHook, Hook
 from mmengine.model import is_model_wrapper
 from torch import nn
 
@@ -11,62 +12,91 @@ from mmhmc.registry import HOOKS
 
 @HOOKS.register_module()
 class EntropyTableHook(Hook):
-    """Rebuilds the tables before validation, test and saving.
+    """Builds the tables for validation, test and what is saved.
 
     Solving for the quantiles of the factorised prior is part of it, so no
-    auxiliary loss and no second optimizer is needed.
+    auxiliary loss and no second optimizer is needed. Training needs neither,
+    so in between the tables may be old.
 
-    Args:
-        interval: Also rebuild every so many iterations of training; 0: never.
-
-    Raises:
-        ValueError: If ``interval`` is negative.
+    Saving, which only one process does, leaves the model as it is: what is
+    saved gets tables of its own weights, averaged ones with ``EMAHook``.
     """
 
-    # Before checkpoint hooks.
-    priority = 'NORMAL'
+    # After EMAHook, so that averaged weights get tables of their own; before
+    # hooks that save.
+    priority = 'BELOW_NORMAL'
 
-    def __init__(self, interval: int = 0) -> None:
-        if interval < 0:
-            raise ValueError(f'`interval` must be at least 0, got {interval}.')
-        self.interval = interval
+    def before_train(self, runner) -> None:
+        """Drop tables where EMAHook would copy them between models."""
+        self._drop_for_ema(runner)
 
-    def before_val(self, runner) -> None:
-        """Rebuild."""
-        self._update(runner)
+    def before_val_epoch(self, runner) -> None:
+        """Build."""
+        self._build(runner)
 
-    def before_test(self, runner) -> None:
-        """Rebuild."""
-        self._update(runner)
+    def before_test_epoch(self, runner) -> None:
+        """Build."""
+        self._build(runner)
 
-    def after_train_iter(self,
-                         runner,
-                         batch_idx: int,
-                         data_batch: Optional[dict] = None,
-                         outputs: Optional[dict] = None) -> None:
-        """Rebuild now and then."""
-        if self.interval and self.every_n_train_iters(runner, self.interval):
-            self._update(runner)
+    def after_val_iter(self,
+                       runner,
+                       batch_idx: int,
+                       data_batch: Optional[dict] = None,
+                       outputs: Optional[list] = None) -> None:
+        """Drop, after the last picture, what EMAHook cannot swap back."""
+        if self.end_of_epoch(runner.val_dataloader, batch_idx):
+            self._drop_for_ema(runner)
+
+    def after_test_iter(self,
+                        runner,
+                        batch_idx: int,
+                        data_batch: Optional[dict] = None,
+                        outputs: Optional[list] = None) -> None:
+        """Drop, after the last picture, what EMAHook cannot swap back."""
+        if self.end_of_epoch(runner.test_dataloader, batch_idx):
+            self._drop_for_ema(runner)
 
     def before_save_checkpoint(self, runner, checkpoint: dict) -> None:
-        """Rebuild, and put the result into what is being saved."""
-        for name, codec in self._update(runner).items():
-            # Only what this hook changes: another hook may have put averaged
-            # weights there.
-            tables = dict(codec.named_buffers())
+        """Put tables of the saved weights into what is being saved."""
+        state = checkpoint['state_dict']
+        for name, codec in _codecs(runner.model).items():
+            prefix = f'{name}.'
+            own = {
+                key[len(prefix):]: value
+                for key, value in state.items() if key.startswith(prefix)
+            }
+            codec = deepcopy(codec)
+            codec.load_state_dict(own)
+            codec.update_entropy_tables()
             for key, value in codec.state_dict().items():
-                if key in tables or key.endswith('quantiles'):
-                    checkpoint['state_dict'][f'{name}.{key}'] = value.cpu()
+                state[prefix + key] = value.cpu()
 
     @staticmethod
-    def _update(runner) -> dict[str, nn.Module]:
-        model = runner.model
-        model = model.module if is_model_wrapper(model) else model
-        codecs = {
-            name: module
-            for name, module in model.named_modules()
-            if isinstance(module, ImageCodec)
-        }
-        for codec in codecs.values():
+    def _build(runner) -> None:
+        for codec in _codecs(runner.model).values():
             codec.update_entropy_tables()
-        return codecs
+
+    @staticmethod
+    def _drop_for_ema(runner) -> None:
+        """Make all tables empty, if weights are averaged.
+
+        EMAHook swaps buffers, and those of different tables differ in size.
+        """
+        averaged = [
+            hook.ema_model for hook in runner.hooks
+            if isinstance(hook, EMAHook)
+        ]
+        for model in [runner.model, *averaged] if averaged else []:
+            for codec in _codecs(model).values():
+                codec.drop_entropy_tables()
+
+
+def _codecs(model: nn.Module) -> dict[str, ImageCodec]:
+    """Codecs of a model by the name of each in the unwrapped model."""
+    if is_model_wrapper(model) or hasattr(model, 'module'):
+        model = model.module
+    return {
+        name: module
+        for name, module in model.named_modules()
+        if isinstance(module, ImageCodec)
+    }

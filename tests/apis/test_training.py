@@ -1,0 +1,140 @@
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from mmengine.config import Config
+from PIL import Image
+
+from mmhmc.apis.training import (TrainingError, load_config, prepare_data,
+                                 run_training)
+
+CODEC = '''
+default_scope = 'mmengine'
+model = dict(type='mmhmc.CodecModel', codec=dict(
+    type='mmhmc.FactorizedPrior', hidden_channels=4, latent_channels=4,
+    init_cfg=dict(type='Pretrained', checkpoint=None, prefix='codec.')))
+train_dataloader = dict(
+    batch_size=2, num_workers=0,
+    sampler=dict(type='InfiniteSampler', shuffle=True),
+    dataset=dict(type='mmhmc.ImageFolder', data_root={folder!r}, pipeline=[
+        dict(type='LoadImageFromFile'),
+        dict(type='mmhmc.RandomCropOrPad', crop_size=32),
+        dict(type='mmhmc.PackImageInputs')]))
+train_cfg = dict(type='IterBasedTrainLoop', max_iters=3)
+optim_wrapper = dict(type='OptimWrapper', optimizer=dict(type='Adam', lr=1e-3))
+custom_hooks = [dict(type='mmhmc.RateLossHook', lmbda_distortion=0.01),
+                dict(type='mmhmc.EntropyTableHook')]
+default_hooks = dict(checkpoint=dict(
+    type='CheckpointHook', by_epoch=False, interval=3))
+'''
+STAGES = '''
+stages = [dict(name='first', config='first.py',
+               result='model.codec.init_cfg.checkpoint')]
+'''
+
+
+@pytest.fixture
+def configs(tmp_path):
+    """Configs of a stage and of what needs it, with pictures."""
+    folder = tmp_path / 'pictures'
+    folder.mkdir()
+    for i in range(2):
+        noise = np.random.default_rng(i).integers(0, 255, (40, 40, 3))
+        Image.fromarray(noise.astype(np.uint8)).save(folder / f'{i}.png')
+    text = CODEC.replace('{folder!r}', repr(str(folder)))
+    (tmp_path / 'first.py').write_text(
+        text.replace(
+            """
+    init_cfg=dict(type='Pretrained', checkpoint=None, prefix='codec.')""", ''))
+    (tmp_path / 'second.py').write_text(text + STAGES)
+    return tmp_path
+
+
+def run(configs, **common):
+    path = configs / 'second.py'
+    cfg = load_config(
+        path, work_dir=str(configs / 'work'), lmbda=common.get('lmbda'))
+    return cfg, run_training(cfg, path, **common)
+
+
+def test_stage_runs_first_and_its_weights_begin_the_run(configs):
+    cfg, checkpoint = run(configs)
+    stage = json.loads((configs / 'work/first/finished.json').read_text())
+    assert cfg.model.codec.init_cfg.checkpoint == stage['checkpoint']
+    assert Path(checkpoint).parent == configs / 'work'
+    assert Path(checkpoint).exists()
+
+
+def test_resumed_run_keeps_what_has_finished(configs):
+    _, checkpoint = run(configs)
+    times = {p: p.stat().st_mtime_ns for p in configs.rglob('*.pth')}
+    _, again = run(configs, resume=True)
+    assert again == checkpoint
+    assert {p: p.stat().st_mtime_ns for p in configs.rglob('*.pth')} == times
+
+
+def test_finished_run_of_other_settings_is_refused(configs):
+    run(configs)
+    with pytest.raises(TrainingError, match='finished with other settings'):
+        run(configs, resume=True, lmbda=0.5)
+
+
+def test_stage_is_left_out_when_its_result_is_given(configs):
+    _, checkpoint = run(configs)
+    path = configs / 'second.py'
+    cfg = load_config(
+        path, {'model.codec.init_cfg.checkpoint': checkpoint},
+        work_dir=str(configs / 'other'))
+    run_training(cfg, path)
+    assert not (configs / 'other/first').exists()
+
+
+def test_lmbda_reaches_every_stage(configs):
+    run(configs, lmbda=0.25)
+    for dumped in (configs / 'work/second.py',
+                   configs / 'work/first/first.py'):
+        hooks = Config.fromfile(dumped).custom_hooks
+        assert hooks[0].lmbda_distortion == 0.25
+
+
+def test_stage_without_a_codec_has_no_rate(configs):
+    first = configs / 'first.py'
+    first.write_text(first.read_text().replace('mmhmc.RateLossHook',
+                                               'AnyHook'))
+    with pytest.raises(KeyError, match='AnyHook'):
+        # The stage itself is reached: the rate was no reason to refuse it.
+        run(configs, lmbda=0.25)
+
+
+def test_every_rate_has_a_folder_of_its_own(configs):
+    cfg = load_config(configs / 'first.py', lmbda=0.013)
+    assert cfg.work_dir == 'work_dirs/first/lmbda_0.013'
+
+
+def test_negative_lmbda_is_refused(configs):
+    with pytest.raises(ValueError, match='lmbda_distortion.*at least 0'):
+        run(configs, lmbda=-1.)
+
+
+def test_lmbda_without_a_codec_is_refused(configs):
+    plain = configs / 'plain.py'
+    plain.write_text('model = dict()')
+    with pytest.raises(TrainingError, match='no RateLossHook'):
+        load_config(plain, lmbda=0.1)
+
+
+def test_missing_coco_files_are_named_once_for_all_loaders(tmp_path):
+    loader = dict(
+        dataset=dict(
+            type='CocoDataset',
+            data_root=str(tmp_path / 'coco'),
+            ann_file='a.json',
+            data_prefix=dict(img='pictures/')))
+    cfg = Config(dict(train_dataloader=loader, val_dataloader=loader))
+    with pytest.raises(FileNotFoundError, match='coco2017.py') as error:
+        prepare_data(cfg)
+    assert str(error.value).count('coco/a.json') == 1
+    cfg.data_help = 'Ask the curator.'
+    with pytest.raises(FileNotFoundError, match='Ask the curator'):
+        prepare_data(cfg)

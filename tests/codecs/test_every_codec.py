@@ -1,0 +1,549 @@
+"""What holds for every codec; a codec is a row of the table in conftest."""
+import copy
+import pickle
+import time
+
+import compressai.models
+import pytest
+import torch
+from conftest import CODECS, smooth_pictures, tiny_codec
+from torch import nn
+
+from mmhmc.bitstream import Bitstream, BitstreamError, encode_symbols
+from mmhmc.codecs import build_codec
+from mmhmc.functional import count_bits, crop_to, extend_edges, padded_size
+from mmhmc.structures import CodingCondition
+
+SIZES = [(1, 1), (17, 65), (64, 64), (100, 70), (1, 130), (131, 3)]
+NETWORKS = dict(
+    FactorizedPrior=compressai.models.FactorizedPrior,
+    ScaleHyperprior=compressai.models.ScaleHyperprior,
+    MeanScaleHyperprior=compressai.models.MeanScaleHyperprior,
+    JointAutoregressive=compressai.models.
+    JointAutoregressiveHierarchicalPriors,
+    Cheng2020Anchor=compressai.models.Cheng2020Anchor,
+    Cheng2020Attention=compressai.models.Cheng2020Attention)
+SERIAL = ('JointAutoregressive', 'Cheng2020Anchor', 'Cheng2020Attention')
+HYPER = tuple(name for name in CODECS if name != 'FactorizedPrior')
+
+every_codec = pytest.mark.parametrize('name', CODECS)
+every_hyper_codec = pytest.mark.parametrize('name', HYPER)
+
+
+@pytest.fixture(scope='module')
+def codecs():
+    """One of each, in evaluation mode and with tables; not to be changed."""
+    torch.manual_seed(0)
+    return {name: tiny_codec(name) for name in CODECS}
+
+
+def fresh(name):
+    """As it is built: training mode, no tables."""
+    return build_codec(dict(type=f'mmhmc.{name}', **CODECS[name]))
+
+
+def network_of(name):
+    """CompressAI's own, of the same size."""
+    return NETWORKS[name](*CODECS[name].values())
+
+
+def padded(codec, x):
+    size = tuple(x.shape[-2:])
+    return extend_edges(x, [size] * len(x),
+                        padded_size(size, codec.downsampling_factor))
+
+
+def objective(output, x):
+    rate = sum(-p.log2().sum() for p in output.likelihoods.values())
+    return rate / x.numel() + 255**2 * (output.x_hat - x).square().mean()
+
+
+# Shapes and sizes.
+
+
+@every_codec
+def test_reconstruction_and_likelihoods_have_the_documented_shapes(
+        codecs, name):
+    codec, x = codecs[name], smooth_pictures(2, 64, 128)
+    with torch.no_grad():
+        output = codec(x)
+    factor = 16
+    assert output.x_hat.shape == x.shape
+    assert output.y_hat.shape == (2, 8, 64 // factor, 128 // factor)
+    shapes = {k: tuple(p.shape) for k, p in output.likelihoods.items()}
+    expected = dict(y=(2, 8, 4, 8))
+    if name in HYPER:
+        expected['z'] = (2, 8, 1, 2)
+    assert shapes == expected
+
+
+@every_codec
+@pytest.mark.parametrize('training', [True, False])
+def test_likelihoods_lie_between_zero_and_one(codecs, name, training):
+    codec = copy.deepcopy(codecs[name]).train(training)
+    output = codec(smooth_pictures(1, 64, 64))
+    for likelihoods in output.likelihoods.values():
+        assert likelihoods.dtype == torch.float32
+        assert (likelihoods > 0).all() and (likelihoods <= 1).all()
+
+
+@every_codec
+@pytest.mark.parametrize('size', SIZES)
+def test_decoded_picture_has_the_size_of_the_coded_one(codecs, name, size):
+    codec, x = codecs[name], smooth_pictures(2, *size)
+    streams = codec.compress(x)
+    assert [s.size for s in streams] == [size, size]
+    x_hat = codec.decompress(streams)
+    assert x_hat.shape == x.shape
+    assert x_hat.min() >= 0 and x_hat.max() <= 1
+
+
+# Streams.
+
+
+@every_codec
+@pytest.mark.parametrize('size', SIZES)
+def test_decompress_of_compress_equals_eval_forward(codecs, name, size):
+    codec, x = codecs[name], smooth_pictures(1, *size)
+    stream, = codec.compress(x)
+    with torch.no_grad():
+        output = codec(padded(codec, x))
+    stream = Bitstream.from_bytes(stream.to_bytes())
+    assert torch.equal(codec.read(stream), output.y_hat)
+    assert torch.equal(
+        codec.decompress([stream]),
+        crop_to(output.x_hat, size).clamp(0, 1))
+
+
+@every_codec
+@pytest.mark.parametrize('size', [(64, 64), (64, 128), (128, 192)])
+def test_stream_is_exact_in_channels_last(codecs, name, size):
+    # Kernels are chosen by strides; those of 1x1 latents are ambiguous.
+    codec = copy.deepcopy(codecs[name]).to(memory_format=torch.channels_last)
+    x = smooth_pictures(1, *size).to(memory_format=torch.channels_last)
+    with torch.no_grad():
+        output = codec(x)
+    stream, = codec.compress(x)
+    assert torch.equal(codec.read(stream), output.y_hat)
+
+
+@every_codec
+def test_stream_is_exact_under_autocast(codecs, name):
+    codec, x = codecs[name], smooth_pictures(1, 64, 128)
+    with torch.no_grad(), torch.autocast('cpu', torch.bfloat16):
+        output = codec(x)
+        stream, = codec.compress(x)
+        assert torch.equal(codec.read(stream), output.y_hat)
+
+
+@every_codec
+def test_picture_is_coded_alike_alone_and_in_a_batch(codecs, name):
+    codec, x = codecs[name], smooth_pictures(3, 64, 64)
+    together = codec.compress(x)
+    assert together[1:2] == codec.compress(x[1:2])
+    assert together[0] != together[1]
+
+
+@every_codec
+def test_real_bits_match_estimated_bits(codecs, name):
+    codec, x = codecs[name], smooth_pictures(1, 256, 256)
+    with torch.no_grad():
+        likelihoods = codec.encode_latents(x).likelihoods
+    stream, = codec.compress(x)
+    bits = {key: -p.log2().sum().item() for key, p in likelihoods.items()}
+    # Latents that cost nothing would make this easy.
+    assert bits['y'] > 4000
+    for key, payload in stream.streams.items():
+        assert abs(8 * len(payload) - bits[key]) <= \
+            0.005 * bits[key] + 8 * 16, key
+    total = sum(bits.values())
+    assert abs(8 * stream.num_bytes - total) <= 0.01 * total + 8 * 64
+
+
+@every_hyper_codec
+def test_symbols_drawn_from_the_gaussian_model_cost_their_entropy(name):
+    codec = tiny_codec(name)
+    m = codec.latent_channels
+    # Scales and means that depend on nothing, so that y can be drawn.
+    layers = getattr(codec, 'entropy_parameters', codec.h_s)
+    last = [layer for layer in layers if hasattr(layer, 'weight')][-1]
+    nn.init.zeros_(last.weight)
+    scales = torch.tensor([0.2, 0.5, 1., 2., 4., 7., 20., 60.])
+    last.bias.data[:m] = scales
+    means = last.bias.data[m:] if len(last.bias) > m else torch.zeros(m)
+    y = means[:, None,
+              None] + scales[:, None, None] * torch.randn(1, m, 32, 32)
+    with torch.no_grad():
+        output = codec.code_latent(y)
+    bits = -output.likelihoods['y'].log2().sum().item()
+    payload = encode_symbols(output.symbols['y'], codec.entropy_tables()['y'])
+    assert bits > 20000
+    # 64 levels of scale cost a few tenths of a per cent; no code beats its
+    # own model on data drawn from it, but for the luck of the draw.
+    assert bits - 16 <= 8 * len(payload) <= 1.005 * bits + 8 * 12
+
+
+@every_codec
+def test_symbols_drawn_from_the_factorised_model_cost_their_entropy(name):
+    codec = tiny_codec(name)
+    bottleneck = codec.entropy_bottleneck
+    c = bottleneck.channels
+    # Inverse of the cumulative: z is continuous, rounding makes symbols.
+    with torch.no_grad():
+        z = bottleneck._search_target(
+            lambda v: bottleneck._logits_cumulative(v, stop_gradient=True),
+            torch.rand(c, 1, 32 * 32).logit(), torch.full((c, 1, 1), -1e5),
+            torch.full((c, 1, 1), 1e5))
+        z = z.view(1, c, 32, 32)
+        _, likelihoods = bottleneck(z)
+    bits = -likelihoods.log2().sum().item()
+    tables = codec.entropy_tables()
+    payload = encode_symbols(
+        codec.bottleneck_symbols(z), tables['z' if 'z' in tables else 'y'])
+    assert bits > 20000
+    # The tail of 400 symbols, each at the smallest frequency, costs 0.3 %.
+    assert bits - 16 <= 8 * len(payload) <= 1.005 * bits + 8 * 12
+
+
+@every_codec
+def test_rate_counts_pixels_of_the_unpadded_picture(codecs, name):
+    codec, x = codecs[name], smooth_pictures(1, 70, 60)
+    target = padded_size((70, 60), codec.downsampling_factor)
+    with torch.no_grad():
+        likelihoods = codec.encode_latents(padded(codec, x)).likelihoods
+    everything = count_bits(likelihoods, [target], target)
+    # In the latents 70x60 touches 5x4 positions of y, and 2x1 of z.
+    by_hand = -likelihoods['y'][..., :5, :4].log2().sum()
+    if name in HYPER:
+        by_hand = by_hand - likelihoods['z'][..., :2, :1].log2().sum()
+    bits = count_bits(likelihoods, [(70, 60)], target)
+    torch.testing.assert_close(bits, by_hand[None])
+    if name in HYPER:
+        assert bits < everything
+
+
+@every_codec
+def test_stream_of_another_codec_is_refused(codecs, name):
+    other = 'ScaleHyperprior' if name != 'ScaleHyperprior' else \
+        'MeanScaleHyperprior'
+    stream, = codecs[other].compress(smooth_pictures(1, 64, 64))
+    with pytest.raises(
+            BitstreamError, match=f'This codec is {name} .* of '
+            f'{other}'):
+        codecs[name].decompress([stream])
+
+
+@every_codec
+def test_stream_without_its_latents_is_refused(codecs, name):
+    with pytest.raises(BitstreamError, match=r'the file is of .* with \[\]'):
+        codecs[name].decompress([Bitstream(name, (64, 64), {})])
+
+
+@every_codec
+def test_stream_with_empty_payloads_is_refused(codecs, name):
+    empty = {stream: b'' for stream in codecs[name].entropy_tables()}
+    with pytest.raises(BitstreamError, match='the stream is empty'):
+        codecs[name].decompress([Bitstream(name, (64, 64), empty)])
+
+
+@every_codec
+def test_streams_of_two_sizes_are_refused(codecs, name):
+    streams = [
+        *codecs[name].compress(smooth_pictures(1, 64, 64)),
+        *codecs[name].compress(smooth_pictures(1, 64, 65))
+    ]
+    with pytest.raises(ValueError, match='streams of one picture size'):
+        codecs[name].decompress(streams)
+    with pytest.raises(ValueError, match='streams of one picture size'):
+        codecs[name].decompress([])
+
+
+@every_codec
+def test_compress_without_tables_is_refused(name):
+    codec = fresh(name).eval()
+    with pytest.raises(RuntimeError, match='update_entropy_tables'):
+        codec.compress(smooth_pictures(1, 64, 64))
+
+
+@every_codec
+def test_compress_in_training_mode_is_refused(name):
+    codec = fresh(name)
+    codec.update_entropy_tables()
+    with pytest.raises(RuntimeError, match=r'call `codec\.eval\(\)`'):
+        codec.compress(smooth_pictures(1, 64, 64))
+
+
+# Training.
+
+
+@every_codec
+def test_task_loss_reaches_g_a(name):
+    codec = fresh(name)
+    codec(smooth_pictures(2, 64, 64)).x_hat.mean().backward()
+    for key, parameter in codec.g_a.named_parameters():
+        assert parameter.grad is not None and parameter.grad.any(), key
+
+
+@every_codec
+def test_rate_reaches_the_entropy_models(name):
+    codec = fresh(name)
+    x = smooth_pictures(2, 64, 64)
+    objective(codec(x), x).backward()
+    silent = [
+        key for key, p in codec.named_parameters()
+        if p.requires_grad and p.grad is None
+    ]
+    assert silent == []
+
+
+@every_codec
+@pytest.mark.parametrize('frozen', [False, True])
+def test_main_loss_never_reaches_the_quantiles(name, frozen):
+    codec = fresh(name)
+    codec.g_s.requires_grad_(not frozen)
+    # They need no gradient; were they to ask, there would be none for them.
+    quantiles = codec.entropy_bottleneck.quantiles.requires_grad_()
+    x = smooth_pictures(2, 64, 64)
+    objective(codec(x), x).backward()
+    assert quantiles.grad is None
+    assert all(p.grad is not None for p in codec.g_a.parameters())
+
+
+@every_codec
+def test_quantiles_never_require_a_gradient(name):
+    codec = fresh(name)
+    before = codec.entropy_bottleneck.quantiles.clone()
+    assert not before.requires_grad
+    codec.load_state_dict(network_of(name).state_dict())
+    codec.update_entropy_tables()
+    for one in (codec, copy.deepcopy(codec),
+                pickle.loads(pickle.dumps(codec))):
+        assert not one.entropy_bottleneck.quantiles.requires_grad
+        assert not torch.equal(one.entropy_bottleneck.quantiles, before)
+
+
+@every_codec
+def test_quantisation_is_noise_while_training_only(codecs, name):
+    codec, x = copy.deepcopy(codecs[name]), smooth_pictures(1, 64, 64)
+    with torch.no_grad():
+        assert torch.equal(codec(x).y_hat, codec(x).y_hat)
+        codec.train()
+        one, other = codec(x).y_hat, codec(x).y_hat
+        y = codec.g_a(x)
+    assert not torch.equal(one, other)
+    assert (one - y).abs().max() <= 0.5 + 1e-5
+
+
+@every_codec
+@pytest.mark.parametrize('training', [True, False])
+def test_entropy_models_compute_in_float32_under_autocast(
+        codecs, name, training):
+    codec = copy.deepcopy(codecs[name]).train(training)
+    seen = []
+    codec.g_a[-1].register_forward_hook(
+        lambda *args: seen.append(args[-1].dtype))
+    with torch.autocast('cpu', torch.bfloat16):
+        output = codec(smooth_pictures(1, 64, 64))
+    assert seen == [torch.bfloat16]
+    assert output.x_hat.dtype == output.y_hat.dtype == torch.float32
+    for likelihoods in output.likelihoods.values():
+        assert likelihoods.dtype == torch.float32
+        assert likelihoods.isfinite().all() and (likelihoods > 0).all()
+
+
+# Weights.
+
+
+@every_codec
+def test_state_dict_round_trip_is_strict_and_keeps_tables(codecs, name):
+    codec, x = codecs[name], smooth_pictures(1, 64, 64)
+    state = codec.state_dict()
+    other = fresh(name).eval()
+    other.load_state_dict(state, strict=True)
+    assert other.state_dict().keys() == state.keys()
+    for key, value in other.state_dict().items():
+        assert torch.equal(value, state[key]), key
+    assert other.compress(x) == codec.compress(x)
+
+
+@every_codec
+def test_tables_of_another_size_are_replaced(codecs, name):
+    state = codecs[name].state_dict()
+    other = fresh(name).eval()
+    # A wider density has longer tables.
+    other.entropy_bottleneck._matrix0.data.sub_(2)
+    other.update_entropy_tables()
+    key = 'entropy_bottleneck._quantized_cdf'
+    assert other.state_dict()[key].shape != state[key].shape
+    other.load_state_dict(state, strict=True)
+    x = smooth_pictures(1, 64, 64)
+    assert other.compress(x) == codecs[name].compress(x)
+
+
+@every_codec
+def test_weights_without_tables_leave_none_behind(codecs, name):
+    codec = copy.deepcopy(codecs[name])
+    codec.load_state_dict(fresh(name).state_dict(), strict=True)
+    with pytest.raises(RuntimeError, match='no entropy tables yet'):
+        codec.compress(smooth_pictures(1, 64, 64))
+
+
+@every_codec
+@pytest.mark.parametrize('updated', [False, True])
+def test_compressai_weights_load_with_no_renaming(name, updated):
+    network = network_of(name)
+    if updated:
+        network.update(force=True, update_quantiles=True)
+    state = network.state_dict()
+    codec = fresh(name).eval()
+    codec.load_state_dict(state, strict=True)
+    for key, value in codec.state_dict().items():
+        assert torch.equal(value, state[key]), key
+    if updated:
+        x = smooth_pictures(1, 64, 64)
+        assert codec.decompress(codec.compress(x)).shape == x.shape
+
+
+@pytest.mark.parametrize('name',
+                         [name for name in CODECS if name not in SERIAL])
+def test_eval_forward_equals_compressai(codecs, name):
+    codec, x = codecs[name], smooth_pictures(2, 64, 128)
+    network = network_of(name).eval()
+    network.load_state_dict(codec.state_dict())
+    with torch.no_grad():
+        output, expected = codec(x), network(x)
+    assert torch.equal(output.x_hat, expected['x_hat'])
+    assert output.likelihoods.keys() == expected['likelihoods'].keys()
+    for key, likelihoods in output.likelihoods.items():
+        assert torch.equal(likelihoods, expected['likelihoods'][key])
+
+
+@every_codec
+def test_training_forward_equals_compressai(name):
+    codec, network = fresh(name), network_of(name)
+    network.load_state_dict(codec.state_dict())
+    x = smooth_pictures(2, 64, 64)
+    torch.manual_seed(3)
+    output = codec(x)
+    torch.manual_seed(3)
+    expected = network(x)
+    torch.testing.assert_close(output.x_hat, expected['x_hat'])
+    for key, likelihoods in output.likelihoods.items():
+        torch.testing.assert_close(likelihoods, expected['likelihoods'][key])
+
+
+@pytest.mark.parametrize('name', SERIAL)
+def test_wavefronts_give_the_latents_of_the_serial_decoder(codecs, name):
+    codec, x = codecs[name], smooth_pictures(1, 64, 128)
+    network = network_of(name).eval()
+    network.load_state_dict(codec.state_dict())
+    decoded = []
+    network.g_s.register_forward_pre_hook(
+        lambda module, args: decoded.append(args[0]))
+    with torch.no_grad():
+        coded = network.compress(x)
+        network.decompress(coded['strings'], coded['shape'])
+        output = codec.encode_latents(x)
+    torch.testing.assert_close(output.y_hat, decoded[0], rtol=1e-5, atol=1e-4)
+    # CompressAI rounds scales up, we take the nearest: no more bytes.
+    stream, = codec.compress(x)
+    assert len(stream.streams['y']) <= len(coded['strings'][0][0]) + 4
+
+
+# What is refused.
+
+
+@every_codec
+@pytest.mark.parametrize('value', [float('nan'), float('inf'), -float('inf')])
+def test_picture_that_is_not_finite_is_refused_at_once(codecs, name, value):
+    codec, x = codecs[name], smooth_pictures(2, 64, 64)
+    x[1, 2, 5, 7] = value
+    for refuses in (codec, codec.encode_latents, codec.compress):
+        start = time.perf_counter()
+        with pytest.raises(ValueError, match=r'must be finite; .* \[0, 1\]'):
+            refuses(x)
+        assert time.perf_counter() - start < 0.1
+
+
+@every_codec
+@pytest.mark.parametrize('value', [1e30, -1e30, 1e-42])
+def test_absurd_pixels_end_in_a_stream_or_a_typed_error(codecs, name, value):
+    codec, x = codecs[name], smooth_pictures(1, 64, 64)
+    x[0, 0, 5, 7] = value
+    start = time.perf_counter()
+    try:
+        stream, = codec.compress(x)
+    except ValueError as error:
+        assert 'the latent is not sensible' in str(error)
+    else:
+        assert codec.decompress([stream]).isfinite().all()
+    assert time.perf_counter() - start < 1
+
+
+@every_codec
+def test_side_that_is_no_multiple_of_the_stride_is_refused(codecs, name):
+    factor = codecs[name].downsampling_factor
+    for size in ((factor, factor + 8), (factor - 1, factor)):
+        with pytest.raises(ValueError, match=f'multiples of {factor}'):
+            codecs[name](smooth_pictures(1, *size))
+
+
+@every_codec
+@pytest.mark.parametrize('shape', [(3, 64, 64), (1, 1, 64, 64), (1, 4, 64, 64),
+                                   (3, 17, 65), (1, 1, 17, 65), (64, 64)])
+def test_what_is_no_rgb_batch_is_refused(codecs, name, shape):
+    for refuses in (codecs[name], codecs[name].compress):
+        with pytest.raises(ValueError, match=r'of shape \(B, 3, H, W\)'):
+            refuses(torch.rand(shape))
+
+
+@every_codec
+def test_picture_of_integers_is_refused(codecs, name):
+    x = torch.zeros(1, 3, 64, 64, dtype=torch.uint8)
+    for refuses in (codecs[name], codecs[name].compress):
+        with pytest.raises(TypeError, match='divide 8-bit pictures by 255'):
+            refuses(x)
+
+
+@every_codec
+def test_weights_that_are_not_finite_end_in_a_typed_error(codecs, name):
+    codec = copy.deepcopy(codecs[name])
+    start = time.perf_counter()
+    codec.g_a[0].state_dict().popitem()[1].fill_(torch.nan)
+    with pytest.raises(ValueError, match='the latent is not sensible'):
+        codec.compress(smooth_pictures(1, 64, 64))
+    codec.entropy_bottleneck._bias0.data[0] = torch.nan
+    with pytest.raises(ValueError, match='non-finite'):
+        codec.update_entropy_tables()
+    assert time.perf_counter() - start < 1
+
+
+@every_codec
+def test_empty_picture_is_refused(codecs, name):
+    with pytest.raises(ValueError, match='must be positive'):
+        codecs[name].compress(torch.rand(1, 3, 0, 64))
+
+
+@every_codec
+def test_empty_batch_gives_no_stream(codecs, name):
+    assert codecs[name].compress(torch.rand(0, 3, 64, 64)) == []
+
+
+@every_codec
+def test_condition_is_refused(codecs, name):
+    x, condition = smooth_pictures(1, 64, 64), CodingCondition(quality=2)
+    for refuses in (codecs[name], codecs[name].compress):
+        with pytest.raises(ValueError, match='no run-time controls'):
+            refuses(x, condition)
+
+
+@every_codec
+@pytest.mark.parametrize('channels', [0, -8, 2.5, None])
+def test_impossible_channel_count_is_refused(name, channels):
+    with pytest.raises(ValueError, match='`hidden_channels` must be a posit'):
+        build_codec(
+            dict(
+                type=f'mmhmc.{name}',
+                **{
+                    **CODECS[name], 'hidden_channels': channels
+                }))

@@ -1,0 +1,209 @@
+"""What the tests share: a host, codecs and pictures in miniature."""
+import itertools
+import random
+
+import numpy as np
+import pytest
+import torch
+from mmengine.hooks import Hook
+from mmengine.model import BaseModel
+from mmengine.registry import DATASETS
+from mmengine.runner import Runner
+from mmengine.structures import BaseDataElement
+from torch import nn
+
+from mmhmc.codecs import build_codec
+from mmhmc.models import CodecBackbone
+
+#: Every codec that writes bits, by its registry name.
+CODECS = dict(
+    FactorizedPrior=dict(hidden_channels=8, latent_channels=8),
+    ScaleHyperprior=dict(hidden_channels=8, latent_channels=8),
+    MeanScaleHyperprior=dict(hidden_channels=8, latent_channels=8),
+    JointAutoregressive=dict(hidden_channels=8, latent_channels=8),
+    Cheng2020Anchor=dict(hidden_channels=8),
+    Cheng2020Attention=dict(hidden_channels=8))
+
+#: Not that of any real host, so that nothing fits by accident.
+PREPROCESSOR = dict(
+    type='ImgDataPreprocessor',
+    mean=[120., 110., 100.],
+    std=[60., 50., 40.],
+    bgr_to_rgb=True)
+
+
+@pytest.fixture(autouse=True)
+def seeded():
+    """Every test draws the same numbers, whatever ran before it."""
+    random.seed(0)
+    np.random.seed(0)
+    torch.manual_seed(0)
+
+
+def tiny_codec(name, **kwargs):
+    """A codec with tables, in evaluation mode, whose latents cost bits.
+
+    Fresh weights give latents near zero, which cost next to nothing. Here
+    ``y`` has an amplitude of 4, and the entropy model's scales agree with it.
+    """
+    codec = build_codec(dict(type=f'mmhmc.{name}', **CODECS[name], **kwargs))
+    codec.eval()
+    codec.update_entropy_tables()
+    x = smooth_pictures(1, 128, 128)
+    with torch.no_grad():
+        last = [m for m in codec.g_a if isinstance(m, nn.Conv2d)][-1]
+        for _ in range(3):
+            gain = 4 / codec.g_a(x).square().mean().sqrt()
+            last.weight.mul_(gain)
+            last.bias.mul_(gain)
+        for _ in range(3 if name != 'FactorizedPrior' else 0):
+            coded = codec.encode_latents(x).symbols['y']
+            amplitude = coded.symbols.float().square().mean().sqrt()
+            scale = codec.gaussian_conditional.scale_table[
+                coded.indexes.long()].mean()
+            scale_bias(codec).add_(amplitude - scale)
+    return codec
+
+
+def scale_bias(codec):
+    """The bias (M,) of the layer that gives ``scales_hat``."""
+    last = getattr(codec, 'entropy_parameters', codec.h_s)
+    conv = [m for m in last if hasattr(m, 'bias')][-1]
+    return conv.bias.data[:codec.latent_channels]
+
+
+def smooth_pictures(count, height, width):
+    """Pictures with structure at all sizes, RGB in [0, 1], (B, 3, H, W)."""
+    x = torch.rand(count, 3, height, width)
+    for side in (2, 5, 13):
+        x = x + nn.functional.interpolate(
+            3 * torch.rand(count, 3, side, side), (height, width),
+            mode='bilinear')
+    return x / 10
+
+
+class TinyBackbone(nn.Module):
+    """Two strided layers, with what a host's backbone has."""
+
+    def __init__(self, out_channels=4):
+        super().__init__()
+        self.out_channels = out_channels
+        self.conv = nn.Conv2d(3, out_channels, 3, stride=2, padding=1)
+        self.norm = nn.BatchNorm2d(out_channels)
+
+    def forward(self, inputs):
+        return (self.norm(self.conv(inputs)).relu(), )
+
+
+class MockTaskModel(BaseModel):
+    """A host with the contract of mmengine's three modes."""
+
+    def __init__(self, backbone=None, data_preprocessor=PREPROCESSOR):
+        super().__init__(dict(data_preprocessor))
+        self.backbone = TinyBackbone() if backbone is None else backbone
+        self.head = nn.Conv2d(4, 1, 1)
+
+    def forward(self, inputs, data_samples=None, mode='tensor'):
+        scores = self.head(self.backbone(inputs)[0]).mean(dim=(1, 2, 3))
+        if mode == 'tensor':
+            return scores
+        if mode == 'predict':
+            for sample, score in zip(data_samples, scores):
+                sample.set_data(dict(score=score))
+            return data_samples
+        targets = torch.stack([sample.target for sample in data_samples])
+        errors = (scores - targets).abs()
+        return dict(
+            loss_task=errors.mean(),
+            loss_parts=[errors[0] / 2, errors[-1] / 4],
+            acc=(errors < 0.5).float().mean())
+
+
+def wrapped_model(codec, adapter=None, **kwargs):
+    """The host with a codec in front."""
+    return MockTaskModel(
+        CodecBackbone(codec, TinyBackbone(), PREPROCESSOR, adapter, **kwargs))
+
+
+@DATASETS.register_module()
+class TinyDataset(torch.utils.data.Dataset):
+    """Pictures as a host's pipeline packs them: BGR, uint8."""
+
+    def __init__(self, sizes=((64, 64), ) * 4):
+        generator = torch.Generator().manual_seed(1)
+        self.pictures = [
+            torch.randint(
+                0, 256, (3, *size), dtype=torch.uint8, generator=generator)
+            for size in sizes
+        ]
+
+    def __len__(self):
+        return len(self.pictures)
+
+    def __getitem__(self, index):
+        picture = self.pictures[index]
+        height, width = picture.shape[-2:]
+        sample = BaseDataElement(
+            metainfo=dict(
+                img_id=index,
+                img_path=f'{index}.png',
+                img_shape=(height, width),
+                ori_shape=(2 * height, 2 * width),
+                scale_factor=(0.5, 0.5)))
+        sample.set_data(dict(target=torch.tensor(float(index))))
+        return dict(inputs=picture, data_samples=sample)
+
+
+def batch_of(*sizes):
+    """A batch as the default collate function gives it."""
+    dataset = TinyDataset(sizes)
+    items = [dataset[i] for i in range(len(dataset))]
+    return {key: [item[key] for item in items] for key in items[0]}
+
+
+class Probe(Hook):
+    """Calls a function with the runner at the end of every iteration."""
+
+    priority = 'LOWEST'
+
+    def __init__(self, look, when='after_train_iter'):
+        self.seen = []
+        setattr(self, when,
+                lambda runner, *args, **kwargs: self.seen.append(look(runner)))
+
+
+_RUNS = itertools.count()
+
+
+def make_runner(model, work_dir, hooks=(), max_epochs=2, **kwargs):
+    """mmengine's runner over four pictures in two batches an epoch."""
+    loader = dict(
+        dataset=TinyDataset(),
+        batch_size=2,
+        num_workers=0,
+        sampler=dict(type='DefaultSampler', shuffle=True))
+    settings = dict(
+        train_dataloader=loader,
+        train_cfg=dict(by_epoch=True, max_epochs=max_epochs),
+        optim_wrapper=dict(optimizer=dict(type='SGD', lr=1e-3)),
+        default_hooks=dict(checkpoint=dict(type='CheckpointHook', interval=1)),
+        custom_hooks=list(hooks),
+        default_scope='mmengine',
+        randomness=dict(seed=0),
+        log_level='WARNING',
+        experiment_name=f'run_{next(_RUNS)}')
+    return Runner(model, str(work_dir), **{**settings, **kwargs})
+
+
+def with_val(metrics, **kwargs):
+    """Settings of ``make_runner`` that validate after every epoch."""
+    loader = dict(
+        dataset=TinyDataset(((64, 64), (33, 50))),
+        batch_size=2,
+        num_workers=0,
+        sampler=dict(type='DefaultSampler', shuffle=False))
+    return dict(
+        val_dataloader=loader,
+        val_cfg=dict(),
+        val_evaluator=[dict(type=f'mmhmc.{name}') for name in metrics],
+        **kwargs)

@@ -1,0 +1,116 @@
+import pytest
+import torch
+from conftest import MockTaskModel, Probe, make_runner
+
+from mmhmc.engine import FiniteLossHook
+
+
+def poisoned(steps, where='loss'):
+    """A model whose loss, or gradient, is NaN in some steps."""
+    model, count = MockTaskModel(), iter(range(100))
+
+    def poison(module, args, kwargs, losses):
+        if next(count) not in steps:
+            return losses
+        loss = losses['loss_task']
+        if where == 'loss':
+            return dict(loss_task=loss * torch.nan)
+        if where == 'detached':
+            return dict(loss_task=torch.tensor(torch.nan))
+        loss.register_hook(lambda gradient: gradient * torch.nan)
+        return dict(loss_task=loss)
+
+    model.register_forward_hook(poison, with_kwargs=True)
+    return model
+
+
+def weights(runner):
+    return torch.cat([p.detach().flatten() for p in runner.model.parameters()])
+
+
+def run(model, work_dir, hook, **kwargs):
+    """Weights after every iteration."""
+    probe = Probe(weights)
+    make_runner(model, work_dir, [hook, probe], **kwargs).train()
+    return probe.seen
+
+
+@pytest.mark.parametrize('where', ['loss', 'gradient', 'detached'])
+def test_step_that_is_not_finite_is_skipped_and_counted(tmp_path, where):
+    hook = FiniteLossHook()
+    before, skipped, after, last = run(poisoned({1}, where), tmp_path, hook)
+    assert hook.skipped == 1
+    assert torch.equal(before, skipped)
+    assert not torch.equal(skipped, after) and not torch.equal(after, last)
+    assert last.isfinite().all()
+
+
+def test_without_the_hook_the_weights_are_lost(tmp_path):
+    probe = Probe(weights)
+    make_runner(poisoned({1}), tmp_path, [probe]).train()
+    assert probe.seen[-1].isnan().all()
+
+
+@pytest.mark.parametrize('where', ['loss', 'gradient'])
+def test_training_stops_after_too_many_in_a_row(tmp_path, where):
+    hook, model = FiniteLossHook(max_consecutive=3), poisoned({1, 2, 3}, where)
+    with pytest.raises(RuntimeError, match='3 steps in a row were not finite'):
+        run(model, tmp_path, hook, max_epochs=5)
+    assert hook.skipped == 3
+    assert all(p.isfinite().all() for p in model.parameters())
+
+
+def test_training_goes_on_when_they_are_not_in_a_row(tmp_path):
+    hook = FiniteLossHook(max_consecutive=2)
+    assert run(poisoned({0, 2}), tmp_path, hook)[-1].isfinite().all()
+    assert hook.skipped == 2
+
+
+@pytest.mark.parametrize('where', ['loss', 'gradient'])
+def test_sum_of_gradients_is_not_poisoned(tmp_path, where):
+    hook = FiniteLossHook()
+    settings = dict(optimizer=dict(type='SGD', lr=1e-3), accumulative_counts=2)
+    seen = run(
+        poisoned({1}, where),
+        tmp_path,
+        hook,
+        optim_wrapper=settings,
+        max_epochs=3)
+    assert hook.skipped == 1
+    assert seen[-1].isfinite().all()
+    assert not torch.equal(seen[0], seen[-1])
+
+
+def test_clipping_comes_after_the_check(tmp_path):
+    # Clipping by a NaN norm would make every gradient NaN.
+    hook = FiniteLossHook()
+    settings = dict(
+        optimizer=dict(type='SGD', lr=1e-3), clip_grad=dict(max_norm=1.))
+    seen = run(
+        poisoned({1}, 'gradient'), tmp_path, hook, optim_wrapper=settings)
+    assert hook.skipped == 1
+    assert seen[-1].isfinite().all()
+
+
+def test_finite_training_is_left_alone(tmp_path):
+    model = MockTaskModel()
+    other = MockTaskModel()
+    other.load_state_dict(model.state_dict())
+    hook = FiniteLossHook()
+    guarded = run(model, tmp_path / 'guarded', hook)
+    probe = Probe(weights)
+    make_runner(other, tmp_path / 'bare', [probe]).train()
+    assert hook.skipped == 0
+    assert all(map(torch.equal, guarded, probe.seen))
+
+
+def test_optimizer_wrapper_is_its_own_again_after_training(tmp_path):
+    runner = make_runner(MockTaskModel(), tmp_path, [FiniteLossHook()])
+    runner.train()
+    assert not {'step', 'update_params'} & set(vars(runner.optim_wrapper))
+
+
+@pytest.mark.parametrize('count', [0, -1])
+def test_impossible_patience_is_refused(count):
+    with pytest.raises(ValueError, match=f'must be at least 1, got {count}'):
+        FiniteLossHook(count)

@@ -1,0 +1,104 @@
+import pytest
+import torch
+from mmengine.registry import MODELS
+
+from mmhmc.functional import InputNorm
+
+MEAN, STD = [123.675, 116.28, 103.53], [58.395, 57.12, 57.375]
+CONFIGS = [
+    dict(type='ImgDataPreprocessor', mean=MEAN, std=STD, bgr_to_rgb=True),
+    dict(type='ImgDataPreprocessor', mean=MEAN, std=STD),
+    dict(type='ImgDataPreprocessor', mean=MEAN, std=[1., 1., 1.]),
+    dict(type='ImgDataPreprocessor', mean=[127.5], std=[127.5]),
+    dict(type='ImgDataPreprocessor'),
+    dict(type='ImgDataPreprocessor', bgr_to_rgb=True),
+    dict(
+        type='mmdet.DetDataPreprocessor', mean=MEAN, std=STD, bgr_to_rgb=True),
+    dict(
+        type='mmdet.DetDataPreprocessor', mean=MEAN, std=STD,
+        bgr_to_rgb=False),
+    dict(type='mmdet.DetDataPreprocessor'),
+]
+
+
+def loaded():
+    """BGR, as every host loads pictures."""
+    return torch.randint(0, 256, (3, 8, 6), dtype=torch.uint8)
+
+
+def host_inputs(config, bgr):
+    """What the host's own data preprocessor makes of a picture."""
+    if config['type'].startswith('mmdet'):
+        pytest.importorskip('mmdet')
+    preprocessor = MODELS.build(config)
+    return preprocessor(dict(inputs=[bgr], data_samples=None))['inputs']
+
+
+@pytest.mark.parametrize('config', CONFIGS)
+def test_picture_is_rgb_between_zero_and_one(config):
+    bgr = loaded()
+    x = InputNorm.from_preprocessor(config).to_picture(
+        host_inputs(config, bgr))
+    torch.testing.assert_close(x, bgr.flip(0)[None] / 255, rtol=0, atol=1e-6)
+
+
+def test_mmpretrain_says_to_rgb():
+    bgr = loaded()
+    config = dict(mean=MEAN, std=STD)
+    rgb = (bgr.flip(0).float() -
+           torch.tensor(MEAN).view(3, 1, 1)) / torch.tensor(STD).view(3, 1, 1)
+    x = InputNorm.from_preprocessor(dict(config,
+                                         to_rgb=True)).to_picture(rgb[None])
+    torch.testing.assert_close(x, bgr.flip(0)[None] / 255, rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize('config', CONFIGS)
+def test_unchanged_picture_gives_the_inputs_back_to_the_last_bit(config):
+    norm = InputNorm.from_preprocessor(config)
+    inputs = host_inputs(config, loaded())
+    x = norm.to_picture(inputs)
+    assert torch.equal(norm.to_inputs(inputs, x, x.clone()), inputs)
+
+
+@pytest.mark.parametrize('config', CONFIGS)
+def test_changed_picture_is_normalised_as_the_host_does(config):
+    norm = InputNorm.from_preprocessor(config)
+    inputs, shown = host_inputs(config, loaded()), loaded()
+    seen = norm.to_inputs(inputs, norm.to_picture(inputs),
+                          shown.flip(0)[None] / 255)
+    torch.testing.assert_close(
+        seen, host_inputs(config, shown), rtol=1e-5, atol=1e-4)
+
+
+def test_inputs_of_lower_precision_give_a_float32_picture():
+    norm = InputNorm(MEAN, STD)
+    inputs = torch.rand(1, 3, 4, 4).bfloat16()
+    assert norm.to_picture(inputs).dtype == torch.float32
+
+
+def test_nothing_enters_the_state_dict():
+    # A host's checkpoint has no such keys.
+    norm = InputNorm(MEAN, STD)
+    assert norm.state_dict() == {}
+    assert dict(norm.named_buffers()).keys() == {'mean', 'std'}
+
+
+@pytest.mark.parametrize('mean, std', [
+    ((0., 0.), (1., 1.)),
+    ((0., 0., 0.), (1., 0., 1.)),
+    ((0., 0., 0.), (1., -1., 1.)),
+    ((0., ) * 4, (1., ) * 4),
+])
+def test_impossible_normalisation_is_refused(mean, std):
+    with pytest.raises(ValueError, match='need three numbers each'):
+        InputNorm(mean, std)
+
+
+def test_unknown_channel_order_is_refused():
+    with pytest.raises(ValueError, match="must be 'rgb' or 'bgr', got 'rbg'"):
+        InputNorm(channel_order='rbg')
+
+
+def test_what_is_no_config_is_refused():
+    with pytest.raises(TypeError, match='a dictionary with `mean`.* got list'):
+        InputNorm.from_preprocessor([MEAN, STD])

@@ -1,0 +1,97 @@
+"""Every config parses, wires its parts and survives being dumped."""
+import ast
+from pathlib import Path
+
+import pytest
+from mmengine.config import Config
+
+import mmhmc  # noqa: F401  lets mmengine resolve host configs
+
+pytest.importorskip('mmdet')
+ROOT = Path(__file__).parents[1] / 'configs'
+LEAVES = sorted(ROOT.glob('hmc/*.py'))
+AXES = sorted(ROOT.glob('_base_/**/*.py'))
+
+
+def bases_of(path: Path) -> list[Path]:
+    tree = ast.parse(path.read_text())
+    for node in tree.body:
+        if isinstance(node, ast.Assign) and node.targets[0].id == '_base_':
+            names = ast.literal_eval(node.value)
+            return [(path.parent / n).resolve() for n in names
+                    if '::' not in n]
+    return []
+
+
+@pytest.mark.parametrize('leaf', LEAVES, ids=lambda p: p.stem)
+def test_leaf_survives_a_dump(leaf, tmp_path):
+    cfg = Config.fromfile(leaf)
+    # In a list it deletes nothing and reaches a constructor.
+    assert '_delete_' not in cfg.pretty_text
+    cfg.dump(tmp_path / 'dumped.py')
+    assert Config.fromfile(tmp_path / 'dumped.py').to_dict() == cfg.to_dict()
+
+
+@pytest.mark.parametrize('leaf', LEAVES, ids=lambda p: p.stem)
+def test_codec_leaf_has_rate_loss_first_and_keeps_the_hosts_scope(leaf):
+    cfg = Config.fromfile(leaf)
+    backbone = cfg.model.get('backbone', {})
+    if backbone.get('type') == 'mmhmc.CodecBackbone':
+        assert cfg.default_scope == 'mmdet'
+        assert cfg.custom_hooks[0].type == 'mmhmc.RateLossHook'
+        metrics = [m.type for m in cfg.test_evaluator]
+        assert metrics[:2] == ['CocoMetric', 'mmhmc.BitrateMetric']
+    elif cfg.model.type == 'mmhmc.CodecModel':
+        assert cfg.custom_hooks[0].type == 'mmhmc.RateLossHook'
+    else:
+        assert 'mmhmc' not in cfg.model.type
+
+
+@pytest.mark.parametrize('leaf', LEAVES, ids=lambda p: p.stem)
+def test_stages_of_a_leaf_exist_and_their_results_have_a_place(leaf):
+    cfg = Config.fromfile(leaf)
+    for stage in cfg.get('stages', []):
+        assert (leaf.parent / stage.config).exists()
+        value = cfg
+        for name in stage.result.split('.'):
+            assert name in value, stage.result
+            value = value[name]
+
+
+@pytest.mark.parametrize(
+    'axis', [p for p in AXES if p.parent.name == 'codecs'],
+    ids=lambda p: p.stem)
+def test_codec_axis_builds_with_the_papers_sizes(axis):
+    from mmhmc.codecs import ImageCodec, build_codec
+    cfg = Config.fromfile(axis)
+    assert list(cfg) == ['codec']
+    assert isinstance(build_codec(cfg.codec), ImageCodec)
+
+
+def test_every_axis_is_used_or_is_a_codec_to_choose():
+    used = {base for leaf in LEAVES for base in bases_of(leaf)}
+    unused = {
+        p.relative_to(ROOT).as_posix()
+        for p in AXES if p not in used and p.parent.name != 'codecs'
+    }
+    assert unused == set()
+
+
+@pytest.mark.parametrize('name',
+                         ['mask-rcnn_dynadapt', 'mask-rcnn-x101_dynadapt'])
+def test_model_of_the_main_job_builds_with_the_hosts_keys(name):
+    from mmdet.registry import MODELS
+    from mmengine.registry import DefaultScope
+    cfg = Config.fromfile(ROOT / f'hmc/{name}.py')
+    with DefaultScope.overwrite_default_scope('mmdet'):
+        # The codec's size is not what is tested; a small one saves time.
+        cfg.model.backbone.codec.hidden_channels = 8
+        model = MODELS.build(cfg.model)
+        cfg.model.backbone = cfg.model.backbone.backbone
+        host = MODELS.build(cfg.model)
+    wrapped = {
+        key.replace('backbone.backbone.', 'backbone.')
+        for key in model.state_dict()
+        if not key.startswith(('backbone.codec.', 'backbone.adapter.'))
+    }
+    assert wrapped == set(host.state_dict())

@@ -1,0 +1,144 @@
+"""Imports point one way, and cost nothing until they are needed."""
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parents[1] / 'mmhmc'
+MODULES = sorted(PACKAGE.rglob('*.py'))
+
+#: ARCHITECTURE.md, section 2: a layer imports the ones before it, and itself.
+LAYERS = [
+    {'version', 'registry'},
+    {'functional', 'structures'},
+    {'bitstream'},
+    {'codecs', 'adapters', 'losses', 'datasets'},
+    {'models'},
+    {'engine', 'evaluation', 'visualization'},
+    {'apis'},
+    {'cli'},
+]
+LAYER_OF = {name: i for i, layer in enumerate(LAYERS) for name in layer}
+
+#: Needed by what uses them only, so never at module level.
+LAZY = {'compressai', 'mmdet', 'mmseg', 'mmpretrain', 'pytorch_msssim'}
+
+
+def part_of(path):
+    """First name below the package, None for the package itself."""
+    name = path.relative_to(PACKAGE).parts[0].removesuffix('.py')
+    return None if name == '__init__' else name
+
+
+def imported(path, tree):
+    """Absolute names of the modules that a tree imports."""
+    package = ['mmhmc', *path.relative_to(PACKAGE).parts[:-1]]
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            base = package[:len(package) - node.level + 1] if node.level \
+                else []
+            module = '.'.join([*base, *filter(None, [node.module])])
+            # `from mmhmc import codecs` imports mmhmc.codecs.
+            yield from (f'{module}.{alias.name}' for alias in node.names)
+
+
+def at_module_level(tree):
+    """The tree without what runs only when something is called."""
+
+    class Prune(ast.NodeTransformer):
+
+        def visit_FunctionDef(self, node):
+            return None
+
+        visit_AsyncFunctionDef = visit_Lambda = visit_FunctionDef
+
+    return Prune().visit(tree)
+
+
+def parse(path):
+    return ast.parse(path.read_text())
+
+
+def name_of(path):
+    return str(path.relative_to(PACKAGE))
+
+
+every_module = pytest.mark.parametrize('path', MODULES, ids=name_of)
+
+
+# mmhmc/__init__.py names everything, and imports on demand.
+@pytest.mark.parametrize('path', filter(part_of, MODULES), ids=name_of)
+def test_imports_point_one_way(path):
+    own = part_of(path)
+    for name in imported(path, parse(path)):
+        parts = name.split('.')
+        if parts[0] == 'mmhmc' and parts[1] != own:
+            assert parts[1] in LAYER_OF, name
+            assert LAYER_OF[parts[1]] < LAYER_OF[own], name
+
+
+@every_module
+def test_hosts_and_codecs_are_not_imported_at_module_level(path):
+    names = imported(path, at_module_level(parse(path)))
+    assert not {name.split('.')[0] for name in names} & LAZY
+
+
+@pytest.mark.parametrize('name', ['registry.py', 'version.py'])
+def test_registry_imports_mmengine_only(name):
+    path = PACKAGE / name
+    assert {n.split('.')[0]
+            for n in imported(path, parse(path))} <= {'mmengine'}
+
+
+@every_module
+def test_package_imports_nothing_of_tests_tools_or_projects(path):
+    names = imported(path, parse(path))
+    assert not {name.split('.')[0]
+                for name in names
+                } & {'tests', 'tools', 'projects', 'conftest', 'setup'}
+
+
+def test_every_part_has_its_layer():
+    parts = {part_of(path) for path in MODULES} - {None}
+    assert parts <= set(LAYER_OF)
+
+
+def test_nothing_is_called_utils():
+    names = {
+        part
+        for path in MODULES
+        for part in path.relative_to(PACKAGE).with_suffix('').parts
+    }
+    assert not names & {'utils', 'util', 'misc', 'common', 'helpers'}
+
+
+def loaded_after(code):
+    """Top-level modules that a fresh interpreter has after some code."""
+    result = subprocess.run([
+        sys.executable, '-W', 'ignore', '-c',
+        f'import sys\n{code}\nprint(*{{name.split(".")[0] for name in '
+        'sys.modules})'
+    ],
+                            capture_output=True,
+                            text=True,
+                            check=True,
+                            cwd=PACKAGE.parent)
+    return set(result.stdout.split())
+
+
+def test_importing_the_package_loads_next_to_nothing():
+    loaded = loaded_after('import mmhmc; dir(mmhmc)')
+    assert 'mmhmc' in loaded
+    assert not loaded & (LAZY | {'torch', 'torch_geometric', 'torchvision'})
+
+
+def test_codecs_and_hosts_are_loaded_when_they_are_used():
+    everything = ', '.join(f'mmhmc.{part}' for part in sorted(LAYER_OF) if any(
+        part_of(path) == part for path in MODULES))
+    loaded = loaded_after(f'import {everything}')
+    assert 'torch' in loaded
+    assert not loaded & (LAZY | {'torch_geometric'})

@@ -1,0 +1,49 @@
+"""What the README shows works, and what it names is there."""
+import re
+from pathlib import Path
+
+import pytest
+from mmengine.config import Config
+from mmengine.registry import DefaultScope
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / 'README.md').read_text()
+
+
+def test_config_of_the_readme_wraps_its_host(tmp_path):
+    pytest.importorskip('mmdet')
+    from mmdet.registry import MODELS
+
+    from mmhmc.models import CodecBackbone
+    block, = re.findall(r'```python\n(.*?)```', README, re.DOTALL)
+    (tmp_path / 'mine.py').write_text(block)
+    cfg = Config.fromfile(tmp_path / 'mine.py')
+    cfg.model.backbone.backbone.init_cfg = None
+    with DefaultScope.overwrite_default_scope('mmdet'):
+        model = MODELS.build(cfg.model)
+    assert isinstance(model.backbone, CodecBackbone)
+    assert type(model).__name__ == 'RetinaNet'
+
+
+def test_files_that_the_readme_names_exist():
+    names = set(re.findall(r'(?:configs|tools)/[\w./-]+\.(?:py|sh)', README))
+    names |= {
+        f'configs/hmc/{name}'
+        for name in re.findall(r'`([\w-]+\.py)`', README)
+    }
+    assert len(names) > 5
+    missing = sorted(
+        n for n in names if not (
+            (ROOT / n).exists() or (ROOT / 'tools' / Path(n).name).exists()))
+    assert missing == []
+
+
+def test_tree_of_the_readme_is_the_tree():
+    tree = README.split('```\nmmhmc/\n')[1].split('```')[0]
+    listed = set(re.findall(r'^  ([\w.]+)', tree, re.MULTILINE))
+    there = {
+        p.name
+        for p in (ROOT / 'mmhmc').iterdir()
+        if not p.name.startswith(('_', '.')) and p.name != 'version.py'
+    }
+    assert {name.rstrip('/') for name in listed} == there

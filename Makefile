@@ -2,6 +2,7 @@
 ENV := .venv/bin/python
 CONFIG ?= configs/hmc/mask-rcnn_dynadapt_sample.py
 ARGS ?=
+RATE = $(if $(LMBDA),--lmbda $(LMBDA))
 
 .PHONY: help setup train test doctor clean
 .DEFAULT_GOAL := help
@@ -9,12 +10,14 @@ ARGS ?=
 help:
 	@echo 'make setup    make .venv with everything in it; repeat it freely'
 	@echo 'make train    setup, then train $(CONFIG)'
+	@echo '              (goes on where it was stopped) and compare'
 	@echo 'make test     setup, then run the tests'
 	@echo 'make doctor   say what is installed, what is missing and its cure'
 	@echo 'make clean    remove what builds and tests leave; .venv stays'
 	@echo
 	@echo 'ARGS="..."    arguments for train.py, pytest or doctor'
 	@echo 'CONFIG=FILE   another config to train'
+	@echo 'LMBDA=...     another rate, e.g. 0.0018'
 	@echo 'PYTHON=...    interpreter for a new .venv (python3.11, python3)'
 	@echo 'WHEELS=DIR    folder of mmcv wheels (../shared/wheels);'
 	@echo '              a folder that does not exist: build from source'
@@ -23,7 +26,8 @@ setup:
 	@tools/setup_env.sh
 
 train: setup
-	$(ENV) tools/train.py $(CONFIG) $(ARGS)
+	$(ENV) tools/train.py $(CONFIG) --resume $(RATE) $(ARGS)
+	$(ENV) tools/analysis_tools/compare_adaptation.py $(CONFIG) $(RATE)
 
 test: setup
 	$(ENV) -m pytest $(ARGS)

@@ -229,3 +229,9 @@ def test_adapter_that_would_never_change_anything_is_refused(codec, tmp_path):
         [TrainingStageHook([dict(begin=0, trainable=['codec'])])])
     with pytest.raises(ValueError, match='still the identity and no stage'):
         runner.train()
+
+
+def test_after_training_the_model_trains_as_before(model, tmp_path):
+    before = {n: p.requires_grad for n, p in model.named_parameters()}
+    run(model, tmp_path, [dict(begin=0, trainable=['codec'])], GradientProbe())
+    assert before == {n: p.requires_grad for n, p in model.named_parameters()}

@@ -107,7 +107,7 @@ class RateLossHook(Hook):
         mode = kwargs.get('mode', args[2] if len(args) > 2 else 'tensor')
         if mode == 'loss':
             return {**self._weigh(output), **self._losses(records)}
-        if mode == 'predict':
+        if mode == 'predict' and output is not None:
             _describe(output, records)
         return output
 

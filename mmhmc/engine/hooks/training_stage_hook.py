@@ -10,7 +10,7 @@ from mmhmc.engine.parts import (PARTS, adapter_changes_nothing, find_coder,
                                 split_parameters)
 from mmhmc.registry import HOOKS
 
-_STATISTICS = (nn.modules.batchnorm._BatchNorm, nn.Dropout, nn.Dropout2d)
+_STATISTICS = (nn.modules.batchnorm._BatchNorm, nn.modules.dropout._DropoutNd)
 
 
 @HOOKS.register_module()
@@ -102,6 +102,12 @@ class TrainingStageHook(Hook):
             self._switch(runner)
         self._rest(_inner(runner.model))
 
+    def after_train(self, runner) -> None:
+        """Leave the model as it was built."""
+        for parameters in self._free.values():
+            for parameter in parameters:
+                parameter.requires_grad_(True)
+
     def _switch(self, runner) -> None:
         now = runner.epoch if self.by_epoch else runner.iter
         due = sum(stage['begin'] <= now for stage in self.stages) - 1
@@ -130,8 +136,14 @@ class TrainingStageHook(Hook):
                 part.eval()
         if 'host' not in trainable:
             own = set(coder.codec.modules())
+            if coder.adapter is not None:
+                own.update(coder.adapter.modules())
             for module in model.modules():
-                if isinstance(module, _STATISTICS) and module not in own:
+                # DropPath is mmcv's, which a codec alone does not need.
+                moves = (
+                    isinstance(module, _STATISTICS)
+                    or type(module).__name__ == 'DropPath')
+                if moves and module not in own:
                     module.eval()
 
 

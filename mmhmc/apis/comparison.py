@@ -17,7 +17,7 @@ from mmengine.config import Config, ConfigDict
 from mmengine.dataset import pseudo_collate
 from torch import Tensor
 
-from mmhmc.functional import padded_size
+from mmhmc.functional import crop_to, extend_edges, padded_size
 from mmhmc.visualization import Instances, PanelRow, bits_map, draw_panel
 from .training import build_runner
 
@@ -136,31 +136,33 @@ def draw_comparison(runner, bare_runner, out_file: Path, count: int) -> None:
 
 def _row(model, bare_model, item: dict) -> PanelRow:
     coder = model.backbone
-    data = pseudo_collate([item])
-    size = tuple(item['data_samples'].img_shape[:2])
+    sample = item['data_samples']
+    size = tuple(sample.img_shape[:2])
+    truth = _true_instances(sample.gt_instances, size)
+    # Objects are to be found on the picture that was coded, not on the one
+    # before the resize.
+    sample.set_metainfo(dict(scale_factor=(1., 1.), ori_shape=size))
     coder.expect([size])
-    found = model.test_step(data)[0]
+    found = _instances(model.test_step(pseudo_collate([item]))[0])
     coded = coder.collect()[0]
-    plain = bare_model.test_step(pseudo_collate([item]))[0]
+    plain = _instances(bare_model.test_step(pseudo_collate([item]))[0])
     target = padded_size(size, coder.codec.downsampling_factor)
-    x = torch.nn.functional.pad(
-        coded.x,
-        (0, target[1] - coded.x.shape[-1], 0, target[0] - coded.x.shape[-2]),
-        mode='replicate')
-    output = coder.codec.encode_latents(x)
-    pixels = size[0] * size[1]
+    output = coder.codec.encode_latents(
+        extend_edges(coded.x, coded.sizes, target))
+    x, x_hat, x_bar = (
+        _to_uint8(crop_to(picture, size))
+        for picture in (coded.x, coded.x_hat, coded.x_bar))
     return PanelRow(
-        picture=_to_uint8(coded.x),
-        x_hat=_to_uint8(coded.x_hat),
-        x_bar=_to_uint8(coded.x_bar) if coder.uses_adapter else None,
-        bpp=8 * coded.num_bytes[0] / pixels,
+        picture=x,
+        x_hat=x_hat,
+        x_bar=x_bar if coder.uses_adapter else None,
+        bpp=8 * coded.num_bytes[0] / (size[0] * size[1]),
         bits=bits_map(output.likelihoods, target).numpy(),
         bits_size=target,
-        ground_truth=_instances(item['data_samples'].gt_instances, size),
-        predictions=dict(
-            picture=_instances(plain.pred_instances, size),
-            x_bar=_instances(found.pred_instances, size)),
-        name=Path(found.img_path).name)
+        ground_truth=truth,
+        predictions=dict(picture=plain, x_bar=found)
+        if coder.uses_adapter else dict(picture=plain, x_hat=found),
+        name=Path(sample.img_path).name)
 
 
 def _to_uint8(x: Tensor) -> np.ndarray:
@@ -168,12 +170,21 @@ def _to_uint8(x: Tensor) -> np.ndarray:
                                                            0).cpu().numpy()
 
 
-def _instances(instances, size: tuple[int, int]) -> Instances:
-    boxes, masks = instances.bboxes, instances.masks
+def _true_instances(instances, size: tuple[int, int]) -> Instances:
+    """Annotations, which pipelines load before or after the resize."""
+    masks = instances.masks
+    height, width = masks.height, masks.width
+    boxes = instances.bboxes
     boxes = boxes if isinstance(boxes, Tensor) else boxes.tensor
-    if not isinstance(masks, Tensor):
-        masks = masks.to_tensor(torch.bool, 'cpu')
-    scores = instances.scores.cpu().numpy() if 'scores' in instances else None
-    return Instances(boxes.cpu().numpy(),
+    scale = np.array([size[1] / width, size[0] / height] * 2)
+    return Instances(boxes.cpu().numpy() * scale,
                      instances.labels.cpu().numpy(),
-                     masks.bool().cpu().numpy(), scores)
+                     masks.resize(size).to_ndarray().astype(bool))
+
+
+def _instances(sample) -> Instances:
+    found = sample.pred_instances
+    return Instances(found.bboxes.cpu().numpy(),
+                     found.labels.cpu().numpy(),
+                     found.masks.bool().cpu().numpy(),
+                     found.scores.cpu().numpy())

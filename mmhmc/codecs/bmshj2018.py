@@ -1,12 +1,10 @@
 """Codecs of Ballé et al. (2018): factorised prior and scale hyperprior."""
-from typing import Optional
-
-from torch import Tensor
+from torch import Tensor, nn
 
 from mmhmc.bitstream import SymbolDecoder
 from mmhmc.registry import MODELS
 from mmhmc.structures import CodecOutput, LatentSymbols
-from .compressai_codec import CompressAICodec, check_channels
+from .compressai_codec import CompressAICodec
 
 
 @MODELS.register_module()
@@ -43,15 +41,11 @@ class FactorizedPrior(CompressAICodec):
 
     downsampling_factor = 16
 
-    def __init__(self,
-                 hidden_channels: int = 128,
-                 latent_channels: int = 192,
-                 init_cfg: Optional[dict] = None) -> None:
+    @staticmethod
+    def build_network(hidden_channels: int, latent_channels: int) -> nn.Module:
+        """CompressAI's network, whose parts are taken."""
         from compressai.models import FactorizedPrior as Network
-        check_channels(
-            hidden_channels=hidden_channels, latent_channels=latent_channels)
-        super().__init__(Network(hidden_channels, latent_channels), init_cfg)
-        self.latent_channels = latent_channels
+        return Network(hidden_channels, latent_channels)
 
     def code_latent(self, y: Tensor) -> CodecOutput:
         """See :meth:`CompressAICodec.code_latent`; stream ``y``."""
@@ -105,15 +99,11 @@ class ScaleHyperprior(CompressAICodec):
 
     downsampling_factor = 64
 
-    def __init__(self,
-                 hidden_channels: int = 128,
-                 latent_channels: int = 192,
-                 init_cfg: Optional[dict] = None) -> None:
+    @staticmethod
+    def build_network(hidden_channels: int, latent_channels: int) -> nn.Module:
+        """CompressAI's network, whose parts are taken."""
         from compressai.models import ScaleHyperprior as Network
-        check_channels(
-            hidden_channels=hidden_channels, latent_channels=latent_channels)
-        super().__init__(Network(hidden_channels, latent_channels), init_cfg)
-        self.latent_channels = latent_channels
+        return Network(hidden_channels, latent_channels)
 
     def code_latent(self, y: Tensor) -> CodecOutput:
         """See :meth:`CompressAICodec.code_latent`; streams ``z``, ``y``."""

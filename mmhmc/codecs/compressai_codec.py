@@ -1,4 +1,5 @@
 """What all codecs over CompressAI's networks share."""
+from abc import abstractmethod
 from collections.abc import Iterator
 from typing import Optional
 
@@ -37,14 +38,23 @@ class CompressAICodec(ImageCodec):
     auxiliary loss: :meth:`update_entropy_tables` solves for them.
 
     Args:
-        network: Gives its children; is not kept.
+        hidden_channels: Channels of the transforms' hidden layers.
+        latent_channels: Channels of the latent ``y``.
         init_cfg: mmengine's initialisation.
+
+    Raises:
+        ValueError: If a channel count is not positive.
     """
 
     def __init__(self,
-                 network: nn.Module,
+                 hidden_channels: int = 128,
+                 latent_channels: int = 192,
                  init_cfg: Optional[dict] = None) -> None:
         super().__init__(init_cfg)
+        _check_channels(
+            hidden_channels=hidden_channels, latent_channels=latent_channels)
+        self.latent_channels = latent_channels
+        network = self.build_network(hidden_channels, latent_channels)
         for name, part in network.named_children():
             self.add_module(name, part)
         self.entropy_bottleneck.quantiles.requires_grad_(False)
@@ -52,6 +62,11 @@ class CompressAICodec(ImageCodec):
             if (isinstance(part, nn.Conv2d) and part.kernel_size == (1, 1)
                     and part.stride != (1, 1)):
                 part.__class__ = PointwiseStridedConv2d
+
+    @staticmethod
+    @abstractmethod
+    def build_network(hidden_channels: int, latent_channels: int) -> nn.Module:
+        """CompressAI's network, whose parts are taken."""
 
     def encode_latents(
             self,
@@ -78,10 +93,11 @@ class CompressAICodec(ImageCodec):
         with torch.autocast(device.type, enabled=False):
             return self.decode_latent(decoders, latent_size)
 
+    @abstractmethod
     def code_latent(self, y: Tensor) -> CodecOutput:
         """Quantise ``y`` (B, M, h, w) and find its likelihoods."""
-        raise NotImplementedError
 
+    @abstractmethod
     def decode_latent(self, decoders: dict[str, SymbolDecoder],
                       latent_size: tuple[int, int]) -> Tensor:
         """Decode ``y_hat`` (1, M, h, w).
@@ -90,7 +106,6 @@ class CompressAICodec(ImageCodec):
             decoders: A decoder for each named stream.
             latent_size: Height and width of the smallest latent.
         """
-        raise NotImplementedError
 
     def update_entropy_tables(self) -> None:
         """See :meth:`ImageCodec.update_entropy_tables`."""
@@ -164,7 +179,7 @@ class CompressAICodec(ImageCodec):
         super()._load_from_state_dict(state_dict, prefix, *args)
 
 
-def check_channels(**channels: int) -> None:
+def _check_channels(**channels: int) -> None:
     """Refuse channel counts that are not positive integers.
 
     Raises:

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from mmhmc.bitstream import SymbolDecoder
 from mmhmc.registry import MODELS
 from mmhmc.structures import CodecOutput, LatentSymbols
-from .compressai_codec import CompressAICodec, check_channels
+from .compressai_codec import CompressAICodec
 
 
 @MODELS.register_module()
@@ -48,15 +48,11 @@ class MeanScaleHyperprior(CompressAICodec):
 
     downsampling_factor = 64
 
-    def __init__(self,
-                 hidden_channels: int = 128,
-                 latent_channels: int = 192,
-                 init_cfg: Optional[dict] = None) -> None:
+    @staticmethod
+    def build_network(hidden_channels: int, latent_channels: int) -> nn.Module:
+        """CompressAI's network, whose parts are taken."""
         from compressai.models import MeanScaleHyperprior as Network
-        check_channels(
-            hidden_channels=hidden_channels, latent_channels=latent_channels)
-        super().__init__(Network(hidden_channels, latent_channels), init_cfg)
-        self.latent_channels = latent_channels
+        return Network(hidden_channels, latent_channels)
 
     def code_latent(self, y: Tensor) -> CodecOutput:
         """See :meth:`CompressAICodec.code_latent`; streams ``z``, ``y``."""
@@ -136,11 +132,7 @@ class JointAutoregressive(CompressAICodec):
                  hidden_channels: int = 192,
                  latent_channels: int = 192,
                  init_cfg: Optional[dict] = None) -> None:
-        check_channels(
-            hidden_channels=hidden_channels, latent_channels=latent_channels)
-        super().__init__(
-            self.build_network(hidden_channels, latent_channels), init_cfg)
-        self.latent_channels = latent_channels
+        super().__init__(hidden_channels, latent_channels, init_cfg)
 
     @staticmethod
     def build_network(hidden_channels: int, latent_channels: int) -> nn.Module:

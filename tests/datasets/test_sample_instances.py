@@ -13,7 +13,7 @@ pytest.importorskip('skimage')
 
 COUNTS = dict(train=6, val=3)
 # python -c "from mmhmc.datasets import *; print(digest_sample_instances(
-#     make_sample_instances('/tmp/small', 6, 3)))"
+#     make_sample_instances('small', 6, 3)))"
 # Equal under numpy 1.26.4 with Pillow 9.5.0 and scikit-image 0.22.0, and
 # numpy 2.2.6 with Pillow 13.0.0 and scikit-image 0.26.0. The digest of the
 # default set of 240 and 48 pictures is

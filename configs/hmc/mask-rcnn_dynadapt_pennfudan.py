@@ -34,9 +34,9 @@ model = dict(
         adapter=dict(_base_.adapter, width=32),
         backbone=dict(_base_.model.backbone, init_cfg=None),
         input_norm=_base_.model.data_preprocessor))
-train_cfg = dict(max_epochs=12, val_interval=12)
+train_cfg = dict(max_epochs=8, val_interval=8)
 param_scheduler = [
-    dict(type='CosineAnnealingLR', T_max=12, eta_min=5e-5, by_epoch=True)
+    dict(type='CosineAnnealingLR', T_max=8, eta_min=5e-5, by_epoch=True)
 ]
 optim_wrapper = dict(
     optimizer=dict(lr=3e-4),
@@ -47,7 +47,7 @@ custom_hooks = [
         type='mmhmc.TrainingStageHook',
         stages=[
             dict(begin=0, trainable=['codec', 'adapter']),
-            dict(begin=8, trainable=['adapter'])
+            dict(begin=5, trainable=['adapter'])
         ]),
     dict(type='mmhmc.EntropyTableHook'),
     dict(type='mmhmc.FiniteLossHook'),

@@ -1,9 +1,10 @@
 """Pure tensor functions: padding, rate, colour and normalisation."""
+from .bounds import bound
 from .normalization import InputNorm
 from .padding import crop_to, extend_edges, padded_size
 from .rate import count_bits, picture_mse, valid_mask
 
 __all__ = [
-    'InputNorm', 'count_bits', 'crop_to', 'extend_edges', 'padded_size',
-    'picture_mse', 'valid_mask'
+    'InputNorm', 'bound', 'count_bits', 'crop_to', 'extend_edges',
+    'padded_size', 'picture_mse', 'valid_mask'
 ]

@@ -7,8 +7,8 @@ from torch import Tensor, nn
 
 from mmhmc.bitstream import Bitstream
 from mmhmc.codecs import ImageCodec
-from mmhmc.functional import (count_bits, crop_to, extend_edges, padded_size,
-                              valid_mask)
+from mmhmc.functional import (bound, count_bits, crop_to, extend_edges,
+                              padded_size, valid_mask)
 from mmhmc.registry import MODELS
 from mmhmc.structures import CodedBatch
 
@@ -88,9 +88,13 @@ class PictureCoding:
         x_bar = self._adapt(output.y_hat, x_hat, self.adapter is not None)
         bits = count_bits(output.likelihoods, sizes, target).to(x.device)
         real = valid_mask(sizes, canvas, canvas, x.device)
-        return CodedBatch(x, crop_to(x_hat, canvas),
-                          torch.where(real, crop_to(x_bar, canvas), x), sizes,
-                          bits, [None] * len(x))
+        # The host will be shown [0, 1], so it must not learn from more: an
+        # adapter would soon work outside. Augmented pictures may be outside
+        # themselves, and then so may what replaces them.
+        x_bar = bound(crop_to(x_bar, canvas), x.clamp(max=0), x.clamp(min=1))
+        return CodedBatch(x, crop_to(x_hat,
+                                     canvas), torch.where(real, x_bar, x),
+                          sizes, bits, [None] * len(x))
 
     @torch.no_grad()
     def _code_each(self, x: Tensor, sizes: list[Size]) -> CodedBatch:

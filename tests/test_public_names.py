@@ -34,8 +34,8 @@ NAMES = {
     ],
     'mmhmc.evaluation': ['BitrateMetric', 'MSSSIMMetric', 'PSNRMetric'],
     'mmhmc.functional': [
-        'InputNorm', 'count_bits', 'crop_to', 'extend_edges', 'padded_size',
-        'picture_mse', 'valid_mask'
+        'InputNorm', 'bound', 'count_bits', 'crop_to', 'extend_edges',
+        'padded_size', 'picture_mse', 'valid_mask'
     ],
     'mmhmc.models': ['CodecBackbone', 'CodecModel', 'PictureCoding'],
 }

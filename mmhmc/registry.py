@@ -1,7 +1,8 @@
 """Child registries of mmengine's, scope ``mmhmc``.
 
 A config names our types as ``mmhmc.X``; mmengine then imports this module and
-the ``locations`` by itself, whatever the host's default scope is.
+the ``locations`` by itself, whatever the host's default scope is. From then on
+mmengine reads checkpoints as data only, see :mod:`mmhmc.checkpoints`.
 """
 from mmengine.registry import DATASETS as MMENGINE_DATASETS
 from mmengine.registry import HOOKS as MMENGINE_HOOKS
@@ -11,6 +12,10 @@ from mmengine.registry import \
     OPTIM_WRAPPER_CONSTRUCTORS as MMENGINE_OPTIM_WRAPPER_CONSTRUCTORS
 from mmengine.registry import TRANSFORMS as MMENGINE_TRANSFORMS
 from mmengine.registry import Registry
+
+from mmhmc.checkpoints import use_for_mmengine
+
+use_for_mmengine()
 
 MODELS = Registry(
     'model',

@@ -1,9 +1,12 @@
-"""Metadata is in ``setup.cfg``; this only prepares ``mmhmc/.mim``."""
+"""Metadata is in ``setup.cfg``; what needs code is here.
+
+That is the folder ``mmhmc/.mim``, and the compiled entropy coder.
+"""
 import os
 import shutil
 from pathlib import Path
 
-from setuptools import setup
+from setuptools import Extension, setup
 
 ROOT = Path(__file__).resolve().parent
 
@@ -34,6 +37,25 @@ def add_mim_extension() -> None:
             copy(source, target)
 
 
+def extensions() -> list[Extension]:
+    """The entropy coder, where it can be compiled.
+
+    Without pybind11 or a compiler the installation succeeds nevertheless:
+    then the coder in Python serves, and ``mmhmc doctor`` says so.
+    """
+    try:
+        from pybind11.setup_helpers import Pybind11Extension
+    except ImportError:
+        return []
+    return [
+        Pybind11Extension(
+            'mmhmc.bitstream._rans', ['mmhmc/bitstream/rans.cpp'],
+            cxx_std=17,
+            extra_compile_args=[] if os.name == 'nt' else ['-O3'],
+            optional=True)
+    ]
+
+
 if __name__ == '__main__':
     add_mim_extension()
-    setup()
+    setup(ext_modules=extensions())

@@ -31,14 +31,12 @@ class CodecOutput:
             the latents were asked for.
         symbols: For each named stream what the entropy coder writes; only
             for a batch of one picture in evaluation mode, else empty.
-        latent_size: Height and width that the decoder needs to start with.
     """
 
     y_hat: Tensor
     likelihoods: dict[str, Tensor] = field(default_factory=dict)
     x_hat: Optional[Tensor] = None
     symbols: dict[str, LatentSymbols] = field(default_factory=dict)
-    latent_size: tuple[int, int] = (0, 0)
 
 
 @dataclass(frozen=True)
@@ -96,6 +94,8 @@ class CodedPicture:
         original_size: Height and width in pixels of the picture's file.
         x: RGB in [0, 1] that was coded, shape (3, *coded_size).
         x_hat: Its reconstruction, in [0, 1], same shape.
+        view: Which picture was coded: ``'picture'``, or, of several that were
+            coded each for itself, which one this is.
     """
 
     bits: float
@@ -104,6 +104,7 @@ class CodedPicture:
     original_size: tuple[int, int]
     x: Optional[Tensor] = field(default=None, repr=False)
     x_hat: Optional[Tensor] = field(default=None, repr=False)
+    view: str = 'picture'
 
     def __getstate__(self) -> dict:
         return {**self.__dict__, 'x': None, 'x_hat': None}

@@ -151,8 +151,9 @@ step packages "3/5 OpenMMLab, codecs and test tools: 1 to 3 minutes." \
     requirements/{build,torch,onedl,codecs,sample,tests,lint}.txt
 step mmcv "4/5 mmcv with its compiled ops: seconds with a wheel." \
     requirements/{torch,onedl}.txt
-step mmhmc "5/5 mmhmc itself, editable: a few seconds." \
-    setup.py setup.cfg mmhmc/version.py
+step mmhmc "5/5 mmhmc itself, editable, with its entropy coder: 20 seconds." \
+    requirements/build.txt setup.py setup.cfg mmhmc/version.py \
+    mmhmc/bitstream/rans.cpp
 
 if $changed; then
     "$python" -W ignore -c 'import mmcv._ext' ||

@@ -57,7 +57,7 @@ BUILD_TOOLS = ('setuptools', 'wheel', 'ninja', 'psutil')
 #: that mmengine resolves, see ``_IMPORT``.
 IMPORTS = ('numpy', 'torch', 'torchvision', 'cv2', 'mmengine', 'mmcv',
            'mmcv._ext', 'pycocotools', *HOSTS, 'pytorch_msssim', 'compressai',
-           'skimage', 'mmhmc', 'mmhmc::')
+           'skimage', 'mmhmc', 'mmhmc.bitstream._rans', 'mmhmc::')
 
 _SURVEY = '''
 import json
@@ -314,6 +314,7 @@ def diagnose(env: Environment) -> list[Row]:
         # The built-in sample data is made of its pictures.
         _package(env, 'skimage', 'scikit-image', needed=False),
         _mmhmc(env),
+        _coder(env),
         _bases(env),
     ]
 
@@ -511,6 +512,22 @@ def _mmhmc(env: Environment) -> Row:
     if env.absent('mmhmc'):
         return Row('mmhmc', 'not installed', MISSING, fix)
     return _broken(env, 'mmhmc', fix)
+
+
+def _coder(env: Environment) -> Row:
+    """Without it the coder in Python makes the same files, slowly."""
+    name = 'mmhmc.bitstream._rans'
+    error = env.imports[name].error
+    if not error:
+        return Row(name, 'the entropy coder is compiled', OK)
+    if not env.works('mmhmc'):
+        return Row(name, error, OPTIONAL, 'repair `mmhmc` first')
+    # A compiler's failure shows in pip's verbose output only.
+    fix = (
+        env.pip('install', 'setuptools', 'wheel', 'pybind11') + ' && ' +
+        _install_mmhmc(env, '-v', '-e'))
+    return Row(name, f'the slow coder in Python serves: {error}', OPTIONAL,
+               fix)
 
 
 def _bases(env: Environment) -> Row:

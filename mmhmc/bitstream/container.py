@@ -1,14 +1,37 @@
 """The file around the coded symbols of one picture."""
 import struct
 import zlib
+from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import Optional
 
 from .errors import BitstreamError
 
 MAGIC = b'HMC'
-VERSION = 1
+VERSION = 2
 #: A file says how much memory its picture takes: refuse what is absurd.
 MAX_SIDE, MAX_PIXELS = 1 << 15, 1 << 28
+#: A quality is stored as a number of these steps.
+QUALITY_STEP = 1 / 256
+
+# The flags: four bits for the stride of the coded size, then one bit each.
+_EXPLICIT_SIZE, _HAS_QUALITY, _HAS_DEVICE = 15, 1 << 4, 1 << 5
+_LONGEST_NAME = 31
+
+
+@dataclass(frozen=True)
+class CutStream:
+    """What a file says about a layer that was cut off its end.
+
+    Args:
+        name: The stream's name.
+        length: Bytes of its payload.
+        checksum: CRC-32 of its payload.
+    """
+
+    name: str
+    length: int
+    checksum: int
 
 
 @dataclass(frozen=True)
@@ -17,47 +40,116 @@ class Bitstream:
 
     .. code-block:: none
 
-        "HMC" version | codec | height width | n (name length payload)* | crc
+        "HMC" version flags | codec | weights (4) [device (2)]
+        | height width [coded height, coded width] [quality]
+        | n (name length crc)* | crc of all before | payload*
 
-    Numbers are LEB128 (7 bits a byte, low ones first), strings a number and
-    UTF-8; the CRC-32 of all before it ends the file.
+    Numbers are LEB128 (7 bits a byte, low ones first), checksums CRC-32,
+    little-endian. A name is its length and UTF-8, or, of one ASCII character,
+    that character alone. The low four bits of the flags are k if the coded
+    size is the smallest multiple of 2^k on both sides, 15 if it is written
+    out; two more say whether quality and device are there.
+
+    A file may end after any of its streams: what was cut off is remembered in
+    ``cut``, and ``to_bytes`` of the rest is the beginning of the whole file.
 
     Args:
-        codec: Registry name of the codec class.
+        codec: Identifier of the codec, at most 31 bytes.
         size: Height and width of the picture in pixels.
         streams: Payload of each latent by its name, in decoding order.
+        coded_size: Height and width that were coded, with the codec's padding
+            at the bottom and on the right; as ``size`` if left out.
+        weights: First 4 bytes of a hash of what decides decoding.
+        quality: Rate index of codecs with several, in steps of 1/256; None
+            for others.
+        device: 2 bytes that stand for the machine whose arithmetic chose the
+            tables; None for a portable stream, which any machine decodes.
+        cut: Layers that are missing at the end.
 
     Raises:
-        BitstreamError: If the size is empty or beyond the limits.
+        BitstreamError: If the size is empty or beyond the limits, or another
+            field cannot be stored.
     """
 
     codec: str
     size: tuple[int, int]
     streams: dict[str, bytes] = field(default_factory=dict)
+    coded_size: Optional[tuple[int, int]] = None
+    weights: bytes = bytes(4)
+    quality: Optional[float] = None
+    device: Optional[bytes] = None
+    cut: tuple[CutStream, ...] = ()
 
     def __post_init__(self) -> None:
-        height, width = self.size
-        if not (0 < height <= MAX_SIDE and 0 < width <= MAX_SIDE
-                and height * width <= MAX_PIXELS):
+        if self.coded_size is None:
+            object.__setattr__(self, 'coded_size', self.size)
+        _check_size(self.size, self.coded_size)
+        names = [*self.streams, *(layer.name for layer in self.cut)]
+        if len(set(names)) < len(names):
+            raise BitstreamError('The names of streams must differ, got '
+                                 f'{names}.')
+        for name in (self.codec, *names):
+            if not 0 < len(name.encode()) <= _LONGEST_NAME:
+                raise BitstreamError(
+                    f'The name {name!r} cannot be stored: it must have 1 to '
+                    f'{_LONGEST_NAME} bytes.')
+        if len(self.weights) != 4 or len(self.device or b'  ') != 2:
             raise BitstreamError(
-                f'A picture of {height} x {width} pixels cannot be stored: no '
-                f'side may be empty or longer than {MAX_SIDE}, and no picture '
-                f'larger than {MAX_PIXELS} pixels.')
+                '`weights` must have 4 bytes and `device` 2, got '
+                f'{self.weights!r} and {self.device!r}.')
+        if self.quality is not None and not (0 <= self.quality < 1 << 16
+                                             and self.quality / QUALITY_STEP %
+                                             1 == 0):
+            raise BitstreamError('`quality` must be a multiple of 1/256 in '
+                                 f'[0, 65536), got {self.quality}.')
 
     @property
     def num_bytes(self) -> int:
         """Length of the whole file."""
-        return len(self.to_bytes())
+        return len(self._header()) + sum(map(len, self.streams.values()))
 
     def to_bytes(self) -> bytes:
         """The file's content."""
-        parts = [MAGIC, bytes([VERSION]), _string(self.codec)]
-        parts += [_number(side) for side in self.size]
-        parts.append(_number(len(self.streams)))
+        return b''.join([self._header(), *self.streams.values()])
+
+    def keep(self, count: int) -> 'Bitstream':
+        """Cut off all but the first ``count`` streams.
+
+        Raises:
+            ValueError: If that is none of them, or more than there are.
+        """
+        if not 0 < count <= len(self.streams):
+            raise ValueError(f'`count` must be from 1 to {len(self.streams)} '
+                             f'({", ".join(self.streams)}), got {count}.')
+        streams = list(self.streams.items())
+        cut = tuple(
+            CutStream(name, len(payload), zlib.crc32(payload))
+            for name, payload in streams[count:])
+        return Bitstream(self.codec, self.size, dict(streams[:count]),
+                         self.coded_size, self.weights, self.quality,
+                         self.device, cut + self.cut)
+
+    def _header(self) -> bytes:
+        stride = _stride_of(self.size, self.coded_size)
+        flags = stride | (_HAS_QUALITY * (self.quality is not None)) | (
+            _HAS_DEVICE * (self.device is not None))
+        parts = [
+            MAGIC,
+            bytes([VERSION, flags]),
+            _string(self.codec), self.weights, self.device or b'',
+            *map(_number, self.size)
+        ]
+        if stride == _EXPLICIT_SIZE:
+            parts += map(_number, self.coded_size)
+        if self.quality is not None:
+            parts.append(_number(round(self.quality / QUALITY_STEP)))
+        parts.append(_number(len(self.streams) + len(self.cut)))
         for name, payload in self.streams.items():
-            parts += [_string(name), _number(len(payload)), payload]
-        body = b''.join(parts)
-        return body + struct.pack('<I', zlib.crc32(body))
+            parts += _entry(name, len(payload), zlib.crc32(payload))
+        for layer in self.cut:
+            parts += _entry(layer.name, layer.length, layer.checksum)
+        header = b''.join(parts)
+        return header + struct.pack('<I', zlib.crc32(header))
 
     @classmethod
     def from_bytes(cls, data: bytes) -> 'Bitstream':
@@ -65,33 +157,68 @@ class Bitstream:
 
         Raises:
             BitstreamError: If the data is no such file, of another version,
-                cut short, damaged, followed by something else, or of an
-                absurd size.
+                damaged, cut elsewhere than between two streams, followed by
+                something else, or of an absurd size.
         """
-        head = len(MAGIC) + 1
-        if data[:len(MAGIC)] != MAGIC or len(data) < head + 4:
+        if data[:len(MAGIC)] != MAGIC or len(data) < len(MAGIC) + 2:
             raise BitstreamError(
                 f'This is no mmhmc bitstream: expected {MAGIC!r} and more at '
                 f'byte 0, got {data[:8]!r} ({len(data)} bytes in all).')
         if data[len(MAGIC)] != VERSION:
             raise BitstreamError(f'This bitstream is of version '
                                  f'{data[len(MAGIC)]}, expected {VERSION}.')
-        body, (crc, ) = data[:-4], struct.unpack('<I', data[-4:])
-        if zlib.crc32(body) != crc:
+        reader = _Reader(data, len(MAGIC) + 1)
+        flags = reader.take(1)[0]
+        if flags >= _HAS_DEVICE << 1:
             raise BitstreamError(
-                f'The checksum of {len(body)} bytes is {zlib.crc32(body):08x}'
-                f', expected {crc:08x}: the file is damaged or cut short.')
-        reader = _Reader(body, head)
-        codec = reader.string()
-        size = (reader.number(), reader.number())
-        streams = {}
-        for _ in range(reader.number()):
-            name = reader.string()
-            streams[name] = reader.take(reader.number())
-        if reader.position != len(body):
-            raise BitstreamError(f'{len(body) - reader.position} bytes follow '
-                                 f'the last stream at {reader.position}.')
-        return cls(codec, size, streams)
+                f'The flags at byte {reader.position - 1} are'
+                f' {flags:#x}, of which some have no meaning.')
+        codec, weights = reader.string(), reader.take(4)
+        device = reader.take(2) if flags & _HAS_DEVICE else None
+        size = reader.number(), reader.number()
+        coded_size = _round_up(size, flags & 15)
+        if coded_size is None:
+            coded_size = reader.number(), reader.number()
+        quality = None
+        if flags & _HAS_QUALITY:
+            quality = reader.number() * QUALITY_STEP
+        table = [
+            CutStream(reader.string(), reader.number(),
+                      struct.unpack('<I', reader.take(4))[0])
+            for _ in range(reader.number())
+        ]
+        reader.checksum()
+        streams = dict(reader.payloads(table))
+        return cls(codec, size, streams, coded_size, weights, quality, device,
+                   tuple(table[len(streams):]))
+
+
+def _check_size(size: tuple[int, int], coded_size: tuple[int, int]) -> None:
+    for sides in (size, coded_size):
+        height, width = sides
+        if not (0 < height <= MAX_SIDE and 0 < width <= MAX_SIDE
+                and height * width <= MAX_PIXELS):
+            raise BitstreamError(
+                f'A picture of {height} x {width} pixels cannot be stored: no '
+                f'side may be empty or longer than {MAX_SIDE}, and no picture '
+                f'larger than {MAX_PIXELS} pixels, padding included.')
+    if coded_size[0] < size[0] or coded_size[1] < size[1]:
+        raise BitstreamError(f'{coded_size} pixels were coded, fewer than the '
+                             f"picture's {size}.")
+
+
+def _round_up(size: tuple[int, int], stride: int) -> Optional[tuple[int, int]]:
+    if stride == _EXPLICIT_SIZE:
+        return None
+    height, width = (-(-side >> stride) << stride for side in size)
+    return height, width
+
+
+def _stride_of(size: tuple[int, int], coded_size: tuple[int, int]) -> int:
+    for stride in range(_EXPLICIT_SIZE):
+        if _round_up(size, stride) == tuple(coded_size):
+            return stride
+    return _EXPLICIT_SIZE
 
 
 def _number(value: int) -> bytes:
@@ -105,7 +232,13 @@ def _number(value: int) -> bytes:
 
 def _string(text: str) -> bytes:
     encoded = text.encode()
-    return _number(len(encoded)) + encoded
+    if len(encoded) == 1 and encoded[0] > _LONGEST_NAME:
+        return encoded
+    return bytes([len(encoded)]) + encoded
+
+
+def _entry(name: str, length: int, checksum: int) -> list[bytes]:
+    return [_string(name), _number(length), struct.pack('<I', checksum)]
 
 
 class _Reader:
@@ -134,9 +267,40 @@ class _Reader:
             f'The number before byte {self.position} is longer than 32 bits.')
 
     def string(self) -> str:
-        start, encoded = self.position, self.take(self.number())
+        start, first = self.position, self.take(1)
+        encoded = first
+        if first[0] <= _LONGEST_NAME:
+            encoded = self.take(first[0])
         try:
             return encoded.decode()
         except UnicodeDecodeError as error:
             raise BitstreamError(
                 f'The name at byte {start} is not UTF-8: {error}.') from error
+
+    def checksum(self) -> None:
+        """Take the checksum of everything before it."""
+        end = self.position
+        found, = struct.unpack('<I', self.take(4))
+        computed = zlib.crc32(self.data[:end])
+        if found != computed:
+            raise BitstreamError(
+                f'The checksum of the header, {end} bytes, is {computed:08x}, '
+                f'but byte {end} says {found:08x}: the file is damaged.')
+
+    def payloads(self, table: list[CutStream]) -> Iterator[tuple[str, bytes]]:
+        """Names and payloads, up to where the file was cut."""
+        for number, entry in enumerate(table):
+            start = self.position
+            if start == len(self.data) and number and entry.length:
+                return
+            payload = self.take(entry.length)
+            if zlib.crc32(payload) != entry.checksum:
+                raise BitstreamError(
+                    f'The checksum of stream {entry.name!r}, bytes {start} to '
+                    f'{self.position}, is {zlib.crc32(payload):08x}, but the '
+                    f'header says {entry.checksum:08x}: it is damaged.')
+            yield entry.name, payload
+        if self.position != len(self.data):
+            raise BitstreamError(
+                f'{len(self.data) - self.position} bytes follow the last '
+                f'stream, at byte {self.position}.')

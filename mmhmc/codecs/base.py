@@ -1,18 +1,25 @@
 """The contract that every codec keeps."""
+import hashlib
+import warnings
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from difflib import get_close_matches
+from fractions import Fraction
+from functools import partial
 from typing import Optional, Union
 
 import torch
 from mmengine.model import BaseModule
-from torch import Tensor
+from torch import Tensor, nn
 
-from mmhmc.bitstream import (Bitstream, BitstreamError, CdfTables,
-                             SymbolDecoder, encode_symbols)
-from mmhmc.functional import crop_to, extend_edges, padded_size
+from mmhmc.bitstream import (QUALITY_STEP, Bitstream, BitstreamError,
+                             CdfTables, SymbolDecoder, device_fingerprint,
+                             encode_symbols)
+from mmhmc.functional import crop_to, extend_edges, padded_size, run_in_tiles
 from mmhmc.registry import MODELS
 from mmhmc.structures import CodecOutput, CodingCondition
+from .layers import Derived
 
 
 class ImageCodec(BaseModule):
@@ -26,11 +33,12 @@ class ImageCodec(BaseModule):
                write ──► Bitstream ──► bytes ──► read ──────┘
 
     A codec implements :meth:`encode_latents`, :meth:`decode_latents`,
-    :meth:`read_latents` and :meth:`entropy_tables`; the rest follows. In
-    training mode quantisation is noise, in evaluation mode it is rounding and
-    everything is exact: what :meth:`read` returns equals ``y_hat`` of
-    :meth:`encode_latents` to the last bit, on one machine and one picture at
-    a time.
+    :meth:`read_latents`, :meth:`entropy_tables` and
+    :meth:`decoding_tensors`; the rest follows. In training mode quantisation
+    is noise, in evaluation mode it is rounding and everything is exact: what
+    :meth:`read` returns equals ``y_hat`` of :meth:`encode_latents` to the
+    last bit, on one machine and one picture at a time; if the codec is
+    ``portable``, on all machines and in any batch.
 
     Args:
         init_cfg: mmengine's initialisation, e.g. ``dict(type='Pretrained',
@@ -39,18 +47,35 @@ class ImageCodec(BaseModule):
 
     #: Both sides of a coded picture are multiples of this.
     downsampling_factor: int = 1
+    #: What a file calls the codec; short, for it is in every file.
+    codec_id: str = ''
+    #: Streams at the end of a file without which it can be decoded.
+    optional_streams: tuple[str, ...] = ()
+    #: Pixels beyond which nothing around a pixel reaches it in a transform.
+    receptive_radius: int = 0
+    #: Pictures that are larger go through the transforms in tiles of this
+    #: side in pixels, in evaluation without gradients; None: never.
+    tile_size: Optional[int] = 768
+    #: Type in which the transforms between picture and latent compute in
+    #: evaluation, e.g. ``torch.bfloat16``; None: that of their weights.
+    transform_dtype: Optional[torch.dtype] = None
+
+    def __init__(self, init_cfg: Optional[dict] = None) -> None:
+        super().__init__(init_cfg)
+        self._derived = Derived()
 
     @abstractmethod
-    def encode_latents(
-            self,
-            x: Tensor,
-            condition: Optional[CodingCondition] = None) -> CodecOutput:
+    def encode_latents(self,
+                       x: Tensor,
+                       condition: Optional[CodingCondition] = None,
+                       rate: bool = True) -> CodecOutput:
         """Picture to quantised latents, without decoding a picture.
 
         Args:
             x: RGB in [0, 1], shape (B, 3, H, W), H and W multiples of
                 ``downsampling_factor``.
             condition: Run-time controls, for codecs that have any.
+            rate: False leaves out the likelihoods; all else is the same.
 
         Returns:
             Output with ``y_hat`` and ``likelihoods``; for one picture in
@@ -64,13 +89,16 @@ class ImageCodec(BaseModule):
         """Quantised latents (B, M, h, w) to RGB (B, 3, H, W), not clamped."""
 
     @abstractmethod
-    def read_latents(self, decoders: dict[str, SymbolDecoder],
-                     coded_size: tuple[int, int]) -> Tensor:
+    def read_latents(self,
+                     decoders: dict[str, SymbolDecoder],
+                     coded_size: tuple[int, int],
+                     condition: Optional[CodingCondition] = None) -> Tensor:
         """Decode ``y_hat`` of one picture.
 
         Args:
-            decoders: A decoder for each named stream.
+            decoders: A decoder for each named stream of the file.
             coded_size: Height and width in pixels that were coded.
+            condition: With the quality that the file says.
 
         Returns:
             Shape (1, M, h, w).
@@ -79,6 +107,14 @@ class ImageCodec(BaseModule):
     @abstractmethod
     def entropy_tables(self) -> dict[str, CdfTables]:
         """Tables of each named stream, in decoding order."""
+
+    @abstractmethod
+    def decoding_tensors(self) -> Iterator[tuple[str, Tensor]]:
+        """All that decides how symbols become ``y_hat``, by name.
+
+        Tables, and weights of what chooses among them; not what only the
+        encoder or only the picture needs.
+        """
 
     @abstractmethod
     def update_entropy_tables(self) -> None:
@@ -108,16 +144,36 @@ class ImageCodec(BaseModule):
         output.x_hat = self.decode_latents(output.y_hat, condition)
         return output
 
+    @property
+    def portable(self) -> bool:
+        """Whether streams decode identically on every machine."""
+        return False
+
+    def make_portable(self, pictures: Tensor) -> None:
+        """Let integers choose the tables, so that every machine agrees.
+
+        Args:
+            pictures: RGB in [0, 1], shape (B, 3, H, W), that show the range
+                of values to expect.
+
+        Raises:
+            RuntimeError: If the codec has no integer form.
+        """
+        raise RuntimeError(f'{type(self).__name__} has no integer form, so '
+                           'its streams cannot be made portable.')
+
     @torch.no_grad()
     def compress(
             self,
-            x: Tensor,
+            x: Union[Tensor, Sequence[Tensor]],
             condition: Optional[CodingCondition] = None) -> list[Bitstream]:
         """Code pictures of any size, padding inside.
 
         Args:
-            x: RGB in [0, 1], shape (B, 3, H, W).
-            condition: Run-time controls, for codecs that have any.
+            x: RGB in [0, 1], shape (B, 3, H, W), or a list of pictures
+                (3, H, W) that may differ in size.
+            condition: Run-time controls, for codecs that have any; the
+                quality is rounded to steps of 1/256.
 
         Returns:
             One bitstream for each picture.
@@ -126,55 +182,80 @@ class ImageCodec(BaseModule):
             RuntimeError: In training mode, or if tables are missing.
             ValueError: If ``x`` is not finite or of the wrong shape.
         """
-        self.check_pictures(x, condition)
-        size = tuple(x.shape[-2:])
-        target = padded_size(size, self.downsampling_factor)
-        x = extend_edges(x, [size] * len(x), target)
+        if condition is not None and condition.quality is not None:
+            steps = round(condition.quality / QUALITY_STEP)
+            condition = replace(condition, quality=steps * QUALITY_STEP)
+        pictures = [x] if isinstance(x, Tensor) else [p[None] for p in x]
+        for batch in pictures:
+            self.check_pictures(batch, condition)
         # One at a time: a kernel may round differently for a batch, and the
         # decoder has no batch.
         return [
-            self.write(self.encode_latents(picture[None], condition), size)
-            for picture in x
+            self._compress_one(picture[None], condition) for batch in pictures
+            for picture in batch
         ]
 
+    def _compress_one(self, x: Tensor,
+                      condition: Optional[CodingCondition]) -> Bitstream:
+        size = x.shape[-2], x.shape[-1]
+        target = padded_size(size, self.downsampling_factor)
+        output = self.encode_latents(
+            extend_edges(x, [size], target), condition, rate=False)
+        return self.write(output, size, condition)
+
     @torch.no_grad()
-    def decompress(self,
-                   bitstreams: Sequence[Bitstream],
-                   condition: Optional[CodingCondition] = None) -> Tensor:
+    def decompress(
+        self,
+        bitstreams: Sequence[Bitstream],
+        condition: Optional[CodingCondition] = None
+    ) -> Union[Tensor, list[Tensor]]:
         """Decode pictures.
 
         Args:
-            bitstreams: From :meth:`compress`, all of one picture size.
-            condition: Run-time controls, for codecs that have any.
+            bitstreams: From :meth:`compress`.
+            condition: Run-time controls, for codecs that have any; the
+                quality is that of the file.
 
         Returns:
-            RGB in [0, 1], shape (B, 3, H, W).
+            RGB in [0, 1], shape (B, 3, H, W); where the sizes differ a list
+            of pictures (3, H, W).
 
         Raises:
-            BitstreamError: If a stream is of another codec or damaged.
-            ValueError: If there is no stream, or the sizes differ.
+            BitstreamError: If a stream is of another codec or other weights,
+                or damaged.
+            RuntimeError: If tables are missing.
+            ValueError: If there is no stream.
         """
-        sizes = {stream.size for stream in bitstreams}
-        if len(sizes) != 1:
-            raise ValueError('`decompress` needs streams of one picture size, '
-                             f'got {sorted(sizes)}; decode them one by one.')
-        return torch.cat([
+        if not bitstreams:
+            raise ValueError('`decompress` needs at least one stream.')
+        pictures = [
             crop_to(
-                self.decode_latents(self.read(stream), condition),
-                stream.size).clamp(0, 1) for stream in bitstreams
-        ])
+                self.decode_latents(
+                    self.read(stream, condition),
+                    _with_quality_of(stream, condition)),
+                stream.size).clamp_(0, 1) for stream in bitstreams
+        ]
+        if len(pictures) == 1:
+            return pictures[0]
+        if len({stream.size for stream in bitstreams}) == 1:
+            return torch.cat(pictures)
+        return [picture[0] for picture in pictures]
 
-    def write(self, output: CodecOutput, size: tuple[int, int]) -> Bitstream:
+    def write(self,
+              output: CodecOutput,
+              size: tuple[int, int],
+              condition: Optional[CodingCondition] = None) -> Bitstream:
         """Entropy-code what :meth:`encode_latents` made of one picture.
 
         Args:
             output: Made in evaluation mode of a batch of one.
             size: Height and width in pixels of the unpadded picture.
+            condition: That of :meth:`encode_latents`; its quality is stored.
 
         Raises:
             RuntimeError: In training mode, or if tables are missing.
         """
-        tables = self.entropy_tables()
+        tables = self._present_tables()
         if set(output.symbols) != set(tables):
             raise RuntimeError(
                 'Coding needs the symbols of one picture in evaluation mode; '
@@ -183,28 +264,162 @@ class ImageCodec(BaseModule):
             name: encode_symbols(output.symbols[name], tables[name])
             for name in tables
         }
-        return Bitstream(type(self).__name__, size, streams)
+        return Bitstream(
+            self.codec_id or type(self).__name__,
+            size,
+            streams,
+            padded_size(size, self.downsampling_factor),
+            self.weights_hash(),
+            quality=condition.quality if condition else None,
+            device=None if self.portable else self._fingerprint())
 
-    def read(self, bitstream: Bitstream) -> Tensor:
+    def read(self,
+             bitstream: Bitstream,
+             condition: Optional[CodingCondition] = None) -> Tensor:
         """Decode ``y_hat`` of one picture, shape (1, M, h, w).
 
+        Warns if the stream is not portable and comes from another device.
+
         Raises:
-            BitstreamError: If the stream is of another codec or damaged.
+            BitstreamError: If the stream is of another codec or other
+                weights, or damaged.
             RuntimeError: If tables are missing.
         """
-        tables = self.entropy_tables()
-        expected = (type(self).__name__, list(tables))
-        got = (bitstream.codec, list(bitstream.streams))
-        if got != expected:
-            raise BitstreamError(
-                f'This codec is {expected[0]} and reads the streams '
-                f'{expected[1]}; the file is of {got[0]} with {got[1]}.')
+        tables = self._present_tables()
+        self._check_origin(bitstream, list(tables))
         decoders = {
-            name: SymbolDecoder(bitstream.streams[name], tables[name])
-            for name in tables
+            name: SymbolDecoder(payload, tables[name])
+            for name, payload in bitstream.streams.items()
         }
-        return self.read_latents(
-            decoders, padded_size(bitstream.size, self.downsampling_factor))
+        try:
+            y_hat = self.read_latents(decoders, bitstream.coded_size,
+                                      _with_quality_of(bitstream, condition))
+        except BitstreamError:
+            raise
+        except ValueError as error:
+            # Only symbols that no encoder wrote lead to impossible tables.
+            raise BitstreamError(
+                f'The symbols of this stream make no sense: {error}'
+            ) from error
+        for decoder in decoders.values():
+            decoder.finish()
+        return y_hat
+
+    def _present_tables(self) -> dict[str, CdfTables]:
+        tables = self.entropy_tables()
+        if not all(table.cdf.numel() for table in tables.values()):
+            raise RuntimeError(
+                'There are no entropy tables yet; call '
+                '`update_entropy_tables()` after training or loading.')
+        return tables
+
+    def _check_origin(self, bitstream: Bitstream, names: list[str]) -> None:
+        """Refuse what this codec did not write.
+
+        Raises:
+            BitstreamError: With what is different.
+        """
+        name = type(self).__name__
+        codec_id = self.codec_id or name
+        if bitstream.codec != codec_id:
+            raise BitstreamError(
+                f'This codec is {name} ({codec_id!r}); the file is of '
+                f'{bitstream.codec!r}.')
+        got = [*bitstream.streams, *(layer.name for layer in bitstream.cut)]
+        if got != names:
+            raise BitstreamError(f'{name} reads the streams {names}; the file '
+                                 f'is of {codec_id!r} with {got}.')
+        lacking = [
+            layer.name for layer in bitstream.cut
+            if layer.name not in self.optional_streams
+        ]
+        if lacking:
+            raise BitstreamError(f'The file was cut: {name} cannot decode it '
+                                 f'without the streams {lacking}.')
+        coded_size = padded_size(bitstream.size, self.downsampling_factor)
+        if bitstream.coded_size != coded_size:
+            raise BitstreamError(
+                f'A picture of {bitstream.size} is coded as {coded_size} by '
+                f'{name}; the file says {bitstream.coded_size}.')
+        self._check_weights(bitstream)
+
+    def _check_weights(self, bitstream: Bitstream) -> None:
+        name, ours = type(self).__name__, self.weights_hash()
+        if bitstream.weights != ours:
+            hint = ''
+            if (bitstream.device is None) != self.portable:
+                one, other = ('codec', 'file') if self.portable else ('file',
+                                                                      'codec')
+                hint = (f' The {one} is portable and the {other} is not: '
+                        '`make_portable` changes what decides decoding.')
+            raise BitstreamError(
+                f'The file is of {name} with the weights and tables '
+                f'{bitstream.weights.hex()}; those of this codec are '
+                f'{ours.hex()}. Load the checkpoint that wrote it, and its '
+                f'tables rather than new ones.{hint}')
+        if bitstream.device not in (None, self._fingerprint()):
+            warnings.warn(
+                'This stream is not portable and was written on another '
+                'device, or with other settings of this one: it may decode to '
+                'garbage. `make_portable` gives a codec whose streams decode '
+                'everywhere.',
+                stacklevel=4)
+
+    def _fingerprint(self) -> bytes:
+        weights = [t for _, t in self.decoding_tensors() if t.ndim == 4]
+        return device_fingerprint(weights[0] if weights else torch.empty(0))
+
+    def weights_hash(self) -> bytes:
+        """First 4 bytes of a SHA-256 of :meth:`decoding_tensors`."""
+        tensors = dict(self.decoding_tensors())
+
+        def digest() -> bytes:
+            result = hashlib.sha256()
+            for name, tensor in tensors.items():
+                kind = f'{name} {tensor.dtype} {tuple(tensor.shape)}'
+                content = tensor.detach().cpu().contiguous().flatten()
+                result.update(kind.encode())
+                result.update(content.view(torch.uint8).numpy().tobytes())
+            return result.digest()[:4]
+
+        return self._derived.get('hash of the weights', list(tensors.values()),
+                                 digest)
+
+    def run_transform(self, part: nn.Module, x: Tensor,
+                      scale: Fraction) -> Tensor:
+        """Run what leads from picture to latent, or back.
+
+        Outside training in :attr:`transform_dtype`, and in tiles if the
+        picture is large.
+
+        Args:
+            part: E.g. ``g_a``.
+            x: Picture or latent, shape (B, C, H, W).
+            scale: Output side per input side.
+
+        Returns:
+            Shape (B, C', scale * H, scale * W), float32 if
+            :attr:`transform_dtype` is set.
+        """
+        if self.training:
+            return part(x)
+        # A side of the input in pixels.
+        unit = max(1, int(scale))
+        pixels = x.shape[-2] * x.shape[-1] * unit**2
+        if (self.tile_size is None or torch.is_grad_enabled()
+                or pixels <= 2 * self.tile_size**2):
+            return self._run_in_dtype(part, x)
+        return run_in_tiles(
+            partial(self._run_in_dtype, part), x, scale,
+            self.tile_size // unit, self.receptive_radius // unit)
+
+    def _run_in_dtype(self, part: nn.Module, x: Tensor) -> Tensor:
+        if self.transform_dtype is None:
+            return part(x)
+        part.to(memory_format=torch.channels_last)
+        with torch.autocast(x.device.type, self.transform_dtype):
+            x = x.contiguous(memory_format=torch.channels_last)
+            return part(x).float()
 
     def check_input(self, x: Tensor,
                     condition: Optional[CodingCondition]) -> None:
@@ -237,7 +452,8 @@ class ImageCodec(BaseModule):
         if not x.is_floating_point():
             raise TypeError(f'`x` must be floating, in [0, 1], got {x.dtype}; '
                             'divide 8-bit pictures by 255.')
-        if not torch.isfinite(x).all():
+        # A sum is quick, and finite only if every term is.
+        if not (x.sum().isfinite() or torch.isfinite(x).all()):
             bad = torch.isfinite(x).logical_not().sum(dim=(1, 2, 3)).tolist()
             raise ValueError(
                 '`x` must be finite; the pictures of this batch have '
@@ -246,6 +462,14 @@ class ImageCodec(BaseModule):
         if condition is not None:
             raise ValueError(f'{type(self).__name__} has no run-time controls,'
                              f' got {condition}.')
+
+
+def _with_quality_of(
+        bitstream: Bitstream,
+        condition: Optional[CodingCondition]) -> Optional[CodingCondition]:
+    if bitstream.quality is None:
+        return condition
+    return replace(condition or CodingCondition(), quality=bitstream.quality)
 
 
 def build_codec(codec: Union[ImageCodec, dict]) -> ImageCodec:

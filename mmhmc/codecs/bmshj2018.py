@@ -40,6 +40,8 @@ class FactorizedPrior(CompressAICodec):
     """
 
     downsampling_factor = 16
+    codec_id = 'bmshj2018-f'
+    receptive_radius = 32
 
     @staticmethod
     def build_network(hidden_channels: int, latent_channels: int) -> nn.Module:
@@ -47,10 +49,10 @@ class FactorizedPrior(CompressAICodec):
         from compressai.models import FactorizedPrior as Network
         return Network(hidden_channels, latent_channels)
 
-    def code_latent(self, y: Tensor) -> CodecOutput:
+    def code_latent(self, y: Tensor, rate: bool = True) -> CodecOutput:
         """See :meth:`CompressAICodec.code_latent`; stream ``y``."""
-        y_hat, likelihoods = self.entropy_bottleneck(y)
-        output = CodecOutput(y_hat, {'y': likelihoods})
+        y_hat, likelihoods = self.run_bottleneck(y, rate)
+        output = CodecOutput(y_hat, dict(y=likelihoods) if rate else {})
         if not self.training and len(y) == 1:
             output.symbols = {'y': self.bottleneck_symbols(y)}
         return output
@@ -98,6 +100,9 @@ class ScaleHyperprior(CompressAICodec):
     """
 
     downsampling_factor = 64
+    codec_id = 'bmshj2018-h'
+    receptive_radius = 32
+    prior_networks = ('h_s', )
 
     @staticmethod
     def build_network(hidden_channels: int, latent_channels: int) -> nn.Module:
@@ -105,13 +110,15 @@ class ScaleHyperprior(CompressAICodec):
         from compressai.models import ScaleHyperprior as Network
         return Network(hidden_channels, latent_channels)
 
-    def code_latent(self, y: Tensor) -> CodecOutput:
+    def code_latent(self, y: Tensor, rate: bool = True) -> CodecOutput:
         """See :meth:`CompressAICodec.code_latent`; streams ``z``, ``y``."""
-        z = self.h_a(y.abs())
-        z_hat, z_likelihoods = self.entropy_bottleneck(z)
-        scales_hat = self.h_s(z_hat)
-        y_hat, y_likelihoods = self.gaussian_conditional(y, scales_hat)
-        output = CodecOutput(y_hat, {'y': y_likelihoods, 'z': z_likelihoods})
+        z = self.run_hyper_analysis(y.abs())
+        z_hat, z_likelihoods = self.run_bottleneck(z, rate)
+        scales_hat = self.run_prior('h_s', z_hat)
+        y_hat, y_likelihoods = self.run_conditional(y, scales_hat, rate=rate)
+        output = CodecOutput(
+            y_hat,
+            dict(y=y_likelihoods, z=z_likelihoods) if rate else {})
         if not self.training and len(y) == 1:
             output.symbols = {
                 'z':
@@ -125,7 +132,12 @@ class ScaleHyperprior(CompressAICodec):
     def decode_latent(self, decoders: dict[str, SymbolDecoder],
                       latent_size: tuple[int, int]) -> Tensor:
         """See :meth:`CompressAICodec.decode_latent`."""
-        scales_hat = self.h_s(self.read_bottleneck(decoders['z'], latent_size))
+        z_hat = self.read_bottleneck(decoders['z'], latent_size)
+        scales_hat = self.run_prior('h_s', z_hat)
         symbols = decoders['y'].decode(
             self.scale_indexes(scales_hat).flatten())
         return symbols.view_as(scales_hat).float()
+
+    def prior_inputs(self, y: Tensor) -> dict[str, Tensor]:
+        """See :meth:`CompressAICodec.prior_inputs`."""
+        return {'h_s': self.run_bottleneck(self.h_a(y.abs()))[0]}

@@ -33,6 +33,10 @@ class Cheng2020Anchor(JointAutoregressive):
         ValueError: If a channel count is not positive, or the two differ.
     """
 
+    codec_id = 'cheng2020'
+    receptive_radius = 112
+    tile_size = 512
+
     def __init__(self,
                  hidden_channels: int = 192,
                  latent_channels: Optional[int] = None,
@@ -59,6 +63,9 @@ class Cheng2020Attention(Cheng2020Anchor):
     and weights are CompressAI's ``cheng2020-attn``; arguments, differences
     and reference as in :class:`Cheng2020Anchor`.
     """
+
+    codec_id = 'cheng2020-a'
+    receptive_radius = 176
 
     @staticmethod
     def build_network(hidden_channels: int, latent_channels: int) -> nn.Module:

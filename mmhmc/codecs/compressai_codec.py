@@ -1,16 +1,24 @@
 """What all codecs over CompressAI's networks share."""
 from abc import abstractmethod
 from collections.abc import Iterator
+from fractions import Fraction
+from functools import partial
 from typing import Optional
 
 import torch
 from torch import Tensor, nn
+from torch._compile import _disable_dynamo
 
-from mmhmc.bitstream import CdfTables, SymbolDecoder
+from mmhmc.bitstream import CdfTables, SymbolDecoder, find_levels
+from mmhmc.functional import extend_edges, padded_size
 from mmhmc.structures import CodecOutput, CodingCondition, LatentSymbols
 from .base import ImageCodec
+from .layers import FixedPointNetwork, activation_ranges, choose_settings
 
 _TABLE_BUFFERS = ('_quantized_cdf', '_offset', '_cdf_length', 'scale_table')
+#: Scales that have a table, evenly spaced by logarithm from 0.11 to 256. With
+#: the nearest one a symbol costs at most 0.0004 bits more than with its own.
+SCALE_LEVELS = 256
 
 
 class PointwiseStridedConv2d(nn.Conv2d):
@@ -37,6 +45,11 @@ class CompressAICodec(ImageCodec):
     autocast. The quantiles of the entropy bottleneck need no gradient and no
     auxiliary loss: :meth:`update_entropy_tables` solves for them.
 
+    In evaluation a portable codec computes :attr:`prior_networks` in integers
+    (:class:`~mmhmc.codecs.layers.FixedPointNetwork`). The state dict has the
+    settings of each as ``NAME_fixed_point``: loading such a one makes a codec
+    portable, loading weights without them makes it ordinary.
+
     Args:
         hidden_channels: Channels of the transforms' hidden layers.
         latent_channels: Channels of the latent ``y``.
@@ -45,6 +58,9 @@ class CompressAICodec(ImageCodec):
     Raises:
         ValueError: If a channel count is not positive.
     """
+
+    #: Networks whose results choose a table or become part of ``y_hat``.
+    prior_networks: tuple[str, ...] = ()
 
     def __init__(self,
                  hidden_channels: int = 128,
@@ -62,30 +78,43 @@ class CompressAICodec(ImageCodec):
             if (isinstance(part, nn.Conv2d) and part.kernel_size == (1, 1)
                     and part.stride != (1, 1)):
                 part.__class__ = PointwiseStridedConv2d
+        for name in self.prior_networks:
+            self.register_buffer(_settings_of(name), None)
 
     @staticmethod
     @abstractmethod
     def build_network(hidden_channels: int, latent_channels: int) -> nn.Module:
         """CompressAI's network, whose parts are taken."""
 
-    def encode_latents(
-            self,
-            x: Tensor,
-            condition: Optional[CodingCondition] = None) -> CodecOutput:
+    def encode_latents(self,
+                       x: Tensor,
+                       condition: Optional[CodingCondition] = None,
+                       rate: bool = True) -> CodecOutput:
         """See :meth:`ImageCodec.encode_latents`."""
         self.check_input(x, condition)
-        y = self.g_a(x)
+        y = self.run_transform(self.g_a, x, Fraction(1, 16))
+        self._check_latent(y)
         with torch.autocast(x.device.type, enabled=False):
-            return self.code_latent(y.float())
+            return self.code_latent(y.float(), rate)
 
     def decode_latents(self,
                        y_hat: Tensor,
                        condition: Optional[CodingCondition] = None) -> Tensor:
         """See :meth:`ImageCodec.decode_latents`."""
-        return self.g_s(y_hat).float()
+        return self.run_transform(self.g_s, y_hat, Fraction(16)).float()
 
-    def read_latents(self, decoders: dict[str, SymbolDecoder],
-                     coded_size: tuple[int, int]) -> Tensor:
+    def _check_latent(self, y: Tensor) -> None:
+        # Beyond 2^24 float32 skips integers; comparing also catches NaN.
+        if not (self.training or y.abs().amax() < 1 << 24):
+            raise ValueError(
+                'The latent is not sensible: its values reach '
+                f'{y.abs().amax().item():.3g}, or are not finite. Check the '
+                "codec's weights, and that `x` lies in [0, 1].")
+
+    def read_latents(self,
+                     decoders: dict[str, SymbolDecoder],
+                     coded_size: tuple[int, int],
+                     condition: Optional[CodingCondition] = None) -> Tensor:
         """See :meth:`ImageCodec.read_latents`."""
         device = self.entropy_bottleneck.quantiles.device
         latent_size = tuple(side // self.downsampling_factor
@@ -94,8 +123,8 @@ class CompressAICodec(ImageCodec):
             return self.decode_latent(decoders, latent_size)
 
     @abstractmethod
-    def code_latent(self, y: Tensor) -> CodecOutput:
-        """Quantise ``y`` (B, M, h, w) and find its likelihoods."""
+    def code_latent(self, y: Tensor, rate: bool = True) -> CodecOutput:
+        """Quantise ``y`` (B, M, h, w) and, for the rate, find likelihoods."""
 
     @abstractmethod
     def decode_latent(self, decoders: dict[str, SymbolDecoder],
@@ -107,13 +136,125 @@ class CompressAICodec(ImageCodec):
             latent_size: Height and width of the smallest latent.
         """
 
+    @property
+    def portable(self) -> bool:
+        """See :attr:`ImageCodec.portable`."""
+        return all(
+            getattr(self, _settings_of(name)) is not None
+            for name in self.prior_networks)
+
+    # What is made in inference mode could not be changed outside it.
+    @torch.inference_mode(False)
+    @torch.no_grad()
+    def make_portable(self, pictures: Tensor) -> None:
+        """See :meth:`ImageCodec.make_portable`.
+
+        Tables may be made before or after. Streams from before can no longer
+        be read.
+
+        Args:
+            pictures: RGB in [0, 1], shape (B, 3, H, W), of any size, that
+                show the range of values to expect: activations beyond eight
+                times what they give are clamped.
+
+        Raises:
+            RuntimeError: In training mode.
+            ValueError: If there are no pictures or they are not finite, or a
+                network has no integer form.
+        """
+        self.check_pictures(pictures, None)
+        if self.training:
+            raise RuntimeError('A portable codec computes in evaluation mode; '
+                               'call `codec.eval()` first.')
+        if not len(pictures):
+            raise ValueError('`make_portable` needs at least one picture.')
+        size = pictures.shape[-2], pictures.shape[-1]
+        target = padded_size(size, self.downsampling_factor)
+        ranges = {}
+        for picture in pictures:
+            x = extend_edges(picture[None], [size], target)
+            y = self.run_transform(self.g_a, x, Fraction(1, 16)).float()
+            for name, entering in self.prior_inputs(y).items():
+                seen = activation_ranges(self.get_submodule(name), entering)
+                ranges[name] = seen.maximum(ranges.get(name, seen))
+        for name, seen in ranges.items():
+            setattr(self, _settings_of(name),
+                    choose_settings(self.get_submodule(name), seen))
+
+    def prior_inputs(self, y: Tensor) -> dict[str, Tensor]:
+        """What about enters each of :attr:`prior_networks`.
+
+        Args:
+            y: Latent that is not quantised, shape (B, M, h, w).
+        """
+        return {}
+
+    def prior_layers(self, name: str) -> nn.Module:
+        """Layers that are computed in integers for a network."""
+        return self.get_submodule(name)
+
+    def fixed_point(self, name: str) -> FixedPointNetwork:
+        """One of :attr:`prior_networks` in integers, by present weights.
+
+        Raises:
+            RuntimeError: If its weights have outgrown the settings.
+        """
+        settings = getattr(self, _settings_of(name))
+        return self._derived.get(
+            name, (*self.get_submodule(name).parameters(), settings),
+            lambda: FixedPointNetwork(self.prior_layers(name), settings))
+
+    def run_prior(self, name: str, x: Tensor) -> Tensor:
+        """Run one of :attr:`prior_networks`, in integers where they count."""
+        if self.training or not self.portable:
+            return self.get_submodule(name)(x)
+        return self.fixed_point(name)(x)
+
+    def run_hyper_analysis(self, y: Tensor) -> Tensor:
+        """Latent (B, M, h, w) to hyper-latent ``z``."""
+        if self.training or not self.portable:
+            return self.h_a(y)
+        # A kernel may round differently for a batch.
+        return torch.cat([self.h_a(one) for one in y.split(1)])
+
+    # CompressAI permutes by numpy, which a tracer gets wrong.
+    @_disable_dynamo
+    def run_bottleneck(self,
+                       z: Tensor,
+                       rate: bool = True) -> tuple[Tensor, Optional[Tensor]]:
+        """Quantised ``z`` and, for the rate, likelihoods, (B, C, h, w)."""
+        if rate:
+            return self.entropy_bottleneck(z)
+        medians = self.entropy_bottleneck.quantiles[:, 0, 1].view(-1, 1, 1)
+        return torch.round(z - medians) + medians, None
+
+    def run_conditional(self,
+                        y: Tensor,
+                        scales_hat: Tensor,
+                        means_hat: Optional[Tensor] = None,
+                        rate: bool = True) -> tuple[Tensor, Optional[Tensor]]:
+        """Quantised ``y`` and, for the rate, likelihoods, (B, M, h, w)."""
+        if rate:
+            return self.gaussian_conditional(y, scales_hat, means=means_hat)
+        if means_hat is None:
+            return torch.round(y), None
+        return torch.round(y - means_hat) + means_hat, None
+
+    def train(self, mode: bool = True) -> 'CompressAICodec':
+        """As of every module; what was derived from weights is made anew."""
+        # Whoever swaps weights through `.data`, unseen, calls this after it.
+        self._derived.forget()
+        return super().train(mode)
+
+    @torch.inference_mode(False)
+    @torch.no_grad()
     def update_entropy_tables(self) -> None:
         """See :meth:`ImageCodec.update_entropy_tables`."""
         from compressai.models.base import get_scale_table
         self.entropy_bottleneck.update(force=True, update_quantiles=True)
         if hasattr(self, 'gaussian_conditional'):
             self.gaussian_conditional.update_scale_table(
-                get_scale_table(), force=True)
+                get_scale_table(levels=SCALE_LEVELS), force=True)
 
     def drop_entropy_tables(self) -> None:
         """See :meth:`ImageCodec.drop_entropy_tables`."""
@@ -134,6 +275,8 @@ class CompressAICodec(ImageCodec):
                         size: tuple[int, int]) -> Tensor:
         """Inverse of :meth:`bottleneck_symbols`, (1, C, h, w)."""
         medians = self.entropy_bottleneck.quantiles[:, 0, 1].view(-1, 1, 1)
+        decoder.require(
+            torch.full((len(medians), ), size[0] * size[1], dtype=torch.int64))
         symbols = decoder.decode(self._bottleneck_indexes(size))
         return (symbols.view(-1, *size) + medians)[None]
 
@@ -144,22 +287,52 @@ class CompressAICodec(ImageCodec):
             device=self.entropy_bottleneck.quantiles.device)
         return channels.repeat_interleave(size[0] * size[1])
 
+    # A tracer cannot look into our C++.
+    @_disable_dynamo
     def scale_indexes(self, scales_hat: Tensor) -> Tensor:
-        """Table of each scale, int32: the nearest one, by logarithm."""
+        """Table of each scale, int32: the nearest one, by logarithm.
+
+        Exact: borders are float32 numbers that do not depend on the device,
+        and so are the scales of a portable codec.
+        """
         table = self.gaussian_conditional.scale_table
         if not table.numel():
             return torch.zeros_like(scales_hat, dtype=torch.int32)
-        borders = (table[:-1] * table[1:]).sqrt()
-        return torch.bucketize(
-            scales_hat.contiguous(), borders, out_int32=True)
+        return find_levels(
+            scales_hat, self._derived.get('borders', (table, ), self._borders))
+
+    def _borders(self) -> Tensor:
+        # IEEE 754 fixes products and roots, but GPUs may be told to hurry.
+        table = self.gaussian_conditional.scale_table
+        exact = table.cpu().double()
+        return (exact[:-1] * exact[1:]).sqrt().float().to(table.device)
 
     def entropy_tables(self) -> dict[str, CdfTables]:
-        """See :meth:`ImageCodec.entropy_tables`."""
-        return {
-            name: CdfTables(part._quantized_cdf, part._cdf_length,
-                            part._offset)
-            for name, part in self._entropy_models()
-        }
+        """See :meth:`ImageCodec.entropy_tables`.
+
+        The same objects as long as the tables stay what they are.
+        """
+        tables = {}
+        for name, part in self._entropy_models():
+            parts = part._quantized_cdf, part._cdf_length, part._offset
+            tables[name] = self._derived.get(f'tables of {name}', parts,
+                                             partial(CdfTables, *parts))
+        return tables
+
+    def decoding_tensors(self) -> Iterator[tuple[str, Tensor]]:
+        """See :meth:`ImageCodec.decoding_tensors`."""
+        for name, part in self._entropy_models():
+            for buffer in _TABLE_BUFFERS:
+                if torch.is_tensor(getattr(part, buffer, None)):
+                    yield f'{name}.{buffer}', getattr(part, buffer)
+        yield 'medians', self.entropy_bottleneck.quantiles[:, 0, 1]
+        for name in self.prior_networks:
+            network = self.get_submodule(name)
+            for key, parameter in network.named_parameters():
+                yield f'{name}.{key}', parameter
+            settings = getattr(self, _settings_of(name))
+            if settings is not None:
+                yield _settings_of(name), settings
 
     def _entropy_models(self) -> Iterator[tuple[str, nn.Module]]:
         if hasattr(self, 'gaussian_conditional'):
@@ -176,7 +349,24 @@ class CompressAICodec(ImageCodec):
                 old = getattr(part, buffer, None)
                 if new is not None and torch.is_tensor(old):
                     setattr(part, buffer, old.new_empty(new.shape))
+        for name in self.prior_networks:
+            key = _settings_of(name)
+            new = state_dict.get(prefix + key)
+            if new is not None:
+                setattr(
+                    self, key,
+                    new.to(
+                        self.entropy_bottleneck.quantiles.device, copy=True))
+            elif any(k.startswith(f'{prefix}{name}.') for k in state_dict):
+                # Weights of an ordinary codec; without weights, as in a
+                # host's checkpoint, this one stays what it is.
+                setattr(self, key, None)
         super()._load_from_state_dict(state_dict, prefix, *args)
+
+
+def _settings_of(network: str) -> str:
+    """Name of the buffer with a network's fixed point."""
+    return f'{network.replace(".", "_")}_fixed_point'
 
 
 def _check_channels(**channels: int) -> None:

@@ -1,4 +1,5 @@
 """No codec: picture in, picture out."""
+from collections.abc import Iterator
 from typing import Optional
 
 import torch
@@ -17,10 +18,10 @@ class IdentityCodec(ImageCodec):
     the bare one exactly. It writes no stream, so nothing can be decoded.
     """
 
-    def encode_latents(
-            self,
-            x: Tensor,
-            condition: Optional[CodingCondition] = None) -> CodecOutput:
+    def encode_latents(self,
+                       x: Tensor,
+                       condition: Optional[CodingCondition] = None,
+                       rate: bool = True) -> CodecOutput:
         """``y_hat`` is ``x`` itself; there are no likelihoods."""
         self.check_input(x, condition)
         return CodecOutput(y_hat=x)
@@ -31,8 +32,10 @@ class IdentityCodec(ImageCodec):
         """``x_hat`` is ``y_hat`` itself."""
         return y_hat
 
-    def read_latents(self, decoders: dict, coded_size: tuple[int,
-                                                             int]) -> Tensor:
+    def read_latents(self,
+                     decoders: dict,
+                     coded_size: tuple[int, int],
+                     condition: Optional[CodingCondition] = None) -> Tensor:
         """Refuses: there is nothing to decode.
 
         Raises:
@@ -44,6 +47,10 @@ class IdentityCodec(ImageCodec):
     def entropy_tables(self) -> dict:
         """None."""
         return {}
+
+    def decoding_tensors(self) -> Iterator[tuple[str, Tensor]]:
+        """None."""
+        return iter(())
 
     def update_entropy_tables(self) -> None:
         """Nothing to do."""

@@ -47,6 +47,9 @@ class MeanScaleHyperprior(CompressAICodec):
     """
 
     downsampling_factor = 64
+    codec_id = 'mbt2018-m'
+    receptive_radius = 32
+    prior_networks = ('h_s', )
 
     @staticmethod
     def build_network(hidden_channels: int, latent_channels: int) -> nn.Module:
@@ -54,14 +57,16 @@ class MeanScaleHyperprior(CompressAICodec):
         from compressai.models import MeanScaleHyperprior as Network
         return Network(hidden_channels, latent_channels)
 
-    def code_latent(self, y: Tensor) -> CodecOutput:
+    def code_latent(self, y: Tensor, rate: bool = True) -> CodecOutput:
         """See :meth:`CompressAICodec.code_latent`; streams ``z``, ``y``."""
-        z = self.h_a(y)
-        z_hat, z_likelihoods = self.entropy_bottleneck(z)
-        scales_hat, means_hat = self.h_s(z_hat).chunk(2, 1)
-        y_hat, y_likelihoods = self.gaussian_conditional(
-            y, scales_hat, means=means_hat)
-        output = CodecOutput(y_hat, {'y': y_likelihoods, 'z': z_likelihoods})
+        z = self.run_hyper_analysis(y)
+        z_hat, z_likelihoods = self.run_bottleneck(z, rate)
+        scales_hat, means_hat = self.run_prior('h_s', z_hat).chunk(2, 1)
+        y_hat, y_likelihoods = self.run_conditional(y, scales_hat, means_hat,
+                                                    rate)
+        output = CodecOutput(
+            y_hat,
+            dict(y=y_likelihoods, z=z_likelihoods) if rate else {})
         if not self.training and len(y) == 1:
             symbols = torch.round(y - means_hat).int().flatten()
             indexes = self.scale_indexes(scales_hat).flatten()
@@ -75,10 +80,14 @@ class MeanScaleHyperprior(CompressAICodec):
                       latent_size: tuple[int, int]) -> Tensor:
         """See :meth:`CompressAICodec.decode_latent`."""
         z_hat = self.read_bottleneck(decoders['z'], latent_size)
-        scales_hat, means_hat = self.h_s(z_hat).chunk(2, 1)
+        scales_hat, means_hat = self.run_prior('h_s', z_hat).chunk(2, 1)
         symbols = decoders['y'].decode(
             self.scale_indexes(scales_hat).flatten())
         return symbols.view_as(means_hat) + means_hat
+
+    def prior_inputs(self, y: Tensor) -> dict[str, Tensor]:
+        """See :meth:`CompressAICodec.prior_inputs`."""
+        return {'h_s': self.run_bottleneck(self.h_a(y))[0]}
 
 
 @MODELS.register_module()
@@ -127,6 +136,9 @@ class JointAutoregressive(CompressAICodec):
     """
 
     downsampling_factor = 64
+    codec_id = 'mbt2018'
+    receptive_radius = 32
+    prior_networks = ('h_s', 'context_prediction', 'entropy_parameters')
 
     def __init__(self,
                  hidden_channels: int = 192,
@@ -141,11 +153,11 @@ class JointAutoregressive(CompressAICodec):
             JointAutoregressiveHierarchicalPriors as Network
         return Network(hidden_channels, latent_channels)
 
-    def code_latent(self, y: Tensor) -> CodecOutput:
+    def code_latent(self, y: Tensor, rate: bool = True) -> CodecOutput:
         """See :meth:`CompressAICodec.code_latent`; streams ``z``, ``y``."""
-        z = self.h_a(y)
-        z_hat, z_likelihoods = self.entropy_bottleneck(z)
-        params = self.h_s(z_hat)
+        z = self.run_hyper_analysis(y)
+        z_hat, z_likelihoods = self.run_bottleneck(z, rate)
+        params = self.run_prior('h_s', z_hat)
         if self.training:
             y_hat = self.gaussian_conditional.quantize(y, 'noise')
             scales_hat, means_hat = self.entropy_parameters(
@@ -157,9 +169,10 @@ class JointAutoregressive(CompressAICodec):
         coded = [self._walk_encoding(*one) for one in zip(y, params)]
         y_hat, scales_hat, means_hat = (
             torch.stack(parts) for parts in zip(*(one[:3] for one in coded)))
-        _, y_likelihoods = self.gaussian_conditional(
-            y, scales_hat, means=means_hat)
-        output = CodecOutput(y_hat, {'y': y_likelihoods, 'z': z_likelihoods})
+        _, y_likelihoods = self.run_conditional(y, scales_hat, means_hat, rate)
+        output = CodecOutput(
+            y_hat,
+            dict(y=y_likelihoods, z=z_likelihoods) if rate else {})
         if len(y) == 1:
             output.symbols = {
                 'z': self.bottleneck_symbols(z),
@@ -171,7 +184,7 @@ class JointAutoregressive(CompressAICodec):
                       latent_size: tuple[int, int]) -> Tensor:
         """See :meth:`CompressAICodec.decode_latent`."""
         z_hat = self.read_bottleneck(decoders['z'], latent_size)
-        params = self.h_s(z_hat)[0]
+        params = self.run_prior('h_s', z_hat)[0]
         context = _Context(self, *params.shape[-2:])
         for row, column in context.wavefronts():
             scales_hat, means_hat = context.predict(params, row, column)
@@ -179,6 +192,49 @@ class JointAutoregressive(CompressAICodec):
                 self.scale_indexes(scales_hat).flatten())
             context.put(row, column, symbols.view_as(means_hat) + means_hat)
         return context.y_hat[None]
+
+    def prior_inputs(self, y: Tensor) -> dict[str, Tensor]:
+        """See :meth:`CompressAICodec.prior_inputs`.
+
+        ``y_hat`` is within a half of ``y``: no difference for its range.
+        """
+        z_hat, _ = self.run_bottleneck(self.h_a(y))
+        both = torch.cat((self.h_s(z_hat), self.context_prediction(y)), dim=1)
+        return {
+            'h_s': z_hat,
+            'context_prediction': y,
+            'entropy_parameters': both
+        }
+
+    def prior_layers(self, name: str) -> nn.Module:
+        """See :meth:`CompressAICodec.prior_layers`."""
+        if name != 'context_prediction':
+            return super().prior_layers(name)
+        return self.context_taps()
+
+    def context_taps(self) -> nn.Conv2d:
+        """The masked convolution as a pointwise one over what it reads.
+
+        Its inputs are the taps that the mask leaves, in the order of the
+        kernel, of each channel: M * taps in all.
+        """
+        conv = self.context_prediction
+        taps = conv.mask[0, 0].nonzero()
+        weight = conv.weight.detach()[:, :, taps[:, 0], taps[:, 1]].flatten(1)
+        pointwise = nn.Conv2d(
+            weight.shape[1], len(weight), kernel_size=1, device='meta')
+        pointwise.weight = nn.Parameter(weight[:, :, None, None], False)
+        pointwise.bias = nn.Parameter(conv.bias.detach(), False)
+        return pointwise
+
+    @torch.no_grad()
+    def update_entropy_tables(self) -> None:
+        """See :meth:`ImageCodec.update_entropy_tables`."""
+        super().update_entropy_tables()
+        # An optimizer also changes what the mask hides; two codecs that
+        # decode alike are to have equal weights.
+        conv = self.context_prediction
+        conv.weight.masked_fill_(conv.mask == 0, 0)
 
     @torch.no_grad()
     def _walk_encoding(
@@ -213,7 +269,8 @@ class _Context:
     positions with equal ``c + (p + 1) r`` are independent of each other.
 
     Encoder and decoder call the same kernels on the same shapes, which makes
-    their results equal to the last bit.
+    their results equal to the last bit; those of a portable codec compute in
+    integers, so that theirs are equal anywhere.
 
     Args:
         codec: Gives context prediction and entropy parameters.
@@ -229,11 +286,14 @@ class _Context:
         side = self.border * 2
         self.padded = conv.weight.new_zeros(
             (codec.latent_channels, height + side, width + side))
-        # Only the taps that the mask leaves: (taps, 2), (2M, M * taps).
+        # Only the taps that the mask leaves: (taps, 2).
         self.taps = conv.mask[0, 0].nonzero()
-        self.weight = conv.weight.detach()[:, :, self.taps[:, 0],
-                                           self.taps[:, 1]].flatten(1)
-        self.bias = conv.bias.detach()
+        if codec.portable:
+            self.predict_context = codec.fixed_point('context_prediction')
+            self.mix = codec.fixed_point('entropy_parameters')
+        else:
+            self.predict_context = codec.context_taps()
+            self.mix = codec.entropy_parameters
 
     @property
     def y_hat(self) -> Tensor:
@@ -258,10 +318,10 @@ class _Context:
         """Scales and means, each (M, n), of some positions."""
         taps = self.padded[:, row[:, None] + self.taps[:, 0],
                            column[:, None] + self.taps[:, 1]]
-        context = torch.addmm(self.bias[:, None], self.weight,
-                              taps.transpose(1, 2).flatten(0, 1))
+        taps = taps.transpose(1, 2).flatten(0, 1)
+        context = self.predict_context(taps[None, :, None])[0, :, 0]
         both = torch.cat((params[:, row, column], context))[None, :, None]
-        scales_hat, means_hat = self.codec.entropy_parameters(both).chunk(2, 1)
+        scales_hat, means_hat = self.mix(both).chunk(2, 1)
         return scales_hat[0, :, 0], means_hat[0, :, 0]
 
     def put(self, row: Tensor, column: Tensor, values: Tensor) -> None:

@@ -1,10 +1,11 @@
-"""Pure tensor functions: padding, rate, colour and normalisation."""
+"""Pure tensor functions: padding, tiles, rate, colour, normalisation."""
 from .bounds import bound
 from .normalization import InputNorm
 from .padding import crop_to, extend_edges, padded_size
 from .rate import count_bits, picture_mse, valid_mask
+from .tiling import run_in_tiles
 
 __all__ = [
     'InputNorm', 'bound', 'count_bits', 'crop_to', 'extend_edges',
-    'padded_size', 'picture_mse', 'valid_mask'
+    'padded_size', 'picture_mse', 'run_in_tiles', 'valid_mask'
 ]

@@ -75,6 +75,8 @@ def fill(site: Site, lineage: str = 'onedl') -> None:
     site.add('skimage', name='scikit-image')
     site.add('mmhmc')
     site.write('mmhmc/.mim/configs/x.py', '')
+    site.write('mmhmc/bitstream/__init__.py', '')
+    site.write('mmhmc/bitstream/_rans.py', '')
     for module in doctor.BUILD_TOOLS:
         site.add(module, '69.5' if lineage == 'open-mmlab' else '81.0')
 
@@ -328,6 +330,25 @@ def test_bound_of_compressai_on_numpy_is_no_matter_below_numpy_2(
     site.add('numpy', '1.26.4')
     site.add('compressai', '1.2.8', requires=['numpy<2.0,>=1.21.0'])
     assert not wrong(examine())
+
+
+def test_coder_that_is_not_compiled_is_optional(site, examine):
+    (site.folder / 'mmhmc/bitstream/_rans.py').unlink()
+    rows = examine()
+    assert not wrong(rows)
+    row = rows['mmhmc.bitstream._rans']
+    assert row.state == doctor.OPTIONAL
+    assert 'the slow coder in Python serves: ModuleNotFoundError' in row.found
+    tools, build = row.fix.split(' && ')
+    assert tools.endswith('-m pip install setuptools wheel pybind11')
+    assert '--no-deps --no-build-isolation -v -e ' in build
+
+
+def test_coder_waits_for_the_package_around_it(site, examine):
+    site.add('mmhmc', code='raise RuntimeError')
+    row = examine()['mmhmc.bitstream._rans']
+    assert row.state == doctor.OPTIONAL
+    assert row.fix == 'repair `mmhmc` first'
 
 
 def test_bases_need_the_configs_beside_the_package(site, examine):

@@ -5,19 +5,33 @@ import pytest
 
 from mmhmc.bitstream import Bitstream, BitstreamError
 
-SMALL = Bitstream('ScaleHyperprior', (17, 300), dict(z=b'\0\1', y=b'abcdefgh'))
+SMALL = Bitstream(
+    'mbt2018', (17, 300),
+    dict(z=b'\0\1', y=b'abcdefgh'), (64, 320),
+    b'hash',
+    device=b'cp')
+# Up to the checksum of the header.
+HEADER = SMALL.to_bytes()[:-14]
 
 
-def with_checksum(body):
+def with_checksum(header, payloads=b''):
     """What an attacker, or a broken writer, would send."""
-    return body + struct.pack('<I', zlib.crc32(body))
+    return header + struct.pack('<I', zlib.crc32(header)) + payloads
+
+
+def header(name=b'X', sides=b'\1\1', table=b'\0', flags=0):
+    """The parts of a header before its checksum."""
+    return b'HMC\2' + bytes([flags]) + name + b'hash' + sides + table
 
 
 @pytest.mark.parametrize('stream', [
     SMALL,
     Bitstream('X', (1, 1)),
     Bitstream('Codec', (127, 128), dict(y=b'')),
-    Bitstream('Ünïcödé', (8192, 32768), {'': bytes(range(256)) * 100}),
+    Bitstream('Codec', (127, 128), dict(z=b'', y=b'1', x=b'')),
+    Bitstream('Ünïcödé', (8192, 32768), {'layer': bytes(range(256)) * 100}),
+    Bitstream('X', (65, 3), dict(y=b'1'), (80, 7), quality=3.25),
+    Bitstream('X', (65, 3), dict(y=b'1'), (65, 4), quality=0, device=b'\0\0'),
 ])
 def test_file_is_read_as_it_was_written(stream):
     data = stream.to_bytes()
@@ -29,17 +43,42 @@ def test_order_of_streams_is_kept():
     assert list(Bitstream.from_bytes(SMALL.to_bytes()).streams) == ['z', 'y']
 
 
-def test_header_of_two_streams_costs_at_most_48_bytes():
-    for codec in ('MeanScaleHyperprior', 'JointAutoregressive'):
-        payloads = dict(z=bytes(100), y=bytes(50000))
-        stream = Bitstream(codec, (4000, 6000), payloads)
-        assert stream.num_bytes - 50100 <= 48
+def test_all_but_the_payloads_of_two_streams_is_at_most_48_bytes():
+    payloads = dict(z=bytes(10000), y=bytes(100000))
+    stream = Bitstream(
+        'bmshj2018-h', (4000, 6000),
+        payloads, (4032, 6016),
+        b'hash',
+        device=b'cp')
+    assert stream.num_bytes - 110000 <= 48
 
 
-@pytest.mark.parametrize('length', range(len(SMALL.to_bytes())))
-def test_every_truncation_is_refused(length):
-    with pytest.raises(BitstreamError):
-        Bitstream.from_bytes(SMALL.to_bytes()[:length])
+def test_layers_can_be_cut_off_the_end():
+    layers = dict(semantic=b'12345', texture=b'678', detail=b'90')
+    whole = Bitstream('X', (5, 7), layers)
+    data = whole.to_bytes()
+    for count in (1, 2, 3):
+        rest = whole.keep(count)
+        assert list(rest.streams) == list(layers)[:count]
+        assert [layer.name for layer in rest.cut] == list(layers)[count:]
+        assert data.startswith(rest.to_bytes())
+        assert rest.num_bytes == len(rest.to_bytes())
+        assert Bitstream.from_bytes(rest.to_bytes()) == rest
+    assert whole.keep(2).keep(1) == whole.keep(1)
+    for count in (0, 4):
+        with pytest.raises(ValueError, match=r'from 1 to 3 \(semantic, '):
+            whole.keep(count)
+
+
+def test_file_that_ends_anywhere_but_between_streams_is_refused():
+    data = SMALL.to_bytes()
+    between = len(data) - len(SMALL.streams['y'])
+    for length in range(len(data)):
+        if length == between:
+            assert list(Bitstream.from_bytes(data[:length]).streams) == ['z']
+            continue
+        with pytest.raises(BitstreamError):
+            Bitstream.from_bytes(data[:length])
 
 
 def test_every_flipped_bit_is_refused():
@@ -51,65 +90,88 @@ def test_every_flipped_bit_is_refused():
             Bitstream.from_bytes(bytes(flipped))
 
 
+def test_damage_is_named_with_its_place():
+    data = bytearray(SMALL.to_bytes())
+    data[-1] ^= 1
+    start = len(data) - 8
+    with pytest.raises(
+            BitstreamError,
+            match=f"stream 'y', bytes {start} to {start + 8}, .* damaged"):
+        Bitstream.from_bytes(bytes(data))
+    data = bytearray(SMALL.to_bytes())
+    data[9] ^= 1
+    with pytest.raises(
+            BitstreamError, match=f'header, {len(HEADER)} bytes, .* damaged'):
+        Bitstream.from_bytes(bytes(data))
+
+
 @pytest.mark.parametrize('tail', [b'\0', b'HMC', bytes(64)])
 def test_trailing_bytes_are_refused(tail):
-    with pytest.raises(BitstreamError, match='damaged or cut short'):
-        Bitstream.from_bytes(SMALL.to_bytes() + tail)
-    body = SMALL.to_bytes()[:-4]
     with pytest.raises(BitstreamError, match='bytes follow the last stream'):
-        Bitstream.from_bytes(with_checksum(body + tail))
+        Bitstream.from_bytes(SMALL.to_bytes() + tail)
 
 
-@pytest.mark.parametrize('data',
-                         [b'', b'HM', b'HMC\1', b'\x89PNG' + bytes(60)])
+@pytest.mark.parametrize(
+    'data', [b'', b'HM', b'HMC', b'HMC\2', b'\x89PNG' + bytes(60)])
 def test_foreign_file_is_refused(data):
     with pytest.raises(BitstreamError, match='no mmhmc bitstream'):
         Bitstream.from_bytes(data)
 
 
-@pytest.mark.parametrize('version', [0, 2, 255])
+@pytest.mark.parametrize('version', [0, 1, 3, 255])
 def test_foreign_version_is_refused(version):
-    body = b'HMC' + bytes([version]) + SMALL.to_bytes()[4:-4]
-    with pytest.raises(BitstreamError, match=f'version {version}, expected 1'):
-        Bitstream.from_bytes(with_checksum(body))
+    data = b'HMC' + bytes([version]) + HEADER[4:]
+    with pytest.raises(BitstreamError, match=f'version {version}, expected 2'):
+        Bitstream.from_bytes(with_checksum(data))
 
 
-def test_every_truncation_with_a_right_checksum_is_refused():
-    body = SMALL.to_bytes()[:-4]
-    for length in range(len(body)):
+@pytest.mark.parametrize('flags', [0x40, 0x80, 0xff])
+def test_unknown_flags_are_refused(flags):
+    with pytest.raises(BitstreamError, match='some have no meaning'):
+        Bitstream.from_bytes(with_checksum(header(flags=flags)))
+
+
+def test_every_shorter_header_with_a_right_checksum_is_refused():
+    payloads = SMALL.to_bytes()[-10:]
+    for length in range(len(HEADER)):
         with pytest.raises(BitstreamError):
-            Bitstream.from_bytes(with_checksum(body[:length]))
+            Bitstream.from_bytes(with_checksum(HEADER[:length], payloads))
 
 
-def test_every_flipped_bit_with_a_right_checksum_is_refused_or_read():
+def test_every_flipped_header_bit_with_a_right_checksum_is_refused_or_read():
     # What can be read is another file, not this one.
-    body = SMALL.to_bytes()[:-4]
-    for bit in range(8 * len(body)):
-        flipped = bytearray(body)
+    payloads = SMALL.to_bytes()[-10:]
+    for bit in range(8 * len(HEADER)):
+        flipped = bytearray(HEADER)
         flipped[bit // 8] ^= 1 << bit % 8
         try:
-            read = Bitstream.from_bytes(with_checksum(bytes(flipped)))
+            read = Bitstream.from_bytes(
+                with_checksum(bytes(flipped), payloads))
         except BitstreamError:
             continue
         assert read != SMALL
 
 
 def test_number_without_an_end_is_refused():
-    body = b'HMC\1' + b'\xff' * 20
     with pytest.raises(BitstreamError, match='longer than 32 bits'):
-        Bitstream.from_bytes(with_checksum(body))
+        Bitstream.from_bytes(header(sides=b'\xff' * 20))
 
 
 def test_name_that_is_no_text_is_refused():
-    body = b'HMC\1' + b'\2\xff\xfe' + bytes(8)
     with pytest.raises(BitstreamError, match='is not UTF-8'):
-        Bitstream.from_bytes(with_checksum(body))
+        Bitstream.from_bytes(header(name=b'\2\xff\xfe') + bytes(8))
 
 
 def test_announced_length_is_checked_before_it_is_read():
-    body = b'HMC\1' + b'\1X' + b'\1\1' + b'\1' + b'\1y' + b'\xff\xff\xff\x7f'
+    data = with_checksum(header(table=b'\1y\xff\xff\xff\x7f' + b'crc!'))
     with pytest.raises(BitstreamError, match='268435455 bytes were announced'):
-        Bitstream.from_bytes(with_checksum(body))
+        Bitstream.from_bytes(data)
+
+
+def test_streams_of_one_name_are_refused():
+    data = with_checksum(header(table=b'\2' + b'y\0\0\0\0\0' * 2))
+    with pytest.raises(BitstreamError, match='names of streams must differ'):
+        Bitstream.from_bytes(data)
 
 
 @pytest.mark.parametrize('size', [(0, 5), (5, 0), (-1, 5), (32769, 1),
@@ -117,16 +179,37 @@ def test_announced_length_is_checked_before_it_is_read():
 def test_picture_of_absurd_size_is_not_stored(size):
     with pytest.raises(BitstreamError, match='pixels cannot be stored'):
         Bitstream('X', size)
+    with pytest.raises(BitstreamError, match='cannot be stored|fewer than'):
+        Bitstream('X', (5, 5), coded_size=size)
 
 
 @pytest.mark.parametrize('sides', [
     b'\0\5', b'\5\0', b'\x81\x80\2\1', b'\x81\x80\1\x80\x80\1',
     b'\xff\xff\xff\xff\x7f' * 2
 ])
-def test_header_that_claims_an_absurd_size_is_refused(sides):
-    body = b'HMC\1' + b'\1X' + sides + b'\1' + b'\1y\0'
-    with pytest.raises(BitstreamError, match='pixels cannot be stored'):
-        Bitstream.from_bytes(with_checksum(body))
+@pytest.mark.parametrize('flags', [0, 6, 14])
+def test_header_that_claims_an_absurd_size_is_refused(sides, flags):
+    data = with_checksum(header(sides=sides, flags=flags, table=b'\1y\0') +
+                         bytes(4))
+    with pytest.raises(BitstreamError, match='cannot be stored'):
+        Bitstream.from_bytes(data)
+
+
+@pytest.mark.parametrize('fields', [
+    dict(codec=''),
+    dict(codec='x' * 32),
+    dict(streams={'': b''}),
+    dict(streams={'ü' * 16: b''}),
+    dict(weights=b''),
+    dict(device=b'abc'),
+    dict(quality=0.3),
+    dict(quality=-1.),
+    dict(quality=float('nan')),
+    dict(quality=65536.),
+])
+def test_field_that_cannot_be_stored_is_refused(fields):
+    with pytest.raises(BitstreamError, match='stored|must'):
+        Bitstream(**{**dict(codec='X', size=(1, 1)), **fields})
 
 
 def test_error_is_a_value_error():

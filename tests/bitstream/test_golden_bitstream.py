@@ -32,7 +32,12 @@ def golden():
         name: encode_symbols(coded, TABLES)
         for name, coded in STREAMS.items()
     }
-    return Bitstream('ScaleHyperprior', (17, 300), payloads).to_bytes()
+    return Bitstream(
+        'bmshj2018-h', (17, 300),
+        payloads, (64, 320),
+        b'hash',
+        quality=2.5,
+        device=b'cp').to_bytes()
 
 
 def test_golden_bitstream():
@@ -41,11 +46,14 @@ def test_golden_bitstream():
 
 def test_golden_bitstream_decodes():
     stream = Bitstream.from_bytes(bytes.fromhex(EXPECTED.read_text()))
-    assert (stream.codec, stream.size) == ('ScaleHyperprior', (17, 300))
+    assert (stream.codec, stream.size) == ('bmshj2018-h', (17, 300))
+    assert (stream.coded_size, stream.quality) == ((64, 320), 2.5)
+    assert (stream.weights, stream.device) == (b'hash', b'cp')
     assert list(stream.streams) == list(STREAMS)
     for name, coded in STREAMS.items():
         decoder = SymbolDecoder(stream.streams[name], TABLES)
         assert torch.equal(decoder.decode(coded.indexes), coded.symbols)
+        decoder.finish()
 
 
 if __name__ == '__main__':

@@ -9,7 +9,7 @@ import torch
 from conftest import CODECS, smooth_pictures, tiny_codec
 from torch import nn
 
-from mmhmc.bitstream import Bitstream, BitstreamError, encode_symbols
+from mmhmc.bitstream import Bitstream, encode_symbols
 from mmhmc.codecs import build_codec
 from mmhmc.functional import count_bits, crop_to, extend_edges, padded_size
 from mmhmc.structures import CodingCondition
@@ -178,9 +178,9 @@ def test_symbols_drawn_from_the_gaussian_model_cost_their_entropy(name):
     bits = -output.likelihoods['y'].log2().sum().item()
     payload = encode_symbols(output.symbols['y'], codec.entropy_tables()['y'])
     assert bits > 20000
-    # 64 levels of scale cost a few tenths of a per cent; no code beats its
-    # own model on data drawn from it, but for the luck of the draw.
-    assert bits - 16 <= 8 * len(payload) <= 1.005 * bits + 8 * 12
+    # No code beats its own model on data drawn from it, but for the luck of
+    # the draw.
+    assert bits - 16 <= 8 * len(payload) <= 1.0005 * bits + 8 * 32
 
 
 @every_codec
@@ -220,42 +220,6 @@ def test_rate_counts_pixels_of_the_unpadded_picture(codecs, name):
     torch.testing.assert_close(bits, by_hand[None])
     if name in HYPER:
         assert bits < everything
-
-
-@every_codec
-def test_stream_of_another_codec_is_refused(codecs, name):
-    other = 'ScaleHyperprior' if name != 'ScaleHyperprior' else \
-        'MeanScaleHyperprior'
-    stream, = codecs[other].compress(smooth_pictures(1, 64, 64))
-    with pytest.raises(
-            BitstreamError, match=f'This codec is {name} .* of '
-            f'{other}'):
-        codecs[name].decompress([stream])
-
-
-@every_codec
-def test_stream_without_its_latents_is_refused(codecs, name):
-    with pytest.raises(BitstreamError, match=r'the file is of .* with \[\]'):
-        codecs[name].decompress([Bitstream(name, (64, 64), {})])
-
-
-@every_codec
-def test_stream_with_empty_payloads_is_refused(codecs, name):
-    empty = {stream: b'' for stream in codecs[name].entropy_tables()}
-    with pytest.raises(BitstreamError, match='the stream is empty'):
-        codecs[name].decompress([Bitstream(name, (64, 64), empty)])
-
-
-@every_codec
-def test_streams_of_two_sizes_are_refused(codecs, name):
-    streams = [
-        *codecs[name].compress(smooth_pictures(1, 64, 64)),
-        *codecs[name].compress(smooth_pictures(1, 64, 65))
-    ]
-    with pytest.raises(ValueError, match='streams of one picture size'):
-        codecs[name].decompress(streams)
-    with pytest.raises(ValueError, match='streams of one picture size'):
-        codecs[name].decompress([])
 
 
 @every_codec
@@ -474,7 +438,7 @@ def test_absurd_pixels_end_in_a_stream_or_a_typed_error(codecs, name, value):
     try:
         stream, = codec.compress(x)
     except ValueError as error:
-        assert 'the latent is not sensible' in str(error)
+        assert 'latent is not sensible' in str(error)
     else:
         assert codec.decompress([stream]).isfinite().all()
     assert time.perf_counter() - start < 1
@@ -510,7 +474,7 @@ def test_weights_that_are_not_finite_end_in_a_typed_error(codecs, name):
     codec = copy.deepcopy(codecs[name])
     start = time.perf_counter()
     codec.g_a[0].state_dict().popitem()[1].fill_(torch.nan)
-    with pytest.raises(ValueError, match='the latent is not sensible'):
+    with pytest.raises(ValueError, match='latent is not sensible'):
         codec.compress(smooth_pictures(1, 64, 64))
     codec.entropy_bottleneck._bias0.data[0] = torch.nan
     with pytest.raises(ValueError, match='non-finite'):

@@ -1,0 +1,244 @@
+"""What every codec refuses, stores and promises about its streams."""
+import copy
+import warnings
+from dataclasses import replace
+from fractions import Fraction
+
+import pytest
+import torch
+from conftest import CODECS, smooth_pictures, tiny_codec
+from torch import nn
+
+from mmhmc.bitstream import Bitstream, BitstreamError
+
+every_codec = pytest.mark.parametrize('name', CODECS)
+
+
+@pytest.fixture(scope='module')
+def codecs():
+    torch.manual_seed(0)
+    return {name: tiny_codec(name) for name in CODECS}
+
+
+@every_codec
+def test_stream_of_another_codec_is_refused(codecs, name):
+    codec = codecs[name]
+    stream, = codec.compress(smooth_pictures(1, 64, 64))
+    with pytest.raises(
+            BitstreamError,
+            match=f"codec is {name} .'{codec.codec_id}'.; the file is of 'o'"):
+        codec.decompress([replace(stream, codec='o')])
+
+
+def test_codecs_are_told_apart_by_their_identifiers(codecs):
+    ids = [codec.codec_id for codec in codecs.values()]
+    assert len(set(ids)) == len(ids)
+
+
+@every_codec
+def test_stream_without_its_latents_is_refused(codecs, name):
+    stream, = codecs[name].compress(smooth_pictures(1, 64, 64))
+    with pytest.raises(BitstreamError, match=r'the file is of .* with \[\]'):
+        codecs[name].decompress([replace(stream, streams={})])
+
+
+@every_codec
+def test_stream_with_empty_payloads_is_refused(codecs, name):
+    stream, = codecs[name].compress(smooth_pictures(1, 64, 64))
+    empty = {key: b'' for key in stream.streams}
+    with pytest.raises(BitstreamError):
+        codecs[name].decompress([replace(stream, streams=empty)])
+
+
+@every_codec
+def test_stream_that_was_cut_is_refused_with_the_name_of_what_is_missing(
+        codecs, name):
+    stream, = codecs[name].compress(smooth_pictures(1, 64, 64))
+    if len(stream.streams) > 1:
+        with pytest.raises(BitstreamError, match=r"without the streams \['y'"):
+            codecs[name].decompress([stream.keep(1)])
+
+
+@every_codec
+def test_stream_of_other_weights_is_refused(codecs, name):
+    stream, = codecs[name].compress(smooth_pictures(1, 64, 64))
+    other = copy.deepcopy(codecs[name])
+    last = 'entropy_bottleneck' if name == 'FactorizedPrior' else 'h_s'
+    with torch.no_grad():
+        for parameter in getattr(other, last).parameters():
+            parameter.mul_(1.01)
+    other.update_entropy_tables()
+    with pytest.raises(
+            BitstreamError,
+            match=f'{name} with the weights .* {stream.weights.hex()}; those '
+            f'of this codec are {other.weights_hash().hex()}'):
+        other.decompress([stream])
+
+
+@every_codec
+def test_stream_of_another_encoder_or_picture_decoder_is_read(codecs, name):
+    # One stream serves whoever decodes it.
+    stream, = codecs[name].compress(smooth_pictures(1, 64, 64))
+    other = copy.deepcopy(codecs[name])
+    with torch.no_grad():
+        for part in (other.g_a, other.g_s):
+            for parameter in part.parameters():
+                parameter.mul_(1.01)
+    assert torch.equal(other.read(stream), codecs[name].read(stream))
+
+
+@every_codec
+def test_hash_of_weights_follows_them_and_nothing_else(codecs, name):
+    codec = copy.deepcopy(codecs[name])
+    first = codec.weights_hash()
+    assert first == codecs[name].weights_hash() == codec.weights_hash()
+    tensors = dict(codec.decoding_tensors())
+    assert tensors and not any(
+        key.startswith(('g_a', 'g_s', 'h_a')) for key in tensors)
+    seen = {first}
+    for key, tensor in tensors.items():
+        if not tensor.numel():
+            continue
+        with torch.no_grad():
+            tensor.view(-1)[-1:].add_(1)
+        seen.add(codec.weights_hash())
+    assert len(seen) > len([t for t in tensors.values() if t.numel()]) // 2
+
+
+@every_codec
+def test_stream_with_another_coded_size_is_refused(codecs, name):
+    stream, = codecs[name].compress(smooth_pictures(1, 60, 64))
+    with pytest.raises(BitstreamError, match=r'is coded as \(64, 64\) by'):
+        codecs[name].decompress([replace(stream, coded_size=(128, 64))])
+
+
+@every_codec
+def test_stream_of_another_device_is_decoded_with_a_warning(codecs, name):
+    codec = codecs[name]
+    stream, = codec.compress(smooth_pictures(1, 64, 64))
+    if codec.portable:
+        assert stream.device is None
+        return
+    foreign = replace(stream, device=bytes(b ^ 255 for b in stream.device))
+    with warnings.catch_warnings():
+        warnings.simplefilter('error')
+        x_hat = codec.decompress([stream])
+    with pytest.warns(UserWarning, match='not portable and was written on'):
+        assert torch.equal(codec.decompress([foreign]), x_hat)
+
+
+@every_codec
+def test_pictures_of_several_sizes_are_coded_together(codecs, name):
+    codec = codecs[name]
+    pictures = [
+        smooth_pictures(1, *size)[0] for size in ((64, 64), (33, 70), (1, 1))
+    ]
+    streams = codec.compress(pictures)
+    assert [s.size for s in streams] == [(64, 64), (33, 70), (1, 1)]
+    decoded = codec.decompress(streams)
+    for picture, stream, x_hat in zip(pictures, streams, decoded):
+        assert codec.compress(picture[None]) == [stream]
+        assert torch.equal(codec.decompress([stream])[0], x_hat)
+        assert x_hat.shape == picture.shape
+    with pytest.raises(ValueError, match='at least one stream'):
+        codec.decompress([])
+    assert codec.compress([]) == []
+
+
+@every_codec
+def test_all_but_the_payloads_is_at_most_48_bytes(codecs, name):
+    stream, = codecs[name].compress(smooth_pictures(1, 200, 333))
+    payload = sum(map(len, stream.streams.values()))
+    assert stream.num_bytes - payload <= 48
+    assert Bitstream.from_bytes(stream.to_bytes()) == stream
+
+
+@every_codec
+def test_leaving_out_the_rate_changes_nothing_else(codecs, name):
+    x = smooth_pictures(1, 64, 128)
+    with torch.no_grad():
+        output = codecs[name].encode_latents(x)
+        plain = codecs[name].encode_latents(x, rate=False)
+    assert output.likelihoods and not plain.likelihoods
+    assert torch.equal(plain.y_hat, output.y_hat)
+    assert plain.symbols.keys() == output.symbols.keys()
+    for key, coded in plain.symbols.items():
+        assert torch.equal(coded.symbols, output.symbols[key].symbols)
+        assert torch.equal(coded.indexes, output.symbols[key].indexes)
+
+
+@every_codec
+def test_latent_that_is_not_sensible_is_refused(codecs, name):
+    codec = copy.deepcopy(codecs[name])
+    last = [m for m in codec.g_a if isinstance(m, nn.Conv2d)][-1]
+    for value in (1e9, float('nan'), float('inf')):
+        nn.init.constant_(last.bias, value)
+        with pytest.raises(ValueError, match='latent is not sensible'):
+            codec.compress(smooth_pictures(1, 64, 64))
+
+
+# Tiles and types.
+
+
+def in_tiles(codec, side):
+    codec.tile_size = side
+    return codec
+
+
+@every_codec
+def test_tiles_give_what_the_whole_gives(codecs, name):
+    # In float64 a tile that sees too little around it cannot hide.
+    codec = copy.deepcopy(codecs[name]).double()
+    x = smooth_pictures(1, 64, 448).double()
+    with torch.no_grad():
+        y, parts = (
+            in_tiles(codec, side).run_transform(codec.g_a, x, Fraction(1, 16))
+            for side in (None, 96))
+        x_hat, pieces = (
+            in_tiles(codec, side).run_transform(codec.g_s, y, Fraction(16))
+            for side in (None, 96))
+    assert parts.shape == y.shape and pieces.shape == x.shape
+    torch.testing.assert_close(parts, y, rtol=1e-11, atol=1e-11)
+    torch.testing.assert_close(pieces, x_hat, rtol=1e-11, atol=1e-11)
+
+
+@every_codec
+def test_tiles_are_used_for_large_pictures_outside_training_only(codecs, name):
+    codec = in_tiles(copy.deepcopy(codecs[name]), 64)
+    seen = []
+    codec.g_a.register_forward_pre_hook(
+        lambda module, args: seen.append(args[0].shape[-2:]))
+    x = smooth_pictures(1, 64, 192)
+    codec(x)
+    codec.train()
+    with torch.no_grad():
+        codec(x)
+        assert seen == [(64, 192)] * 2
+        codec.eval()
+        codec(x)
+    radius = codec.receptive_radius
+    assert seen[2] == (64, min(192, 64 + radius))
+    stream, = codec.compress(x)
+    assert codec.decompress([stream]).shape == x.shape
+    seen.clear()
+    codec.compress(x[..., :128])
+    assert seen == [(64, 128)]
+
+
+@every_codec
+def test_transforms_compute_in_another_type(codecs, name):
+    codec = copy.deepcopy(codecs[name])
+    x = smooth_pictures(1, 64, 128)
+    exact = codec.decompress(codec.compress(x))
+    codec.transform_dtype = torch.bfloat16
+    seen = []
+    for part in (codec.g_a, codec.g_s):
+        part[-1].register_forward_hook(
+            lambda *args: seen.append(args[-1].dtype))
+    stream, = codec.compress(x)
+    x_hat = codec.decompress([stream])
+    assert seen == [torch.bfloat16] * 2
+    assert x_hat.dtype == torch.float32
+    assert 0 < (x_hat - exact).abs().mean() < 0.05
+    # What the tables depend on is not touched: everyone can decode it.
+    assert torch.equal(codecs[name].read(stream), codec.read(stream))

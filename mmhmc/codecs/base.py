@@ -12,6 +12,7 @@ from typing import Optional, Union
 import torch
 from mmengine.model import BaseModule
 from torch import Tensor, nn
+from torch.func import functional_call
 
 from mmhmc.bitstream import (QUALITY_STEP, Bitstream, BitstreamError,
                              CdfTables, SymbolDecoder, device_fingerprint,
@@ -417,9 +418,19 @@ class ImageCodec(BaseModule):
         if self.transform_dtype is None:
             return part(x)
         part.to(memory_format=torch.channels_last)
+        x = x.contiguous(memory_format=torch.channels_last)
+        *layers, last = part if isinstance(part, nn.Sequential) else [part]
+        # Eight bits are too few for pixels, and for a sum with a bias around
+        # which pixels or latents lie; both cost little in float32.
+        if layers and isinstance(layers[0], nn.Conv2d):
+            x = layers.pop(0)(x)
         with torch.autocast(x.device.type, self.transform_dtype):
-            x = x.contiguous(memory_format=torch.channels_last)
-            return part(x).float()
+            for layer in layers:
+                x = layer(x)
+            if getattr(last, 'bias', None) is None:
+                return last(x).float()
+            x = functional_call(last, dict(bias=last.bias * 0), x)
+        return x.float() + last.bias.view(-1, 1, 1)
 
     def check_input(self, x: Tensor,
                     condition: Optional[CodingCondition]) -> None:

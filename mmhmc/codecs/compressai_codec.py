@@ -95,7 +95,8 @@ class CompressAICodec(ImageCodec):
         y = self.run_transform(self.g_a, x, Fraction(1, 16))
         self._check_latent(y)
         with torch.autocast(x.device.type, enabled=False):
-            return self.code_latent(y.float(), rate)
+            # The decoder has no other memory format.
+            return self.code_latent(y.float().contiguous(), rate)
 
     def decode_latents(self,
                        y_hat: Tensor,

@@ -242,3 +242,21 @@ def test_transforms_compute_in_another_type(codecs, name):
     assert 0 < (x_hat - exact).abs().mean() < 0.05
     # What the tables depend on is not touched: everyone can decode it.
     assert torch.equal(codecs[name].read(stream), codec.read(stream))
+
+
+@every_codec
+@pytest.mark.parametrize('dtype', [None, torch.bfloat16])
+def test_what_chooses_tables_sees_the_memory_format_of_the_decoder(
+        codecs, name, dtype):
+    # Another format is another rounding, and now and then another table.
+    codec = copy.deepcopy(codecs[name])
+    codec.transform_dtype = dtype
+    seen = []
+    for part in codec.prior_networks:
+        codec.get_submodule(part).register_forward_pre_hook(
+            lambda module, args: seen.append(args[0].is_contiguous()))
+    x = smooth_pictures(1, 64, 128).to(memory_format=torch.channels_last)
+    with torch.no_grad():
+        output = codec.encode_latents(x)
+    assert all(seen)
+    assert output.y_hat.is_contiguous()

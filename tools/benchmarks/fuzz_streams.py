@@ -1,6 +1,6 @@
 """Attacks on whole files, through every codec: nothing but refusals.
 
-    python tools/benchmarks/fuzz_streams.py [--garbage N] [--most N]
+    python tools/benchmarks/fuzz_streams.py [--garbage N] [--forged N]
 
 Small codecs with random weights code three pictures each. What is tried:
 
@@ -11,8 +11,9 @@ Small codecs with random weights code three pictures each. What is tried:
 - garbage: random bytes as a file, with and without a right beginning;
 - forged cut, flip, garbage: payloads are cut, flipped or replaced and all
   checksums made right again, so that only the coder's own checks are left;
-- header bomb: every number of the header at its extremes, in all pairs, with
-  right checksums.
+- header bomb: every number of the header at its extremes, in all pairs, and
+  all pairs of sides with the coded size that goes with them, with right
+  checksums.
 
 A case counts as refused (`BitstreamError`), as decoded, or as failed: any
 other exception. Below the checksums a few forgeries have to decode: they are
@@ -41,6 +42,7 @@ from rich.table import Table  # noqa: E402
 
 from mmhmc.bitstream import Bitstream, BitstreamError  # noqa: E402
 from mmhmc.codecs import ImageCodec, build_codec  # noqa: E402
+from mmhmc.functional import padded_size  # noqa: E402
 
 SMALL = dict(hidden_channels=8, latent_channels=8)
 CODECS = {
@@ -104,7 +106,7 @@ def forge(stream: Bitstream,
             yield replace(stream, streams=streams).to_bytes()
 
 
-def header_bombs(stream: Bitstream) -> Iterator[bytes]:
+def header_bombs(stream: Bitstream, factor: int) -> Iterator[bytes]:
     """Absurd numbers in the header, one and two at a time."""
 
     def number(value: int) -> bytes:
@@ -138,6 +140,13 @@ def header_bombs(stream: Bitstream) -> Iterator[bytes]:
                     '<I', zlib.crc32(stream.streams[key]))
             if numbers != plain:
                 yield header + struct.pack('<I', zlib.crc32(header)) + payloads
+    for size in itertools.product((1, 100, 5000, 2**13, 2**15), repeat=2):
+        try:
+            yield replace(
+                stream, size=size, coded_size=padded_size(size,
+                                                          factor)).to_bytes()
+        except BitstreamError:
+            pass  # beyond what a file may say
 
 
 def sample(cases: Iterable[bytes], most: int) -> list[bytes]:
@@ -173,20 +182,20 @@ def attack(codec: ImageCodec, cases: Iterable[bytes]) -> dict[str, float]:
     return result
 
 
-def attacks_on(stream: Bitstream, most: int) -> dict[str, list[bytes]]:
+def attacks_on(stream: Bitstream, factor: int,
+               forged: int) -> dict[str, list[bytes]]:
     """Cases by the name of the attack."""
     data = stream.to_bytes()
     return {
-        'cut': sample(cut(data), most),
-        'flip': sample(flip(data), most),
-        'overwrite': list(overwrite(data, most // 10)),
+        'cut': list(cut(data)),
+        'flip': list(flip(data)),
+        'overwrite': list(overwrite(data, 10 * forged)),
         'append': [data + random.randbytes(n) for n in range(1, 65)],
-        'garbage': list(garbage(most // 10, data[:5])),
-        'forged cut': sample(forge(stream, cut), most // 4),
-        'forged flip': sample(forge(stream, flip), most // 4),
-        'forged garbage':
-        list(forge(stream, lambda payload: garbage(most // 20))),
-        'header bomb': sample(header_bombs(stream), most // 4),
+        'garbage': list(garbage(forged, data[:5])),
+        'forged cut': sample(forge(stream, cut), forged),
+        'forged flip': sample(forge(stream, flip), forged),
+        'forged garbage': list(forge(stream, lambda _: garbage(forged // 2))),
+        'header bomb': list(header_bombs(stream, factor)),
     }
 
 
@@ -198,10 +207,10 @@ def main() -> None:
     parser.add_argument(
         '--garbage', type=int, default=100000, help='random files')
     parser.add_argument(
-        '--most',
+        '--forged',
         type=int,
-        default=4000,
-        help='cases of an attack on one stream; forgeries a quarter of it')
+        default=1000,
+        help='cases of each forgery of one stream')
     args = parser.parse_args()
     warnings.simplefilter('ignore')
     torch.set_num_threads(1)
@@ -223,7 +232,8 @@ def main() -> None:
         results = {}
         for size in SIZES:
             stream, = codec.compress(torch.rand(1, 3, *size))
-            for kind, cases in attacks_on(stream, args.most).items():
+            for kind, cases in attacks_on(stream, codec.downsampling_factor,
+                                          args.forged).items():
                 results.setdefault(kind, []).append(attack(codec, cases))
         for kind, parts in results.items():
             joined = {

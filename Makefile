@@ -40,4 +40,5 @@ doctor:
 # Without its egg-info an editable install is not found: setup repeats it.
 clean:
 	rm -rf build dist *.egg-info .pytest_cache mmhmc/.mim .venv/.setup/mmhmc
+	rm -f mmhmc/bitstream/_rans*.so
 	find mmhmc tools tests configs -name __pycache__ -prune -exec rm -r {} +

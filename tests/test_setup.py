@@ -80,7 +80,9 @@ def test_installing_mmhmc_requires_nothing(monkeypatch):
     assert not configuration['options'].get('install_requires')
     assert configuration['metadata']['version'] == __version__
     extras = configuration['options']['extras_require']
-    assert set(extras) == {'onedl', 'codecs', 'sample', 'tests'}
+    assert set(extras) == {
+        'onedl', 'codecs', 'sample', 'evaluation', 'tests'
+    }
     assert 'compressai==1.2.6' in extras['codecs']
     assert 'requires' not in (ROOT / 'setup.py').read_text()
 

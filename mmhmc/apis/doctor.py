@@ -12,7 +12,7 @@ import shlex
 import shutil
 import subprocess
 import sys
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 OK = 'ok'
@@ -57,7 +57,8 @@ BUILD_TOOLS = ('setuptools', 'wheel', 'ninja', 'psutil')
 #: that mmengine resolves, see ``_IMPORT``.
 IMPORTS = ('numpy', 'torch', 'torchvision', 'cv2', 'mmengine', 'mmcv',
            'mmcv._ext', 'pycocotools', *HOSTS, 'pytorch_msssim', 'compressai',
-           'skimage', 'mmhmc', 'mmhmc.bitstream._rans', 'mmhmc::')
+           'safetensors', 'skimage', 'bjontegaard', 'mmhmc',
+           'mmhmc.bitstream._rans', 'mmhmc::')
 
 _SURVEY = '''
 import json
@@ -297,7 +298,7 @@ def diagnose(env: Environment) -> list[Row]:
     no_host = not any(env.works(host) for host in HOSTS)
     return [
         _package(env, 'numpy', env.stack['numpy']),
-        _package(env, 'torch', env.stack['torch'], env.stack['torchvision']),
+        _torch(env),
         _torchvision(env),
         _gpu(env),
         _opencv(env),
@@ -311,8 +312,10 @@ def diagnose(env: Environment) -> list[Row]:
         *(_host(env, host, needed=no_host) for host in HOSTS),
         _package(env, 'pytorch_msssim', 'pytorch-msssim'),
         _compressai(env),
-        # The built-in sample data is made of its pictures.
+        # Weights without pickles, the built-in data set, rate differences.
+        _package(env, 'safetensors', needed=False),
         _package(env, 'skimage', 'scikit-image', needed=False),
+        _package(env, 'bjontegaard', needed=False),
         _mmhmc(env),
         _coder(env),
         _bases(env),
@@ -354,6 +357,19 @@ def _broken(env: Environment,
             break
     return Row(module, f'{env.describe(package)} fails: {error}',
                MISFIT if needed else OPTIONAL, fix)
+
+
+def _torch(env: Environment) -> Row:
+    row = _package(env, 'torch', env.stack['torch'], env.stack['torchvision'])
+    if row.state == OK:
+        major, minor = re.findall(r'\d+', row.found)[:2]
+        if (int(major), int(minor)) < (2, 10):
+            # CVE-2025-32434 (up to 2.5.1) and CVE-2026-24747.
+            return replace(
+                row,
+                found=f'{row.found}; below 2.10 a .pth file from elsewhere '
+                'can run code, so read only .safetensors from there')
+    return row
 
 
 def _torchvision(env: Environment) -> Row:

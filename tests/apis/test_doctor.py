@@ -73,6 +73,8 @@ def fill(site: Site, lineage: str = 'onedl') -> None:
     site.add('pytorch_msssim', name='pytorch-msssim')
     site.add('compressai', '1.2.6', requires=['numpy>=1.21.0'])
     site.add('skimage', name='scikit-image')
+    site.add('safetensors')
+    site.add('bjontegaard')
     site.add('mmhmc')
     site.write('mmhmc/.mim/configs/x.py', '')
     site.write('mmhmc/bitstream/__init__.py', '')
@@ -330,6 +332,18 @@ def test_bound_of_compressai_on_numpy_is_no_matter_below_numpy_2(
     site.add('numpy', '1.26.4')
     site.add('compressai', '1.2.8', requires=['numpy<2.0,>=1.21.0'])
     assert not wrong(examine())
+
+
+@pytest.mark.parametrize('version, warned', [('2.9.1', True), ('2.1.2', True),
+                                             ('2.10.0', False),
+                                             ('3.0.0', False)])
+def test_torch_that_may_run_code_from_a_file_is_named(version, warned, site,
+                                                      examine):
+    site.remove('torch')
+    site.add('torch', version, code='class cuda: is_available = lambda: False')
+    row = examine()['torch']
+    assert row.state == doctor.OK
+    assert ('read only .safetensors' in row.found) == warned
 
 
 def test_coder_that_is_not_compiled_is_optional(site, examine):

@@ -4,10 +4,16 @@ A sub-command is a function ``_add_<name>`` which adds its parser and sets
 ``run``; what it needs is imported when it runs, so ``mmhmc --help`` is quick.
 """
 import argparse
+import json
 import sys
 from collections.abc import Sequence
 
 from mmhmc.version import __version__
+
+_LAUNCHERS = ('Started by torchrun or srun, the processes share the files, '
+              'and the first one merges the results.')
+_RESUME = ('What an earlier run has finished is kept: the same command goes '
+           'on where it was stopped.')
 
 
 def _add_doctor(commands: argparse._SubParsersAction) -> None:
@@ -26,12 +32,234 @@ def _doctor(args: argparse.Namespace) -> int:
     return run(as_json=args.json)
 
 
+def _add_encode(commands: argparse._SubParsersAction) -> None:
+    parser = commands.add_parser(
+        'encode',
+        help='code pictures to bitstreams',
+        description='Code pictures: a.png becomes DIR/a.png.hmc, and '
+        f'DIR/encode.jsonl gets a line of results. {_RESUME} {_LAUNCHERS} '
+        'Exit status 0: all is coded; 1: something is not.')
+    parser.add_argument(
+        'inputs',
+        nargs='+',
+        metavar='PICTURE',
+        help='PNG, JPEG, WebP, BMP or TIFF file, or folder of such')
+    _add_output(parser)
+    _add_codec(parser)
+    parser.add_argument(
+        '--quality',
+        type=float,
+        metavar='Q',
+        help='rate index of a codec that has several, 1 is the lowest rate')
+    parser.add_argument(
+        '--psnr',
+        action='store_true',
+        help='decode, too, and measure the PSNR of the 8-bit picture')
+    parser.set_defaults(run=_guarded(_encode))
+
+
+def _encode(args: argparse.Namespace) -> int:
+    from mmhmc.apis.coding import encode_pictures
+    return _tell(
+        args,
+        encode_pictures(args.inputs, args.out, _source(args), args.quality,
+                        args.psnr, args.jobs, args.force))
+
+
+def _add_decode(commands: argparse._SubParsersAction) -> None:
+    parser = commands.add_parser(
+        'decode',
+        help='decode bitstreams to PNG',
+        description='Decode bitstreams to 8-bit PNG: a.png.hmc becomes '
+        'DIR/a.png, a.jpg.hmc becomes DIR/a.jpg.png, and DIR/decode.jsonl '
+        f'gets a line of results. {_RESUME} {_LAUNCHERS} Exit status 0: all '
+        'is decoded; 1: something is not.')
+    parser.add_argument(
+        'inputs',
+        nargs='+',
+        metavar='FILE',
+        help='bitstream, or folder of .hmc files')
+    _add_output(parser)
+    _add_codec(parser)
+    parser.set_defaults(run=_guarded(_decode))
+
+
+def _decode(args: argparse.Namespace) -> int:
+    from mmhmc.apis.coding import decode_bitstreams
+    return _tell(
+        args,
+        decode_bitstreams(args.inputs, args.out, _source(args), args.jobs,
+                          args.force))
+
+
+def _add_info(commands: argparse._SubParsersAction) -> None:
+    parser = commands.add_parser(
+        'info',
+        help='say what is in bitstreams',
+        description='Say what is in bitstreams; no codec is needed. Exit '
+        'status 0: all are whole; 1: a file is damaged or no bitstream.')
+    parser.add_argument('files', nargs='+', metavar='FILE', help='bitstream')
+    parser.add_argument(
+        '--json', action='store_true', help='print one JSON object a line')
+    parser.set_defaults(run=_guarded(_info))
+
+
+def _info(args: argparse.Namespace) -> int:
+    from mmhmc.apis.stream_info import describe_bitstream, format_description
+    status = 0
+    for path in args.files:
+        try:
+            row = describe_bitstream(path)
+        except (OSError, ValueError) as error:
+            _complain(args, f'{path}: {error}')
+            status = 1
+        else:
+            print(json.dumps(row) if args.json else format_description(row))
+    return status
+
+
+def _add_portable(commands: argparse._SubParsersAction) -> None:
+    parser = commands.add_parser(
+        'portable',
+        help='make a codec whose streams decode alike on every machine',
+        description='Let integers choose the entropy tables of a codec, so '
+        'that its streams decode alike on every machine. The pictures show '
+        'the range of values to expect. The result is a checkpoint for the '
+        'same config; streams of the old one need the old one.')
+    parser.add_argument(
+        'inputs',
+        nargs='+',
+        metavar='PICTURE',
+        help='picture file, or folder of such')
+    _add_codec(parser, coding=False)
+    parser.add_argument(
+        '-o',
+        '--out',
+        required=True,
+        metavar='FILE',
+        help='checkpoint to write, .safetensors')
+    parser.add_argument(
+        '--max-pictures',
+        type=_positive,
+        default=32,
+        metavar='N',
+        help='pictures to use at most, evenly chosen; default 32')
+    parser.add_argument(
+        '--force', action='store_true', help='replace FILE if it exists')
+    parser.set_defaults(run=_guarded(_portable))
+
+
+def _portable(args: argparse.Namespace) -> int:
+    from mmhmc.apis.portable import write_portable_checkpoint
+    count = write_portable_checkpoint(args.inputs, args.out, _source(args),
+                                      args.max_pictures, args.force)
+    print(f'{args.out}: portable, by {count} pictures')
+    return 0
+
+
+def _add_output(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        '-o', '--out', required=True, metavar='DIR', help='output folder')
+    parser.add_argument(
+        '--jobs',
+        type=_positive,
+        default=1,
+        metavar='N',
+        help='processes, with one thread each; default 1, with all threads')
+    parser.add_argument(
+        '--force', action='store_true', help='replace outputs that exist')
+
+
+def _add_codec(parser: argparse.ArgumentParser, coding: bool = True) -> None:
+    parser.add_argument(
+        '--codec', required=True, metavar='CONFIG', help='config of the codec')
+    parser.add_argument(
+        '--checkpoint',
+        metavar='FILE',
+        help='its weights; default: those that the config names')
+    parser.add_argument(
+        '--cfg-options',
+        nargs='+',
+        default=[],
+        metavar='KEY=VALUE',
+        help='override settings of the config')
+    if coding:
+        parser.add_argument(
+            '--device', default='cpu', help='cpu (default), cuda or cuda:N')
+        parser.add_argument(
+            '--bf16',
+            action='store_true',
+            help='compute the transforms in bfloat16')
+
+
+def _positive(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(
+            f'expected an integer of 1 or more, got {text!r}')
+    return int(text)
+
+
+def _source(args: argparse.Namespace):
+    from mmengine.config import DictAction
+
+    from mmhmc.apis.codec_loading import CodecSource
+    wrong = [text for text in args.cfg_options if '=' not in text]
+    if wrong:
+        raise ValueError(f'--cfg-options takes KEY=VALUE, got {wrong}.')
+    parser = argparse.ArgumentParser()
+    parser.add_argument('--options', nargs='*', action=DictAction)
+    options = parser.parse_args(['--options', *args.cfg_options]).options
+    return CodecSource(args.codec, args.checkpoint, options,
+                       getattr(args, 'device', 'cpu'),
+                       getattr(args, 'bf16', False))
+
+
+def _tell(args: argparse.Namespace, report) -> int:
+    """Print a report, in the one process that speaks for all."""
+    if report.rank:
+        return 0
+    for outcome in report.outcomes:
+        for text in outcome.warnings:
+            _complain(args, f'{outcome.pair.source}: {text}')
+        if outcome.error:
+            _complain(args, outcome.error)
+    print(report.table())
+    return 1 if report.failed else 0
+
+
+def _complain(args: argparse.Namespace, text: str) -> None:
+    print(f'mmhmc {args.command}: {text}', file=sys.stderr)
+
+
+def _guarded(run):
+    """Turn what the user can mend into one line, and Ctrl-C into another."""
+
+    def guarded(args: argparse.Namespace) -> int:
+        try:
+            return run(args)
+        except KeyboardInterrupt:
+            _complain(
+                args, 'stopped. What is finished stays; the same command goes '
+                'on from there.')
+            return 130
+        except (OSError, RuntimeError, ValueError) as error:
+            _complain(args, str(error))
+            return 1
+
+    return guarded
+
+
 def build_parser() -> argparse.ArgumentParser:
     """Build the parser of the command and all its sub-commands."""
     parser = argparse.ArgumentParser(
         prog='mmhmc', description='Human-machine coding for OpenMMLab.')
     parser.add_argument('--version', action='version', version=__version__)
-    commands = parser.add_subparsers(metavar='COMMAND', required=True)
+    commands = parser.add_subparsers(
+        metavar='COMMAND', dest='command', required=True)
+    _add_encode(commands)
+    _add_decode(commands)
+    _add_info(commands)
+    _add_portable(commands)
     _add_doctor(commands)
     return parser
 
@@ -46,6 +274,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         Exit status, 0 if all is well.
     """
     args = build_parser().parse_args(argv)
+    if argv is None:
+        # This process is the command's own.
+        from mmhmc.apis.cpu import tune_cpu
+        tune_cpu()
     return args.run(args)
 
 

@@ -1,0 +1,425 @@
+"""Pictures to bitstreams and back, over folders, processes and machines.
+
+.. code-block:: none
+
+    files, folders ─► pairs ─► share of this rank ─┬─► worker ─► output ─┐
+                                                   └─► worker ─► output ─┤
+           report ◄── merged log ◄── all ranks ◄── line in the log ◄─────┘
+
+An output appears whole or not at all, and one that is there already is not
+coded again, so an interrupted run goes on where it stopped.
+"""
+import hashlib
+import sys
+import time
+import warnings
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, field, replace
+from functools import partial
+from pathlib import Path
+from typing import Optional, Union
+
+import torch
+from torch import Tensor
+
+from mmhmc.bitstream import QUALITY_STEP, Bitstream, BitstreamError
+from mmhmc.codecs import ImageCodec
+from mmhmc.datasets import (PICTURE_SUFFIXES, read_note, read_picture,
+                            read_size, write_picture, write_whole)
+from mmhmc.evaluation import PSNRMetric
+from mmhmc.structures import CodingCondition
+from .codec_loading import CodecSource
+from .file_pairs import (STREAM_SUFFIX, FilePair, pair_files, picture_name,
+                         stream_name)
+from .ranks import Ranks, join_ranks
+from .result_log import ResultLog
+from .workers import work
+
+#: What ends one file and not the others.
+_FILE_ERRORS = (OSError, ValueError, RuntimeError, MemoryError)
+_REPLACE = 'Move it away, or replace it with --force.'
+
+
+@dataclass
+class Outcome:
+    """What became of one file.
+
+    Args:
+        pair: The file and its output.
+        row: Its line of the log; None if it failed.
+        was_done: Whether an earlier run had made the output.
+        error: Why it failed, in one line.
+        warnings: What else is to be known, a line each.
+    """
+
+    pair: FilePair
+    row: Optional[dict] = None
+    was_done: bool = False
+    error: str = ''
+    warnings: list[str] = field(default_factory=list)
+
+
+@dataclass
+class Report:
+    """What became of all files, on all ranks.
+
+    Args:
+        outcomes: Of each file, sorted by output.
+        rank: Number of this process; 0 is to speak for all.
+    """
+
+    outcomes: list[Outcome]
+    rank: int = 0
+
+    @property
+    def failed(self) -> list[Outcome]:
+        """Those without an output."""
+        return [outcome for outcome in self.outcomes if outcome.error]
+
+    def table(self) -> str:
+        """Totals and means, a line each."""
+        rows = [o.row for o in self.outcomes if o.row is not None]
+        done = sum(outcome.was_done for outcome in self.outcomes)
+        lines = [
+            f'files    {len(self.outcomes)}: {len(rows) - done} coded, {done} '
+            f'done before, {len(self.failed)} failed'
+        ]
+        if rows:
+            total = sum(row['num_bytes'] for row in rows)
+            pixels = sum(row['height'] * row['width'] for row in rows)
+            lines += [
+                f'bytes    {total}',
+                f'bpp      {_mean(rows, "bpp"):.4f} mean of the pictures, '
+                f'{8 * total / pixels:.4f} over all pixels'
+            ]
+        for key, name, unit in (('psnr', 'PSNR', 'dB'), ('seconds', 'seconds',
+                                                         'a picture')):
+            known = [row for row in rows if key in row]
+            if known:
+                lines.append(f'{name:8} {_mean(known, key):.4g} {unit}, mean '
+                             f'of {len(known)}')
+        return '\n'.join(lines)
+
+
+def encode_pictures(inputs: Iterable[Union[str, Path]],
+                    out_dir: Union[str, Path],
+                    source: CodecSource,
+                    quality: Optional[float] = None,
+                    psnr: bool = False,
+                    jobs: int = 1,
+                    force: bool = False) -> Report:
+    """Code pictures; ``a.png`` becomes ``OUT_DIR/a.png.hmc``.
+
+    ``OUT_DIR/encode.jsonl`` gets a line for each picture: ``file``,
+    ``output``, ``height``, ``width``, ``num_bytes``, ``streams`` (bytes of
+    each), ``bpp``, ``state`` (hash of the codec's weights), and, if measured,
+    ``seconds`` of coding, without files, and ``psnr``.
+
+    Args:
+        inputs: Picture files, and folders, whose structure is kept.
+        out_dir: Folder of the outputs; made if it is not there.
+        source: The codec.
+        quality: Rate index, for codecs with several.
+        psnr: Decode, too, and measure the PSNR in dB of the picture rounded
+            to 8 bits; 100 for equal pictures.
+        jobs: Processes, each with one thread; with 1, this process codes.
+        force: Replace outputs that exist.
+
+    Returns:
+        What became of each file; the errors of single files are in it.
+
+    Raises:
+        OSError: If a file of the codec or ``out_dir`` is not usable.
+        RuntimeError: If a worker or another rank has ended early.
+        ValueError: If the arguments do not fit.
+    """
+    pairs = pair_files(inputs, PICTURE_SUFFIXES, stream_name)
+    coder = partial(
+        _Encoder, quality=quality, psnr=psnr, force=force, folder=str(out_dir))
+    return _code('encode', pairs, Path(out_dir), source, coder, jobs)
+
+
+def decode_bitstreams(inputs: Iterable[Union[str, Path]],
+                      out_dir: Union[str, Path],
+                      source: CodecSource,
+                      jobs: int = 1,
+                      force: bool = False) -> Report:
+    """Decode bitstreams to PNG; ``a.png.hmc`` becomes ``OUT_DIR/a.png``.
+
+    ``a.jpg.hmc`` becomes ``a.jpg.png``. A PNG keeps a hash of its stream and
+    codec, by which a later run knows it as its own. ``OUT_DIR/decode.jsonl``
+    and the errors are those of :func:`encode_pictures`, without ``psnr``.
+
+    Args:
+        inputs: Bitstream files, and folders, whose structure is kept.
+        out_dir: Folder of the outputs; made if it is not there.
+        source: The codec.
+        jobs: Processes, each with one thread; with 1, this process decodes.
+        force: Replace outputs that exist.
+    """
+    pairs = pair_files(inputs, (STREAM_SUFFIX, ), picture_name)
+    coder = partial(_Decoder, force=force, folder=str(out_dir))
+    return _code('decode', pairs, Path(out_dir), source, coder, jobs)
+
+
+class _Coder(ABC):
+    """Makes one output after another; built once in each process."""
+
+    def __init__(self, source: CodecSource, force: bool, folder: str) -> None:
+        self.codec = source.load()
+        self.device = torch.device(source.device)
+        self.force, self.folder = force, Path(folder)
+        self.state = _hash_of_weights(self.codec)
+
+    def __call__(self, task: tuple[FilePair, Optional[dict]]) -> Outcome:
+        """Make one output.
+
+        Args:
+            task: The pair, and its line of the log if there is one.
+        """
+        pair, known = task
+        try:
+            with _own_warnings() as noted:
+                (self.folder / pair.output).parent.mkdir(
+                    parents=True, exist_ok=True)
+                row, was_done = self.code(pair, known or {})
+        except _FILE_ERRORS as error:
+            return Outcome(pair, error=_one_line(error, pair.source))
+        return Outcome(pair, row, was_done, warnings=noted)
+
+    @abstractmethod
+    def code(self, pair: FilePair, known: dict) -> tuple[dict, bool]:
+        """Make an output, unless it is there.
+
+        Returns:
+            Its line for the log, and whether it was there.
+        """
+
+
+class _Encoder(_Coder):
+
+    def __init__(self, source: CodecSource, force: bool, folder: str,
+                 quality: Optional[float], psnr: bool) -> None:
+        super().__init__(source, force, folder)
+        self.condition = None
+        if quality is not None:
+            self.condition = CodingCondition(quality=quality)
+        self.quality, self.psnr = quality, psnr
+        # Refuses a quality that the codec does not know, once for all.
+        self.codec.check_pictures(
+            torch.zeros(1, 3, 1, 1, device=self.device), self.condition)
+
+    def code(self, pair: FilePair, known: dict) -> tuple[dict, bool]:
+        output, x = self.folder / pair.output, None
+        stream = None if self.force else self.existing(pair, known)
+        was_done = stream is not None
+        row = known
+        if stream is None:
+            x = read_picture(pair.source)[None].to(self.device)
+            start = time.perf_counter()
+            stream, = self.codec.compress(x, self.condition)
+            seconds = time.perf_counter() - start
+            write_whole(output, stream.to_bytes())
+            row = _row(pair, stream, seconds=seconds, state=self.state)
+        elif known.get('num_bytes') != stream.num_bytes:
+            row = _row(pair, stream, state=self.state)
+        if self.psnr and 'psnr' not in row:
+            if x is None:
+                x = read_picture(pair.source)[None].to(self.device)
+            row = {**row, 'psnr': self.measure(x, stream)}
+        return row, was_done
+
+    def existing(self, pair: FilePair, known: dict) -> Optional[Bitstream]:
+        """What an earlier run of the same kind has written.
+
+        Raises:
+            FileExistsError: If another file has the output's name.
+        """
+        path = self.folder / pair.output
+        if not path.exists():
+            return None
+        try:
+            stream = Bitstream.from_bytes(path.read_bytes())
+        except BitstreamError as error:
+            raise FileExistsError(
+                f'{path} exists and is damaged or no bitstream: {error} '
+                f'{_REPLACE}') from error
+        ours = self.reference(read_size(pair.source))
+        for name in ('codec', 'weights', 'quality', 'size'):
+            there, here = getattr(stream, name), getattr(ours, name)
+            if there != here:
+                raise FileExistsError(
+                    f'{path} exists, but its {name} is {_shown(there)}, and '
+                    f'here it is {_shown(here)}. {_REPLACE}')
+        if known.get('state', self.state) != self.state:
+            raise FileExistsError(f'{path} exists and was coded with other '
+                                  f'weights or another precision. {_REPLACE}')
+        return stream
+
+    def reference(self, size: tuple[int, int]) -> Bitstream:
+        """Header of what this codec would write."""
+        quality = self.quality
+        if quality is not None:
+            quality = round(quality / QUALITY_STEP) * QUALITY_STEP
+        return Bitstream(
+            self.codec.codec_id or type(self.codec).__name__,
+            size,
+            weights=self.codec.weights_hash(),
+            quality=quality)
+
+    def measure(self, x: Tensor, stream: Bitstream) -> float:
+        """PSNR in dB of the picture as :func:`write_picture` stores it."""
+        x_hat = self.codec.decompress([stream])
+        x_hat = x_hat.clamp(0, 1).mul(255).round().div(255)
+        return PSNRMetric().measure(x, x_hat)
+
+
+class _Decoder(_Coder):
+
+    def code(self, pair: FilePair, known: dict) -> tuple[dict, bool]:
+        data = Path(pair.source).read_bytes()
+        stream = Bitstream.from_bytes(data)
+        output = self.folder / pair.output
+        note = hashlib.sha256(data + self.state.encode()).hexdigest()
+        if output.exists() and not self.force:
+            self.check_existing(output, note)
+            if known.get('num_bytes') != stream.num_bytes:
+                known = _row(pair, stream, state=self.state)
+            return known, True
+        start = time.perf_counter()
+        x_hat = self.codec.decompress([stream])[0].cpu()
+        seconds = time.perf_counter() - start
+        write_picture(output, x_hat, note)
+        return _row(pair, stream, seconds=seconds, state=self.state), False
+
+    @staticmethod
+    def check_existing(path: Path, note: str) -> None:
+        """Refuse what is not the picture of this stream.
+
+        Raises:
+            FileExistsError: With the remedy.
+        """
+        try:
+            found = read_note(path)
+        except ValueError:
+            found = None
+        if found != note:
+            raise FileExistsError(f'{path} exists and is not the picture of '
+                                  f'this stream by this codec. {_REPLACE}')
+
+
+def _code(name: str, pairs: list[FilePair], out_dir: Path, source: CodecSource,
+          coder: Callable[..., _Coder], jobs: int) -> Report:
+    """Code the share of this rank, and merge with the others."""
+    if jobs < 1:
+        raise ValueError(f'`jobs` must be 1 or more, got {jobs}.')
+    out_dir.mkdir(parents=True, exist_ok=True)
+    ranks = join_ranks()
+    source = _on_own_device(source, ranks)
+    log = ResultLog(out_dir, name, ranks.rank, ranks.size)
+    known = log.read()
+    tasks = [(pair, known.get(pair.output)) for pair in ranks.share(pairs)]
+    outcomes = []
+    with _progress(name, len(tasks), ranks.rank == 0) as advance:
+        with closing(work(partial(coder, source), tasks, jobs)) as results:
+            for outcome in results:
+                if outcome.row not in (None, known.get(outcome.pair.output)):
+                    log.append(outcome.row)
+                outcomes.append(outcome)
+                advance()
+    return _merge(outcomes, log, ranks)
+
+
+def _merge(outcomes: list[Outcome], log: ResultLog, ranks: Ranks) -> Report:
+    try:
+        outcomes = sum(ranks.gather(outcomes), [])
+        outcomes.sort(key=lambda outcome: outcome.pair.output)
+        if ranks.rank == 0:
+            log.finish(outcome.row for outcome in outcomes if outcome.row)
+        # A launcher ends all when one ends: wait for the log.
+        ranks.gather(None)
+    except RuntimeError as error:
+        raise RuntimeError(
+            'Another process has ended early; what is finished stays, and the '
+            f'same command goes on from here ({error}).') from error
+    ranks.leave()
+    return Report(outcomes, ranks.rank)
+
+
+def _on_own_device(source: CodecSource, ranks: Ranks) -> CodecSource:
+    """Deal out the GPUs of a machine among its processes."""
+    if source.device != 'cuda' or ranks.size == 1:
+        return source
+    count = max(1, torch.cuda.device_count())
+    return replace(source, device=f'cuda:{ranks.local_rank % count}')
+
+
+@contextmanager
+def _progress(name: str, total: int, shown: bool) -> Iterator[Callable]:
+    """A bar on a terminal, nothing elsewhere; gives what moves it on."""
+    if not (shown and sys.stderr.isatty()):
+        yield lambda: None
+        return
+    from rich.console import Console
+    from rich.progress import (BarColumn, MofNCompleteColumn, Progress,
+                               TextColumn, TimeRemainingColumn)
+    columns = (TextColumn('{task.description}'), BarColumn(),
+               MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True)) as bar:
+        task = bar.add_task(name, total=total)
+        yield partial(bar.advance, task)
+
+
+@contextmanager
+def _own_warnings() -> Iterator[list[str]]:
+    """Collect what ``mmhmc`` itself warns of, to be said with the file."""
+    noted: list[str] = []
+    package = str(Path(__file__).parents[1])
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter('always')
+        yield noted
+    noted += [
+        str(warning.message) for warning in caught
+        if warning.filename.startswith(package)
+    ]
+
+
+def _row(pair: FilePair, stream: Bitstream, **more) -> dict:
+    height, width = stream.size
+    return dict(
+        file=pair.source,
+        output=pair.output,
+        height=height,
+        width=width,
+        num_bytes=stream.num_bytes,
+        streams={
+            name: len(data)
+            for name, data in stream.streams.items()
+        },
+        bpp=8 * stream.num_bytes / (height * width),
+        **more)
+
+
+def _shown(value) -> str:
+    return value.hex() if isinstance(value, bytes) else repr(value)
+
+
+def _hash_of_weights(codec: ImageCodec) -> str:
+    """16 hexadecimal digits that stand for all weights and the precision."""
+    digest = hashlib.sha256(str(codec.transform_dtype).encode())
+    for name, tensor in codec.state_dict().items():
+        digest.update(f'{name} {tensor.dtype} {tuple(tensor.shape)}'.encode())
+        content = tensor.detach().cpu().contiguous().flatten()
+        digest.update(content.view(torch.uint8).numpy().tobytes())
+    return digest.hexdigest()[:16]
+
+
+def _mean(rows: list[dict], key: str) -> float:
+    return sum(row[key] for row in rows) / len(rows)
+
+
+def _one_line(error: BaseException, source: str) -> str:
+    text = ' '.join(str(error).split()) or type(error).__name__
+    return text if source in text else f'{source}: {text}'

@@ -1,0 +1,90 @@
+"""Which file goes where: from files and folders to inputs and outputs."""
+import os
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Union
+
+STREAM_SUFFIX = '.hmc'
+
+
+@dataclass(frozen=True)
+class FilePair:
+    """A file and what is made of it.
+
+    Args:
+        source: File that is read, as it was given.
+        output: File that is written, relative to the folder for all.
+    """
+
+    source: str
+    output: str
+
+
+def pair_files(inputs: Iterable[Union[str, Path]], suffixes: Sequence[str],
+               output_name: Callable[[str], str]) -> list[FilePair]:
+    """List files, and those below folders, with a name for each output.
+
+    A file that is named itself is taken whatever its ending, and its output
+    lies at the top; below a folder, the structure of the folder is kept.
+
+    Args:
+        inputs: Files and folders.
+        suffixes: Endings, in lower case, of files to take from folders.
+        output_name: From an input's name to its output's.
+
+    Returns:
+        The pairs, each once, sorted by output.
+
+    Raises:
+        ValueError: If a folder holds no such file, or if two inputs would
+            have one output.
+    """
+    pairs: dict[str, FilePair] = {}
+    for given in map(Path, inputs):
+        for source, relative in _sources(given, suffixes):
+            output = relative.with_name(output_name(relative.name)).as_posix()
+            other = pairs.setdefault(output, FilePair(str(source), output))
+            if not _is_same(other.source, source):
+                raise ValueError(f'{other.source} and {source} would both '
+                                 f'become {output}. Rename one, or give them '
+                                 'different output folders.')
+    return [pairs[output] for output in sorted(pairs)]
+
+
+def stream_name(picture: str) -> str:
+    """Name of a picture's stream: ``a.png`` becomes ``a.png.hmc``."""
+    return picture + STREAM_SUFFIX
+
+
+def picture_name(stream: str) -> str:
+    """Name of a stream's picture: ``a.png.hmc`` becomes ``a.png`` again.
+
+    A picture is a PNG whatever it was before: ``a.jpg.hmc`` becomes
+    ``a.jpg.png``.
+    """
+    name = stream.removesuffix(STREAM_SUFFIX)
+    return name if name.lower().endswith('.png') else f'{name}.png'
+
+
+def _sources(given: Path,
+             suffixes: Sequence[str]) -> Iterator[tuple[Path, Path]]:
+    """Files, each with its path below what was given."""
+    if not given.is_dir():
+        yield given, Path(given.name)
+        return
+    count = 0
+    # os.walk, as Path.rglob does not follow linked folders before Python 3.13.
+    for parent, _, names in os.walk(given, followlinks=True):
+        for name in names:
+            path = Path(parent, name)
+            if path.suffix.lower() in suffixes:
+                count += 1
+                yield path, path.relative_to(given)
+    if not count:
+        raise ValueError(f'{given} holds no file that ends in one of '
+                         f'{", ".join(suffixes)}.')
+
+
+def _is_same(one: str, other: Path) -> bool:
+    return Path(one).resolve() == other.resolve()

@@ -1,0 +1,63 @@
+"""What a bitstream file says about itself."""
+from pathlib import Path
+from typing import Union
+
+from mmhmc.bitstream import Bitstream
+
+
+def describe_bitstream(path: Union[str, Path]) -> dict:
+    """Read a bitstream's header; no codec is needed.
+
+    Returns:
+        ``file``, ``codec``, ``height``, ``width``, ``coded_height``,
+        ``coded_width``, ``quality`` (None if the codec has only one),
+        ``weights`` (hash, hexadecimal), ``portable``, ``device`` (fingerprint,
+        hexadecimal; None if portable), ``streams`` (bytes of each), ``cut``
+        (names of the layers that were cut off), ``header_bytes``,
+        ``num_bytes``, ``bpp``.
+
+    Raises:
+        BitstreamError: If it is no bitstream, or damaged.
+        OSError: If the file cannot be read.
+    """
+    stream = Bitstream.from_bytes(Path(path).read_bytes())
+    streams = {name: len(data) for name, data in stream.streams.items()}
+    height, width = stream.size
+    return dict(
+        file=str(path),
+        codec=stream.codec,
+        height=height,
+        width=width,
+        coded_height=stream.coded_size[0],
+        coded_width=stream.coded_size[1],
+        quality=stream.quality,
+        weights=stream.weights.hex(),
+        portable=stream.device is None,
+        device=None if stream.device is None else stream.device.hex(),
+        streams=streams,
+        cut=[layer.name for layer in stream.cut],
+        header_bytes=stream.num_bytes - sum(streams.values()),
+        num_bytes=stream.num_bytes,
+        bpp=8 * stream.num_bytes / (height * width))
+
+
+def format_description(row: dict) -> str:
+    """The same for people, a few lines."""
+    device = 'every machine' if row['portable'] else (
+        f'the machine {row["device"]} only')
+    streams = [f'{name} {size}' for name, size in row['streams'].items()]
+    lines = [
+        row['file'],
+        f'  codec     {row["codec"]}, weights {row["weights"]}',
+        f'  picture   {row["height"]} x {row["width"]}, coded as '
+        f'{row["coded_height"]} x {row["coded_width"]}',
+        f'  decodes   on {device}',
+        f'  bytes     {row["num_bytes"]}: header {row["header_bytes"]}, ' +
+        ', '.join(streams),
+        f'  bpp       {row["bpp"]:.4f}',
+    ]
+    if row['quality'] is not None:
+        lines.insert(2, f'  quality   {row["quality"]:g}')
+    if row['cut']:
+        lines.append(f'  cut off   {", ".join(row["cut"])}')
+    return '\n'.join(lines)

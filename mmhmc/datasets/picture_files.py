@@ -1,0 +1,238 @@
+"""Picture files to tensors and back, with nothing lost unsaid."""
+import io
+import os
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Optional, Union
+
+import cv2
+import numpy as np
+import torch
+from PIL import Image, ImageOps, PngImagePlugin
+from torch import Tensor
+
+from mmhmc.bitstream.container import MAX_PIXELS, MAX_SIDE
+
+#: Endings by which pictures are found in folders.
+PICTURE_SUFFIXES = ('.bmp', '.jpeg', '.jpg', '.png', '.tif', '.tiff', '.webp')
+_FORMATS = ('BMP', 'JPEG', 'PNG', 'TIFF', 'WEBP')
+_OPAQUE, _WITH_ALPHA = ('1', 'L', 'P', 'RGB'), ('LA', 'PA', 'RGBA')
+_NOTE = 'mmhmc'
+#: Tag of EXIF and TIFF: 5 to 8 are on their side.
+_ORIENTATION = 274
+# What Pillow raises for files that are damaged in one way or another.
+_DAMAGED = (OSError, SyntaxError, ValueError, EOFError, ArithmeticError,
+            LookupError, TypeError)
+_PILLOW_LIMIT = threading.RLock()
+
+
+def read_picture(path: Union[str, Path]) -> Tensor:
+    """Read a picture as a codec takes it.
+
+    PNG, JPEG, WebP, BMP and TIFF of 8 or 16 bits a channel. Grey becomes
+    three equal channels, a palette is expanded, a picture that its camera
+    marked as turned is turned upright, and alpha is dropped where all of it
+    is opaque. Values are taken as they are stored; colour profiles are not
+    applied. Of a JPEG that holds more pictures, the first is read.
+
+    Args:
+        path: File.
+
+    Returns:
+        RGB in [0, 1], float32, shape (3, H, W).
+
+    Raises:
+        OSError: If the file does not exist or cannot be opened.
+        ValueError: If it is no picture, damaged, too large, animated, partly
+            transparent, or of another colour space or depth.
+    """
+    path = Path(path)
+    with _opened(path) as image:
+        _check_header(image, path)
+        if _has_16_bits(image):
+            pixels, most = _read_16_bits(image, path), 65535
+        else:
+            pixels, most = _read_8_bits(image, path), 255
+    if pixels.ndim == 2:
+        pixels = np.repeat(pixels[..., None], 3, axis=-1)
+    if pixels.shape[-1] == 4:
+        _check_opaque(pixels[..., 3], most, path)
+        pixels = pixels[..., :3]
+    planes = np.ascontiguousarray(pixels.transpose(2, 0, 1), dtype=np.float32)
+    return torch.from_numpy(planes).div_(most)
+
+
+def read_size(path: Union[str, Path]) -> tuple[int, int]:
+    """Height and width of what :func:`read_picture` gives, by the header.
+
+    Raises:
+        OSError: If the file does not exist or cannot be opened.
+        ValueError: If it is no picture.
+    """
+    path = Path(path)
+    with _opened(path) as image:
+        width, height = image.size
+        try:
+            turned = image.getexif().get(_ORIENTATION, 1) in (5, 6, 7, 8)
+        except _DAMAGED as error:
+            raise _damaged(path, error) from error
+        # Of TIFF, Pillow gives the upright size.
+        if turned and image.format != 'TIFF':
+            return width, height
+        return height, width
+
+
+def write_picture(path: Union[str, Path],
+                  x: Tensor,
+                  note: Optional[str] = None) -> None:
+    """Write an 8-bit PNG; the file appears whole or not at all.
+
+    Args:
+        path: File, ending in ``.png``.
+        x: RGB, shape (3, H, W); clamped to [0, 1] and rounded.
+        note: Text to keep with the pixels, for :func:`read_note`.
+
+    Raises:
+        ValueError: If the name, the shape or a value does not fit.
+    """
+    if Path(path).suffix.lower() != '.png':
+        raise ValueError(f'{path} is to be a PNG; its name must end in .png.')
+    if x.ndim != 3 or x.shape[0] != 3 or not torch.isfinite(x).all():
+        raise ValueError('`x` must be RGB of shape (3, H, W) with finite '
+                         f'values, got {tuple(x.shape)}.')
+    pixels = x.clamp(0, 1).mul(255).round().byte().permute(1, 2, 0)
+    texts = PngImagePlugin.PngInfo()
+    if note is not None:
+        texts.add_text(_NOTE, note)
+    content = io.BytesIO()
+    Image.fromarray(pixels.cpu().numpy()).save(content, 'PNG', pnginfo=texts)
+    write_whole(path, content.getvalue())
+
+
+def read_note(path: Union[str, Path]) -> Optional[str]:
+    """Text that :func:`write_picture` kept; None if there is none.
+
+    Raises:
+        OSError: If the file does not exist or cannot be opened.
+        ValueError: If it is no picture.
+    """
+    with _opened(Path(path)) as image:
+        return image.info.get(_NOTE)
+
+
+def write_whole(path: Union[str, Path], data: bytes) -> None:
+    """Write a file that appears whole or not at all.
+
+    The content goes to ``NAME.part`` beside it, is brought to the disk and
+    renamed. What an interrupted call leaves is overwritten by the next.
+    """
+    part = Path(f'{path}.part')
+    with part.open('wb') as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+    part.replace(path)
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[Image.Image]:
+    """Header of a picture; its pixels are not decoded yet."""
+    # A missing file, a folder or missing rights: Python's own words are clear.
+    with path.open('rb') as file:
+        try:
+            with _our_limit():
+                image = Image.open(file, formats=_FORMATS)
+        except _DAMAGED as error:
+            empty = 'empty' if not path.stat().st_size else 'no picture'
+            raise ValueError(
+                f'{path} is {empty}; expected PNG, JPEG, WebP, BMP or TIFF '
+                'with 8 or 16 bits a channel.') from error
+        yield image
+
+
+@contextmanager
+def _our_limit() -> Iterator[None]:
+    """Pillow's limit on pixels is lower than a bitstream's."""
+    with _PILLOW_LIMIT:
+        old, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
+        try:
+            yield
+        finally:
+            Image.MAX_IMAGE_PIXELS = old
+
+
+def _check_header(image: Image.Image, path: Path) -> None:
+    width, height = image.size
+    if max(height, width) > MAX_SIDE or height * width > MAX_PIXELS:
+        raise ValueError(
+            f'{path} has {height} x {width} pixels; no side may be longer '
+            f'than {MAX_SIDE}, and no picture larger than {MAX_PIXELS} '
+            'pixels. Cut it into parts.')
+    count = getattr(image, 'n_frames', 1)
+    # MPO is JPEG with more pictures behind the first, as telephones write it.
+    if count > 1 and image.format != 'MPO':
+        raise ValueError(f'{path} holds {count} pictures; expected one. Save '
+                         'each to a file of its own.')
+    if image.mode not in _OPAQUE + _WITH_ALPHA and not (
+            image.mode.startswith('I') and _has_16_bits(image)):
+        raise ValueError(f'{path} has pixels of the kind {image.mode}; '
+                         'expected grey or RGB with 8 or 16 bits a channel. '
+                         'Convert it first.')
+
+
+def _has_16_bits(image: Image.Image) -> bool:
+    """Whether the file has; Pillow takes 8 of them where there is colour."""
+    if not image.tile:
+        return False
+    layout = image.tile[0][3]
+    return ';16' in (layout if isinstance(layout, str) else str(layout[0]))
+
+
+def _read_8_bits(image: Image.Image, path: Path) -> np.ndarray:
+    """Shape (H, W, 3) or (H, W, 4), uint8."""
+    has_alpha = image.mode in _WITH_ALPHA or 'transparency' in image.info
+    try:
+        image = ImageOps.exif_transpose(image)
+        return np.asarray(image.convert('RGBA' if has_alpha else 'RGB'))
+    except _DAMAGED as error:
+        raise _damaged(path, error) from error
+
+
+def _read_16_bits(image: Image.Image, path: Path) -> np.ndarray:
+    """Shape (H, W) or (H, W, 3 or 4), uint16."""
+    if 'transparency' in image.info:
+        raise ValueError(f'{path} has 16 bits and a transparent colour. Save '
+                         'it without transparency.')
+    is_grey = image.mode.startswith('I')
+    try:
+        orientation = image.getexif().get(_ORIENTATION, 1)
+        # OpenCV takes a truncated file for a whole one.
+        image.load()
+        if is_grey:
+            return np.asarray(ImageOps.exif_transpose(image)).astype(np.uint16)
+    except _DAMAGED as error:
+        raise _damaged(path, error) from error
+    if orientation not in (0, 1):
+        raise ValueError(f'{path} has 16 bits and is marked as turned. Turn '
+                         'its pixels upright and remove the mark.')
+    pixels = cv2.imdecode(
+        np.fromfile(path, dtype=np.uint8), cv2.IMREAD_UNCHANGED)
+    if pixels is None or pixels.dtype != np.uint16 or pixels.ndim != 3:
+        raise ValueError(f'{path} has 16 bits in a form that OpenCV does not '
+                         'read. Save it as an ordinary 16-bit PNG.')
+    order = [2, 1, 0, 3][:pixels.shape[-1]]
+    return pixels[..., order]
+
+
+def _damaged(path: Path, error: BaseException) -> ValueError:
+    return ValueError(f'{path} is damaged, its pixels cannot be read: {error}')
+
+
+def _check_opaque(alpha: np.ndarray, most: int, path: Path) -> None:
+    count = int((alpha < most).sum())
+    if count:
+        raise ValueError(
+            f'{path} is transparent in {count} of {alpha.size} pixels, and a '
+            'codec keeps no transparency. Put it on a background first.')

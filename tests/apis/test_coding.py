@@ -1,0 +1,476 @@
+"""Folders of pictures to bitstreams and back, interrupted or not."""
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from conftest import smooth_pictures, tiny_codec
+
+from mmhmc.apis.codec_loading import CodecSource
+from mmhmc.apis.coding import decode_bitstreams, encode_pictures
+from mmhmc.apis.portable import write_portable_checkpoint
+from mmhmc.apis.stream_info import describe_bitstream
+from mmhmc.bitstream import Bitstream
+from mmhmc.datasets import read_picture, write_picture
+from mmhmc.structures import CodingCondition
+
+ROOT = Path(__file__).parents[2]
+CONFIG = dict(
+    codec=dict(
+        type='mmhmc.MeanScaleHyperprior', hidden_channels=8,
+        latent_channels=8))
+SIZES = {'a.png': (40, 52), 'b.png': (33, 65), 'sub/c.png': (64, 64)}
+
+
+@pytest.fixture(scope='module')
+def home(tmp_path_factory):
+    """Folder with weights, a config and pictures."""
+    torch.manual_seed(0)
+    home = tmp_path_factory.mktemp('coding')
+    torch.save(
+        tiny_codec('MeanScaleHyperprior').state_dict(), home / 'weights.pth')
+    (home / 'config.py').write_text(f'codec = {CONFIG["codec"]!r}\n')
+    for name, size in SIZES.items():
+        path = home / 'pictures' / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_picture(path, smooth_pictures(1, *size)[0])
+    return home
+
+
+@pytest.fixture(scope='module')
+def source(home):
+    return CodecSource(str(home / 'config.py'), str(home / 'weights.pth'))
+
+
+@pytest.fixture
+def coded(home, source, tmp_path):
+    """A folder of streams, with the report of how it was made."""
+    return encode_pictures([home / 'pictures'], tmp_path / 'coded', source)
+
+
+def rows_of(folder, name='encode'):
+    lines = (folder / f'{name}.jsonl').read_text().splitlines()
+    return [json.loads(line) for line in lines]
+
+
+def content_of(folder, suffix):
+    return {
+        str(path.relative_to(folder)): path.read_bytes()
+        for path in sorted(folder.rglob(f'*{suffix}')) if path.is_file()
+    }
+
+
+def states(report):
+    return [(o.pair.output, o.was_done, o.error) for o in report.outcomes]
+
+
+def test_files_are_what_the_codec_writes(home, source, coded, tmp_path):
+    codec = source.load()
+    files = content_of(tmp_path / 'coded', '')
+    files.pop('encode.jsonl')
+    assert files == {
+        f'{name}.hmc':
+        codec.compress(read_picture(home / 'pictures' /
+                                    name)[None])[0].to_bytes()
+        for name in SIZES
+    }
+    assert [outcome.error for outcome in coded.outcomes] == [''] * 3
+
+
+def test_decoded_pictures_are_those_of_the_codec(source, coded, tmp_path):
+    codec = source.load()
+    report = decode_bitstreams([tmp_path / 'coded'], tmp_path / 'out', source)
+    assert not report.failed
+    for name in SIZES:
+        data = (tmp_path / 'coded' / f'{name}.hmc').read_bytes()
+        x_hat = codec.decompress([Bitstream.from_bytes(data)])[0]
+        assert torch.equal(
+            read_picture(tmp_path / 'out' / name),
+            x_hat.mul(255).round() / 255)
+
+
+def test_log_has_the_numbers_of_each_picture(home, coded, tmp_path):
+    rows = rows_of(tmp_path / 'coded')
+    assert [row['output'] for row in rows] == [f'{name}.hmc' for name in SIZES]
+    for row, (name, size) in zip(rows, SIZES.items()):
+        assert row['file'] == str(home / 'pictures' / name)
+        file = tmp_path / 'coded' / row['output']
+        assert row['num_bytes'] == file.stat().st_size
+        assert (row['height'], row['width']) == size
+        assert row['bpp'] == 8 * row['num_bytes'] / (size[0] * size[1])
+        stream = Bitstream.from_bytes(file.read_bytes())
+        assert row['streams'] == {
+            key: len(data)
+            for key, data in stream.streams.items()
+        }
+        assert row['seconds'] > 0 and 'psnr' not in row
+
+
+def test_psnr_is_that_of_the_decoded_file(home, source, tmp_path):
+    encode_pictures([home / 'pictures'], tmp_path / 'c', source, psnr=True)
+    decode_bitstreams([tmp_path / 'c'], tmp_path / 'd', source)
+    for row, name in zip(rows_of(tmp_path / 'c'), SIZES):
+        x, x_hat = (
+            read_picture(folder / name).double()
+            for folder in (home / 'pictures', tmp_path / 'd'))
+        expected = -10 * (x - x_hat).square().mean().log10().item()
+        assert row['psnr'] == pytest.approx(expected, abs=1e-4)
+
+
+def test_report_has_totals_and_means(home, source, tmp_path):
+    report = encode_pictures([home / 'pictures', tmp_path / 'no.png'],
+                             tmp_path / 'c',
+                             source,
+                             psnr=True)
+    rows = rows_of(tmp_path / 'c')
+    table = report.table()
+    total = sum(row['num_bytes'] for row in rows)
+    pixels = sum(h * w for h, w in SIZES.values())
+    assert '4: 3 coded, 0 done before, 1 failed' in table
+    assert f'bytes    {total}\n' in table
+    assert f'{sum(row["bpp"] for row in rows) / 3:.4f} mean of' in table
+    assert f'{8 * total / pixels:.4f} over all pixels' in table
+    mean = sum(row['psnr'] for row in rows) / 3
+    assert f'PSNR     {mean:.4g} dB, mean of 3' in table
+
+
+# Going on, and what must not be overwritten.
+
+
+def test_second_run_codes_nothing_and_keeps_the_log(home, source, coded,
+                                                    tmp_path):
+    before = content_of(tmp_path / 'coded', '')
+    times = {p: p.stat().st_mtime_ns for p in tmp_path.rglob('*.hmc')}
+    report = encode_pictures([home / 'pictures'], tmp_path / 'coded', source)
+    assert states(report) == [(f'{name}.hmc', True, '') for name in SIZES]
+    assert content_of(tmp_path / 'coded', '') == before
+    assert times == {p: p.stat().st_mtime_ns for p in tmp_path.rglob('*.hmc')}
+    assert report.table().startswith('files    3: 0 coded, 3 done before')
+
+
+def test_second_decoding_run_decodes_nothing(source, coded, tmp_path):
+    for was_done in (False, True):
+        report = decode_bitstreams([tmp_path / 'coded'], tmp_path / 'd',
+                                   source)
+        assert states(report) == [(name, was_done, '') for name in SIZES]
+    assert len(rows_of(tmp_path / 'd', 'decode')) == 3
+
+
+def test_interrupted_run_goes_on_where_it_stopped(home, source, tmp_path,
+                                                  monkeypatch):
+    folder = tmp_path / 'c'
+    from mmhmc.apis import coding
+    read, count = coding.read_picture, iter(range(9))
+
+    def read_two(path):
+        if next(count) == 2:
+            raise KeyboardInterrupt
+        return read(path)
+
+    monkeypatch.setattr(coding, 'read_picture', read_two)
+    with pytest.raises(KeyboardInterrupt):
+        encode_pictures([home / 'pictures'], folder, source)
+    assert len(rows_of(folder)) == len(content_of(folder, '.hmc')) == 2
+    # As if it was stopped while writing the third, and the log.
+    (folder / 'sub').mkdir(exist_ok=True)
+    (folder / 'sub/c.png.hmc.part').write_bytes(b'HMC')
+    with (folder / 'encode.jsonl').open('a') as log:
+        log.write('{"file": "')
+    monkeypatch.undo()
+    report = encode_pictures([home / 'pictures'], folder, source)
+    assert [o.was_done for o in report.outcomes] == [True, True, False]
+    assert len(rows_of(folder)) == len(content_of(folder, '.hmc')) == 3
+    assert not list(folder.rglob('*.part'))
+
+
+def test_lost_log_is_made_again_from_the_files(home, source, coded, tmp_path):
+    path = tmp_path / 'coded' / 'encode.jsonl'
+    before = rows_of(tmp_path / 'coded')
+    path.unlink()
+    encode_pictures([home / 'pictures'], tmp_path / 'coded', source)
+    for row in before:
+        # Nobody knows any more how long it took.
+        row.pop('seconds')
+    assert rows_of(tmp_path / 'coded') == before
+
+
+def test_psnr_is_added_without_coding_again(home, source, coded, tmp_path):
+    before = rows_of(tmp_path / 'coded')
+    report = encode_pictures([home / 'pictures'],
+                             tmp_path / 'coded',
+                             source,
+                             psnr=True)
+    assert all(outcome.was_done for outcome in report.outcomes)
+    rows = rows_of(tmp_path / 'coded')
+    assert all(row.pop('psnr') > 0 for row in rows)
+    assert rows == before
+
+
+def test_other_file_is_refused_by_name_and_replaced_by_force(
+        home, source, tmp_path):
+    path = tmp_path / 'a.png.hmc'
+    path.write_bytes(b'precious')
+    report = encode_pictures([home / 'pictures'], tmp_path, source)
+    outcome, = report.failed
+    assert 'a.png.hmc exists and is damaged or no bitst' in outcome.error
+    assert '--force' in outcome.error and path.read_bytes() == b'precious'
+    report = encode_pictures([home / 'pictures'], tmp_path, source, force=True)
+    assert not report.failed and not any(o.was_done for o in report.outcomes)
+    assert describe_bitstream(path)['height'] == 40
+
+
+def change_weights(home, tmp_path, key):
+    """A source with one weight changed."""
+    state = torch.load(home / 'weights.pth')
+    state[key][0] += 0.5
+    torch.save(state, tmp_path / 'other.pth')
+    return CodecSource(CONFIG, str(tmp_path / 'other.pth'))
+
+
+@pytest.mark.parametrize('key, words', [
+    ('h_s.0.bias', 'exists, but its weights is'),
+    ('g_a.0.bias', 'was coded with other weights or another precision'),
+])
+def test_stream_of_other_weights_is_refused(home, coded, tmp_path, key, words):
+    report = encode_pictures([home / 'pictures'], tmp_path / 'coded',
+                             change_weights(home, tmp_path, key))
+    assert len(report.failed) == 3
+    assert all(words in outcome.error for outcome in report.failed)
+
+
+def test_stream_of_another_picture_size_is_refused(home, source, coded,
+                                                   tmp_path):
+    os.makedirs(tmp_path / 'p')
+    write_picture(tmp_path / 'p' / 'a.png', smooth_pictures(1, 40, 53)[0])
+    outcome, = encode_pictures([tmp_path / 'p'], tmp_path / 'coded',
+                               source).failed
+    assert r'its size is (40, 52), and here it is (40, 53)' in outcome.error
+
+
+def test_picture_of_other_weights_is_refused_and_replaced_by_force(
+        home, source, coded, tmp_path):
+    decode_bitstreams([tmp_path / 'coded'], tmp_path / 'd', source)
+    before = content_of(tmp_path / 'd', '.png')
+    other = change_weights(home, tmp_path, 'g_s.0.bias')
+    report = decode_bitstreams([tmp_path / 'coded'], tmp_path / 'd', other)
+    assert len(report.failed) == 3
+    assert 'exists and is not the picture of this' in report.failed[0].error
+    assert content_of(tmp_path / 'd', '.png') == before
+    report = decode_bitstreams([tmp_path / 'coded'],
+                               tmp_path / 'd',
+                               other,
+                               force=True)
+    after = content_of(tmp_path / 'd', '.png')
+    assert not report.failed
+    assert all(after[name] != before[name] for name in SIZES)
+
+
+def test_foreign_picture_is_not_overwritten_by_decoding(
+        home, source, coded, tmp_path):
+    report = decode_bitstreams([tmp_path / 'coded'], home / 'pictures', source)
+    (home / 'pictures' / 'decode.jsonl').unlink()
+    assert len(report.failed) == 3
+
+
+# Bad input.
+
+
+def test_bad_picture_does_not_stop_the_others(home, source, tmp_path):
+    (tmp_path / 'bad.png').write_bytes(b'bad')
+    report = encode_pictures(
+        [tmp_path / 'bad.png', tmp_path / 'no.png', home / 'pictures'],
+        tmp_path / 'c', source)
+    assert [o.error == ''
+            for o in report.outcomes] == [True, True, False, False, True]
+    bad, no = report.failed
+    assert 'bad.png is no picture' in bad.error and '\n' not in bad.error
+    assert 'No such file' in no.error and 'no.png' in no.error
+    assert len(rows_of(tmp_path / 'c')) == 3
+
+
+def test_bad_stream_does_not_stop_the_others(source, coded, tmp_path):
+    path = tmp_path / 'coded' / 'a.png.hmc'
+    path.write_bytes(path.read_bytes()[:-1])
+    report = decode_bitstreams([tmp_path / 'coded'], tmp_path / 'd', source)
+    outcome, = report.failed
+    assert 'a.png.hmc: 6' in outcome.error and 'announced' in outcome.error
+    assert set(content_of(tmp_path / 'd', '.png')) == {'b.png', 'sub/c.png'}
+
+
+def test_stream_of_another_device_decodes_with_a_warning(
+        source, coded, tmp_path):
+    path = tmp_path / 'coded' / 'a.png.hmc'
+    stream = Bitstream.from_bytes(path.read_bytes())
+    path.write_bytes(
+        Bitstream(
+            stream.codec,
+            stream.size,
+            stream.streams,
+            stream.coded_size,
+            stream.weights,
+            device=b'??').to_bytes())
+    report = decode_bitstreams([tmp_path / 'coded'], tmp_path / 'd', source)
+    first, *others = report.outcomes
+    assert 'not portable' in first.warnings[0] and not first.error
+    assert not any(outcome.warnings for outcome in others)
+
+
+def test_quality_that_the_codec_does_not_know_is_refused_at_once(
+        home, source, tmp_path):
+    with pytest.raises(ValueError, match='no run-time controls'):
+        encode_pictures([home / 'pictures'], tmp_path, source, quality=2)
+    assert not list(tmp_path.glob('*.hmc'))
+
+
+def test_quality_reaches_the_codec_and_decides_what_is_done(
+        home, source, tmp_path, monkeypatch):
+    """A codec with run-time controls, in miniature."""
+    from mmhmc.codecs import MeanScaleHyperprior
+    codec, seen = MeanScaleHyperprior, []
+    check, encode, read = (codec.check_pictures, codec.encode_latents,
+                           codec.read_latents)
+    monkeypatch.setattr(codec, 'check_pictures',
+                        lambda self, x, condition: check(self, x, None))
+    monkeypatch.setattr(
+        codec, 'encode_latents', lambda self, x, condition:
+        (seen.append(condition), encode(self, x))[1])
+    monkeypatch.setattr(
+        codec, 'read_latents',
+        lambda self, decoders, size, condition: read(self, decoders, size))
+    picture = home / 'pictures' / 'a.png'
+    for was_done in (False, True):
+        report = encode_pictures([picture], tmp_path, source, quality=1.501)
+        assert states(report) == [('a.png.hmc', was_done, '')]
+    assert seen == [CodingCondition(quality=1.5)]
+    outcome, = encode_pictures([picture], tmp_path, source, quality=2).failed
+    assert 'its quality is 1.5, and here it is 2' in outcome.error
+
+
+def test_codec_that_writes_no_bits_is_refused(home, tmp_path):
+    source = CodecSource(dict(codec=dict(type='mmhmc.IdentityCodec')))
+    report = encode_pictures([home / 'pictures'], tmp_path, source)
+    assert len(report.failed) == 3
+    assert 'IdentityCodec writes no bits' in report.failed[0].error
+
+
+def test_jobs_have_to_be_positive(home, source, tmp_path):
+    with pytest.raises(ValueError, match='`jobs` must be 1 or more, got 0'):
+        encode_pictures([home / 'pictures'], tmp_path, source, jobs=0)
+
+
+# Several processes.
+
+
+def test_two_jobs_make_the_same_files(home, source, coded, tmp_path):
+    report = encode_pictures([home / 'pictures', tmp_path / 'no.png'],
+                             tmp_path / 'two',
+                             source,
+                             jobs=2)
+    assert len(report.failed) == 1
+    assert content_of(tmp_path / 'two',
+                      '.hmc') == content_of(tmp_path / 'coded', '.hmc')
+    drop = dict(seconds=0)
+    assert [{
+        **row,
+        **drop
+    } for row in rows_of(tmp_path / 'two')] == [{
+        **row,
+        **drop
+    } for row in rows_of(tmp_path / 'coded')]
+
+
+def test_two_ranks_share_the_files_and_merge_the_results(
+        home, coded, tmp_path):
+    folder = tmp_path / 'ranks'
+    command = [
+        sys.executable, '-m', 'torch.distributed.run', '--nproc_per_node=2',
+        '--standalone', '-m', 'mmhmc.cli', 'encode',
+        str(home / 'pictures'),
+        str(tmp_path / 'no.png'), '-o',
+        str(folder), '--codec',
+        str(home / 'config.py'), '--checkpoint',
+        str(home / 'weights.pth')
+    ]
+    result = subprocess.run(
+        command,
+        cwd=ROOT,
+        env={
+            **os.environ, 'OMP_NUM_THREADS': '1'
+        },
+        capture_output=True,
+        text=True,
+        timeout=120)
+    assert result.returncode == 1
+    # Said once, for both.
+    assert result.stdout.count('files    4: 3 coded, 0 done before, 1') == 1
+    assert result.stderr.count('mmhmc encode:') == 1
+    assert content_of(folder, '.hmc') == content_of(tmp_path / 'coded', '.hmc')
+    assert [row['output']
+            for row in rows_of(folder)] == [f'{name}.hmc' for name in SIZES]
+    assert not list(folder.glob('*.rank*'))
+
+
+# What a stream says, and portable codecs.
+
+
+def test_description_has_all_that_the_file_says(source, coded, tmp_path):
+    path = tmp_path / 'coded' / 'b.png.hmc'
+    row = describe_bitstream(path)
+    assert row['file'] == str(path)
+    size = row['height'], row['width'], row['coded_height'], row['coded_width']
+    assert size == (33, 65, 64, 128)
+    assert row['weights'] == source.load().weights_hash().hex()
+    assert row['portable'] is False and len(row['device']) == 4
+    assert row['header_bytes'] + sum(
+        row['streams'].values()) == row['num_bytes'] == path.stat().st_size
+    assert list(row['streams']) == ['z', 'y'] and row['cut'] == []
+    assert row['bpp'] == 8 * row['num_bytes'] / (33 * 65)
+    assert row['quality'] is None
+
+
+def test_cut_layers_and_quality_are_described(tmp_path):
+    stream = Bitstream('x', (4, 5), dict(a=b'1', b=b'23'), quality=1.5).keep(1)
+    (tmp_path / 'a.hmc').write_bytes(stream.to_bytes())
+    row = describe_bitstream(tmp_path / 'a.hmc')
+    assert row['cut'] == ['b'] and row['streams'] == dict(a=1)
+    assert row['quality'] == 1.5 and row['portable'] and row['device'] is None
+
+
+def test_portable_checkpoint_codes_portable_streams(home, source, tmp_path):
+    out = tmp_path / 'more' / 'portable.safetensors'
+    assert write_portable_checkpoint([home / 'pictures'], out, source) == 3
+    assert [path.name for path in out.parent.iterdir()] == [out.name]
+    portable = CodecSource(CONFIG, str(out))
+    assert portable.load().portable and not source.load().portable
+    encode_pictures([home / 'pictures'], tmp_path / 'c', portable)
+    assert describe_bitstream(tmp_path / 'c' / 'a.png.hmc')['portable']
+    report = decode_bitstreams([tmp_path / 'c'], tmp_path / 'd', portable)
+    assert not report.failed
+    # The ordinary codec says why it cannot.
+    report = decode_bitstreams([tmp_path / 'c'], tmp_path / 'e', source)
+    assert 'the codec is not' in report.failed[0].error
+
+
+def test_portable_checkpoint_uses_no_more_pictures_than_asked(
+        home, source, tmp_path):
+    out = tmp_path / 'portable.safetensors'
+    for most, used in ((1, 1), (2, 2), (3, 3)):
+        assert write_portable_checkpoint([home / 'pictures'],
+                                         out,
+                                         source,
+                                         max_pictures=most,
+                                         force=True) == used
+
+
+def test_portable_checkpoint_overwrites_nothing(home, source, tmp_path):
+    out = tmp_path / 'portable.safetensors'
+    out.write_bytes(b'precious')
+    with pytest.raises(FileExistsError, match='replace it with --force'):
+        write_portable_checkpoint([home / 'pictures'], out, source)
+    assert out.read_bytes() == b'precious'
+    with pytest.raises(ValueError, match='must end in .safetensors'):
+        write_portable_checkpoint([home / 'pictures'], tmp_path / 'a.pth',
+                                  source)

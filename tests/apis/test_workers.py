@@ -1,0 +1,65 @@
+"""Work in several processes: results, errors, deaths."""
+import multiprocessing
+import os
+import signal
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from mmhmc.apis.workers import work
+
+
+def build(folder, offset):
+    """A worker that leaves its process's number, and dies of `None`."""
+    Path(folder, str(os.getpid())).touch()
+
+    def add(task):
+        if task is None:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return task + offset
+
+    return add
+
+
+def refuse():
+    raise ValueError('this worker cannot be built')
+
+
+def test_one_job_works_in_this_process_and_in_order(tmp_path):
+    results = work(partial(build, tmp_path, 10), [3, 1, 2], jobs=1)
+    assert list(results) == [13, 11, 12]
+    assert [path.name for path in tmp_path.iterdir()] == [str(os.getpid())]
+
+
+def test_nothing_is_built_for_no_tasks():
+    assert list(work(refuse, [], jobs=2)) == []
+
+
+@pytest.mark.parametrize('jobs', [1, 2])
+def test_what_cannot_be_built_is_said_before_processes_start(jobs):
+    with pytest.raises(ValueError, match='cannot be built'):
+        list(work(refuse, [1, 2], jobs))
+    assert not multiprocessing.active_children()
+
+
+def test_killed_worker_loses_no_finished_result_and_ends_the_rest(tmp_path):
+    results = work(partial(build, tmp_path, 10), [1, 2, 3, None, 4], jobs=2)
+    seen = []
+    with pytest.raises(RuntimeError, match='ended early.* of 5 files are fin'):
+        seen += [next(results)]
+        for result in results:
+            seen.append(result)
+    assert set(seen) <= {11, 12, 13, 14}
+    assert not multiprocessing.active_children()
+    # The parent's interrupts are as they were.
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_closing_early_leaves_no_process(tmp_path):
+    results = work(partial(build, tmp_path, 0), list(range(50)), jobs=2)
+    next(results)
+    results.close()
+    assert not multiprocessing.active_children()
+    assert str(os.getpid()) in {path.name for path in tmp_path.iterdir()}
+    assert len(list(tmp_path.iterdir())) > 1

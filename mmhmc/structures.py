@@ -64,21 +64,24 @@ class CodedBatch:
     Args:
         x: Pictures on the host's canvas, RGB in [0, 1], (B, 3, H, W).
         x_hat: Their reconstructions for people, same shape; what lies outside
-            a picture means nothing.
+            a picture means nothing. None where none was decoded.
         x_bar: What the host sees instead of ``x``, same shape; equal to ``x``
-            outside a picture.
+            outside a picture. A ``LatentBackbone`` shows latents instead,
+            (B, M, h, w).
         sizes: Real height and width of each picture in pixels.
         bits: Estimated bits of each picture, without padding, shape (B,).
         num_bytes: Length of each real bitstream with its header; None where
             none was written.
+        y_hat: What ``x_hat`` can still be decoded from, (B, M, h, w).
     """
 
     x: Tensor
-    x_hat: Tensor
+    x_hat: Optional[Tensor]
     x_bar: Tensor
     sizes: list[tuple[int, int]]
     bits: Tensor
     num_bytes: list[Optional[int]]
+    y_hat: Optional[Tensor] = None
 
 
 @dataclass
@@ -93,7 +96,8 @@ class CodedPicture:
         coded_size: Height and width in pixels that the codec was given.
         original_size: Height and width in pixels of the picture's file.
         x: RGB in [0, 1] that was coded, shape (3, *coded_size).
-        x_hat: Its reconstruction, in [0, 1], same shape.
+        x_hat: Its reconstruction, in [0, 1], same shape; None if none was
+            decoded.
         view: Which picture was coded: ``'picture'``, or, of several that were
             coded each for itself, which one this is.
     """

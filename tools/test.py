@@ -9,11 +9,23 @@ from mmhmc.apis.cpu import tune_cpu
 
 
 def parse_args() -> argparse.Namespace:
-    """Arguments of mmdet's tool."""
+    """Arguments of mmdet's tool, and those of the codec."""
     parser = argparse.ArgumentParser(description='Test a checkpoint')
-    parser.add_argument('config', help='config file')
+    parser.add_argument(
+        'config',
+        help='config file, or one of a package: mmdet::retinanet/....py')
     parser.add_argument('checkpoint', help='checkpoint file')
     parser.add_argument('--work-dir', help='where metrics and logs go')
+    parser.add_argument(
+        '--codec',
+        help='put a codec in front of the backbone: file with `codec`, e.g. '
+        'configs/_base_/codecs/scale-hyperprior.py')
+    parser.add_argument(
+        '--adapter', help='and an adapter behind it: file with `adapter`')
+    parser.add_argument(
+        '--sample-data',
+        action='store_true',
+        help='use the built-in pictures instead of the data of the config')
     parser.add_argument('--out', help='pickle file for all predictions')
     parser.add_argument(
         '--show', action='store_true', help='show predictions in a window')
@@ -47,7 +59,13 @@ def main() -> None:
     from mmhmc.apis.testing import run_test
     from mmhmc.apis.training import TrainingError, load_config
     try:
-        cfg = load_config(args.config, args.cfg_options, args.work_dir)
+        cfg = load_config(
+            args.config,
+            args.cfg_options,
+            args.work_dir,
+            codec=args.codec,
+            adapter=args.adapter,
+            sample_data=args.sample_data)
         run_test(
             cfg,
             args.checkpoint,

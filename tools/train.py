@@ -1,4 +1,4 @@
-"""Train by a config: `python tools/train.py CONFIG`."""
+"""Train by a config: `python tools/train.py CONFIG [--codec FILE]`."""
 import argparse
 import os
 import sys
@@ -9,10 +9,22 @@ from mmhmc.apis.cpu import tune_cpu
 
 
 def parse_args() -> argparse.Namespace:
-    """Arguments of mmdet's tool, and `--lmbda`."""
+    """Arguments of mmdet's tool, and those of the codec."""
     parser = argparse.ArgumentParser(description='Train by a config')
-    parser.add_argument('config', help='config file')
+    parser.add_argument(
+        'config',
+        help='config file, or one of a package: mmdet::retinanet/....py')
     parser.add_argument('--work-dir', help='where logs and models go')
+    parser.add_argument(
+        '--codec',
+        help='put a codec in front of the backbone: file with `codec`, e.g. '
+        'configs/_base_/codecs/scale-hyperprior.py')
+    parser.add_argument(
+        '--adapter', help='and an adapter behind it: file with `adapter`')
+    parser.add_argument(
+        '--sample-data',
+        action='store_true',
+        help='use the built-in pictures instead of the data of the config')
     parser.add_argument(
         '--lmbda',
         type=float,
@@ -52,7 +64,8 @@ def main() -> None:
     from mmhmc.apis.training import TrainingError, load_config, run_training
     try:
         cfg = load_config(args.config, args.cfg_options, args.work_dir,
-                          args.lmbda)
+                          args.lmbda, args.codec, args.adapter,
+                          args.sample_data)
         run_training(
             cfg,
             args.config,

@@ -1,1 +1,23 @@
-"""What tools and users call."""
+"""What tools and users call.
+
+The names below are loaded when they are first used: ``mmhmc doctor``, which
+is in this package, has to run where nothing else is installed.
+"""
+from importlib import import_module
+
+_PUBLIC = {
+    'codec_loading': ('CodecSource', 'load_codec'),
+    'coding': ('Outcome', 'Report', 'decode_bitstreams', 'encode_pictures'),
+    'mixing': ('mix_codec', 'read_config'),
+    'portable': ('write_portable_checkpoint', ),
+    'stream_info': ('describe_bitstream', 'format_description'),
+}
+_MODULE_OF = {name: module for module in _PUBLIC for name in _PUBLIC[module]}
+
+__all__ = sorted(_MODULE_OF)
+
+
+def __getattr__(name: str):
+    if name in _MODULE_OF:
+        return getattr(import_module(f'{__name__}.{_MODULE_OF[name]}'), name)
+    raise AttributeError(f'module {__name__!r} has no attribute {name!r}')

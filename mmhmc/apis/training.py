@@ -10,6 +10,9 @@ from mmengine.config import Config
 from mmengine.logging import print_log
 
 from mmhmc.datasets import check_coco, make_sample_instances
+from mmhmc.datasets.sample_labels import make_sample_labels
+from .mixing import mix_codec, read_config
+from .sample_data import use_sample_data
 
 _CODEC_HOOKS = ('mmhmc.RateLossHook', 'RateLossHook')
 
@@ -21,26 +24,43 @@ class TrainingError(RuntimeError):
 def load_config(path: Union[str, Path],
                 options: Optional[dict] = None,
                 work_dir: Optional[str] = None,
-                lmbda: Optional[float] = None) -> Config:
-    """Read a config as the hosts' tools do.
+                lmbda: Optional[float] = None,
+                codec: Optional[str] = None,
+                adapter: Optional[str] = None,
+                sample_data: bool = False) -> Config:
+    """Read a config as the hosts' tools do, and mix a codec into it.
 
     Args:
-        path: Config file.
-        options: ``--cfg-options``.
+        path: Config file, or ``PACKAGE::FILE``.
+        options: ``--cfg-options``; they change the mixed config.
         work_dir: Where results go; ``work_dirs/NAME`` if neither this nor
-            the file says so, with the rate's own folder below it.
+            the file says so, with the codec's name behind it if one is given
+            here, and the rate's own folder below it.
         lmbda: ``lmbda_distortion`` of every ``RateLossHook``.
+        codec: File that defines a ``codec`` for :func:`mix_codec`; without
+            one, ``mix_codec`` of the config says what to mix, if anything.
+        adapter: File that defines an ``adapter``.
+        sample_data: Load the built-in pictures, see
+            :func:`mmhmc.apis.sample_data.use_sample_data`.
 
     Raises:
-        TrainingError: If ``lmbda`` is given, and the config has no codec.
+        FileNotFoundError: If a file is missing.
+        TrainingError: If an option does not fit the config.
     """
-    cfg = Config.fromfile(path)
+    try:
+        cfg = read_config(path)
+        if sample_data:
+            cfg = use_sample_data(cfg)
+        cfg = _mixed(cfg, codec, adapter)
+    except (ModuleNotFoundError, ValueError) as error:
+        raise TrainingError(str(error)) from error
     if options:
         cfg.merge_from_dict(options)
     if work_dir is not None:
         cfg.work_dir = work_dir
     elif cfg.get('work_dir') is None:
-        cfg.work_dir = str(Path('work_dirs') / Path(path).stem)
+        names = [Path(one).stem for one in (path, codec) if one is not None]
+        cfg.work_dir = str(Path('work_dirs') / '_'.join(names))
         if lmbda is not None and _codec_hooks(cfg):
             cfg.work_dir = f'{cfg.work_dir}/lmbda_{lmbda:g}'
     if lmbda is not None:
@@ -51,18 +71,46 @@ def load_config(path: Union[str, Path],
     return cfg
 
 
+def _mixed(cfg: Config, codec: Optional[str],
+           adapter: Optional[str]) -> Config:
+    """The config with the codec that the command line or it asks for.
+
+    Raises:
+        ValueError: If they ask for what cannot be.
+    """
+    parts = {}
+    if 'mix_codec' in cfg:
+        own = {name: cfg.get(name) for name in ('codec', 'adapter')}
+        parts = {**own, **cfg.pop('mix_codec')}
+    given = dict(codec=codec, adapter=adapter)
+    parts.update({name: one for name, one in given.items() if one})
+    if not parts:
+        return cfg
+    unknown = set(parts) - {'codec', 'adapter', 'losses'}
+    if unknown:
+        raise ValueError(f'`mix_codec` has the unknown keys {sorted(unknown)};'
+                         " it may have ['codec', 'adapter', 'losses'].")
+    if parts.get('codec') is None:
+        raise ValueError('There is no codec to mix in: give --codec FILE, or '
+                         'a config with `codec` and `mix_codec`.')
+    return mix_codec(cfg, **parts)
+
+
 def prepare_data(cfg: Config) -> None:
     """Make the built-in data set, or see that COCO is there.
 
     Args:
         cfg: Config; ``sample_data_root`` in it asks for the built-in set,
-            ``data_help`` says how to get another set than COCO 2017.
+            ``sample_labels_root`` for labels of it, ``data_help`` says how to
+            get another set than COCO 2017.
 
     Raises:
         FileNotFoundError: If a COCO-format data set is not complete.
     """
     if 'sample_data_root' in cfg:
         make_sample_instances(cfg.sample_data_root)
+        if 'sample_labels_root' in cfg:
+            make_sample_labels(cfg.sample_data_root, cfg.sample_labels_root)
         return
     for root, names in _coco_files(cfg).items():
         # Val and test loaders ask for the same files.
@@ -79,11 +127,14 @@ def _coco_files(cfg: Config) -> dict[str, tuple[list[str], list[str]]]:
         dataset = (cfg.get(key) or {}).get('dataset', {})
         while 'dataset' in dataset:
             dataset = dataset['dataset']
-        if dataset.get('type') in ('CocoDataset', 'mmdet.CocoDataset'):
+        prefix = (dataset.get('data_prefix') or {}).get('img')
+        # The host itself tells what another way of naming them lacks.
+        if dataset.get('type') in ('CocoDataset', 'mmdet.CocoDataset') and \
+                prefix and {'data_root', 'ann_file'} <= set(dataset):
             ann_files, prefixes = files.setdefault(dataset['data_root'],
                                                    ([], []))
             ann_files.append(dataset['ann_file'])
-            prefixes.append(dataset['data_prefix']['img'])
+            prefixes.append(prefix)
     return files
 
 

@@ -1,4 +1,6 @@
 """Learning rates of their own for codec, adapter and host."""
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Optional
 
 from mmengine.optim import OptimWrapper
@@ -6,13 +8,18 @@ from mmengine.registry import \
     OPTIM_WRAPPER_CONSTRUCTORS as ALL_OPTIM_WRAPPER_CONSTRUCTORS
 from torch import nn
 
+from mmhmc.models import CodecBackbone
 from mmhmc.registry import OPTIM_WRAPPER_CONSTRUCTORS
 from .parts import PARTS, split_parameters
 
 
 @OPTIM_WRAPPER_CONSTRUCTORS.register_module()
 class CodecOptimWrapperConstructor:
-    """Lets the host's constructor work, then sets apart codec and adapter.
+    """Lets the host's constructor work, then adds codec and adapter.
+
+    The host's constructor sees the bare host, under the names that its
+    config means (``backbone.stem``, not ``backbone.backbone.stem``), so its
+    rules, layer-wise decay among them, hold for the host and for it only.
 
     .. code-block:: python
 
@@ -60,27 +67,45 @@ class CodecOptimWrapperConstructor:
             model: Model, wrapped or not, that holds one codec.
         """
         model = getattr(model, 'module', model)
-        wrapper = self.host_constructor(model)
-        part_of = {}
-        for part, parameters in split_parameters(model).items():
-            if self.settings[part] and not parameters:
+        with _bare_host(model):
+            wrapper = self.host_constructor(model)
+        optimizer = wrapper.optimizer
+        parts = split_parameters(model)
+        for part in PARTS:
+            if self.settings[part] and not parts[part]:
                 raise ValueError(f'`paramwise_cfg` has settings for the {part}'
                                  ', but this model has none.')
-            part_of.update({id(p): part for p in parameters})
-        groups = []
-        for group in wrapper.optimizer.param_groups:
-            for part in PARTS:
-                own = [p for p in group['params'] if part_of[id(p)] == part]
-                if own:
-                    decay = {} if part == 'host' else {'weight_decay': 0.}
-                    groups.append({
-                        **group,
-                        **decay,
-                        **self.settings[part], 'params': own,
-                        'part': part
-                    })
-        wrapper.optimizer.param_groups = _merge_equal(groups)
+        ours = {id(p) for part in ('codec', 'adapter') for p in parts[part]}
+        groups = [{
+            **optimizer.defaults, 'weight_decay': 0.,
+            **self.settings[part], 'params': parts[part],
+            'part': part
+        } for part in ('codec', 'adapter') if parts[part]]
+        for group in optimizer.param_groups:
+            own = [p for p in group['params'] if id(p) not in ours]
+            if own:
+                groups.append({
+                    **group,
+                    **self.settings['host'], 'params': own,
+                    'part': 'host'
+                })
+        optimizer.param_groups = _merge_equal(groups)
         return wrapper
+
+
+@contextmanager
+def _bare_host(model: nn.Module) -> Iterator[None]:
+    """The model as it is without codecs, so that names are the host's."""
+    wrapped = [(parent, name, child) for parent in list(model.modules())
+               for name, child in parent.named_children()
+               if isinstance(child, CodecBackbone)]
+    try:
+        for parent, name, child in wrapped:
+            setattr(parent, name, child.backbone)
+        yield
+    finally:
+        for parent, name, child in wrapped:
+            setattr(parent, name, child)
 
 
 def _merge_equal(groups: list[dict]) -> list[dict]:

@@ -6,6 +6,26 @@ from mmhmc.models import PictureCoding
 PARTS = ('codec', 'adapter', 'host')
 
 
+def find_coders(model: nn.Module) -> list[nn.Module]:
+    """All modules of ``model`` that code pictures.
+
+    There are several where a host keeps copies of its backbone, e.g. a mean
+    teacher or a momentum encoder.
+
+    Args:
+        model: Unwrapped model, e.g. ``runner.model.module`` under DDP.
+
+    Raises:
+        ValueError: If there is none.
+    """
+    coders = [m for m in model.modules() if isinstance(m, PictureCoding)]
+    if not coders:
+        raise ValueError(
+            f'{type(model).__name__} holds 0 codecs, expected one: give it a '
+            'backbone of type mmhmc.CodecBackbone, or use mmhmc.CodecModel.')
+    return coders
+
+
 def find_coder(model: nn.Module) -> nn.Module:
     """The one module of ``model`` that codes pictures.
 
@@ -15,12 +35,10 @@ def find_coder(model: nn.Module) -> nn.Module:
     Raises:
         ValueError: If there is none, or more than one.
     """
-    coders = [m for m in model.modules() if isinstance(m, PictureCoding)]
-    if len(coders) != 1:
-        raise ValueError(
-            f'{type(model).__name__} holds {len(coders)} codecs, expected '
-            'one: give it a backbone of type mmhmc.CodecBackbone, or use '
-            'mmhmc.CodecModel.')
+    coders = find_coders(model)
+    if len(coders) > 1:
+        raise ValueError(f'{type(model).__name__} holds {len(coders)} codecs, '
+                         'expected one.')
     return coders[0]
 
 
@@ -30,11 +48,11 @@ def split_parameters(model: nn.Module) -> dict[str, list[nn.Parameter]]:
     Returns:
         For ``'codec'``, ``'adapter'`` and ``'host'`` their parameters.
     """
-    coder = find_coder(model)
     parts = {name: [] for name in PARTS}
-    parts['codec'] = list(coder.codec.parameters())
-    if coder.adapter is not None:
-        parts['adapter'] = list(coder.adapter.parameters())
+    for coder in find_coders(model):
+        parts['codec'].extend(coder.codec.parameters())
+        if coder.adapter is not None:
+            parts['adapter'].extend(coder.adapter.parameters())
     taken = {id(p) for name in parts for p in parts[name]}
     parts['host'] = [p for p in model.parameters() if id(p) not in taken]
     return parts

@@ -21,7 +21,8 @@ class BitrateMetric(BaseMetric):
       coded (after the host's resize).
 
     Args:
-        out_file: JSON for every picture's sizes, bytes and estimated bits.
+        out_file: JSON for every picture's sizes, bytes, estimated bits, and
+            which view of it was coded.
         prefix: See mmengine; ``'rate'`` if left out.
         collect_device: See mmengine.
     """
@@ -41,19 +42,14 @@ class BitrateMetric(BaseMetric):
         Raises:
             KeyError: If a sample has not been coded.
         """
-        for sample in data_samples:
-            picture = coded_picture(sample)
-            self.results.append(
-                dict(
-                    img_id=sample.get('img_id'),
-                    img_path=sample.get('img_path'),
-                    original_size=list(picture.original_size),
-                    coded_size=list(picture.coded_size),
-                    num_bytes=picture.num_bytes,
-                    bits_estimated=picture.bits))
+        # One result for each sample, as mmengine counts them.
+        self.results.extend(
+            [_rates(picture) for picture in pictures_of(sample)]
+            for sample in data_samples)
 
     def compute_metrics(self, results: list[dict]) -> dict[str, float]:
         """Means over all pictures."""
+        results = [picture for sample in results for picture in sample]
         if self.out_file is not None:
             _write_json(self.out_file, results)
 
@@ -73,6 +69,14 @@ class BitrateMetric(BaseMetric):
         return metrics
 
 
+def pictures_of(sample: dict) -> list[dict]:
+    """Data samples of single pictures; that of a video holds several."""
+    return [
+        frame if isinstance(frame, dict) else frame.to_dict()
+        for frame in sample.get('video_data_samples', [sample])
+    ]
+
+
 def coded_picture(sample: dict) -> CodedPicture:
     """What was coded, from a data sample in dictionary form.
 
@@ -85,6 +89,19 @@ def coded_picture(sample: dict) -> CodedPicture:
             "dict(type='mmhmc.RateLossHook') to `custom_hooks`, and give the "
             'model an mmhmc.CodecBackbone.')
     return sample['coding']
+
+
+def _rates(sample: dict) -> dict:
+    """What is noted of one picture."""
+    picture = coded_picture(sample)
+    return dict(
+        img_id=sample.get('img_id'),
+        img_path=sample.get('img_path'),
+        original_size=list(picture.original_size),
+        coded_size=list(picture.coded_size),
+        view=picture.view,
+        num_bytes=picture.num_bytes,
+        bits_estimated=picture.bits)
 
 
 def _write_json(path: str, content: list[dict]) -> None:

@@ -7,7 +7,8 @@ from mmengine.evaluator import BaseMetric
 from torch import Tensor
 
 from mmhmc.registry import METRICS
-from .bitrate_metric import coded_picture
+from mmhmc.structures import CodedPicture
+from .bitrate_metric import coded_picture, pictures_of
 
 
 class _PictureQualityMetric(BaseMetric):
@@ -17,19 +18,45 @@ class _PictureQualityMetric(BaseMetric):
     name: str
 
     def process(self, data_batch, data_samples: Sequence[dict]) -> None:
-        """Measure each picture."""
-        for sample in data_samples:
-            picture = coded_picture(sample)
-            self.results.append(
-                self.measure(picture.x.float(), picture.x_hat.float()))
+        """Measure each picture.
 
-    def compute_metrics(self, results: list[float]) -> dict[str, float]:
+        Raises:
+            KeyError: If a sample has not been coded.
+            RuntimeError: If its picture has not been decoded.
+        """
+        # One result for each sample, as mmengine counts them.
+        self.results.extend([
+            self.measure(picture.x.float(),
+                         decoded(picture).float())
+            for picture in map(coded_picture, pictures_of(sample))
+        ] for sample in data_samples)
+
+    def compute_metrics(self, results: list[list[float]]) -> dict[str, float]:
         """Mean over all pictures."""
-        return {self.name: sum(results) / len(results)}
+        return self.mean([value for sample in results for value in sample])
+
+    def mean(self, values: list[float]) -> dict[str, float]:
+        """The metric of all pictures."""
+        return {self.name: sum(values) / len(values)}
 
     @abstractmethod
     def measure(self, x: Tensor, x_hat: Tensor) -> float:
         """Quality of one picture; both of shape (3, H, W)."""
+
+
+def decoded(picture: CodedPicture) -> Tensor:
+    """Reconstruction of a picture.
+
+    Raises:
+        RuntimeError: If there is none.
+    """
+    if picture.x_hat is None:
+        raise RuntimeError(
+            'No picture was decoded, so its quality cannot be measured: an '
+            'mmhmc.LatentBackbone decodes it only for people. Leave the '
+            'metric out, or ask for the picture: --cfg-options '
+            'model.backbone.test_cfg.picture=True')
+    return picture.x_hat
 
 
 @METRICS.register_module()
@@ -71,7 +98,7 @@ class MSSSIMMetric(_PictureQualityMetric):
             return float('nan')
         return ms_ssim(x[None], x_hat[None], data_range=1.).item()
 
-    def compute_metrics(self, results: list[float]) -> dict[str, float]:
+    def mean(self, values: list[float]) -> dict[str, float]:
         """Mean over the pictures that are large enough."""
-        measured = [value for value in results if value == value]
-        return super().compute_metrics(measured) if measured else {}
+        measured = [value for value in values if value == value]
+        return super().mean(measured) if measured else {}

@@ -55,6 +55,8 @@ class InputNorm(nn.Module):
             data_preprocessor: Config of an ``ImgDataPreprocessor`` or of a
                 host's own. Pictures are loaded as BGR, as all hosts do;
                 ``bgr_to_rgb`` (mmpretrain: ``to_rgb``) turns them into RGB.
+                Where that is not so, ``channel_order`` says what the model
+                sees.
 
         Raises:
             TypeError: If it is no dictionary.
@@ -69,17 +71,26 @@ class InputNorm(nn.Module):
         to_rgb = (
             data_preprocessor.get('bgr_to_rgb', False)
             or data_preprocessor.get('to_rgb', False))
-        return cls(mean, std, 'rgb' if to_rgb else 'bgr')
+        order = data_preprocessor.get('channel_order')
+        return cls(mean, std, order or ('rgb' if to_rgb else 'bgr'))
 
     def to_picture(self, inputs: Tensor) -> Tensor:
         """RGB picture of a host's input.
 
         Args:
-            inputs: Normalised by the host, shape (B, 3, H, W).
+            inputs: Normalised by the host, shape (B, 3, H, W), or
+                (B, 1, H, W) of a host that sees grey.
 
         Returns:
             RGB, nominally in [0, 1], float32, shape (B, 3, H, W).
+
+        Raises:
+            ValueError: If these are no pictures of one or three channels.
         """
+        if inputs.ndim != 4 or inputs.shape[1] not in (1, 3):
+            raise ValueError(
+                '`inputs` must be pictures of shape (B, 3, H, W) or '
+                f'(B, 1, H, W), got {tuple(inputs.shape)}.')
         x = (inputs.float() * self.std + self.mean) / 255
         return x.flip(1) if self.flipped else x
 
@@ -87,17 +98,21 @@ class InputNorm(nn.Module):
         """What the host sees when ``x_bar`` replaces ``x``.
 
         Args:
-            inputs: What the host would have seen, shape (B, 3, H, W).
-            x: Its picture, from :meth:`to_picture`, same shape.
+            inputs: What the host would have seen, (B, 3 or 1, H, W).
+            x: Its picture, from :meth:`to_picture`, (B, 3, H, W).
             x_bar: The picture to show instead, same shape.
 
         Returns:
-            Normalised as the host does, shape (B, 3, H, W).
+            Normalised as the host does, shape of ``inputs``; grey is the
+            mean of the channels.
         """
         change = x_bar.float() - x
         if self.flipped:
             change = change.flip(1)
-        return inputs + change * (255 / self.std)
+        change = change * (255 / self.std)
+        if inputs.shape[1] == 1:
+            change = change.mean(1, keepdim=True)
+        return inputs + change
 
 
 def _three(values: Optional[Sequence[float]],

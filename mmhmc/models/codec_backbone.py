@@ -1,4 +1,5 @@
 """A host's backbone with a codec in front of it."""
+from collections.abc import Sequence
 from typing import Optional, Union
 
 import torch
@@ -9,6 +10,7 @@ from torch import Tensor, nn
 from mmhmc.codecs import ImageCodec, build_codec
 from mmhmc.functional import InputNorm
 from mmhmc.registry import MODELS
+from mmhmc.structures import CodedBatch
 from .picture_coding import PictureCoding, build_adapter, complete_test_cfg
 
 
@@ -32,16 +34,22 @@ class CodecBackbone(PictureCoding, BaseModule):
         backbone: Host backbone, or its config, which is built in the host's
             scope.
         input_norm: The host's data preprocessor config, from which mean,
-            std and channel order are read; or an :class:`InputNorm`.
+            std and channel order are read; or ``mean``, ``std`` and
+            ``channel_order``; or an :class:`InputNorm`.
         adapter: Adapter or its config, e.g. ``DynamicAdaptation``.
         test_cfg: ``adapter``: False bypasses the adapter at test time, at
             identical bits; ``real_bits``: False only estimates. Default True.
-        init_cfg: mmengine's initialisation.
+        pretrained: As ``init_cfg``, in the form that segmentors give it.
+        init_cfg: Initialisation of the host backbone, if that is a config:
+            some hosts set it for whatever stands there. Codec and adapter
+            have their own.
 
     Raises:
         TypeError: If a part is of the wrong kind.
         ValueError: If a name is unknown or parts do not fit each other.
     """
+
+    _decoded = False
 
     def __init__(self,
                  codec: Union[ImageCodec, dict],
@@ -49,8 +57,9 @@ class CodecBackbone(PictureCoding, BaseModule):
                  input_norm: Union[InputNorm, dict],
                  adapter: Union[nn.Module, dict, None] = None,
                  test_cfg: Optional[dict] = None,
+                 pretrained: Optional[str] = None,
                  init_cfg: Optional[dict] = None) -> None:
-        super().__init__(init_cfg)
+        super().__init__()
         if not isinstance(input_norm, InputNorm):
             input_norm = InputNorm.from_preprocessor(input_norm)
         self.input_norm = input_norm
@@ -58,16 +67,24 @@ class CodecBackbone(PictureCoding, BaseModule):
         self.adapter = build_adapter(adapter, self.codec)
         self.test_cfg = complete_test_cfg(test_cfg)
         if isinstance(backbone, dict):
+            given = dict(pretrained=pretrained, init_cfg=init_cfg)
+            backbone = dict(
+                backbone, **{
+                    k: v
+                    for k, v in given.items() if v is not None
+                })
             # mmengine's root registry builds it in the host's default scope.
             backbone = MODELS.parent.build(backbone)
         self.backbone = backbone
 
-    def forward(self, inputs: Tensor):
+    def forward(self, inputs: Tensor, *args, **kwargs):
         """Features of what is decoded.
 
         Args:
             inputs: Pictures as the host normalises and pads them, shape
-                (B, 3, H, W).
+                (B, 3, H, W), or (B, 1, H, W) for grey ones.
+            *args: For the host backbone, e.g. masks.
+            **kwargs: For the host backbone.
 
         Returns:
             Whatever the host backbone returns.
@@ -76,12 +93,41 @@ class CodecBackbone(PictureCoding, BaseModule):
             RuntimeError: If a bitstream does not decode to its latents.
             ValueError: If the pictures are not finite, or sizes do not fit.
         """
+        seen = inputs if self._decoded else self._decode(inputs)
+        return self.backbone(seen, *args, **kwargs)
+
+    def decode_before(self, inputs: Tensor) -> Tensor:
+        """Code whole pictures of which the host will cut windows.
+
+        Until :meth:`collect` or the next :meth:`expect`, what comes to
+        :meth:`forward` counts as decoded.
+
+        Args:
+            inputs: As for :meth:`forward`.
+
+        Returns:
+            What the host is to see instead, same shape.
+        """
+        seen = self._decode(inputs)
+        self._decoded = True
+        return seen
+
+    def expect_batches(self, batches: Sequence) -> None:
+        """See :class:`PictureCoding`."""
+        self._decoded = False
+        super().expect_batches(batches)
+
+    def collect(self) -> list[CodedBatch]:
+        """See :class:`PictureCoding`."""
+        self._decoded = False
+        return super().collect()
+
+    def _decode(self, inputs: Tensor) -> Tensor:
         with torch.autocast(inputs.device.type, enabled=False):
             x = self.input_norm.to_picture(inputs)
-        coded = self.code_pictures(x)
+        coded = self.code_pictures(x, inputs)
         with torch.autocast(inputs.device.type, enabled=False):
-            seen = self.input_norm.to_inputs(inputs, coded.x, coded.x_bar)
-        return self.backbone(seen)
+            return self.input_norm.to_inputs(inputs, coded.x, coded.x_bar)
 
     def __getattr__(self, name: str):
         # Hosts ask their backbone for what theirs knows, e.g. out_channels.

@@ -30,14 +30,17 @@ class PictureCoding:
 
     The module that mixes this in has ``codec``, ``adapter`` and
     ``test_cfg``. Whoever wants to know what was coded (``RateLossHook``)
-    calls :meth:`expect` before the model's forward and :meth:`collect` after.
+    calls :meth:`expect` or :meth:`expect_batches` before the model's forward
+    and :meth:`collect` after.
     """
 
     codec: ImageCodec
     adapter: Optional[nn.Module]
     test_cfg: dict
     _records: Optional[list[CodedBatch]] = None
+    _others: Sequence[CodedBatch] = ()
     _sizes: Optional[list[Size]] = None
+    _batches: Sequence[tuple[Tensor, list[Size]]] = ()
 
     def expect(self, sizes: Optional[Sequence[Size]]) -> None:
         """Record what is coded from now on.
@@ -46,43 +49,92 @@ class PictureCoding:
             sizes: Real height and width of each picture of the next batch;
                 None if unknown: then the whole canvas counts as picture.
         """
-        self._records = []
+        self.expect_batches([])
         self._sizes = None if sizes is None else [tuple(s) for s in sizes]
 
-    def collect(self) -> list[CodedBatch]:
-        """What was coded since :meth:`expect`; ends the recording."""
-        records, self._records, self._sizes = self._records, None, None
-        return records or []
+    def expect_batches(
+            self, batches: Sequence[tuple[Tensor, Sequence[Size]]]) -> None:
+        """Record what is coded from now on, where there may be more batches.
 
-    def code_pictures(self, x: Tensor) -> CodedBatch:
+        A host may call its backbone on several batches in one forward, and on
+        crops and other views of them. Sizes hold for the batch that they came
+        with, else for one of the same shape; of any other the whole canvas
+        counts as picture.
+
+        Args:
+            batches: Inputs of the host, (B, C, H, W), and for each the real
+                height and width of its pictures.
+        """
+        self._records, self._others, self._sizes = [], [], None
+        self._batches = [(inputs, [tuple(s) for s in sizes])
+                         for inputs, sizes in batches]
+
+    def collect(self) -> list[CodedBatch]:
+        """What was coded since :meth:`expect`; ends the recording.
+
+        Batches that were expected come first.
+        """
+        records = [*(self._records or []), *self._others]
+        self._records, self._others = None, []
+        self._sizes, self._batches = None, ()
+        return records
+
+    def decode_pictures(self, records: Sequence[CodedBatch]) -> None:
+        """Decode what was coded in training without being decoded.
+
+        Args:
+            records: From :meth:`collect`; ``x_hat`` is filled in.
+        """
+        for coded in records:
+            if coded.x_hat is None and coded.y_hat is not None:
+                with self._codec_gradients():
+                    x_hat = self.codec.decode_latents(coded.y_hat)
+                coded.x_hat = crop_to(x_hat, coded.x.shape[-2:])
+
+    def code_pictures(self,
+                      x: Tensor,
+                      inputs: Optional[Tensor] = None) -> CodedBatch:
         """Code a batch.
 
         Args:
             x: RGB, nominally in [0, 1], shape (B, 3, H, W), each picture in
                 its top left corner.
+            inputs: What the host calls this batch, to know it again.
 
         Raises:
             RuntimeError: If a bitstream does not decode to its latents.
             ValueError: If ``x`` is not finite, or sizes do not fit.
         """
-        sizes = self._sizes
-        if sizes is None:
-            sizes = [tuple(x.shape[-2:])] * len(x)
+        sizes, expected = self._sizes_of(x, inputs)
         if len(sizes) != len(x):
             raise ValueError(f'{len(sizes)} picture sizes came with a batch '
                              f'of {len(x)} pictures.')
         code = self._code_batch if self.training else self._code_each
         coded = code(x, sizes)
         if self._records is not None:
-            self._records.append(coded)
+            (self._records if expected else self._others).append(coded)
         return coded
+
+    def _sizes_of(self, x: Tensor,
+                  inputs: Optional[Tensor]) -> tuple[list[Size], bool]:
+        """Sizes of the pictures of a batch, and whether it was expected."""
+        if self._sizes is not None:
+            return self._sizes, True
+        canvas = tuple(x.shape[-2:])
+        alike = [(batch, sizes) for batch, sizes in self._batches
+                 if len(sizes) == len(x) and tuple(batch.shape[-2:]) == canvas]
+        for batch, sizes in alike:
+            if inputs is not None and inputs.data_ptr() == batch.data_ptr():
+                return sizes, True
+        if alike:
+            return alike[0][1], True
+        return [canvas] * len(x), not self._batches
 
     def _code_batch(self, x: Tensor, sizes: list[Size]) -> CodedBatch:
         canvas = tuple(x.shape[-2:])
         target = padded_size(canvas, self.codec.downsampling_factor)
         padded = extend_edges(x, sizes, target)
-        trains = any(p.requires_grad for p in self.codec.parameters())
-        with torch.set_grad_enabled(torch.is_grad_enabled() and trains):
+        with self._codec_gradients():
             output = self.codec.encode_latents(padded)
             x_hat = self.codec.decode_latents(output.y_hat)
         x_bar = self._adapt(output.y_hat, x_hat, self.adapter is not None)
@@ -111,6 +163,15 @@ class PictureCoding:
         return CodedBatch(x, x_hat, x_bar, sizes, torch.cat(bits), num_bytes)
 
     def _code_one(self, x: Tensor, size: Size) -> tuple:
+        y_hat, bits, length = self._code_latent(x, size)
+        x_hat = self.codec.decode_latents(y_hat)
+        x_bar = self._adapt(y_hat, x_hat, self.uses_adapter)
+        return (crop_to(x_hat, size).clamp(0, 1),
+                crop_to(x_bar, size).clamp(0, 1), bits, length)
+
+    def _code_latent(self, x: Tensor,
+                     size: Size) -> tuple[Tensor, Tensor, Optional[int]]:
+        """Latent of one picture, its estimated bits and its bytes."""
         target = padded_size(size, self.codec.downsampling_factor)
         output = self.codec.encode_latents(extend_edges(x, [size], target))
         # A real stream codes the picture padded to the codec's stride, so
@@ -127,10 +188,12 @@ class PictureCoding:
                     f'{size} did not decode to the latents it was made of. '
                     'Entropy tables and weights may not belong together: '
                     'call `update_entropy_tables()`.')
-        x_hat = self.codec.decode_latents(y_hat)
-        x_bar = self._adapt(y_hat, x_hat, self.uses_adapter)
-        return (crop_to(x_hat, size).clamp(0, 1),
-                crop_to(x_bar, size).clamp(0, 1), bits, length)
+        return y_hat, bits, length
+
+    def _codec_gradients(self) -> torch.set_grad_enabled:
+        """Context with gradients if there are any and the codec trains."""
+        trains = any(p.requires_grad for p in self.codec.parameters())
+        return torch.set_grad_enabled(torch.is_grad_enabled() and trains)
 
     @property
     def uses_adapter(self) -> bool:
@@ -145,18 +208,20 @@ class PictureCoding:
         return self.adapter(x_hat)
 
 
-def complete_test_cfg(test_cfg: Optional[dict]) -> dict:
+def complete_test_cfg(test_cfg: Optional[dict],
+                      defaults: Optional[dict] = None) -> dict:
     """Fill in what is not given and refuse what is not known.
 
     Args:
         test_cfg: ``adapter``: whether x_bar goes through the adapter (the
             bits are the same without); ``real_bits``: whether evaluation
             writes and reads real bitstreams. Both True if left out.
+        defaults: Other keys than these, with their values.
 
     Raises:
         ValueError: If there is another key.
     """
-    complete = dict(adapter=True, real_bits=True)
+    complete = defaults or dict(adapter=True, real_bits=True)
     unknown = set(test_cfg or {}) - set(complete)
     if unknown:
         raise ValueError(f'`test_cfg` has the unknown keys {sorted(unknown)}; '

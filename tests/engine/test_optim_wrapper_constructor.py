@@ -1,13 +1,15 @@
 import pytest
 import torch
-from conftest import tiny_codec, wrapped_model
-from mmengine.optim import build_optim_wrapper
+from conftest import MockTaskModel, tiny_codec, wrapped_model
+from mmengine.optim import DefaultOptimWrapperConstructor, build_optim_wrapper
+from mmengine.registry import \
+    OPTIM_WRAPPER_CONSTRUCTORS as ALL_OPTIM_WRAPPER_CONSTRUCTORS
 from torch import nn
 
 from mmhmc.adapters import DynamicAdaptation
 from mmhmc.engine import CodecOptimWrapperConstructor
 from mmhmc.engine.parts import split_parameters
-from mmhmc.models import CodecModel
+from mmhmc.models import CodecBackbone, CodecModel
 
 CONSTRUCTOR = 'mmhmc.CodecOptimWrapperConstructor'
 
@@ -86,7 +88,7 @@ def test_settings_of_the_host_are_kept(model):
         dict(
             norm_decay_mult=0.,
             bias_lr_mult=2.,
-            custom_keys={'backbone.backbone.conv': dict(lr_mult=0.5)},
+            custom_keys={'backbone.conv': dict(lr_mult=0.5)},
             codec=dict(lr=1e-4)))
     host = model.backbone.backbone
     assert setting(wrapper, model.head.weight, 'lr') == 2e-5
@@ -96,6 +98,31 @@ def test_settings_of_the_host_are_kept(model):
     assert setting(wrapper, model.head.weight, 'weight_decay') == 0.05
     for parameter in model.backbone.codec.g_a.parameters():
         assert setting(wrapper, parameter, 'lr') == 1e-4
+
+
+def test_host_is_seen_by_its_constructor_as_it_is_without_a_codec(model):
+
+    @ALL_OPTIM_WRAPPER_CONSTRUCTORS.register_module(force=True)
+    class NotesNames(DefaultOptimWrapperConstructor):
+
+        def __call__(self, model):
+            seen.extend(name for name, _ in model.named_parameters())
+            return super().__call__(model)
+
+    seen = []
+    built(
+        model,
+        dict(
+            constructor='NotesNames',
+            custom_keys=dict(backbone=dict(lr_mult=0.1))))
+    assert seen == [name for name, _ in MockTaskModel().named_parameters()]
+    # The host's rule for its backbone is none for the codec in it.
+    wrapper = built(model, dict(custom_keys=dict(backbone=dict(lr_mult=0.1))))
+    backbone = model.backbone
+    assert setting(wrapper, backbone.backbone.conv.weight,
+                   'lr') == pytest.approx(2e-6)
+    assert setting(wrapper, backbone.codec.g_a[0].weight, 'lr') == 2e-5
+    assert isinstance(backbone, CodecBackbone)
 
 
 def test_settings_of_the_optimizer_are_kept(model):

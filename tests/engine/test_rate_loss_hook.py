@@ -1,10 +1,13 @@
+import copy
+import gc
 import math
 import pickle
 
 import pytest
 import torch
-from conftest import (MockTaskModel, batch_of, make_runner, tiny_codec,
+from conftest import (MockTaskModel, Probe, batch_of, make_runner, tiny_codec,
                       wrapped_model)
+from mmengine.model import BaseTTAModel
 from torch import nn
 
 from mmhmc.adapters import DynamicAdaptation
@@ -58,6 +61,23 @@ def test_losses_are_the_objective_by_hand(model):
         expected['loss_task'] + sum(expected['loss_parts']))
     torch.testing.assert_close(total, by_hand)
     assert logs['loss'] == total
+
+
+def test_loss_in_logs_is_the_sum_also_where_a_host_calls_its_own_so(model):
+
+    class Classifier(MockTaskModel):
+
+        def forward(self, *args, **kwargs):
+            return dict(loss=super().forward(*args, **kwargs)['loss_task'])
+
+    classifier = Classifier(model.backbone)
+    RateLossHook(lmbda_task=0.5).attach(classifier)
+    losses = losses_of(classifier)
+    total, logs = classifier.parse_losses(losses)
+    assert logs['loss'] == total
+    torch.testing.assert_close(
+        total,
+        losses['loss_task'] + losses['loss_rate'] + losses['loss_distortion'])
 
 
 def test_only_losses_have_a_gradient(model):
@@ -192,11 +212,191 @@ def test_model_without_a_codec_is_refused():
         RateLossHook().attach(MockTaskModel())
 
 
-def test_model_with_two_codecs_is_refused():
-    model = wrapped_model(IdentityCodec())
-    model.other = wrapped_model(IdentityCodec()).backbone
-    with pytest.raises(ValueError, match='holds 2 codecs, expected one'):
-        RateLossHook().attach(model)
+def test_copy_that_does_not_learn_does_not_count(model):
+
+    class WithTeacher(MockTaskModel):
+
+        def forward(self, inputs, data_samples=None, mode='tensor'):
+            if mode == 'loss':
+                with torch.no_grad():
+                    self.teacher(inputs)
+            return super().forward(inputs, data_samples, mode)
+
+    alone = wrapped_model(copy.deepcopy(model.backbone.codec))
+    RateLossHook().attach(alone)
+    taught = WithTeacher(alone.backbone)
+    taught.teacher = copy.deepcopy(alone.backbone)
+    taught.teacher.codec.g_a[0].weight.data.mul_(3)
+    expected = losses_of(alone)
+    RateLossHook().attach(taught)
+    taught.backbone.codec.requires_grad_(True)
+    losses = losses_of(taught)
+    # Not equal: the teacher draws noise before the student does.
+    torch.testing.assert_close(
+        losses['bpp'], expected['bpp'], rtol=0.1, atol=0)
+    taught.teacher.codec.g_a[0].weight.data.mul_(3)
+    assert losses_of(taught)['bpp'] == losses['bpp']
+
+
+def test_every_branch_has_the_sizes_of_its_own_samples(model):
+
+    class Branches(MockTaskModel):
+
+        def forward(self, inputs, data_samples=None, mode='tensor'):
+            for name, branch in inputs.items():
+                losses = super().forward(branch, data_samples[name], mode)
+            return losses
+
+    model = Branches(model.backbone).train()
+    hook = RateLossHook()
+    hook.attach(model)
+    packed = {
+        name: model.data_preprocessor(batch_of(*sizes), training=True)
+        for name, sizes in dict(
+            labelled=SIZES, free=[(64, 64), (64, 33), (30, 64)]).items()
+    }
+    seen = []
+    hook._losses = lambda records: seen.extend(records) or {}
+    model({
+        k: v['inputs']
+        for k, v in packed.items()
+    }, {
+        k: v['data_samples']
+        for k, v in packed.items()
+    },
+          mode='loss')
+    assert [r.sizes for r in seen] == [SIZES, [(64, 64), (64, 33), (30, 64)]]
+
+
+@pytest.mark.parametrize('note', [None, (65, 64)])
+def test_whole_canvas_counts_where_a_sample_says_nothing_of_use(model, note):
+    data = batch_of(*SIZES)
+    for sample in data['data_samples']:
+        sample.pop('img_shape')
+        if note is not None:
+            sample.set_metainfo(dict(img_shape=note))
+    hook = RateLossHook()
+    hook.attach(model.train())
+    seen = []
+    hook._losses = lambda records: seen.extend(records) or {}
+    model(**model.data_preprocessor(data, training=True), mode='loss')
+    assert seen[0].sizes == [(64, 64)] * 2
+
+
+# Windows and views: the bits of a picture count once.
+
+
+class SlidingModel(MockTaskModel):
+    """Predicts from windows of 64 x 64, as mmseg's models do."""
+
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+        self.test_cfg = dict(mode='slide')
+
+    def forward(self, inputs, data_samples=None, mode='tensor'):
+        if mode != 'predict':
+            return super().forward(inputs, data_samples, mode)
+        self.windows = [
+            inputs[..., y:y + 64, x:x + 64] for y in (0, 32) for x in (0, 32)
+        ]
+        scores = [super(SlidingModel, self).forward(w) for w in self.windows]
+        for i, sample in enumerate(data_samples):
+            sample.set_data(dict(score=sum(s[i] for s in scores)))
+        return data_samples
+
+
+def test_windows_are_cut_from_the_picture_that_was_coded_whole(model):
+    sizes = [(96, 96), (80, 90)]
+
+    def run(model):
+        return model.eval().test_step(batch_of(*sizes))
+
+    whole = MockTaskModel(model.backbone)
+    shown = []
+    model.backbone.backbone.register_forward_pre_hook(
+        lambda module, args: shown.append(args[0]))
+    RateLossHook().attach(whole)
+    expected = [sample.coding for sample in run(whole)]
+    sliding = SlidingModel(model.backbone)
+    hook = RateLossHook()
+    hook.attach(sliding)
+    samples = run(sliding)
+    for sample, coding in zip(samples, expected):
+        assert sample.coding.bits == coding.bits
+        assert sample.coding.num_bytes == coding.num_bytes
+        assert torch.equal(sample.coding.x_hat, coding.x_hat)
+        assert sample.coding.view == 'picture'
+    picture, *windows = shown
+    assert torch.equal(windows[0], picture[..., :64, :64])
+    assert torch.equal(windows[3], picture[..., 32:, 32:])
+    # While it learns, what it is given is coded where it comes in.
+    losses = losses_of(sliding)
+    assert losses['loss_rate'] > 0
+
+
+def test_windows_are_coded_again_after_a_prediction_that_failed(model):
+    sliding = SlidingModel(model.backbone)
+    hook = RateLossHook()
+    hook.attach(sliding)
+    with pytest.raises(AttributeError):
+        sliding.eval()(torch.zeros(1, 3, 64, 64), [object()], mode='predict')
+    hook.detach()
+    model.backbone.expect(None)
+    sliding.eval().test_step(batch_of((96, 96)))
+    assert len(model.backbone.collect()) == 4
+
+
+class MeanOfViews(BaseTTAModel):
+    """Keeps the last view's sample, as mmseg does."""
+
+    def merge_preds(self, data_samples_list):
+        for views in data_samples_list:
+            views[-1].score = sum(v.score for v in views) / len(views)
+        return [views[-1] for views in data_samples_list]
+
+
+def test_first_of_several_views_counts_and_says_so(model):
+    first, other = batch_of((64, 64)), batch_of((48, 40))
+    views = {key: [first[key], other[key]] for key in first}
+    whole = MockTaskModel(model.backbone)
+    RateLossHook().attach(whole)
+    expected, = whole.eval().test_step(batch_of((64, 64)))
+    augmented = MeanOfViews(MockTaskModel(model.backbone))
+    hook = RateLossHook()
+    hook.attach(augmented)
+    sample, = augmented.eval().test_step(views)
+    assert sample.coding.num_bytes == expected.coding.num_bytes
+    assert sample.coding.coded_size == (64, 64)
+    assert sample.coding.view == 'first of 2 views'
+    assert torch.equal(sample.coding.x_hat, expected.coding.x_hat)
+    hook.detach()
+    assert 'merge_preds' not in vars(augmented)
+    assert 'coding' not in augmented.test_step(views)[0]
+
+
+def test_fifty_steps_keep_hooks_and_tensors_flat(tmp_path, model):
+
+    def counted(runner):
+        gc.collect()
+        hooks = sum(
+            len(m._forward_hooks) + len(m._forward_pre_hooks)
+            for m in runner.model.modules())
+        tensors = [o for o in gc.get_objects() if type(o) is torch.Tensor]
+        return hooks, len(tensors), sum(t.nbytes for t in tensors)
+
+    class EveryTenth(Probe):
+
+        def __init__(self):
+            super().__init__(counted)
+            look = self.after_train_iter
+            self.after_train_iter = lambda runner, *a, **k: (
+                look(runner) if runner.iter % 10 == 9 else None)
+
+    probe = EveryTenth()
+    make_runner(
+        model, tmp_path, [RateLossHook(), probe], max_epochs=25).train()
+    assert len(probe.seen) == 5
+    assert len(set(probe.seen[1:])) == 1
 
 
 def test_identity_codec_costs_and_loses_nothing():

@@ -37,6 +37,11 @@ def test_rates_are_means_of_the_rates_of_the_pictures():
     })
 
 
+def test_every_frame_of_a_video_counts():
+    video = dict(video_data_samples=TWO)
+    assert measured([video, TWO[0]]) == measured([*TWO, TWO[0]])
+
+
 def test_real_rates_are_left_out_where_a_picture_was_not_written():
     metrics = measured([TWO[0], sample(3000., None, (50, 60), (25, 30))])
     assert metrics.keys() == {'rate/bpp_estimated', 'rate/bpp_coded_estimated'}
@@ -51,6 +56,7 @@ def test_every_picture_is_written_to_a_file(tmp_path):
         img_path='a.png',
         original_size=[20, 40],
         coded_size=[10, 20],
+        view='picture',
         num_bytes=120,
         bits_estimated=800.)
     assert second['img_id'] is None

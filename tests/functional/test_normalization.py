@@ -102,3 +102,29 @@ def test_unknown_channel_order_is_refused():
 def test_what_is_no_config_is_refused():
     with pytest.raises(TypeError, match='a dictionary with `mean`.* got list'):
         InputNorm.from_preprocessor([MEAN, STD])
+
+
+def test_channel_order_can_be_said():
+    settings = dict(mean=[1., 2., 3.], std=[1.] * 3)
+    assert InputNorm.from_preprocessor(settings).flipped
+    settings['channel_order'] = 'rgb'
+    assert not InputNorm.from_preprocessor(settings).flipped
+
+
+def test_grey_picture_becomes_rgb_and_grey_again():
+    norm = InputNorm([33.] * 3, [78.] * 3)
+    inputs = (torch.rand(2, 1, 4, 5) * 255 - 33) / 78
+    x = norm.to_picture(inputs)
+    assert x.shape == (2, 3, 4, 5)
+    assert torch.equal(x[:, :1].expand_as(x), x)
+    assert torch.equal(norm.to_inputs(inputs, x, x), inputs)
+    x_bar = x.clone()
+    x_bar[:, 0] += 0.3
+    changed = norm.to_inputs(inputs, x, x_bar)
+    torch.testing.assert_close(changed, inputs + 0.1 * 255 / 78)
+
+
+@pytest.mark.parametrize('shape', [(3, 8, 8), (1, 4, 8, 8), (1, 2, 3, 8, 8)])
+def test_what_is_no_batch_of_pictures_is_refused(shape):
+    with pytest.raises(ValueError, match='must be pictures of shape'):
+        InputNorm().to_picture(torch.zeros(shape))

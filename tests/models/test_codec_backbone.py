@@ -5,6 +5,7 @@ import pytest
 import torch
 from conftest import (PREPROCESSOR, MockTaskModel, TinyBackbone, batch_of,
                       smooth_pictures, tiny_codec, wrapped_model)
+from mmengine.registry import MODELS
 from mmengine.runner import load_checkpoint
 from torch import nn
 
@@ -345,6 +346,76 @@ def test_nothing_is_kept_unless_it_is_asked_for(trained):
 def test_whole_canvas_counts_where_sizes_are_unknown(trained):
     record = coded(backbone_with(trained), host_inputs(2, 50, 70))
     assert record.sizes == [(50, 70)] * 2
+
+
+def test_sizes_hold_for_the_batch_that_they_came_with(trained):
+    backbone = backbone_with(trained)
+    one, two = host_inputs(2), host_inputs(2)
+    other, crops = host_inputs(3), host_inputs(2, 40, 40)
+    sizes = [[(64, 64), (30, 50)], [(64, 20), (64, 64)]]
+    backbone.expect_batches([(one, sizes[0]), (two, sizes[1])])
+    for inputs in (other, crops, two, one):
+        backbone(inputs)
+    # Expected batches come first.
+    assert [r.sizes for r in backbone.collect()
+            ] == [*sizes[::-1], [(64, 64)] * 3, [(40, 40)] * 2]
+
+
+def test_other_tensor_of_the_same_shape_has_the_same_sizes(trained):
+    backbone = backbone_with(trained)
+    inputs = host_inputs(2)
+    backbone.expect_batches([(inputs, SIZES[:2])])
+    backbone(inputs.clone())
+    record, = backbone.collect()
+    assert record.sizes == SIZES[:2]
+
+
+def test_what_was_decoded_before_is_not_coded_again(trained):
+    backbone, inputs = backbone_with(trained), host_inputs()
+    seen = seen_by(backbone)
+    backbone.expect(SIZES)
+    decoded = backbone.decode_before(inputs)
+    backbone(decoded[..., :32, :32])
+    assert len(backbone.collect()) == 1
+    assert torch.equal(seen[0], decoded[..., :32, :32])
+    # And that ends with the recording.
+    backbone(inputs)
+    assert torch.equal(seen[1], backbone.decode_before(inputs))
+
+
+def test_other_arguments_reach_the_hosts_backbone():
+
+    class Masked(TinyBackbone):
+
+        def forward(self, inputs, mask, scale=1):
+            return super().forward(inputs * mask * scale)
+
+    bare = Masked().eval()
+    backbone = CodecBackbone(IdentityCodec(), bare, PREPROCESSOR).eval()
+    inputs, mask = host_inputs(), torch.rand(3, 1, 64, 64)
+    assert torch.equal(
+        backbone(inputs, mask, scale=2)[0],
+        bare(inputs, mask, scale=2)[0])
+
+
+def test_initialisation_that_a_host_sets_is_that_of_its_backbone():
+    backbone = CodecBackbone(
+        IdentityCodec(),
+        dict(type='TinyBackboneWithInit'),
+        PREPROCESSOR,
+        pretrained='here',
+        init_cfg=dict(type='Pretrained_Part'))
+    assert backbone.backbone.given == dict(
+        pretrained='here', init_cfg=dict(type='Pretrained_Part'))
+    assert backbone.init_cfg is None
+
+
+@MODELS.register_module()
+class TinyBackboneWithInit(TinyBackbone):
+
+    def __init__(self, **given):
+        super().__init__()
+        self.given = given
 
 
 # Checkpoints.

@@ -1,17 +1,22 @@
 """Joins the codec's losses, and what was coded, with the host's results."""
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Optional
 
 import torch
 from mmengine.hooks import Hook
-from mmengine.model import is_model_wrapper
+from mmengine.logging import print_log
+from mmengine.model import BaseTTAModel, is_model_wrapper
 from torch import Tensor, nn
 
-from mmhmc.engine.parts import adapter_changes_nothing, find_coder
+from mmhmc.engine.parts import adapter_changes_nothing, find_coders
 from mmhmc.functional import picture_mse
+from mmhmc.models import CodecBackbone, LatentBackbone
 from mmhmc.registry import HOOKS
 from mmhmc.structures import CodedBatch, CodedPicture
+
+Size = tuple[int, int]
 
 
 @HOOKS.register_module()
@@ -28,7 +33,21 @@ class RateLossHook(Hook):
     The objective is that of the dynamic-adaptation paper,
     ``lmbda_rate * R + lmbda_distortion * 255^2 * MSE(x, x_hat) + lmbda_task *
     D_m``, with R in bits per coded pixel and D_m the sum of the host's
-    losses. While training, R and MSE are means over the batch.
+    losses. While training, R and MSE are means over all pictures that were
+    coded in one forward: both views of a self-supervised host, all branches
+    of a semi-supervised one. A ``LatentBackbone`` decodes x_hat for MSE only
+    if ``lmbda_distortion`` is not 0; else there is no ``loss_distortion``. Copies of the backbone that do not learn (a mean
+    teacher, a momentum encoder) code too, but do not count.
+
+    While testing, the bits of a picture are counted once:
+
+    - A segmentor with sliding windows (``test_cfg.mode='slide'``) sees
+      windows of the decoded picture, which is coded whole before they are
+      cut. Without this hook, e.g. in the host's inferencer, every window is
+      coded for itself.
+    - With test-time augmentation every view is coded, as the host asks for
+      them one by one; what is counted is the first, and ``coding.view`` says
+      so.
 
     Args:
         lmbda_rate: Weight of the rate, not negative.
@@ -49,6 +68,8 @@ class RateLossHook(Hook):
                                             lmbda_distortion)
         self.lmbda_task = check_lmbda('lmbda_task', lmbda_task)
         self._handles = []
+        self._coders = []
+        self._augmented: Optional[BaseTTAModel] = None
 
     def before_run(self, runner) -> None:
         """Attach to the inner model."""
@@ -65,8 +86,9 @@ class RateLossHook(Hook):
         Raises:
             ValueError: If the adapter in use is still the identity.
         """
-        coder = self._coder
-        if coder.uses_adapter and adapter_changes_nothing(coder):
+        if any(
+                coder.uses_adapter and adapter_changes_nothing(coder)
+                for coder in self._coders):
             raise ValueError(
                 'The adapter would change nothing: its last layer is zero, as '
                 'it is before training. Load a checkpoint with a trained '
@@ -77,10 +99,22 @@ class RateLossHook(Hook):
         """Join losses from now on.
 
         Args:
-            model: Unwrapped model that holds one codec.
+            model: Unwrapped model that holds a codec.
+
+        Raises:
+            ValueError: If it holds none, or the windows that it predicts by
+                would be coded one by one.
         """
         self.detach()
-        self._coder = find_coder(model)
+        self._coders = find_coders(model)
+        if isinstance(model, BaseTTAModel):
+            model.merge_preds = _count_first(model.merge_preds)
+            self._augmented, model = model, model.module
+        _refuse_windows_of_latents(model)
+        if _cuts_windows(model):
+            print_log(
+                'Pictures are coded whole, before sliding windows are cut.',
+                logger='current')
         self._handles = [
             model.register_forward_pre_hook(
                 self._before_forward, with_kwargs=True),
@@ -92,21 +126,50 @@ class RateLossHook(Hook):
         for handle in self._handles:
             handle.remove()
         self._handles = []
+        for coder in self._coders:
+            # After a forward that failed.
+            coder.collect()
+        if self._augmented is not None:
+            del self._augmented.merge_preds
+        self._augmented = None
 
     def _before_forward(self, model: nn.Module, args: tuple,
-                        kwargs: dict) -> None:
-        samples = _data_samples(args, kwargs)
-        self._coder.expect([picture_size(s, model.training)
-                            for s in samples] if samples else None)
+                        kwargs: dict) -> Optional[tuple]:
+        # Multi-modal hosts call them images.
+        name = next((n for n in ('inputs', 'images') if n in kwargs), None)
+        inputs = kwargs[name] if name else next(iter(args), None)
+        samples = _argument(args, kwargs, 1, 'data_samples')
+        batches = list(_sized_batches(inputs, samples, model.training))
+        for coder in self._coders:
+            coder.expect_batches(batches)
+        if _argument(args, kwargs, 2, 'mode') != 'predict' or \
+                not _cuts_windows(model):
+            return None
+        decoded = self._coders[0].decode_before(inputs)
+        if name:
+            return args, {**kwargs, name: decoded}
+        return (decoded, *args[1:]), kwargs
 
     def _after_forward(self, model: nn.Module, args: tuple, kwargs: dict,
                        output):
-        records = self._coder.collect()
+        mode = _argument(args, kwargs, 2, 'mode')
+        records = []
+        for coder in self._coders:
+            coded = coder.collect()
+            if mode == 'loss' and self.lmbda_distortion > 0:
+                coder.decode_pictures(coded)
+            records.extend(coded)
         if not records:
             return output
-        mode = kwargs.get('mode', args[2] if len(args) > 2 else 'tensor')
         if mode == 'loss':
-            return {**self._weigh(output), **self._losses(records)}
+            losses = self._weigh(output)
+            if 'loss' in losses:
+                # Logs give that name to the sum of all losses.
+                losses = {
+                    'loss_task' if k == 'loss' else k: v
+                    for k, v in losses.items()
+                }
+            return {**losses, **self._losses(records)}
         if mode == 'predict' and output is not None:
             _describe(output, records)
         return output
@@ -128,16 +191,20 @@ class RateLossHook(Hook):
 
     def _losses(self, records: Sequence[CodedBatch]) -> dict[str, Tensor]:
         """The codec's losses and logs, of all pictures of one forward."""
-        bpp, mse = (
-            torch.cat(parts)
-            for parts in zip(*((c.bits / _pixels(c),
-                                picture_mse(c.x, c.x_hat, c.sizes))
-                               for c in records)))
-        return dict(
-            loss_rate=self.lmbda_rate * bpp.mean(),
-            loss_distortion=self.lmbda_distortion * 255**2 * mse.mean(),
-            bpp=bpp.mean().detach(),
-            psnr=-10 * mse.detach().clamp(min=1e-10).log10().mean())
+        learning = [r for r in records if r.bits.requires_grad] or records
+        bpp = torch.cat([r.bits / _pixels(r) for r in learning])
+        losses = dict(
+            loss_rate=self.lmbda_rate * bpp.mean(), bpp=bpp.mean().detach())
+        errors = [
+            picture_mse(r.x, r.x_hat, r.sizes) for r in learning
+            if r.x_hat is not None
+        ]
+        if errors:
+            mse = torch.cat(errors)
+            losses.update(
+                loss_distortion=self.lmbda_distortion * 255**2 * mse.mean(),
+                psnr=-10 * mse.detach().clamp(min=1e-10).log10().mean())
+        return losses
 
 
 def check_lmbda(name: str, value: float) -> float:
@@ -152,12 +219,18 @@ def check_lmbda(name: str, value: float) -> float:
     return float(value)
 
 
-def picture_size(sample, training: bool) -> Optional[tuple[int, int]]:
+def picture_size(sample, training: bool) -> Optional[Size]:
     """Height and width of the real picture on a host's canvas.
 
     At test time, what the pipeline padded after a resize does not count.
+
+    Returns:
+        None if the sample does not say.
     """
-    size = tuple(sample.metainfo['img_shape'][:2])
+    size = sample.metainfo.get('img_shape')
+    if size is None:
+        return None
+    size = tuple(size[:2])
     scale = sample.metainfo.get('scale_factor')
     original = sample.metainfo.get('ori_shape')
     if training or scale is None or original is None:
@@ -166,8 +239,68 @@ def picture_size(sample, training: bool) -> Optional[tuple[int, int]]:
             min(size[1], round(original[1] * float(scale[0]))))
 
 
-def _data_samples(args: tuple, kwargs: dict) -> Optional[list]:
-    return kwargs.get('data_samples', args[1] if len(args) > 1 else None)
+def _argument(args: tuple, kwargs: dict, position: int, name: str):
+    """An argument of a host's forward; None if it is left out."""
+    if name in kwargs:
+        return kwargs[name]
+    return args[position] if len(args) > position else None
+
+
+def _frames(samples: Sequence) -> list:
+    """Data samples of single pictures; those of a video hold one for each."""
+    return [
+        frame for sample in samples
+        for frame in getattr(sample, 'video_data_samples', [sample])
+    ]
+
+
+def _sized_batches(inputs, samples,
+                   training: bool) -> Iterator[tuple[Tensor, list[Size]]]:
+    """Batches of pictures among a host's inputs, with the pictures' sizes.
+
+    Args:
+        inputs: Pictures (B, C, H, W), videos (B, T, C, H, W), or a list of
+            views or a dictionary of branches of them.
+        samples: Data samples; for branches a dictionary of them.
+        training: Whether the host learns.
+    """
+    if isinstance(inputs, dict):
+        for name, branch in inputs.items():
+            if isinstance(samples, dict):
+                yield from _sized_batches(branch, samples.get(name), training)
+    elif isinstance(inputs, (list, tuple)):
+        for view in inputs:
+            yield from _sized_batches(view, samples, training)
+    elif isinstance(inputs, Tensor) and inputs.ndim >= 4 and \
+            isinstance(samples, (list, tuple)):
+        inputs = inputs.flatten(0, -4)
+        sizes = [picture_size(s, training) for s in _frames(samples)]
+        # What a crop of several crops, or a stale note, says is of no use.
+        if len(sizes) == len(inputs) and all(
+                s is not None and s[0] <= inputs.shape[-2]
+                and s[1] <= inputs.shape[-1] for s in sizes):
+            yield inputs, sizes
+
+
+def _cuts_windows(model: nn.Module) -> bool:
+    """Whether a model predicts by sliding windows, as mmseg's do."""
+    test_cfg = getattr(model, 'test_cfg', None)
+    return isinstance(test_cfg, dict) and test_cfg.get('mode') == 'slide' \
+        and isinstance(getattr(model, 'backbone', None), CodecBackbone)
+
+
+def _refuse_windows_of_latents(model: nn.Module) -> None:
+    """Every window would have bits of its own, and no picture has.
+
+    Raises:
+        ValueError: If latents stand for windows of a picture.
+    """
+    test_cfg = getattr(model, 'test_cfg', None)
+    if isinstance(test_cfg, dict) and test_cfg.get('mode') == 'slide' \
+            and isinstance(getattr(model, 'backbone', None), LatentBackbone):
+        raise ValueError(
+            'An mmhmc.LatentBackbone codes whole pictures, but this model '
+            "predicts by sliding windows; set `model.test_cfg.mode='whole'`.")
 
 
 def _pixels(coded: CodedBatch) -> Tensor:
@@ -175,13 +308,42 @@ def _pixels(coded: CodedBatch) -> Tensor:
                         device=coded.bits.device)
 
 
-def _describe(samples: list, records: Sequence[CodedBatch]) -> None:
-    """Give each data sample its ``coding`` field, from its first coding."""
-    coded = records[0]
-    for i, (sample, size) in enumerate(zip(samples, coded.sizes)):
+def _describe(samples: Sequence, records: Sequence[CodedBatch]) -> None:
+    """Give each data sample its ``coding`` field.
+
+    One batch may hold all pictures, or several hold them one after another
+    (the frames of a video); else there is no telling which is which.
+    """
+    samples = _frames(samples)
+    one_for_all = [r for r in records if len(r.sizes) == len(samples)][:1]
+    pictures = [(r, i) for r in one_for_all or records
+                for i in range(len(r.sizes))]
+    if len(pictures) != len(samples):
+        return
+    for sample, (coded, i) in zip(samples, pictures):
+        size = coded.sizes[i]
         picture = CodedPicture(
             coded.bits[i].item(), coded.num_bytes[i], size,
             tuple(sample.metainfo.get('ori_shape', size)[:2]),
-            coded.x[i, :, :size[0], :size[1]],
-            coded.x_hat[i, :, :size[0], :size[1]])
+            coded.x[i, :, :size[0], :size[1]], None
+            if coded.x_hat is None else coded.x_hat[i, :, :size[0], :size[1]])
         sample.set_field(picture, 'coding', field_type='metainfo')
+
+
+def _count_first(merge_preds):
+    """Let the views of a picture tell of the coding of the first of them.
+
+    Hosts merge their predictions into the first of them, or the last.
+    """
+
+    def merge(data_samples_list: list):
+        for views in data_samples_list:
+            coding = views[0].metainfo.get('coding')
+            if coding is None:
+                continue
+            coding = replace(coding, view=f'first of {len(views)} views')
+            for view in views:
+                view.set_field(coding, 'coding', field_type='metainfo')
+        return merge_preds(data_samples_list)
+
+    return merge

@@ -1,0 +1,93 @@
+"""The table of hosts, from rows; the hosts themselves take too long."""
+import importlib.util
+import json
+from pathlib import Path
+
+import pytest
+
+PATH = Path(__file__).parents[2] / 'tools/analysis_tools/host_matrix.py'
+
+
+@pytest.fixture(scope='module')
+def tool():
+    spec = importlib.util.spec_from_file_location('host_matrix', PATH)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def row(family, **known):
+    return dict(host='mmdet', family=family, config=f'{family}/a.py', **known)
+
+
+BOTH = dict(bare_train=True, bare_predict=True, train=True, predict=True)
+ROWS = [
+    row('works', **BOTH, gradient=True, reason=''),
+    row('trains',
+        bare_train=True,
+        bare_predict=False,
+        train=True,
+        gradient=True,
+        reason='bare prediction: no | data'),
+    row('fails',
+        **{
+            **BOTH, 'train': False
+        },
+        gradient=False,
+        reason='no gradient'),
+    row('lacks', bare_train=False, bare_predict=False, reason='no module')
+]
+
+
+def test_counts_are_of_the_families_that_run_bare(tool):
+    page = tool.table(ROWS)
+    for line in ('families tried: 4', 'run bare: 3',
+                 'as they do bare: 2 (67 %)', 'in the codec: 2 of 3',
+                 'Not yet: mmdet/fails.'):
+        assert line in page
+    assert '| works | a | yes, yes | yes, yes | yes |  |' in page
+    assert r'| trains | a | yes, no | yes, - | yes | bare prediction: no \|' \
+        in page
+    assert '| lacks | a | no, no | -, - | - | no module |' in page
+
+
+def test_rows_of_an_earlier_run_are_read(tool, tmp_path):
+    path = tmp_path / 'rows.jsonl'
+    assert tool.read_rows(path) == {}
+    path.write_text('\n'.join(map(json.dumps, ROWS)))
+    assert list(tool.read_rows(path)) == [
+        'mmdet/works', 'mmdet/trains', 'mmdet/fails', 'mmdet/lacks'
+    ]
+
+
+def test_small_models_come_first(tool):
+    names = ['a_r101', 'yolox_nano', 'pidnet-l_2x', 'a_r50', 'pidnet-s_2x']
+    assert sorted(
+        names, key=tool._rank) == [
+            'yolox_nano', 'pidnet-s_2x', 'a_r50', 'a_r101', 'pidnet-l_2x'
+        ]
+
+
+@pytest.mark.parametrize('does, reason', [('crash', 'process ended with -9'),
+                                          ('hang', 'no answer in 0 s'),
+                                          ('answer', '')])
+def test_family_that_crashes_or_hangs_is_a_row(tool, monkeypatch, does,
+                                               reason):
+
+    def try_family(host, family, tell):
+        tell(config='b/c.py', bare_train=True)
+        if does == 'crash':
+            tool.os.kill(tool.os.getpid(), 9)
+        while does == 'hang':
+            tool.time.sleep(1)
+        tell(reason='')
+
+    monkeypatch.setattr(tool, 'try_family', try_family)
+    limit = 0.3 if does == 'hang' else 60
+    result, = tool._in_processes([('mmdet', 'b')], 1, limit)
+    assert result == dict(
+        host='mmdet',
+        family='b',
+        config='b/c.py',
+        bare_train=True,
+        reason=reason)

@@ -18,6 +18,7 @@
 #include <algorithm>
 #include <atomic>
 #include <cstdint>
+#include <cstring>
 #include <limits>
 #include <memory>
 #include <sstream>
@@ -595,6 +596,63 @@ void search(const Real *values, const Real *borders, uint32_t half,
   for (size_t k = 0; k < kCount; ++k) levels[k] = int32_t(below[k]);
 }
 
+// Levels by the highest 16 bits of a value, in which there is one border at
+// most: then a look and a comparison are enough.
+class Directory {
+ public:
+  // `borders` are sorted, and fewer than 2^16.
+  Directory(const float *borders, size_t count)
+      : borders_(borders, borders + count), first_(kBuckets) {
+    auto next = first_.begin();
+    for (size_t k = 0; k < count; ++k) {
+      const auto end = first_.begin() + bucket_of(borders[k]) + 1;
+      usable_ &= end > next;
+      if (!usable_) return;
+      std::fill(next, end, uint16_t(k));
+      next = end;
+    }
+    std::fill(next, first_.end(), uint16_t(count));
+    // No value lies above what comes after the last.
+    borders_.push_back(std::numeric_limits<float>::infinity());
+  }
+
+  bool usable() const { return usable_; }
+
+  int32_t level(float value) const {
+    const uint32_t first = first_[bucket_of(value)];
+    return int32_t(first + uint32_t{borders_[first] < value});
+  }
+
+ private:
+  static constexpr size_t kBuckets = 1 << 16;
+
+  // Rises with the value: negative numbers count backwards.
+  static uint32_t bucket_of(float value) {
+    value += 0.0f;  // of two zeros make one
+    uint32_t bits;
+    std::memcpy(&bits, &value, sizeof bits);
+    return (bits ^ (bits >> 31 ? ~uint32_t{0} : uint32_t{1} << 31)) >> 16;
+  }
+
+  std::vector<float> borders_;
+  std::vector<uint16_t> first_;
+  bool usable_ = true;
+};
+
+// Whether a directory is worth making and fits; if so, levels by it.
+bool look_up(const float *values, size_t count, const float *borders,
+             size_t known, int32_t *levels) {
+  if (count < 1 << 14 || known >= 1 << 16) return false;
+  const Directory directory(borders, known);
+  if (!directory.usable()) return false;
+  for (size_t i = 0; i < count; ++i) levels[i] = directory.level(values[i]);
+  return true;
+}
+
+bool look_up(const double *, size_t, const double *, size_t, int32_t *) {
+  return false;
+}
+
 // How many borders lie below each value.
 template <typename Real>
 Ints find_levels(const py::array_t<Real, py::array::c_style> &values,
@@ -618,10 +676,12 @@ Ints find_levels(const py::array_t<Real, py::array::c_style> &values,
   {
     py::gil_scoped_release release;
     size_t i = 0;
-    for (; i + 8 <= count; i += 8) {
-      search<8>(from + i, padded.data(), half, to + i);
+    if (!look_up(from, count, given, borders.size(), to)) {
+      for (; i + 8 <= count; i += 8) {
+        search<8>(from + i, padded.data(), half, to + i);
+      }
+      for (; i < count; ++i) search<1>(from + i, padded.data(), half, to + i);
     }
-    for (; i < count; ++i) search<1>(from + i, padded.data(), half, to + i);
     for (i = 0; i < count; ++i) nan |= from[i] != from[i];
   }
   if (nan) throw py::value_error("`values` must not be NaN.");

@@ -456,3 +456,23 @@ def test_levels_are_those_of_a_binary_search(kind, size):
     values = values.astype(kind)
     np.testing.assert_array_equal(
         _rans.find_levels(values, borders), np.searchsorted(borders, values))
+
+
+@needs_compiled
+@pytest.mark.parametrize('borders', [
+    np.geomspace(0.11, 256, 255),
+    np.concatenate((-np.geomspace(9, 0.1, 40), [0], np.geomspace(1, 9, 40))),
+    [-0.0], [0.0, np.inf], [-np.inf, 1], [], [1, 1], [1, 1.0000001]
+])
+def test_many_levels_are_those_of_a_binary_search(borders):
+    borders = np.array(borders, np.float32)
+    rng = np.random.default_rng(4)
+    values = np.concatenate(
+        (rng.lognormal(0, 3, 20000), rng.normal(size=20000), borders,
+         np.nextafter(borders, np.float32(9)),
+         np.nextafter(borders, np.float32(-9)), [np.inf, -np.inf, 0, -0.0]))
+    values = values.astype(np.float32)
+    np.testing.assert_array_equal(
+        _rans.find_levels(values, borders), np.searchsorted(borders, values))
+    with pytest.raises(ValueError, match='NaN'):
+        _rans.find_levels(np.append(values, np.float32('nan')), borders)

@@ -12,6 +12,7 @@ import time
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from copy import deepcopy
 from fractions import Fraction
 from functools import partial
 
@@ -109,11 +110,12 @@ def make_stages(network: nn.Module, codec: ImageCodec,
         with constants(model, **stubs):
             action()
 
-    def in_bfloat16(action: Callable) -> None:
-        codec.transform_dtype = torch.bfloat16
-        action()
-        codec.transform_dtype = None
-
+    # Its weights keep channels last, so float32 needs a codec of its own.
+    hasty = deepcopy(codec)
+    hasty.transform_dtype = torch.bfloat16
+    quick = dict(
+        encode=partial(hasty.compress, x),
+        decode=partial(hasty.decompress, [stream]))
     actions = {
         'encode': (partial(network.compress, x), partial(codec.compress, x)),
         'decode': (partial(network.decompress, strings,
@@ -138,21 +140,19 @@ def make_stages(network: nn.Module, codec: ImageCodec,
         name: {
             'theirs': theirs,
             'ours': ours,
-            'ours, bf16': partial(in_bfloat16, ours)
+            'ours, bf16': quick[name]
         }
         for name, (theirs, ours) in actions.items()
     }
     stages |= {
         name: {
             'float32':
-            partial(codec.run_transform, part, value, scale),
+            partial(codec.run_transform, getattr(codec, name), value, scale),
             'bf16, channels last':
-            partial(in_bfloat16,
-                    partial(codec.run_transform, part, value, scale))
+            partial(hasty.run_transform, getattr(hasty, name), value, scale)
         }
-        for name, part, value, scale in (('g_a', codec.g_a, x,
-                                          Fraction(1, 16)), ('g_s', codec.g_s,
-                                                             y, Fraction(16)))
+        for name, value, scale in (('g_a', x, Fraction(1, 16)), ('g_s', y,
+                                                                 Fraction(16)))
     }
     return stages
 

@@ -19,7 +19,8 @@ _PUBLIC = {
                      'EntropyTableHook', 'FiniteLossHook', 'LmbdaScheduleHook',
                      'RandomStateHook', 'RateLossHook', 'TrainingStageHook'),
     'mmhmc.evaluation': ('BitrateMetric', 'MSSSIMMetric', 'PSNRMetric'),
-    'mmhmc.models': ('CodecBackbone', 'CodecModel'),
+    'mmhmc.models':
+    ('CodecBackbone', 'CodecModel', 'CompressedDomainNeck', 'LatentBackbone'),
     'mmhmc.structures': ('CodecOutput', 'CodingCondition'),
 }
 _MODULE_OF = {name: module for module in _PUBLIC for name in _PUBLIC[module]}

@@ -11,21 +11,35 @@ NAMES = {
         'AutocastHook', 'BitrateMetric', 'Cheng2020Anchor',
         'Cheng2020Attention', 'CodecBackbone', 'CodecModel',
         'CodecOptimWrapperConstructor', 'CodecOutput', 'CodingCondition',
-        'DynamicAdaptation', 'EntropyTableHook', 'FactorizedPrior',
-        'FiniteLossHook', 'IdentityCodec', 'ImageCodec', 'JointAutoregressive',
-        'LmbdaScheduleHook', 'MSSSIMMetric', 'MeanScaleHyperprior',
-        'PSNRMetric', 'RandomStateHook', 'RateLossHook', 'ScaleHyperprior',
-        'TrainingStageHook', '__version__'
+        'CompressedDomainNeck', 'DynamicAdaptation', 'EntropyTableHook',
+        'FactorizedPrior', 'FiniteLossHook', 'IdentityCodec', 'ImageCodec',
+        'JointAutoregressive', 'LatentBackbone', 'LmbdaScheduleHook',
+        'MSSSIMMetric', 'MeanScaleHyperprior', 'PSNRMetric', 'RandomStateHook',
+        'RateLossHook', 'ScaleHyperprior', 'TrainingStageHook', '__version__'
     ],
     'mmhmc.adapters': ['DynamicAdaptation'],
+    'mmhmc.apis': [
+        'CodecSource', 'Outcome', 'Report', 'decode_bitstreams',
+        'describe_bitstream', 'encode_pictures', 'format_description',
+        'load_codec', 'mix_codec', 'read_config', 'write_portable_checkpoint'
+    ],
     'mmhmc.bitstream': [
-        'Bitstream', 'BitstreamError', 'CdfTables', 'SymbolDecoder',
-        'encode_symbols'
+        'Bitstream', 'BitstreamError', 'CdfTables', 'CutStream',
+        'QUALITY_STEP', 'SymbolDecoder', 'device_fingerprint',
+        'encode_symbols', 'find_levels'
     ],
     'mmhmc.codecs': [
         'Cheng2020Anchor', 'Cheng2020Attention', 'FactorizedPrior',
         'IdentityCodec', 'ImageCodec', 'JointAutoregressive',
         'MeanScaleHyperprior', 'ScaleHyperprior', 'build_codec'
+    ],
+    'mmhmc.codecs.layers':
+    ['Derived', 'FixedPointNetwork', 'activation_ranges', 'choose_settings'],
+    'mmhmc.datasets': [
+        'ImageFolder', 'PICTURE_SUFFIXES', 'PackImageInputs',
+        'RandomCropOrPad', 'check_coco', 'digest_sample_instances',
+        'make_sample_instances', 'missing_coco_files', 'read_note',
+        'read_picture', 'read_size', 'write_picture', 'write_whole'
     ],
     'mmhmc.engine': [
         'AutocastHook', 'CodecOptimWrapperConstructor', 'EntropyTableHook',
@@ -35,17 +49,21 @@ NAMES = {
     'mmhmc.evaluation': ['BitrateMetric', 'MSSSIMMetric', 'PSNRMetric'],
     'mmhmc.functional': [
         'InputNorm', 'bound', 'count_bits', 'crop_to', 'extend_edges',
-        'padded_size', 'picture_mse', 'valid_mask'
+        'padded_size', 'picture_mse', 'run_in_tiles', 'valid_mask'
     ],
-    'mmhmc.models': ['CodecBackbone', 'CodecModel', 'PictureCoding'],
+    'mmhmc.models': [
+        'CodecBackbone', 'CodecModel', 'CompressedDomainNeck',
+        'LatentBackbone', 'LatentFeatures', 'PictureCoding'
+    ],
 }
 
 #: What configs may name, as `mmhmc.NAME`.
 REGISTERED = dict(
     MODELS=[
         'Cheng2020Anchor', 'Cheng2020Attention', 'CodecBackbone', 'CodecModel',
-        'DynamicAdaptation', 'FactorizedPrior', 'IdentityCodec',
-        'JointAutoregressive', 'MeanScaleHyperprior', 'ScaleHyperprior'
+        'CompressedDomainNeck', 'DynamicAdaptation', 'FactorizedPrior',
+        'IdentityCodec', 'JointAutoregressive', 'LatentBackbone',
+        'MeanScaleHyperprior', 'ScaleHyperprior'
     ],
     HOOKS=[
         'AutocastHook', 'EntropyTableHook', 'FiniteLossHook',

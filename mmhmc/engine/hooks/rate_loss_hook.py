@@ -35,9 +35,10 @@ class RateLossHook(Hook):
     D_m``, with R in bits per coded pixel and D_m the sum of the host's
     losses. While training, R and MSE are means over all pictures that were
     coded in one forward: both views of a self-supervised host, all branches
-    of a semi-supervised one. A ``LatentBackbone`` decodes x_hat for MSE only
-    if ``lmbda_distortion`` is not 0; else there is no ``loss_distortion``. Copies of the backbone that do not learn (a mean
-    teacher, a momentum encoder) code too, but do not count.
+    of a semi-supervised one. Copies of the backbone that do not learn (a mean
+    teacher, a momentum encoder) code too, but do not count. A
+    ``LatentBackbone`` decodes x_hat only if ``lmbda_distortion`` is not 0;
+    without x_hat there are no ``loss_distortion`` and ``psnr``.
 
     While testing, the bits of a picture are counted once:
 

@@ -1,0 +1,169 @@
+"""A codec's latent as the features of a host."""
+from collections.abc import Iterable
+from typing import Optional, Union
+
+import torch
+from mmengine.model import BaseModule
+from torch import Tensor, nn
+
+from mmhmc.codecs import ImageCodec, build_codec
+from mmhmc.functional import (InputNorm, count_bits, crop_to, extend_edges,
+                              padded_size, valid_mask)
+from mmhmc.registry import MODELS
+from mmhmc.structures import CodedBatch
+from .picture_coding import PictureCoding, Size, complete_test_cfg
+
+
+class LatentFeatures(tuple):
+    """A tuple of feature maps, as hosts pass it on, that knows its canvas.
+
+    Latents of stride 16 alone do not say how many rows of stride 4 there
+    are.
+    """
+
+    #: Height and width in pixels that the maps cover; None if unknown.
+    canvas: Optional[Size] = None
+
+    @classmethod
+    def over(cls, maps: Iterable[Tensor], canvas: Size) -> 'LatentFeatures':
+        """Maps that cover a canvas of the given height and width."""
+        features = cls(maps)
+        features.canvas = canvas
+        return features
+
+
+@MODELS.register_module()
+class LatentBackbone(PictureCoding, BaseModule):
+    """Codec in place of a host's backbone: its heads see the latent.
+
+    .. code-block:: none
+
+        inputs ─► undo host normalisation ─► x ─► g_a ─► y ─► bits ─► y_hat
+                                                                       │
+        features ◄─────────────────────────────────────────────────────┤
+                         x_hat ◄── g_s, only if somebody asks ◄────────┘
+
+    No picture is decoded for the machine. A ``CompressedDomainNeck`` turns
+    the latent into what the host's heads expect. As in a ``CodecBackbone``,
+    training codes the batch at once with noise for quantisation, and
+    evaluation codes each picture alone; outside a picture (batch padding) the
+    latent is zero.
+
+    In training x_hat is decoded, with gradients, if ``RateLossHook`` has a
+    ``lmbda_distortion``. If it has none, what only decodes pictures (``g_s``)
+    gets no gradient: freeze the codec, or set ``find_unused_parameters=True``
+    for DDP. In evaluation ``test_cfg['picture']`` decides alone; without it,
+    metrics of picture quality raise.
+
+    Reference:
+        R. Torfason, F. Mentzer, E. Agustsson, M. Tschannen, R. Timofte, L.
+        Van Gool: "Towards Image Understanding from Deep Compression without
+        Decoding", ICLR 2018. https://arxiv.org/abs/1803.06131
+
+    Args:
+        codec: Codec, or its config; trained weights come by its own
+            ``init_cfg=dict(type='Pretrained', checkpoint=...,
+            prefix='codec.')``.
+        input_norm: The host's data preprocessor config, from which mean,
+            std and channel order are read; or ``mean``, ``std`` and
+            ``channel_order``; or an :class:`InputNorm`.
+        test_cfg: ``real_bits``: True lets what is seen go through real
+            bytes, False only estimates, default True; ``picture``: whether
+            evaluation decodes x_hat, for metrics, default False.
+        init_cfg: mmengine's initialisation.
+
+    Raises:
+        TypeError: If a part is of the wrong kind.
+        ValueError: If a name is unknown, or the codec has no latent.
+    """
+
+    adapter: Optional[nn.Module] = None
+
+    def __init__(self,
+                 codec: Union[ImageCodec, dict],
+                 input_norm: Union[InputNorm, dict],
+                 test_cfg: Optional[dict] = None,
+                 init_cfg: Optional[dict] = None) -> None:
+        super().__init__(init_cfg)
+        if not isinstance(input_norm, InputNorm):
+            input_norm = InputNorm.from_preprocessor(input_norm)
+        self.input_norm = input_norm
+        self.codec = build_codec(codec)
+        if getattr(self.codec, 'latent_channels', None) is None:
+            raise ValueError(
+                f'{type(self.codec).__name__} has no latent for a host to '
+                'see; use a codec with `latent_channels`, or '
+                'mmhmc.CodecBackbone.')
+        self.test_cfg = complete_test_cfg(test_cfg,
+                                          dict(real_bits=True, picture=False))
+
+    @property
+    def out_channels(self) -> int:
+        """Channels M of the latent."""
+        return self.codec.latent_channels
+
+    def forward(self, inputs: Tensor) -> LatentFeatures:
+        """The latent of what is coded.
+
+        Args:
+            inputs: Pictures as the host normalises and pads them, shape
+                (B, 3, H, W), or (B, 1, H, W) for grey ones.
+
+        Returns:
+            One map: ``y_hat``, float32, shape (B, M, ceil(H / s),
+            ceil(W / s)), where s, mostly 16, is the stride of the latent.
+
+        Raises:
+            RuntimeError: If a bitstream does not decode to its latents.
+            ValueError: If the pictures are not finite, or sizes do not fit.
+        """
+        with torch.autocast(inputs.device.type, enabled=False):
+            x = self.input_norm.to_picture(inputs)
+        coded = self.code_pictures(x, inputs)
+        canvas = inputs.shape[-2], inputs.shape[-1]
+        return LatentFeatures.over([coded.x_bar], canvas)
+
+    def _code_batch(self, x: Tensor, sizes: list[Size]) -> CodedBatch:
+        canvas = tuple(x.shape[-2:])
+        target = padded_size(canvas, self.codec.downsampling_factor)
+        with self._codec_gradients():
+            output = self.codec.encode_latents(extend_edges(x, sizes, target))
+        y_hat = output.y_hat
+        real = valid_mask(sizes, target, y_hat.shape[-2:], y_hat.device)
+        seen = crop_to(y_hat * real,
+                       _latent_size(canvas, target[0] // y_hat.shape[-2]))
+        bits = count_bits(output.likelihoods, sizes, target).to(x.device)
+        return CodedBatch(x, None, seen, sizes, bits, [None] * len(x), y_hat)
+
+    @torch.no_grad()
+    def _code_each(self, x: Tensor, sizes: list[Size]) -> CodedBatch:
+        # As for a CodecBackbone, so that both write the same bytes.
+        x = x.clamp(0, 1)
+        latents, bits, num_bytes = zip(*(self._code_latent(one[None], size)
+                                         for one, size in zip(x, sizes)))
+        target = padded_size(sizes[0], self.codec.downsampling_factor)
+        stride = target[0] // latents[0].shape[-2]
+        seen = x.new_zeros(
+            len(x), latents[0].shape[1],
+            *_latent_size(tuple(x.shape[-2:]), stride))
+        for one, y_hat, size in zip(seen, latents, sizes):
+            h, w = _latent_size(size, stride)
+            one[:, :h, :w] = crop_to(y_hat[0], (h, w))
+        x_hat = self._decode_each(x, latents, sizes) \
+            if self.test_cfg['picture'] else None
+        return CodedBatch(x, x_hat, seen, sizes, torch.cat(bits),
+                          list(num_bytes))
+
+    def _decode_each(self, x: Tensor, latents: Iterable[Tensor],
+                     sizes: list[Size]) -> Tensor:
+        x_hat = x.clone()
+        for one, y_hat, (h, w) in zip(x_hat, latents, sizes):
+            decoded = self.codec.decode_latents(y_hat)[0]
+            one[:, :h, :w] = crop_to(decoded, (h, w)).clamp(0, 1)
+        return x_hat
+
+
+def _latent_size(size: Size, stride: int) -> Size:
+    """Rows and columns of a latent that touch a picture of ``size``."""
+    height, width = padded_size(size, stride)
+    return height // stride, width // stride

@@ -7,10 +7,12 @@ from typing import Optional, Union
 from uuid import uuid4
 
 from mmengine.config import Config
+from mmengine.dist import barrier
 from mmengine.logging import print_log
 
 from mmhmc.datasets import check_coco, make_sample_instances
 from mmhmc.datasets.sample_labels import make_sample_labels
+from .cpu_ranks import distribute_on_cpu
 from .mixing import mix_codec, read_config
 from .sample_data import use_sample_data
 
@@ -222,6 +224,7 @@ def build_runner(cfg: Config):
     """Runner of a config, also when this process has had others."""
     from mmengine.registry import RUNNERS
     from mmengine.runner import Runner
+    distribute_on_cpu(cfg)
     if 'visualizer' in cfg:
         # mmengine hands out visualizers by name, and an old one would go on
         # writing to the folder of an earlier run.
@@ -296,6 +299,8 @@ def _finished(work_dir: str, settings: str) -> Optional[str]:
 
 
 def _mark_finished(work_dir: str, settings: str) -> str:
+    # Only one process saves, and the others may be here before it has.
+    barrier()
     checkpoint = (Path(work_dir) / 'last_checkpoint').read_text().strip()
     if int(os.environ.get('RANK', 0)) == 0:
         mark = Path(work_dir) / 'finished.json'

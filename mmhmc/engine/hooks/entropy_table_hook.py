@@ -1,10 +1,13 @@
 """Keeps entropy tables true to the weights."""
+from collections.abc import Iterator
+from contextlib import contextmanager
 from copy import deepcopy
 from typing import Optional
 
 from mmengine.hooks import EMAHook, Hook
 from mmengine.model import is_model_wrapper
 from torch import nn
+from torch.distributed.fsdp import FullyShardedDataParallel
 
 from mmhmc.codecs import ImageCodec
 from mmhmc.registry import HOOKS
@@ -19,7 +22,10 @@ class EntropyTableHook(Hook):
     so in between the tables may be old.
 
     Saving, which only one process does, leaves the model as it is: what is
-    saved gets tables of its own weights, averaged ones with ``EMAHook``.
+    saved gets tables of its own weights, averaged ones with ``EMAHook``. A
+    checkpoint in parts (FSDP's ``local``) is only good to go on with, and
+    keeps the tables that it has; ``state_dict_cfg='full'`` gives one to code
+    with.
     """
 
     # After EMAHook, so that averaged weights get tables of their own; before
@@ -59,22 +65,17 @@ class EntropyTableHook(Hook):
     def before_save_checkpoint(self, runner, checkpoint: dict) -> None:
         """Put tables of the saved weights into what is being saved."""
         state = checkpoint['state_dict']
-        for name, codec in _codecs(runner.model).items():
-            prefix = f'{name}.'
-            own = {
-                key[len(prefix):]: value
-                for key, value in state.items() if key.startswith(prefix)
-            }
-            codec = deepcopy(codec)
-            codec.load_state_dict(own)
-            codec.update_entropy_tables()
-            for key, value in codec.state_dict().items():
-                state[prefix + key] = value.cpu()
+        with _whole_weights(runner.model):
+            for name, codec in _codecs(runner.model).items():
+                # mmengine's strategies save the wrapper with the model.
+                for prefix in (f'{name}.', f'module.{name}.'):
+                    _renew_tables(codec, state, prefix)
 
     @staticmethod
     def _build(runner) -> None:
-        for codec in _codecs(runner.model).values():
-            codec.update_entropy_tables()
+        with _whole_weights(runner.model):
+            for codec in _codecs(runner.model).values():
+                codec.update_entropy_tables()
 
     @staticmethod
     def _drop_for_ema(runner) -> None:
@@ -89,6 +90,36 @@ class EntropyTableHook(Hook):
         for model in [runner.model, *averaged] if averaged else []:
             for codec in _codecs(model).values():
                 codec.drop_entropy_tables()
+
+
+def _renew_tables(codec: ImageCodec, state: dict, prefix: str) -> None:
+    """Give the weights of a codec in ``state`` their tables, if they are all
+    there: FSDP leaves them to one process, or each its part.
+    """
+    own = {
+        key[len(prefix):]: value
+        for key, value in state.items() if key.startswith(prefix)
+    }
+    shapes = {name: value.shape for name, value in own.items()}
+    if any(
+            shapes.get(name) != parameter.shape
+            for name, parameter in codec.named_parameters()):
+        return
+    codec = deepcopy(codec)
+    codec.load_state_dict(own)
+    codec.update_entropy_tables()
+    for key, value in codec.state_dict().items():
+        state[prefix + key] = value.cpu()
+
+
+@contextmanager
+def _whole_weights(model: nn.Module) -> Iterator[None]:
+    """All weights in every process, of which FSDP leaves it a part."""
+    if isinstance(model, FullyShardedDataParallel):
+        with FullyShardedDataParallel.summon_full_params(model):
+            yield
+    else:
+        yield
 
 
 def _codecs(model: nn.Module) -> dict[str, ImageCodec]:

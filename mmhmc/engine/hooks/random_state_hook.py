@@ -15,11 +15,21 @@ class RandomStateHook(Hook):
     """Saves the random states of all processes and restores them on resume.
 
     Python, numpy, torch and CUDA. Validation leaves them untouched, so a run
-    that validates and one that resumes draw the same numbers. With an
-    epoch-based loop a resumed run is exact; with an iteration-based loop it
-    is when pictures are loaded by worker processes (``num_workers > 0``),
-    since mmengine replays the loader before it resumes. Workers that outlive
-    an epoch (``persistent_workers``) keep states of their own.
+    that validates and one that resumes draw the same numbers: to the last
+    bit, with loops that count epochs and with those that count iterations.
+
+    Worker processes (``num_workers > 0``) have states of their own, which
+    nobody can save, for they are ahead of the run. What is random in a
+    pipeline is the same again
+
+    - after an epoch, unless workers outlive it (``persistent_workers``);
+    - with a loop that counts iterations only if mmengine replays the loader,
+      as it does for a ``DefaultSampler``; an ``InfiniteSampler`` is moved on
+      without loading (mmengine 0.10.12), and the workers begin anew.
+
+    The processes of a distributed run draw different numbers, also if
+    ``randomness`` gave all of them one seed: else they would add the same
+    noise to the latents.
     """
 
     # First to restore, so that nothing is drawn before.
@@ -27,6 +37,15 @@ class RandomStateHook(Hook):
 
     _waiting: Optional[dict] = None
     _gathered: Optional[list[dict]] = None
+
+    def before_train(self, runner) -> None:
+        """Tell the processes apart, and free the loader of chance."""
+        _tell_processes_apart()
+        # A loop that counts iterations makes an iterator when it resumes,
+        # which would draw from the state that was just restored.
+        if hasattr(runner.train_loop, 'dataloader_iterator'):
+            runner.train_dataloader.generator = torch.Generator().manual_seed(
+                torch.initial_seed())
 
     def after_train_epoch(self, runner) -> None:
         """Gather before hooks that save, since only one process saves."""
@@ -68,8 +87,12 @@ class RandomStateHook(Hook):
         self._restore()
 
     def before_val(self, runner) -> None:
-        """Remember what validation may change."""
+        """Remember what validation may change.
+
+        What is saved after it, as the best so far, needs it too.
+        """
         self._before_val = random_state()
+        self._gather()
 
     def after_val(self, runner) -> None:
         """Forget what validation changed."""
@@ -79,6 +102,17 @@ class RandomStateHook(Hook):
         if self._waiting is not None:
             set_random_state(self._waiting)
             self._waiting = None
+
+
+def _tell_processes_apart() -> None:
+    """Seeds as of ``diff_rank_seed``, where all processes have the same."""
+    states = all_gather_object(torch.get_rng_state())
+    rank = get_rank()
+    if any(torch.equal(state, states[rank]) for state in states[:rank]):
+        seed = torch.initial_seed() + rank
+        random.seed(seed)
+        np.random.seed(seed % 2**32)
+        torch.manual_seed(seed)
 
 
 def random_state() -> dict:

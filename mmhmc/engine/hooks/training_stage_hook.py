@@ -121,8 +121,7 @@ class TrainingStageHook(Hook):
                 parameter.grad = None
         model = _inner(runner.model)
         if isinstance(runner.model, MMDistributedDataParallel):
-            runner.model = runner.wrap_model(
-                runner.cfg.get('model_wrapper_cfg'), model)
+            runner.model = _wrap_anew(runner, model)
         runner.logger.info(f'Stage {due + 1} of {len(self.stages)}: training '
                            f'{", ".join(trainable)}.')
 
@@ -145,6 +144,15 @@ class TrainingStageHook(Hook):
                     or type(module).__name__ == 'DropPath')
                 if moves and module not in own:
                     module.eval()
+
+
+def _wrap_anew(runner, model: nn.Module) -> nn.Module:
+    """The model in a new wrapper, as mmengine's runner made the first."""
+    # A FlexibleRunner has left this to its strategy.
+    if hasattr(runner, 'strategy'):
+        runner.strategy.model = runner.strategy._wrap_model(model)
+        return runner.strategy.model
+    return runner.wrap_model(runner.cfg.get('model_wrapper_cfg'), model)
 
 
 def _inner(model: nn.Module) -> nn.Module:

@@ -335,8 +335,8 @@ def test_quality_reaches_the_codec_and_decides_what_is_done(
     monkeypatch.setattr(codec, 'check_pictures',
                         lambda self, x, condition: check(self, x, None))
     monkeypatch.setattr(
-        codec, 'encode_latents', lambda self, x, condition:
-        (seen.append(condition), encode(self, x))[1])
+        codec, 'encode_latents', lambda self, x, condition, rate:
+        (seen.append(condition), encode(self, x, rate=rate))[1])
     monkeypatch.setattr(
         codec, 'read_latents',
         lambda self, decoders, size, condition: read(self, decoders, size))

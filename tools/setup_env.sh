@@ -88,7 +88,8 @@ install_packages() {
     pip_install -r requirements/build.txt -r requirements/torch.txt \
         -r "$stamps/onedl.txt" -r requirements/codecs.txt \
         -r requirements/sample.txt -r requirements/evaluation.txt \
-        -r requirements/tests.txt -r requirements/lint.txt
+        -r requirements/standard.txt -r requirements/tests.txt \
+        -r requirements/lint.txt
 }
 
 # The pinned mmcv is there and its compiled part loads.
@@ -148,7 +149,7 @@ step build "1/5 Build tools: a few seconds." requirements/build.txt
 step torch "2/5 torch and torchvision: 1 to 10 minutes (2 to 3 GB, 6 unpacked)." \
     requirements/{build,torch}.txt
 step packages "3/5 OpenMMLab, codecs and test tools: 1 to 3 minutes." \
-    requirements/{build,torch,onedl,codecs,sample,evaluation,tests,lint}.txt
+    requirements/{build,torch,onedl,codecs,sample,evaluation,standard,tests,lint}.txt
 step mmcv "4/5 mmcv with its compiled ops: seconds with a wheel." \
     requirements/{torch,onedl}.txt
 step mmhmc "5/5 mmhmc itself, editable, with its entropy coder: 20 seconds." \

@@ -10,7 +10,7 @@ An output appears whole or not at all, and one that is there already is not
 coded again, so an interrupted run goes on where it stopped.
 """
 import hashlib
-import sys
+import json
 import time
 import warnings
 from abc import ABC, abstractmethod
@@ -33,6 +33,7 @@ from mmhmc.structures import CodingCondition
 from .codec_loading import CodecSource
 from .file_pairs import (STREAM_SUFFIX, FilePair, pair_files, picture_name,
                          stream_name)
+from .progress import progress
 from .ranks import Ranks, join_ranks
 from .result_log import ResultLog
 from .workers import work
@@ -322,7 +323,7 @@ def _code(name: str, pairs: list[FilePair], out_dir: Path, source: CodecSource,
     known = log.read()
     tasks = [(pair, known.get(pair.output)) for pair in ranks.share(pairs)]
     outcomes = []
-    with _progress(name, len(tasks), ranks.rank == 0) as advance:
+    with progress(name, len(tasks), ranks.rank == 0) as advance:
         with closing(work(partial(coder, source), tasks, jobs)) as results:
             for outcome in results:
                 if outcome.row not in (None, known.get(outcome.pair.output)):
@@ -354,22 +355,6 @@ def _on_own_device(source: CodecSource, ranks: Ranks) -> CodecSource:
         return source
     count = max(1, torch.cuda.device_count())
     return replace(source, device=f'cuda:{ranks.local_rank % count}')
-
-
-@contextmanager
-def _progress(name: str, total: int, shown: bool) -> Iterator[Callable]:
-    """A bar on a terminal, nothing elsewhere; gives what moves it on."""
-    if not (shown and sys.stderr.isatty()):
-        yield lambda: None
-        return
-    from rich.console import Console
-    from rich.progress import (BarColumn, MofNCompleteColumn, Progress,
-                               TextColumn, TimeRemainingColumn)
-    columns = (TextColumn('{task.description}'), BarColumn(),
-               MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True)) as bar:
-        task = bar.add_task(name, total=total)
-        yield partial(bar.advance, task)
 
 
 @contextmanager
@@ -407,8 +392,9 @@ def _shown(value) -> str:
 
 
 def _hash_of_weights(codec: ImageCodec) -> str:
-    """16 hexadecimal digits that stand for all weights and the precision."""
+    """16 hexadecimal digits: all weights, the precision, other settings."""
     digest = hashlib.sha256(str(codec.transform_dtype).encode())
+    digest.update(json.dumps(codec.settings(), sort_keys=True).encode())
     for name, tensor in codec.state_dict().items():
         digest.update(f'{name} {tensor.dtype} {tuple(tensor.shape)}'.encode())
         content = tensor.detach().cpu().contiguous().flatten()

@@ -36,7 +36,8 @@ class ImageCodec(BaseModule):
     A codec implements :meth:`encode_latents`, :meth:`decode_latents`,
     :meth:`read_latents`, :meth:`entropy_tables` and
     :meth:`decoding_tensors`; the rest follows. In training mode quantisation
-    is noise, in evaluation mode it is rounding and everything is exact: what
+    is noise, or rounding that gradients pass; in evaluation mode it is
+    rounding and everything is exact: what
     :meth:`read` returns equals ``y_hat`` of :meth:`encode_latents` to the
     last bit, on one machine and one picture at a time; if the codec is
     ``portable``, on all machines and in any batch.
@@ -88,6 +89,18 @@ class ImageCodec(BaseModule):
                        y_hat: Tensor,
                        condition: Optional[CodingCondition] = None) -> Tensor:
         """Quantised latents (B, M, h, w) to RGB (B, 3, H, W), not clamped."""
+
+    def decode_with_losses(
+        self,
+        y_hat: Tensor,
+        condition: Optional[CodingCondition] = None
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        """As :meth:`decode_latents`, and what decoding adds to the objective.
+
+        Returns:
+            The pictures, and losses as ``extra_losses`` of an output.
+        """
+        return self.decode_latents(y_hat, condition), {}
 
     @abstractmethod
     def read_latents(self,
@@ -142,7 +155,8 @@ class ImageCodec(BaseModule):
             ValueError: If ``x`` is not finite or of the wrong shape.
         """
         output = self.encode_latents(x, condition)
-        output.x_hat = self.decode_latents(output.y_hat, condition)
+        output.x_hat, losses = self.decode_with_losses(output.y_hat, condition)
+        output.extra_losses.update(losses)
         return output
 
     @property
@@ -183,9 +197,7 @@ class ImageCodec(BaseModule):
             RuntimeError: In training mode, or if tables are missing.
             ValueError: If ``x`` is not finite or of the wrong shape.
         """
-        if condition is not None and condition.quality is not None:
-            steps = round(condition.quality / QUALITY_STEP)
-            condition = replace(condition, quality=steps * QUALITY_STEP)
+        condition = as_stored(condition)
         pictures = [x] if isinstance(x, Tensor) else [p[None] for p in x]
         for batch in pictures:
             self.check_pictures(batch, condition)
@@ -241,6 +253,17 @@ class ImageCodec(BaseModule):
         if len({stream.size for stream in bitstreams}) == 1:
             return torch.cat(pictures)
         return [picture[0] for picture in pictures]
+
+    def num_bytes(self, bitstream: Bitstream) -> int:
+        """Bytes that count: those of the whole file."""
+        return bitstream.num_bytes
+
+    def settings(self) -> dict:
+        """What else decides the bytes, as JSON takes it, for the record.
+
+        Nothing, unless a codec calls programs or libraries of its own.
+        """
+        return {}
 
     def write(self,
               output: CodecOutput,
@@ -473,6 +496,15 @@ class ImageCodec(BaseModule):
         if condition is not None:
             raise ValueError(f'{type(self).__name__} has no run-time controls,'
                              f' got {condition}.')
+
+
+def as_stored(
+        condition: Optional[CodingCondition]) -> Optional[CodingCondition]:
+    """Controls with the quality that a file can say."""
+    if condition is None or condition.quality is None:
+        return condition
+    steps = round(condition.quality / QUALITY_STEP)
+    return replace(condition, quality=steps * QUALITY_STEP)
 
 
 def _with_quality_of(

@@ -349,6 +349,19 @@ def test_quality_reaches_the_codec_and_decides_what_is_done(
     assert 'its quality is 1.5, and here it is 2' in outcome.error
 
 
+def test_file_of_other_settings_is_not_taken_for_done(home, tmp_path):
+    sources = [
+        CodecSource(dict(codec=dict(type='mmhmc.JPEG', quality=quality)))
+        for quality in (20, 60)
+    ]
+    picture = home / 'pictures' / 'a.png'
+    for source, done in zip((sources[0], sources[0]), (False, True)):
+        report = encode_pictures([picture], tmp_path, source)
+        assert states(report) == [('a.png.hmc', done, '')]
+    outcome, = encode_pictures([picture], tmp_path, sources[1]).failed
+    assert 'exists' in outcome.error
+
+
 def test_codec_that_writes_no_bits_is_refused(home, tmp_path):
     source = CodecSource(dict(codec=dict(type='mmhmc.IdentityCodec')))
     report = encode_pictures([home / 'pictures'], tmp_path, source)

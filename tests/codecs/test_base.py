@@ -24,7 +24,7 @@ def test_codec_is_built_from_its_config(name):
 def test_unknown_codec_is_refused_with_a_suggestion(wrong, right):
     with pytest.raises(
             ValueError,
-            match=f"no codec '{wrong}'; the codecs are Cheng2020Anchor, .*"
+            match=f"no codec '{wrong}'; the codecs are AVIF, .*"
             rf'Did you mean mmhmc\.{right}\?'):
         build_codec(dict(type=wrong))
 

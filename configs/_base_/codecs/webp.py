@@ -1,0 +1,1 @@
+codec = dict(type='mmhmc.WebP', quality=50)

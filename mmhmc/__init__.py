@@ -12,15 +12,25 @@ from .version import __version__
 _PUBLIC = {
     'mmhmc.adapters': ('DynamicAdaptation', ),
     'mmhmc.codecs':
-    ('Cheng2020Anchor', 'Cheng2020Attention', 'FactorizedPrior',
-     'IdentityCodec', 'ImageCodec', 'JointAutoregressive',
-     'MeanScaleHyperprior', 'ScaleHyperprior'),
-    'mmhmc.engine': ('AutocastHook', 'CodecOptimWrapperConstructor',
-                     'EntropyTableHook', 'FiniteLossHook', 'LmbdaScheduleHook',
-                     'RandomStateHook', 'RateLossHook', 'TrainingStageHook'),
-    'mmhmc.evaluation': ('BitrateMetric', 'MSSSIMMetric', 'PSNRMetric'),
+    ('AVIF', 'Cheng2020Anchor', 'Cheng2020Attention', 'ELIC',
+     'FactorizedPrior', 'HEVCIntra', 'IdentityCodec', 'ImageCodec', 'JPEG',
+     'JPEGXL', 'JointAutoregressive', 'LayeredGenerative', 'MPA', 'MRIC',
+     'MeanScaleHyperprior', 'ScaleHyperprior', 'TinyLIC', 'VVCIntra', 'WebP'),
+    'mmhmc.engine': ('AlternatingOptimWrapperConstructor', 'AutocastHook',
+                     'CodecOptimWrapperConstructor', 'EntropyTableHook',
+                     'FiniteLossHook', 'LmbdaScheduleHook', 'RandomStateHook',
+                     'RateLossHook', 'TrainingStageHook'),
+    'mmhmc.evaluation':
+    ('AttributeAccuracy', 'BitrateMetric', 'DISTSMetric', 'FIDMetric',
+     'KIDMetric', 'LPIPSMetric', 'MSSSIMMetric', 'NIQEMetric', 'PSNRMetric',
+     'PointsMetric', 'SSIMMetric', 'SavingMetric'),
+    'mmhmc.losses':
+    ('FeatureLoss', 'HingeLoss', 'LPIPSLoss', 'NonSaturatingLoss',
+     'PatchDiscriminator', 'TwoScaleDiscriminator'),
     'mmhmc.models':
-    ('CodecBackbone', 'CodecModel', 'CompressedDomainNeck', 'LatentBackbone'),
+    ('CodecBackbone', 'CodecModel', 'CompressedDomainNeck',
+     'GenerativeCodecModel', 'LatentBackbone', 'LayeredCodecModel',
+     'MultiTaskModel', 'PictureStem', 'PointsHead'),
     'mmhmc.structures': ('CodecOutput', 'CodingCondition'),
 }
 _MODULE_OF = {name: module for module in _PUBLIC for name in _PUBLIC[module]}

@@ -21,7 +21,9 @@ MODELS = Registry(
     'model',
     parent=MMENGINE_MODELS,
     scope='mmhmc',
-    locations=['mmhmc.models', 'mmhmc.codecs', 'mmhmc.adapters'])
+    locations=[
+        'mmhmc.models', 'mmhmc.codecs', 'mmhmc.adapters', 'mmhmc.losses'
+    ])
 HOOKS = Registry(
     'hook', parent=MMENGINE_HOOKS, scope='mmhmc', locations=['mmhmc.engine'])
 OPTIM_WRAPPER_CONSTRUCTORS = Registry(

@@ -31,12 +31,15 @@ class CodecOutput:
             the latents were asked for.
         symbols: For each named stream what the entropy coder writes; only
             for a batch of one picture in evaluation mode, else empty.
+        extra_losses: What the codec itself adds to the objective in training,
+            by name and already weighed; most codecs add nothing.
     """
 
     y_hat: Tensor
     likelihoods: dict[str, Tensor] = field(default_factory=dict)
     x_hat: Optional[Tensor] = None
     symbols: dict[str, LatentSymbols] = field(default_factory=dict)
+    extra_losses: dict[str, Tensor] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -73,6 +76,10 @@ class CodedBatch:
         num_bytes: Length of each real bitstream with its header; None where
             none was written.
         y_hat: What ``x_hat`` can still be decoded from, (B, M, h, w).
+        condition: Run-time controls with which the batch was coded.
+        extra_losses: As of :class:`CodecOutput`.
+        stream_bytes: Of each real bitstream the length of each named stream;
+            empty where none was written.
     """
 
     x: Tensor
@@ -82,6 +89,9 @@ class CodedBatch:
     bits: Tensor
     num_bytes: list[Optional[int]]
     y_hat: Optional[Tensor] = None
+    condition: Optional[CodingCondition] = None
+    extra_losses: dict[str, Tensor] = field(default_factory=dict)
+    stream_bytes: list[dict[str, int]] = field(default_factory=list)
 
 
 @dataclass
@@ -100,6 +110,8 @@ class CodedPicture:
             decoded.
         view: Which picture was coded: ``'picture'``, or, of several that were
             coded each for itself, which one this is.
+        stream_bytes: Length of each named stream of the real bitstream;
+            empty if none was written.
     """
 
     bits: float
@@ -109,6 +121,7 @@ class CodedPicture:
     x: Optional[Tensor] = field(default=None, repr=False)
     x_hat: Optional[Tensor] = field(default=None, repr=False)
     view: str = 'picture'
+    stream_bytes: dict[str, int] = field(default_factory=dict)
 
     def __getstate__(self) -> dict:
         return {**self.__dict__, 'x': None, 'x_hat': None}

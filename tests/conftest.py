@@ -5,6 +5,7 @@ import random
 import numpy as np
 import pytest
 import torch
+from mmengine.config import Config
 from mmengine.hooks import Hook
 from mmengine.model import BaseModel
 from mmengine.registry import DATASETS
@@ -12,7 +13,9 @@ from mmengine.runner import Runner
 from mmengine.structures import BaseDataElement
 from torch import nn
 
+from mmhmc.adapters import DynamicAdaptation
 from mmhmc.codecs import build_codec
+from mmhmc.datasets import write_picture
 from mmhmc.models import CodecBackbone
 
 #: Every codec that writes bits, by its registry name.
@@ -22,7 +25,39 @@ CODECS = dict(
     MeanScaleHyperprior=dict(hidden_channels=8, latent_channels=8),
     JointAutoregressive=dict(hidden_channels=8, latent_channels=8),
     Cheng2020Anchor=dict(hidden_channels=8),
-    Cheng2020Attention=dict(hidden_channels=8))
+    Cheng2020Attention=dict(hidden_channels=8),
+    ELIC=dict(
+        hidden_channels=8,
+        latent_channels=8,
+        groups=(2, 2, 4),
+        context_channels=(8, 8)),
+    MRIC=dict(
+        hidden_channels=8,
+        latent_channels=8,
+        hyper_channels=8,
+        num_slices=2,
+        context_channels=(8, 8),
+        embedding_channels=4),
+    LayeredGenerative=dict(
+        hidden_channels=8,
+        semantic_channels=8,
+        texture_channels=4,
+        hyper_channels=8,
+        texture_widths=(4, 4, 4, 4, 4),
+        decoder_widths=(8, 8, 4, 4, 4)),
+    MPA=dict(
+        hidden_channels=(16, 16, 16),
+        latent_channels=32,
+        hyper_channels=16,
+        depths=(1, 1, 1, 1, 1, 1)),
+    TinyLIC=dict(
+        hidden_channels=(16, 16, 16),
+        latent_channels=16,
+        hyper_channels=16,
+        depths=(1, 1, 1, 1, 1, 1)))
+
+#: Those whose streams cannot be made portable.
+FLOATING = ('MPA', 'MRIC', 'TinyLIC')
 
 #: Not that of any real host, so that nothing fits by accident.
 PREPROCESSOR = dict(
@@ -61,15 +96,45 @@ def tiny_codec(name, **kwargs):
             amplitude = coded.symbols.float().square().mean().sqrt()
             scale = codec.gaussian_conditional.scale_table[
                 coded.indexes.long()].mean()
-            scale_bias(codec).add_(amplitude - scale)
+            for bias in scale_biases(codec):
+                bias.add_(amplitude - scale)
     return codec
 
 
-def scale_bias(codec):
-    """The bias (M,) of the layer that gives ``scales_hat``."""
-    last = getattr(codec, 'entropy_parameters', codec.h_s)
-    conv = [m for m in last if hasattr(m, 'bias')][-1]
-    return conv.bias.data[:codec.latent_channels]
+def coded_channels(codec):
+    """Channels of stream ``y``; ``y_hat`` has more where streams are joined.
+    """
+    return getattr(codec, 'semantic_channels', codec.latent_channels)
+
+
+def scale_networks(codec):
+    """The networks that give ``scales_hat``, and means perhaps after them.
+
+    There are several where groups of channels have their own, in order.
+    """
+    names = ('scale_context', 'entropy_parameters', 'h_s')
+    networks = next(getattr(codec, n) for n in names if hasattr(codec, n))
+    if isinstance(networks, nn.Sequential):
+        return [networks]
+    return list(networks.values())
+
+
+def mean_networks(codec):
+    """The networks that give ``means_hat`` and nothing else."""
+    return list(getattr(codec, 'mean_context', {}).values())
+
+
+def last_layers(networks):
+    """The last layer with weights of each network."""
+    return [[m for m in network if hasattr(m, 'bias')][-1]
+            for network in networks]
+
+
+def scale_biases(codec):
+    """For each network what it adds to ``scales_hat``, (M,) in all."""
+    biases = [m.bias.data for m in last_layers(scale_networks(codec))]
+    with_means = sum(map(len, biases)) > codec.latent_channels
+    return [b[:len(b) // (1 + with_means)] for b in biases]
 
 
 def smooth_pictures(count, height, width):
@@ -207,3 +272,50 @@ def with_val(metrics, **kwargs):
         val_cfg=dict(),
         val_evaluator=[dict(type=f'mmhmc.{name}') for name in metrics],
         **kwargs)
+
+
+# A benchmark in miniature.
+
+BENCH_CODEC = dict(
+    type='mmhmc.MeanScaleHyperprior', hidden_channels=8, latent_channels=8)
+BENCH_SIZES = {'a.png': (40, 52), 'b.png': (33, 65), 'sub/c.png': (64, 64)}
+
+
+@pytest.fixture(scope='session')
+def bench_home(tmp_path_factory):
+    """Folder with weights of a codec and an adapter, and pictures."""
+    torch.manual_seed(0)
+    home = tmp_path_factory.mktemp('benchmark')
+    codec = tiny_codec('MeanScaleHyperprior')
+    adapter = DynamicAdaptation(4)
+    torch.nn.init.normal_(adapter.layers[-1].weight, std=0.1)
+    parts = dict(codec=codec, adapter=adapter)
+    state = {
+        f'backbone.{part}.{key}': value
+        for part, module in parts.items()
+        for key, value in module.state_dict().items()
+    }
+    torch.save(dict(state_dict=state), home / 'weights.pth')
+    for name, size in BENCH_SIZES.items():
+        path = home / 'pictures' / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_picture(path, smooth_pictures(1, *size)[0])
+    return home
+
+
+@pytest.fixture
+def bench_cfg(bench_home, tmp_path):
+    """Two points of one codec on three pictures."""
+    checkpoint = str(bench_home / 'weights.pth')
+    return Config(
+        dict(
+            work_dir=str(tmp_path / 'out'),
+            anchor='plain',
+            picture_metrics=['psnr'],
+            datasets=dict(few=dict(root=str(bench_home / 'pictures'))),
+            codecs=dict(
+                plain=dict(
+                    codec=dict(BENCH_CODEC),
+                    points=dict(
+                        one=dict(checkpoint=checkpoint),
+                        two=dict(checkpoint=checkpoint))))))

@@ -148,7 +148,7 @@ def _row(model, bare_model, item: dict) -> PanelRow:
     plain = _instances(bare_model.test_step(pseudo_collate([item]))[0])
     target = padded_size(size, coder.codec.downsampling_factor)
     output = coder.codec.encode_latents(
-        extend_edges(coded.x, coded.sizes, target))
+        extend_edges(coded.x, coded.sizes, target), coded.condition)
     x, x_hat, x_bar = (
         _to_uint8(crop_to(picture, size))
         for picture in (coded.x, coded.x_hat, coded.x_bar))

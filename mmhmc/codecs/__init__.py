@@ -1,12 +1,20 @@
-"""Image to bits to image: one file per paper."""
+"""Image to bits to image: one file per paper, and standard codecs."""
 from .base import ImageCodec, build_codec
 from .bmshj2018 import FactorizedPrior, ScaleHyperprior
 from .cheng2020 import Cheng2020Anchor, Cheng2020Attention
+from .elic import ELIC
 from .identity import IdentityCodec
+from .layered import LayeredGenerative
 from .mbt2018 import JointAutoregressive, MeanScaleHyperprior
+from .mpa import MPA
+from .mric import MRIC
+from .standard import AVIF, JPEG, JPEGXL, HEVCIntra, VVCIntra, WebP
+from .tinylic import TinyLIC
 
 __all__ = [
-    'Cheng2020Anchor', 'Cheng2020Attention', 'FactorizedPrior',
-    'IdentityCodec', 'ImageCodec', 'JointAutoregressive',
-    'MeanScaleHyperprior', 'ScaleHyperprior', 'build_codec'
+    'AVIF', 'Cheng2020Anchor', 'Cheng2020Attention', 'ELIC', 'FactorizedPrior',
+    'HEVCIntra', 'IdentityCodec', 'ImageCodec', 'JPEG', 'JPEGXL',
+    'JointAutoregressive', 'LayeredGenerative', 'MPA', 'MRIC',
+    'MeanScaleHyperprior', 'ScaleHyperprior', 'TinyLIC', 'VVCIntra', 'WebP',
+    'build_codec'
 ]

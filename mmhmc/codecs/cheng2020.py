@@ -70,13 +70,9 @@ class Cheng2020Attention(Cheng2020Anchor):
     @staticmethod
     def build_network(hidden_channels: int, latent_channels: int) -> nn.Module:
         """CompressAI's network, whose parts are taken."""
-        from compressai.layers import AttentionBlock
         from compressai.models import Cheng2020Attention as Network
         network = Network(hidden_channels)
-        for block in network.modules():
-            if isinstance(block, AttentionBlock):
-                for unit in (*block.conv_a, *block.conv_b[:-1]):
-                    unit.__class__ = ResidualUnit
+        name_residual_units(network)
         return network
 
 
@@ -90,3 +86,12 @@ class ResidualUnit(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """(B, N, H, W) to the same shape."""
         return self.relu(self.conv(x) + x)
+
+
+def name_residual_units(network: nn.Module) -> None:
+    """Make the attention blocks of CompressAI's layers fit for pickle."""
+    from compressai.layers import AttentionBlock
+    for block in network.modules():
+        if isinstance(block, AttentionBlock):
+            for unit in (*block.conv_a, *block.conv_b[:-1]):
+                unit.__class__ = ResidualUnit

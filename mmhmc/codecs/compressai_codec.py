@@ -220,13 +220,20 @@ class CompressAICodec(ImageCodec):
 
     # CompressAI permutes by numpy, which a tracer gets wrong.
     @_disable_dynamo
-    def run_bottleneck(self,
-                       z: Tensor,
-                       rate: bool = True) -> tuple[Tensor, Optional[Tensor]]:
-        """Quantised ``z`` and, for the rate, likelihoods, (B, C, h, w)."""
+    def run_bottleneck(
+            self,
+            z: Tensor,
+            rate: bool = True,
+            name: str = 'entropy_bottleneck'
+    ) -> tuple[Tensor, Optional[Tensor]]:
+        """Quantised ``z`` and, for the rate, likelihoods, (B, C, h, w).
+
+        Here and below ``name`` is the entropy bottleneck that is meant.
+        """
+        bottleneck = self.get_submodule(name)
         if rate:
-            return self.entropy_bottleneck(z)
-        medians = self.entropy_bottleneck.quantiles[:, 0, 1].view(-1, 1, 1)
+            return bottleneck(z)
+        medians = bottleneck.quantiles[:, 0, 1].view(-1, 1, 1)
         return torch.round(z - medians) + medians, None
 
     def run_conditional(self,
@@ -265,27 +272,35 @@ class CompressAICodec(ImageCodec):
                 if torch.is_tensor(old):
                     setattr(part, name, old.new_empty(0))
 
-    def bottleneck_symbols(self, z: Tensor) -> LatentSymbols:
-        """Symbols of what the entropy bottleneck codes, (1, C, h, w)."""
-        medians = self.entropy_bottleneck.quantiles[:, 0, 1].view(-1, 1, 1)
+    def bottleneck_symbols(self,
+                           z: Tensor,
+                           name: str = 'entropy_bottleneck') -> LatentSymbols:
+        """Symbols of what an entropy bottleneck codes, (1, C, h, w)."""
+        bottleneck = self.get_submodule(name)
+        medians = bottleneck.quantiles[:, 0, 1].view(-1, 1, 1)
         symbols = torch.round(z[0] - medians).int()
-        return LatentSymbols(symbols.flatten(),
-                             self._bottleneck_indexes(z.shape[-2:]))
+        indexes = self._bottleneck_indexes(bottleneck, z.shape[-2:])
+        return LatentSymbols(symbols.flatten(), indexes)
 
-    def read_bottleneck(self, decoder: SymbolDecoder,
-                        size: tuple[int, int]) -> Tensor:
+    def read_bottleneck(self,
+                        decoder: SymbolDecoder,
+                        size: tuple[int, int],
+                        name: str = 'entropy_bottleneck') -> Tensor:
         """Inverse of :meth:`bottleneck_symbols`, (1, C, h, w)."""
-        medians = self.entropy_bottleneck.quantiles[:, 0, 1].view(-1, 1, 1)
+        bottleneck = self.get_submodule(name)
+        medians = bottleneck.quantiles[:, 0, 1].view(-1, 1, 1)
         decoder.require(
             torch.full((len(medians), ), size[0] * size[1], dtype=torch.int64))
-        symbols = decoder.decode(self._bottleneck_indexes(size))
+        symbols = decoder.decode(self._bottleneck_indexes(bottleneck, size))
         return (symbols.view(-1, *size) + medians)[None]
 
-    def _bottleneck_indexes(self, size: tuple[int, int]) -> Tensor:
+    @staticmethod
+    def _bottleneck_indexes(bottleneck: nn.Module,
+                            size: tuple[int, int]) -> Tensor:
         channels = torch.arange(
-            self.entropy_bottleneck.channels,
+            bottleneck.channels,
             dtype=torch.int32,
-            device=self.entropy_bottleneck.quantiles.device)
+            device=bottleneck.quantiles.device)
         return channels.repeat_interleave(size[0] * size[1])
 
     # A tracer cannot look into our C++.

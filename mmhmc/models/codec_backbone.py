@@ -11,6 +11,7 @@ from mmhmc.codecs import ImageCodec, build_codec
 from mmhmc.functional import InputNorm
 from mmhmc.registry import MODELS
 from mmhmc.structures import CodedBatch
+from .condition_choice import ConditionChoice
 from .picture_coding import PictureCoding, build_adapter, complete_test_cfg
 
 
@@ -39,6 +40,10 @@ class CodecBackbone(PictureCoding, BaseModule):
         adapter: Adapter or its config, e.g. ``DynamicAdaptation``.
         test_cfg: ``adapter``: False bypasses the adapter at test time, at
             identical bits; ``real_bits``: False only estimates. Default True.
+        condition: Run-time controls of the codec, ``quality``, ``task``,
+            ``alpha``, ``beta``, as far as it has them.
+        train_condition: For some of them values, of which each training batch
+            draws one.
         pretrained: As ``init_cfg``, in the form that segmentors give it.
         init_cfg: Initialisation of the host backbone, if that is a config:
             some hosts set it for whatever stands there. Codec and adapter
@@ -57,9 +62,12 @@ class CodecBackbone(PictureCoding, BaseModule):
                  input_norm: Union[InputNorm, dict],
                  adapter: Union[nn.Module, dict, None] = None,
                  test_cfg: Optional[dict] = None,
+                 condition: Optional[dict] = None,
+                 train_condition: Optional[dict] = None,
                  pretrained: Optional[str] = None,
                  init_cfg: Optional[dict] = None) -> None:
         super().__init__()
+        self.choose_condition = ConditionChoice(condition, train_condition)
         if not isinstance(input_norm, InputNorm):
             input_norm = InputNorm.from_preprocessor(input_norm)
         self.input_norm = input_norm

@@ -8,6 +8,7 @@ from mmhmc.codecs import ImageCodec, build_codec
 from mmhmc.functional import InputNorm
 from mmhmc.registry import MODELS
 from mmhmc.structures import CodedBatch
+from .condition_choice import ConditionChoice
 from .picture_coding import PictureCoding, complete_test_cfg
 
 _RGB = dict(type='ImgDataPreprocessor', bgr_to_rgb=True)
@@ -27,6 +28,10 @@ class CodecModel(PictureCoding, BaseModel):
         data_preprocessor: Config of mmengine's ``ImgDataPreprocessor``; the
             default turns loaded pictures (BGR) into RGB.
         test_cfg: ``real_bits``: False only estimates. Default True.
+        condition: Run-time controls of the codec, ``quality``, ``task``,
+            ``alpha``, ``beta``, as far as it has them.
+        train_condition: For some of them values, of which each training batch
+            draws one.
         init_cfg: mmengine's initialisation.
     """
 
@@ -36,8 +41,11 @@ class CodecModel(PictureCoding, BaseModel):
                  codec: Union[ImageCodec, dict],
                  data_preprocessor: dict = _RGB,
                  test_cfg: Optional[dict] = None,
+                 condition: Optional[dict] = None,
+                 train_condition: Optional[dict] = None,
                  init_cfg: Optional[dict] = None) -> None:
         super().__init__(data_preprocessor, init_cfg)
+        self.choose_condition = ConditionChoice(condition, train_condition)
         self.input_norm = InputNorm.from_preprocessor(data_preprocessor)
         self.codec = build_codec(codec)
         self.test_cfg = complete_test_cfg(test_cfg)

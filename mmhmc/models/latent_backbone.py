@@ -10,8 +10,10 @@ from mmhmc.codecs import ImageCodec, build_codec
 from mmhmc.functional import (InputNorm, count_bits, crop_to, extend_edges,
                               padded_size, valid_mask)
 from mmhmc.registry import MODELS
-from mmhmc.structures import CodedBatch
-from .picture_coding import PictureCoding, Size, complete_test_cfg
+from mmhmc.structures import CodedBatch, CodingCondition
+from .condition_choice import ConditionChoice
+from .picture_coding import (PictureCoding, Size, complete_test_cfg,
+                             stream_lengths)
 
 
 class LatentFeatures(tuple):
@@ -70,11 +72,20 @@ class LatentBackbone(PictureCoding, BaseModule):
         test_cfg: ``real_bits``: True lets what is seen go through real
             bytes, False only estimates, default True; ``picture``: whether
             evaluation decodes x_hat, for metrics, default False.
+        condition: Run-time controls of the codec, ``quality``, ``task``,
+            ``alpha``, ``beta``, as far as it has them.
+        train_condition: For some of them values, of which each training batch
+            draws one.
+        seen_channels: How many channels of the latent heads see, from the
+            first, or the first one and the one after the last; all if left
+            out. ``semantic_channels`` of a codec with layers shows its base
+            layer alone, which is the same with and without the others.
         init_cfg: mmengine's initialisation.
 
     Raises:
         TypeError: If a part is of the wrong kind.
-        ValueError: If a name is unknown, or the codec has no latent.
+        ValueError: If a name is unknown, or the codec has no latent, or not
+            so many channels of it.
     """
 
     adapter: Optional[nn.Module] = None
@@ -83,8 +94,12 @@ class LatentBackbone(PictureCoding, BaseModule):
                  codec: Union[ImageCodec, dict],
                  input_norm: Union[InputNorm, dict],
                  test_cfg: Optional[dict] = None,
+                 condition: Optional[dict] = None,
+                 train_condition: Optional[dict] = None,
+                 seen_channels: Union[int, tuple[int, int], None] = None,
                  init_cfg: Optional[dict] = None) -> None:
         super().__init__(init_cfg)
+        self.choose_condition = ConditionChoice(condition, train_condition)
         if not isinstance(input_norm, InputNorm):
             input_norm = InputNorm.from_preprocessor(input_norm)
         self.input_norm = input_norm
@@ -94,13 +109,36 @@ class LatentBackbone(PictureCoding, BaseModule):
                 f'{type(self.codec).__name__} has no latent for a host to '
                 'see; use a codec with `latent_channels`, or '
                 'mmhmc.CodecBackbone.')
+        self.seen_channels = self._range_of(seen_channels)
         self.test_cfg = complete_test_cfg(test_cfg,
                                           dict(real_bits=True, picture=False))
 
+    def _range_of(
+            self, seen_channels: Union[int, tuple[int, int],
+                                       None]) -> tuple[int, int]:
+        """First channel that is seen, and the one after the last.
+
+        Raises:
+            ValueError: If there are no such channels.
+        """
+        channels = self.codec.latent_channels
+        if seen_channels is None:
+            return 0, channels
+        if isinstance(seen_channels, int):
+            seen_channels = 0, seen_channels
+        first, end = seen_channels
+        if not 0 <= first < end <= channels:
+            raise ValueError(
+                '`seen_channels` must be from 1 to '
+                f'{channels}, the channels of the latent of '
+                f'{type(self.codec).__name__}, or a range of them; got '
+                f'{seen_channels}.')
+        return first, end
+
     @property
     def out_channels(self) -> int:
-        """Channels M of the latent."""
-        return self.codec.latent_channels
+        """Number of channels that are seen."""
+        return self.seen_channels[1] - self.seen_channels[0]
 
     def forward(self, inputs: Tensor) -> LatentFeatures:
         """The latent of what is coded.
@@ -111,7 +149,8 @@ class LatentBackbone(PictureCoding, BaseModule):
 
         Returns:
             One map: ``y_hat``, float32, shape (B, M, ceil(H / s),
-            ceil(W / s)), where s, mostly 16, is the stride of the latent.
+            ceil(W / s)), where s, mostly 16, is the stride of the latent, and
+            M the number of channels that are seen, ``out_channels``.
 
         Raises:
             RuntimeError: If a bitstream does not decode to its latents.
@@ -121,26 +160,33 @@ class LatentBackbone(PictureCoding, BaseModule):
             x = self.input_norm.to_picture(inputs)
         coded = self.code_pictures(x, inputs)
         canvas = inputs.shape[-2], inputs.shape[-1]
-        return LatentFeatures.over([coded.x_bar], canvas)
+        first, end = self.seen_channels
+        seen = coded.x_bar[:, first:end]
+        return LatentFeatures.over([seen], canvas)
 
-    def _code_batch(self, x: Tensor, sizes: list[Size]) -> CodedBatch:
+    def _code_batch(self, x: Tensor, sizes: list[Size],
+                    condition: Optional[CodingCondition]) -> CodedBatch:
         canvas = tuple(x.shape[-2:])
         target = padded_size(canvas, self.codec.downsampling_factor)
         with self._codec_gradients():
-            output = self.codec.encode_latents(extend_edges(x, sizes, target))
+            output = self.codec.encode_latents(
+                extend_edges(x, sizes, target), condition)
         y_hat = output.y_hat
         real = valid_mask(sizes, target, y_hat.shape[-2:], y_hat.device)
         seen = crop_to(y_hat * real,
                        _latent_size(canvas, target[0] // y_hat.shape[-2]))
         bits = count_bits(output.likelihoods, sizes, target).to(x.device)
-        return CodedBatch(x, None, seen, sizes, bits, [None] * len(x), y_hat)
+        return CodedBatch(x, None, seen, sizes, bits, [None] * len(x), y_hat,
+                          condition)
 
     @torch.no_grad()
-    def _code_each(self, x: Tensor, sizes: list[Size]) -> CodedBatch:
+    def _code_each(self, x: Tensor, sizes: list[Size],
+                   condition: Optional[CodingCondition]) -> CodedBatch:
         # As for a CodecBackbone, so that both write the same bytes.
         x = x.clamp(0, 1)
-        latents, bits, num_bytes = zip(*(self._code_latent(one[None], size)
-                                         for one, size in zip(x, sizes)))
+        latents, bits, streams = zip(
+            *(self._code_latent(one[None], size, condition)
+              for one, size in zip(x, sizes)))
         target = padded_size(sizes[0], self.codec.downsampling_factor)
         stride = target[0] // latents[0].shape[-2]
         seen = x.new_zeros(
@@ -149,16 +195,24 @@ class LatentBackbone(PictureCoding, BaseModule):
         for one, y_hat, size in zip(seen, latents, sizes):
             h, w = _latent_size(size, stride)
             one[:, :h, :w] = crop_to(y_hat[0], (h, w))
-        x_hat = self._decode_each(x, latents, sizes) \
+        x_hat = self._decode_each(x, latents, sizes, condition) \
             if self.test_cfg['picture'] else None
-        return CodedBatch(x, x_hat, seen, sizes, torch.cat(bits),
-                          list(num_bytes))
+        return CodedBatch(
+            x,
+            x_hat,
+            seen,
+            sizes,
+            torch.cat(bits),
+            self.lengths_of(streams),
+            condition=condition,
+            stream_bytes=stream_lengths(streams))
 
     def _decode_each(self, x: Tensor, latents: Iterable[Tensor],
-                     sizes: list[Size]) -> Tensor:
+                     sizes: list[Size],
+                     condition: Optional[CodingCondition]) -> Tensor:
         x_hat = x.clone()
         for one, y_hat, (h, w) in zip(x_hat, latents, sizes):
-            decoded = self.codec.decode_latents(y_hat)[0]
+            decoded = self.codec.decode_latents(y_hat, condition)[0]
             one[:, :h, :w] = crop_to(decoded, (h, w)).clamp(0, 1)
         return x_hat
 

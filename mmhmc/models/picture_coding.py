@@ -7,10 +7,12 @@ from torch import Tensor, nn
 
 from mmhmc.bitstream import Bitstream
 from mmhmc.codecs import ImageCodec
+from mmhmc.codecs.base import as_stored
 from mmhmc.functional import (bound, count_bits, crop_to, extend_edges,
                               padded_size, valid_mask)
 from mmhmc.registry import MODELS
-from mmhmc.structures import CodedBatch
+from mmhmc.structures import CodedBatch, CodingCondition
+from .condition_choice import ConditionChoice
 
 Size = tuple[int, int]
 
@@ -28,14 +30,15 @@ class PictureCoding:
     evaluation mode every picture is coded alone, at its own size, and with
     ``test_cfg['real_bits']`` what is decoded has gone through real bytes.
 
-    The module that mixes this in has ``codec``, ``adapter`` and
-    ``test_cfg``. Whoever wants to know what was coded (``RateLossHook``)
-    calls :meth:`expect` or :meth:`expect_batches` before the model's forward
-    and :meth:`collect` after.
+    The module that mixes this in has ``codec``, ``adapter``,
+    ``choose_condition`` and ``test_cfg``. Whoever wants to know what was
+    coded (``RateLossHook``) calls :meth:`expect` or :meth:`expect_batches`
+    before the model's forward and :meth:`collect` after.
     """
 
     codec: ImageCodec
     adapter: Optional[nn.Module]
+    choose_condition: ConditionChoice
     test_cfg: dict
     _records: Optional[list[CodedBatch]] = None
     _others: Sequence[CodedBatch] = ()
@@ -88,7 +91,8 @@ class PictureCoding:
         for coded in records:
             if coded.x_hat is None and coded.y_hat is not None:
                 with self._codec_gradients():
-                    x_hat = self.codec.decode_latents(coded.y_hat)
+                    x_hat = self.codec.decode_latents(coded.y_hat,
+                                                      coded.condition)
                 coded.x_hat = crop_to(x_hat, coded.x.shape[-2:])
 
     def code_pictures(self,
@@ -109,8 +113,11 @@ class PictureCoding:
         if len(sizes) != len(x):
             raise ValueError(f'{len(sizes)} picture sizes came with a batch '
                              f'of {len(x)} pictures.')
-        code = self._code_batch if self.training else self._code_each
-        coded = code(x, sizes)
+        condition = self.choose_condition(self.training)
+        if self.training:
+            coded = self._code_batch(x, sizes, condition)
+        else:
+            coded = self._code_each(x, sizes, as_stored(condition))
         if self._records is not None:
             (self._records if expected else self._others).append(coded)
         return coded
@@ -130,65 +137,98 @@ class PictureCoding:
             return alike[0][1], True
         return [canvas] * len(x), not self._batches
 
-    def _code_batch(self, x: Tensor, sizes: list[Size]) -> CodedBatch:
+    def _code_batch(self, x: Tensor, sizes: list[Size],
+                    condition: Optional[CodingCondition]) -> CodedBatch:
         canvas = tuple(x.shape[-2:])
         target = padded_size(canvas, self.codec.downsampling_factor)
         padded = extend_edges(x, sizes, target)
         with self._codec_gradients():
-            output = self.codec.encode_latents(padded)
-            x_hat = self.codec.decode_latents(output.y_hat)
-        x_bar = self._adapt(output.y_hat, x_hat, self.adapter is not None)
+            output = self.codec.encode_latents(padded, condition)
+            x_hat, losses = self.codec.decode_with_losses(
+                output.y_hat, condition)
+        x_bar = self._adapt(output.y_hat, x_hat, condition, self.adapter
+                            is not None)
         bits = count_bits(output.likelihoods, sizes, target).to(x.device)
         real = valid_mask(sizes, canvas, canvas, x.device)
         # The host will be shown [0, 1], so it must not learn from more: an
         # adapter would soon work outside. Augmented pictures may be outside
         # themselves, and then so may what replaces them.
         x_bar = bound(crop_to(x_bar, canvas), x.clamp(max=0), x.clamp(min=1))
-        return CodedBatch(x, crop_to(x_hat,
-                                     canvas), torch.where(real, x_bar, x),
-                          sizes, bits, [None] * len(x))
+        return CodedBatch(
+            x,
+            crop_to(x_hat, canvas),
+            torch.where(real, x_bar, x),
+            sizes,
+            bits, [None] * len(x),
+            condition=condition,
+            extra_losses={
+                **output.extra_losses,
+                **losses
+            })
 
     @torch.no_grad()
-    def _code_each(self, x: Tensor, sizes: list[Size]) -> CodedBatch:
+    def _code_each(self, x: Tensor, sizes: list[Size],
+                   condition: Optional[CodingCondition]) -> CodedBatch:
         # Decoders show [0, 1]; a picture leaves it by rounding at most.
         x = x.clamp(0, 1)
         x_hat, x_bar = x.clone(), x.clone()
-        bits, num_bytes = [], []
+        bits, streams = [], []
         for i, size in enumerate(sizes):
-            seen, adapted, estimate, length = self._code_one(x[i:i + 1], size)
+            seen, adapted, estimate, stream = self._code_one(
+                x[i:i + 1], size, condition)
             x_hat[i, :, :size[0], :size[1]] = seen
             x_bar[i, :, :size[0], :size[1]] = adapted
             bits.append(estimate)
-            num_bytes.append(length)
-        return CodedBatch(x, x_hat, x_bar, sizes, torch.cat(bits), num_bytes)
+            streams.append(stream)
+        return CodedBatch(
+            x,
+            x_hat,
+            x_bar,
+            sizes,
+            torch.cat(bits),
+            self.lengths_of(streams),
+            condition=condition,
+            stream_bytes=stream_lengths(streams))
 
-    def _code_one(self, x: Tensor, size: Size) -> tuple:
-        y_hat, bits, length = self._code_latent(x, size)
-        x_hat = self.codec.decode_latents(y_hat)
-        x_bar = self._adapt(y_hat, x_hat, self.uses_adapter)
+    def _code_one(self, x: Tensor, size: Size,
+                  condition: Optional[CodingCondition]) -> tuple:
+        y_hat, bits, stream = self._code_latent(x, size, condition)
+        x_hat = self.codec.decode_latents(y_hat, condition)
+        x_bar = self._adapt(y_hat, x_hat, condition, self.uses_adapter)
         return (crop_to(x_hat, size).clamp(0, 1),
-                crop_to(x_bar, size).clamp(0, 1), bits, length)
+                crop_to(x_bar, size).clamp(0, 1), bits, stream)
 
-    def _code_latent(self, x: Tensor,
-                     size: Size) -> tuple[Tensor, Tensor, Optional[int]]:
-        """Latent of one picture, its estimated bits and its bytes."""
+    def _code_latent(
+        self, x: Tensor, size: Size, condition: Optional[CodingCondition]
+    ) -> tuple[Tensor, Tensor, Optional[Bitstream]]:
+        """Latent of one picture, its estimated bits and what was written."""
         target = padded_size(size, self.codec.downsampling_factor)
-        output = self.codec.encode_latents(extend_edges(x, [size], target))
+        output = self.codec.encode_latents(
+            extend_edges(x, [size], target), condition)
         # A real stream codes the picture padded to the codec's stride, so
         # that is what its estimate covers.
         bits = count_bits(output.likelihoods, [target], target).to(x.device)
-        y_hat, length = output.y_hat, None
+        y_hat, stream = output.y_hat, None
         if self.test_cfg['real_bits'] and self.codec.entropy_tables():
-            data = self.codec.write(output, size).to_bytes()
-            y_hat, length = self.codec.read(
-                Bitstream.from_bytes(data)), len(data)
+            data = self.codec.write(output, size, condition).to_bytes()
+            stream = Bitstream.from_bytes(data)
+            y_hat = self.codec.read(stream, condition)
             if not torch.equal(y_hat, output.y_hat):
                 raise RuntimeError(
-                    f'A bitstream of {length} bytes for a picture of size '
+                    f'A bitstream of {len(data)} bytes for a picture of size '
                     f'{size} did not decode to the latents it was made of. '
                     'Entropy tables and weights may not belong together: '
                     'call `update_entropy_tables()`.')
-        return y_hat, bits, length
+        return y_hat, bits, stream
+
+    def lengths_of(
+            self,
+            streams: Sequence[Optional[Bitstream]]) -> list[Optional[int]]:
+        """Bytes of what was written for each picture; None for nothing."""
+        return [
+            None if one is None else self.codec.num_bytes(one)
+            for one in streams
+        ]
 
     def _codec_gradients(self) -> torch.set_grad_enabled:
         """Context with gradients if there are any and the codec trains."""
@@ -200,12 +240,22 @@ class PictureCoding:
         """Whether the adapter works at test time."""
         return self.adapter is not None and self.test_cfg['adapter']
 
-    def _adapt(self, y_hat: Tensor, x_hat: Tensor, active: bool) -> Tensor:
+    def _adapt(self, y_hat: Tensor, x_hat: Tensor,
+               condition: Optional[CodingCondition], active: bool) -> Tensor:
         if not active:
             return x_hat
         if self.adapter.placement == 'latent':
-            return self.codec.decode_latents(self.adapter(y_hat))
+            return self.codec.decode_latents(self.adapter(y_hat), condition)
         return self.adapter(x_hat)
+
+
+def stream_lengths(
+        streams: Sequence[Optional[Bitstream]]) -> list[dict[str, int]]:
+    """Bytes of each stream of what was written for each picture."""
+    return [{} if one is None else {
+        name: len(payload)
+        for name, payload in one.streams.items()
+    } for one in streams]
 
 
 def complete_test_cfg(test_cfg: Optional[dict],

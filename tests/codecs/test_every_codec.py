@@ -6,7 +6,9 @@ import time
 import compressai.models
 import pytest
 import torch
-from conftest import CODECS, smooth_pictures, tiny_codec
+from conftest import (CODECS, coded_channels, last_layers, mean_networks,
+                      scale_biases, scale_networks, smooth_pictures,
+                      tiny_codec)
 from torch import nn
 
 from mmhmc.bitstream import Bitstream, encode_symbols
@@ -23,11 +25,18 @@ NETWORKS = dict(
     JointAutoregressiveHierarchicalPriors,
     Cheng2020Anchor=compressai.models.Cheng2020Anchor,
     Cheng2020Attention=compressai.models.Cheng2020Attention)
+#: Those that round in training, with a straight-through gradient.
+ROUNDING = ('ELIC', 'LayeredGenerative', 'MPA', 'MRIC', 'TinyLIC')
+#: Those with run-time controls.
+CONDITIONAL = ('MPA', 'MRIC')
+#: Those with a stream beside that of the latent and its hyperprior.
+LAYERED = ('LayeredGenerative', )
 SERIAL = ('JointAutoregressive', 'Cheng2020Anchor', 'Cheng2020Attention')
 HYPER = tuple(name for name in CODECS if name != 'FactorizedPrior')
 
 every_codec = pytest.mark.parametrize('name', CODECS)
 every_hyper_codec = pytest.mark.parametrize('name', HYPER)
+every_codec_of_compressai = pytest.mark.parametrize('name', NETWORKS)
 
 
 @pytest.fixture(scope='module')
@@ -69,11 +78,14 @@ def test_reconstruction_and_likelihoods_have_the_documented_shapes(
         output = codec(x)
     factor = 16
     assert output.x_hat.shape == x.shape
-    assert output.y_hat.shape == (2, 8, 64 // factor, 128 // factor)
+    m = codec.latent_channels
+    assert output.y_hat.shape == (2, m, 64 // factor, 128 // factor)
     shapes = {k: tuple(p.shape) for k, p in output.likelihoods.items()}
-    expected = dict(y=(2, 8, 4, 8))
+    expected = dict(y=(2, coded_channels(codec), 4, 8))
     if name in HYPER:
-        expected['z'] = (2, 8, 1, 2)
+        expected['z'] = (2, codec.entropy_bottleneck.channels, 1, 2)
+    if name in LAYERED:
+        expected['t'] = (2, codec.texture_channels, 1, 1)
     assert shapes == expected
 
 
@@ -163,16 +175,16 @@ def test_real_bits_match_estimated_bits(codecs, name):
 @every_hyper_codec
 def test_symbols_drawn_from_the_gaussian_model_cost_their_entropy(name):
     codec = tiny_codec(name)
-    m = codec.latent_channels
-    # Scales and means that depend on nothing, so that y can be drawn.
-    layers = getattr(codec, 'entropy_parameters', codec.h_s)
-    last = [layer for layer in layers if hasattr(layer, 'weight')][-1]
-    nn.init.zeros_(last.weight)
-    scales = torch.tensor([0.2, 0.5, 1., 2., 4., 7., 20., 60.])
-    last.bias.data[:m] = scales
-    means = last.bias.data[m:] if len(last.bias) > m else torch.zeros(m)
-    y = means[:, None,
-              None] + scales[:, None, None] * torch.randn(1, m, 32, 32)
+    # Scales that depend on nothing, and means of 0, so that y can be drawn.
+    m = coded_channels(codec)
+    scales = torch.tensor([0.2, 0.5, 1., 2., 4., 7., 20., 60.] * (m // 8))
+    for layer in last_layers(scale_networks(codec) + mean_networks(codec)):
+        nn.init.zeros_(layer.weight)
+        nn.init.zeros_(layer.bias)
+    biases = scale_biases(codec)
+    for bias, part in zip(biases, scales.split([len(b) for b in biases])):
+        bias.copy_(part)
+    y = scales[:, None, None] * torch.randn(1, m, 32, 32)
     with torch.no_grad():
         output = codec.code_latent(y)
     bits = -output.likelihoods['y'].log2().sum().item()
@@ -216,6 +228,8 @@ def test_rate_counts_pixels_of_the_unpadded_picture(codecs, name):
     by_hand = -likelihoods['y'][..., :5, :4].log2().sum()
     if name in HYPER:
         by_hand = by_hand - likelihoods['z'][..., :2, :1].log2().sum()
+    if name in LAYERED:
+        by_hand = by_hand - likelihoods['t'].log2().sum()
     bits = count_bits(likelihoods, [(70, 60)], target)
     torch.testing.assert_close(bits, by_hand[None])
     if name in HYPER:
@@ -244,8 +258,13 @@ def test_compress_in_training_mode_is_refused(name):
 def test_task_loss_reaches_g_a(name):
     codec = fresh(name)
     codec(smooth_pictures(2, 64, 64)).x_hat.mean().backward()
-    for key, parameter in codec.g_a.named_parameters():
-        assert parameter.grad is not None and parameter.grad.any(), key
+    gradients = {key: p.grad for key, p in codec.g_a.named_parameters()}
+    silent = [
+        key for key, gradient in gradients.items()
+        if gradient is None or not gradient.any()
+    ]
+    # In a tiny attention block all four units of a ReLU may be off.
+    assert len(silent) <= len(gradients) // 20, silent
 
 
 @every_codec
@@ -278,7 +297,7 @@ def test_quantiles_never_require_a_gradient(name):
     codec = fresh(name)
     before = codec.entropy_bottleneck.quantiles.clone()
     assert not before.requires_grad
-    codec.load_state_dict(network_of(name).state_dict())
+    codec.load_state_dict(fresh(name).state_dict())
     codec.update_entropy_tables()
     for one in (codec, copy.deepcopy(codec),
                 pickle.loads(pickle.dumps(codec))):
@@ -286,7 +305,8 @@ def test_quantiles_never_require_a_gradient(name):
         assert not torch.equal(one.entropy_bottleneck.quantiles, before)
 
 
-@every_codec
+@pytest.mark.parametrize('name',
+                         [name for name in CODECS if name not in ROUNDING])
 def test_quantisation_is_noise_while_training_only(codecs, name):
     codec, x = copy.deepcopy(codecs[name]), smooth_pictures(1, 64, 64)
     with torch.no_grad():
@@ -352,7 +372,7 @@ def test_weights_without_tables_leave_none_behind(codecs, name):
         codec.compress(smooth_pictures(1, 64, 64))
 
 
-@every_codec
+@every_codec_of_compressai
 @pytest.mark.parametrize('updated', [False, True])
 def test_compressai_weights_load_with_no_renaming(name, updated):
     network = network_of(name)
@@ -369,7 +389,7 @@ def test_compressai_weights_load_with_no_renaming(name, updated):
 
 
 @pytest.mark.parametrize('name',
-                         [name for name in CODECS if name not in SERIAL])
+                         [name for name in NETWORKS if name not in SERIAL])
 def test_eval_forward_equals_compressai(codecs, name):
     codec, x = codecs[name], smooth_pictures(2, 64, 128)
     network = network_of(name).eval()
@@ -382,7 +402,7 @@ def test_eval_forward_equals_compressai(codecs, name):
         assert torch.equal(likelihoods, expected['likelihoods'][key])
 
 
-@every_codec
+@every_codec_of_compressai
 def test_training_forward_equals_compressai(name):
     codec, network = fresh(name), network_of(name)
     network.load_state_dict(codec.state_dict())
@@ -493,7 +513,8 @@ def test_empty_batch_gives_no_stream(codecs, name):
     assert codecs[name].compress(torch.rand(0, 3, 64, 64)) == []
 
 
-@every_codec
+@pytest.mark.parametrize('name',
+                         [name for name in CODECS if name not in CONDITIONAL])
 def test_condition_is_refused(codecs, name):
     x, condition = smooth_pictures(1, 64, 64), CodingCondition(quality=2)
     for refuses in (codecs[name], codecs[name].compress):

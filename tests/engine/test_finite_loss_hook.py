@@ -1,8 +1,10 @@
 import pytest
 import torch
 from conftest import MockTaskModel, Probe, make_runner
+from mmengine.optim import OptimWrapper
 
 from mmhmc.engine import FiniteLossHook
+from mmhmc.engine.alternating_optim_wrapper import AlternatingOptimWrapper
 
 
 def poisoned(steps, where='loss'):
@@ -114,3 +116,31 @@ def test_optimizer_wrapper_is_its_own_again_after_training(tmp_path):
 def test_impossible_patience_is_refused(count):
     with pytest.raises(ValueError, match=f'must be at least 1, got {count}'):
         FiniteLossHook(count)
+
+
+class TwoPlayers(MockTaskModel):
+    """Its backbone and its head learn in turns; a gradient may be NaN."""
+
+    turn = 'generator'
+
+    def forward(self, inputs, data_samples=None, mode='tensor'):
+        output = super().forward(inputs, data_samples, mode)
+        loss = output['loss_task']
+        loss.register_hook(lambda gradient: gradient * torch.nan)
+        return dict(loss_task=loss)
+
+
+def test_each_of_several_optimizers_is_guarded(tmp_path):
+    model, hook = TwoPlayers(), FiniteLossHook()
+    wrapper = AlternatingOptimWrapper(
+        generator=OptimWrapper(
+            torch.optim.Adam(model.backbone.parameters(), 1e-3)),
+        discriminator=OptimWrapper(
+            torch.optim.Adam(model.head.parameters(), 1e-3)))
+    before = {k: v.clone() for k, v in model.state_dict().items()}
+    make_runner(
+        model, tmp_path, [hook], optim_wrapper=wrapper, max_epochs=1).train()
+    assert hook.skipped == 2
+    for name, parameter in model.named_parameters():
+        assert torch.equal(parameter, before[name])
+    assert 'step' not in vars(wrapper['generator'])

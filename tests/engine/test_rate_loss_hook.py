@@ -14,7 +14,7 @@ from mmhmc.adapters import DynamicAdaptation
 from mmhmc.codecs import IdentityCodec
 from mmhmc.engine import RateLossHook
 from mmhmc.engine.hooks.rate_loss_hook import picture_size
-from mmhmc.structures import CodedPicture
+from mmhmc.structures import CodedBatch, CodedPicture, CodingCondition
 
 SIZES = [(64, 64), (48, 40)]
 
@@ -424,3 +424,53 @@ def test_untrained_adapter_is_refused_at_test_time():
     trained = DynamicAdaptation(8)
     nn.init.ones_(trained.layers[-1].bias)
     assert tested(trained)
+
+
+def coded_batch(quality, x_hat=None):
+    x = torch.zeros(2, 3, 8, 8)
+    bits = torch.tensor([64., 128.], requires_grad=True)
+    condition = None if quality is None else CodingCondition(quality=quality)
+    return CodedBatch(
+        x, x_hat, x, [(8, 8), (4, 4)], bits, [None] * 2, condition=condition)
+
+
+def test_rate_is_weighed_by_the_quality_of_each_batch():
+    hook = RateLossHook(lmbda_rate=[4., 2., 1.])
+    losses = hook._losses([coded_batch(1), coded_batch(3.)])
+    # 1 and 8 bits per pixel.
+    assert losses['loss_rate'].item() == 4.5 * (4 + 1) / 2
+    assert losses['bpp'].item() == 4.5
+
+
+@pytest.mark.parametrize('quality', [None, 0, 4, 1.5])
+def test_rate_without_a_weight_is_an_error(quality):
+    hook = RateLossHook(lmbda_rate=[4., 2., 1.])
+    with pytest.raises(ValueError, match='weights for the qualities 1 to 3'):
+        hook._losses([coded_batch(quality)])
+
+
+def test_perceptual_distance_leaves_batch_padding_out():
+
+    class Largest(nn.Module):
+
+        def forward(self, x, x_hat):
+            return (x - x_hat).abs().amax(dim=(1, 2, 3))
+
+    x_hat = torch.full((2, 3, 8, 8), 9.)
+    x_hat[0] = 0.25
+    x_hat[1, :, :4, :4] = 0.5
+    hook = RateLossHook(lmbda_perceptual=4.)
+    hook.perceptual = Largest()
+    losses = hook._losses([coded_batch(None, x_hat)])
+    assert losses['loss_perceptual'].item() == 4 * (0.25 + 0.5) / 2
+    assert 'loss_perceptual' not in hook._losses([coded_batch(None)])
+
+
+def test_perceptual_loss_is_built_from_its_config(model):
+    hook = RateLossHook(
+        lmbda_distortion=0., perceptual=dict(type='mmhmc.FeatureLoss'))
+    hook.attach(model)
+    losses = losses_of(model)
+    assert losses['loss_perceptual'] > 0
+    losses['loss_perceptual'].backward()
+    assert model.backbone.codec.g_a[0].weight.grad.abs().sum() > 0

@@ -1,7 +1,13 @@
 """What codecs are built of, beside CompressAI's layers."""
+from .attention_stage import (AttentionBlock, AttentionStage, Transform,
+                              interpolate_gains)
 from .derived import Derived
 from .fixed_point import FixedPointNetwork, activation_ranges, choose_settings
+from .multi_path import MultiPathStage, PathChoice
+from .neighbourhood_attention import NeighbourhoodAttention
 
 __all__ = [
-    'Derived', 'FixedPointNetwork', 'activation_ranges', 'choose_settings'
+    'AttentionBlock', 'AttentionStage', 'Derived', 'FixedPointNetwork',
+    'MultiPathStage', 'NeighbourhoodAttention', 'PathChoice', 'Transform',
+    'activation_ranges', 'choose_settings', 'interpolate_gains'
 ]

@@ -1,8 +1,11 @@
 """Refuses to learn from losses and gradients that are not finite."""
+from collections.abc import Callable
+from functools import partial
+
 import torch
 from mmengine.dist import all_reduce
 from mmengine.hooks import Hook
-from mmengine.optim import AmpOptimWrapper, OptimWrapper
+from mmengine.optim import AmpOptimWrapper, OptimWrapper, OptimWrapperDict
 from torch import Tensor
 
 from mmhmc.registry import HOOKS
@@ -33,18 +36,26 @@ class FiniteLossHook(Hook):
 
     def before_train(self, runner) -> None:
         """Stand before the optimizer's update and step."""
-        self._wrapper: OptimWrapper = runner.optim_wrapper
-        self._update, self._step = (self._wrapper.update_params,
-                                    self._wrapper.step)
+        self._wrapper = runner.optim_wrapper
+        self._update = self._wrapper.update_params
         self._logger = runner.logger
         self._wrapper.update_params = self._update_if_finite
-        if not isinstance(self._wrapper, AmpOptimWrapper):
-            self._wrapper.step = self._step_if_finite
+        for wrapper in self._stepping():
+            if not isinstance(wrapper, AmpOptimWrapper):
+                wrapper.step = partial(self._step_if_finite, wrapper,
+                                       wrapper.step)
 
     def after_train(self, runner) -> None:
         """Step aside again."""
-        for name in ('update_params', 'step'):
-            self._wrapper.__dict__.pop(name, None)
+        for wrapper in (self._wrapper, *self._stepping()):
+            for name in ('update_params', 'step'):
+                wrapper.__dict__.pop(name, None)
+
+    def _stepping(self) -> list[OptimWrapper]:
+        """Optimizers that step; of several each by itself."""
+        if isinstance(self._wrapper, OptimWrapperDict):
+            return list(self._wrapper.values())
+        return [self._wrapper]
 
     def _update_if_finite(self, loss: Tensor, *args, **kwargs) -> None:
         if self._all_finite([loss.detach()]):
@@ -56,13 +67,14 @@ class FiniteLossHook(Hook):
             # Also without a gradient, a later sum must not carry it on.
             self._refuse(f'loss is {loss.item()}')
 
-    def _step_if_finite(self, **kwargs) -> None:
+    def _step_if_finite(self, wrapper: OptimWrapper, step: Callable,
+                        **kwargs) -> None:
         gradients = [
-            p.grad for group in self._wrapper.param_groups
-            for p in group['params'] if p.grad is not None
+            p.grad for group in wrapper.param_groups for p in group['params']
+            if p.grad is not None
         ]
         if self._all_finite(gradients):
-            self._step(**kwargs)
+            step(**kwargs)
         else:
             self._refuse('gradient is not finite')
 

@@ -2,7 +2,7 @@
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from typing import Optional
+from typing import Optional, Union
 
 import torch
 from mmengine.hooks import Hook
@@ -11,9 +11,9 @@ from mmengine.model import BaseTTAModel, is_model_wrapper
 from torch import Tensor, nn
 
 from mmhmc.engine.parts import adapter_changes_nothing, find_coders
-from mmhmc.functional import picture_mse
+from mmhmc.functional import picture_mse, valid_mask
 from mmhmc.models import CodecBackbone, LatentBackbone
-from mmhmc.registry import HOOKS
+from mmhmc.registry import HOOKS, MODELS
 from mmhmc.structures import CodedBatch, CodedPicture
 
 Size = tuple[int, int]
@@ -38,7 +38,8 @@ class RateLossHook(Hook):
     of a semi-supervised one. Copies of the backbone that do not learn (a mean
     teacher, a momentum encoder) code too, but do not count. A
     ``LatentBackbone`` decodes x_hat only if ``lmbda_distortion`` is not 0;
-    without x_hat there are no ``loss_distortion`` and ``psnr``.
+    without x_hat there are no ``loss_distortion`` and ``psnr``. What a codec
+    adds of itself (``CodecOutput.extra_losses``) is added as ``loss_NAME``.
 
     While testing, the bits of a picture are counted once:
 
@@ -51,23 +52,34 @@ class RateLossHook(Hook):
       so.
 
     Args:
-        lmbda_rate: Weight of the rate, not negative.
+        lmbda_rate: Weight of the rate, not negative; for a codec whose rate
+            varies also a list, of which the first is for quality 1.
         lmbda_distortion: Weight of ``255^2 * MSE``, not negative; CompressAI
             uses .0018 .0035 .0067 .0130 for qualities 1 to 4.
         lmbda_task: Weight of the host's losses, not negative.
+        perceptual: Config of a loss that compares x and x_hat, e.g.
+            ``LPIPSLoss``; None leaves it out.
+        lmbda_perceptual: Weight of ``perceptual``, not negative.
 
     Raises:
         ValueError: If a weight is negative or not finite.
     """
 
     def __init__(self,
-                 lmbda_rate: float = 1.,
+                 lmbda_rate: Union[float, Sequence[float]] = 1.,
                  lmbda_distortion: float = 0.0067,
-                 lmbda_task: float = 1.) -> None:
-        self.lmbda_rate = check_lmbda('lmbda_rate', lmbda_rate)
+                 lmbda_task: float = 1.,
+                 perceptual: Optional[dict] = None,
+                 lmbda_perceptual: float = 1.) -> None:
+        self.lmbda_rate = lmbda_rate
+        for value in _several(lmbda_rate):
+            check_lmbda('lmbda_rate', value)
         self.lmbda_distortion = check_lmbda('lmbda_distortion',
                                             lmbda_distortion)
         self.lmbda_task = check_lmbda('lmbda_task', lmbda_task)
+        self.lmbda_perceptual = check_lmbda('lmbda_perceptual',
+                                            lmbda_perceptual)
+        self.perceptual = perceptual and MODELS.build(perceptual)
         self._handles = []
         self._coders = []
         self._augmented: Optional[BaseTTAModel] = None
@@ -157,7 +169,8 @@ class RateLossHook(Hook):
         records = []
         for coder in self._coders:
             coded = coder.collect()
-            if mode == 'loss' and self.lmbda_distortion > 0:
+            if mode == 'loss' and (self.lmbda_distortion > 0
+                                   or self.perceptual is not None):
                 coder.decode_pictures(coded)
             records.extend(coded)
         if not records:
@@ -193,19 +206,59 @@ class RateLossHook(Hook):
     def _losses(self, records: Sequence[CodedBatch]) -> dict[str, Tensor]:
         """The codec's losses and logs, of all pictures of one forward."""
         learning = [r for r in records if r.bits.requires_grad] or records
-        bpp = torch.cat([r.bits / _pixels(r) for r in learning])
+        rates = [r.bits / _pixels(r) for r in learning]
+        weighed = [self._rate_weight(r) * b for r, b in zip(learning, rates)]
         losses = dict(
-            loss_rate=self.lmbda_rate * bpp.mean(), bpp=bpp.mean().detach())
-        errors = [
-            picture_mse(r.x, r.x_hat, r.sizes) for r in learning
-            if r.x_hat is not None
-        ]
-        if errors:
-            mse = torch.cat(errors)
+            loss_rate=torch.cat(weighed).mean(),
+            bpp=torch.cat(rates).mean().detach())
+        decoded = [r for r in learning if r.x_hat is not None]
+        if decoded:
+            mse = torch.cat(
+                [picture_mse(r.x, r.x_hat, r.sizes) for r in decoded])
             losses.update(
                 loss_distortion=self.lmbda_distortion * 255**2 * mse.mean(),
                 psnr=-10 * mse.detach().clamp(min=1e-10).log10().mean())
+        if decoded and self.perceptual is not None:
+            distances = [
+                self.perceptual(r.x, _without_padding(r)) for r in decoded
+            ]
+            losses['loss_perceptual'] = \
+                self.lmbda_perceptual * torch.cat(distances).mean()
+        for name in dict.fromkeys(n for r in records for n in r.extra_losses):
+            extra = [
+                r.extra_losses[name] for r in records if name in r.extra_losses
+            ]
+            extra = [loss for loss in extra if loss.requires_grad] or extra
+            losses[f'loss_{name}'] = torch.stack(extra).mean()
         return losses
+
+    def _rate_weight(self, coded: CodedBatch) -> float:
+        """Weight of the rate at the quality of a batch.
+
+        Raises:
+            ValueError: If there are weights and none for this quality.
+        """
+        weights = self.lmbda_rate
+        if not isinstance(weights, Sequence):
+            return weights
+        quality = coded.condition and coded.condition.quality
+        if quality not in range(1, len(weights) + 1):
+            raise ValueError(
+                f'`lmbda_rate` has weights for the qualities 1 to '
+                f'{len(weights)}, and a batch was coded with {quality}. Draw '
+                'whole ones: `train_condition=dict(quality=[1, 2, ...])`.')
+        return weights[int(quality) - 1]
+
+
+def _without_padding(coded: CodedBatch) -> Tensor:
+    """Reconstructions, and outside the pictures what was there."""
+    canvas = tuple(coded.x.shape[-2:])
+    real = valid_mask(coded.sizes, canvas, canvas, coded.x.device)
+    return torch.where(real, coded.x_hat, coded.x)
+
+
+def _several(value: Union[float, Sequence[float]]) -> Sequence[float]:
+    return value if isinstance(value, Sequence) else [value]
 
 
 def check_lmbda(name: str, value: float) -> float:
@@ -324,10 +377,14 @@ def _describe(samples: Sequence, records: Sequence[CodedBatch]) -> None:
     for sample, (coded, i) in zip(samples, pictures):
         size = coded.sizes[i]
         picture = CodedPicture(
-            coded.bits[i].item(), coded.num_bytes[i], size,
+            coded.bits[i].item(),
+            coded.num_bytes[i],
+            size,
             tuple(sample.metainfo.get('ori_shape', size)[:2]),
-            coded.x[i, :, :size[0], :size[1]], None
-            if coded.x_hat is None else coded.x_hat[i, :, :size[0], :size[1]])
+            coded.x[i, :, :size[0], :size[1]],
+            None
+            if coded.x_hat is None else coded.x_hat[i, :, :size[0], :size[1]],
+            stream_bytes=coded.stream_bytes[i] if coded.stream_bytes else {})
         sample.set_field(picture, 'coding', field_type='metainfo')
 
 

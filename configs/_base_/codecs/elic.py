@@ -1,0 +1,5 @@
+codec = dict(
+    type='mmhmc.ELIC',
+    hidden_channels=192,
+    latent_channels=320,
+    groups=(16, 16, 32, 64, 192))

@@ -1,0 +1,5 @@
+codec = dict(
+    type='mmhmc.LayeredGenerative',
+    hidden_channels=128,
+    semantic_channels=48,
+    texture_channels=64)

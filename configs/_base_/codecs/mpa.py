@@ -1,0 +1,1 @@
+codec = dict(type='mmhmc.MPA', tasks=['mse', 'cls', 'seg'])

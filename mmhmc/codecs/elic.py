@@ -1,0 +1,257 @@
+"""Codec of He et al. (2022): ELIC, uneven groups and a checkerboard."""
+import re
+from collections.abc import Sequence
+from functools import partial
+from itertools import accumulate
+from typing import Optional
+
+import torch
+from torch import Tensor, nn
+
+from mmhmc.registry import MODELS
+from .cheng2020 import name_residual_units
+from .layers.checkerboard import MaskedConv2d, spread_phase, take_phase
+from .stepped_codec import Settle, SteppedCodec
+
+#: Where CompressAI's state dicts keep what has another name here.
+_NAMES_IN_COMPRESSAI = (
+    (r'latent_codec\.hyper\.', ''),
+    (r'latent_codec\.y\.channel_context\.', 'channel_context.'),
+    (r'latent_codec\.y\.latent_codec\.(y\d+)\.context_prediction\.',
+     r'spatial_context.\1.'),
+    (r'latent_codec\.y\.latent_codec\.(y\d+)\.entropy_parameters\.',
+     r'entropy_parameters.\1.'),
+    (r'latent_codec\.y\.latent_codec\.y\d+\.(latent_codec\.)?y\.', ''),
+)
+
+
+@MODELS.register_module()
+class ELIC(SteppedCodec):
+    """ELIC: unevenly grouped space-channel context, of He et al. (2022).
+
+    .. code-block:: none
+
+              ┌───┐  y                        y_hat      ┌───┐
+        x ──►─┤g_a├──►─┬───────►──── GC ──►──────┬───►───┤g_s├─► x_hat
+              └───┘    │              ▲          │       └───┘
+                       │   scales_hat │   ┌──────┴──────┐
+                       │    means_hat │   │ SC: anchors │ of this group
+                       │           ┌──┴─┐ │ CC: groups  │ before
+                       │           │ EP ├─┴──────◄──────┘
+                       │           └──┬─┘
+                       │ ┌───┐  z     │ params      ┌───┐
+                       └─┤h_a├──►──── EB ──►────────┤h_s├
+                         └───┘             z_hat    └───┘
+        EB = entropy bottleneck, GC = Gaussian conditional, EP = entropy
+        parameters, SC = spatial context, CC = channel context
+
+    The channels of ``y`` are coded group by group, each in two steps: first
+    its anchors, where row plus column is even, then what lies between them,
+    which a masked convolution predicts from the anchors. That is ten steps
+    for five groups, whatever the size.
+
+    Transforms, hyperprior and the parameters' names within each network are
+    those of CompressAI's ``Elic2022Official``, whose state dicts load as they
+    are if the channel contexts are of equal widths (release 1.2.6 has other
+    ones than the paper). Notation: ``latent_channels`` is the paper's M,
+    ``hidden_channels`` its N.
+
+    Differences from the paper: the quantiles are solved for instead of learnt
+    with an auxiliary loss; training rounds with a straight-through gradient.
+    A portable codec (:meth:`make_portable`) computes the hyper-synthesis, the
+    contexts and the entropy parameters in integers.
+
+    Reference:
+        D. He, Z. Yang, W. Peng, R. Ma, H. Qin, Y. Wang: "ELIC: Efficient
+        Learned Image Compression with Unevenly Grouped Space-Channel
+        Contextual Adaptive Coding", CVPR 2022.
+        https://arxiv.org/abs/2203.10886
+
+    Args:
+        hidden_channels: Channels of the transforms' hidden layers, at least
+            2.
+        latent_channels: Channels of the latent ``y``, at least 2.
+        groups: Channels of each group, in coding order; they sum to
+            ``latent_channels``.
+        context_channels: Hidden channels of the channel contexts.
+        init_cfg: mmengine's initialisation.
+
+    Raises:
+        ValueError: If a channel count is too small, or the groups do not sum
+            to ``latent_channels``.
+    """
+
+    downsampling_factor = 64
+    codec_id = 'elic'
+    receptive_radius = 144
+    tile_size = 512
+
+    def __init__(self,
+                 hidden_channels: int = 192,
+                 latent_channels: int = 320,
+                 groups: Sequence[int] = (16, 16, 32, 64, 192),
+                 context_channels: tuple[int, int] = (224, 128),
+                 init_cfg: Optional[dict] = None) -> None:
+        self.groups = tuple(groups)
+        self.context_channels = tuple(context_channels)
+        super().__init__(hidden_channels, latent_channels, init_cfg)
+
+    def build_network(self, hidden_channels: int,
+                      latent_channels: int) -> nn.Module:
+        """CompressAI's transforms and contexts, by the names used here."""
+        if min(self.groups, default=0) < 1 or \
+                sum(self.groups) != latent_channels:
+            raise ValueError(
+                '`groups` must be positive and sum to `latent_channels`; they '
+                f'are {self.groups}, which is {sum(self.groups)} instead of '
+                f'{latent_channels}.')
+        network = elic_network(hidden_channels, latent_channels, self.groups)
+        hyper, steps = (network.latent_codec[key] for key in ('hyper', 'y'))
+        names = [f'y{k}' for k in range(len(self.groups))]
+        spatial = {name: steps[name].context_prediction for name in names}
+        for conv in spatial.values():
+            conv.__class__ = MaskedConv2d
+        parameters = {name: steps[name].entropy_parameters for name in names}
+        channel = {
+            name: channel_context(before, self.context_channels, 2 * group)
+            for name, before, group in zip(names[1:], accumulate(self.groups),
+                                           self.groups[1:])
+        }
+        return nn.ModuleDict(
+            dict(
+                g_a=network.g_a,
+                g_s=network.g_s,
+                h_a=hyper.h_a,
+                h_s=hyper.h_s,
+                entropy_bottleneck=hyper.entropy_bottleneck,
+                gaussian_conditional=steps['y0']['y'].gaussian_conditional,
+                channel_context=nn.ModuleDict(channel),
+                spatial_context=nn.ModuleDict(spatial),
+                entropy_parameters=nn.ModuleDict(parameters)))
+
+    @property
+    def prior_networks(self) -> tuple[str, ...]:
+        """See :attr:`CompressAICodec.prior_networks`."""
+        count = len(self.groups)
+        return ('h_s', *(f'channel_context.y{k}' for k in range(1, count)),
+                *(f'spatial_context.y{k}' for k in range(count)),
+                *(f'entropy_parameters.y{k}' for k in range(count)))
+
+    def walk(self, params: Tensor,
+             settle: Settle) -> tuple[Tensor, Tensor, Tensor]:
+        """See :meth:`SteppedCodec.walk`; two steps for each group."""
+        hyper = [take_phase(params, phase) for phase in (0, 1)]
+        coded, scales, means = [], [], []
+        for k in range(len(self.groups)):
+            known = hyper
+            if k:
+                context = self.run_prior(f'channel_context.y{k}',
+                                         torch.cat(coded, dim=1))
+                known = [
+                    torch.cat((take_phase(context, phase), hyper[phase]),
+                              dim=1) for phase in (0, 1)
+                ]
+            for parts, part in zip((coded, scales, means),
+                                   self._walk_group(k, known, settle)):
+                parts.append(part)
+        return tuple(
+            torch.cat(parts, dim=1) for parts in (coded, scales, means))
+
+    def _walk_group(self, k: int, known: Sequence[Tensor],
+                    settle: Settle) -> tuple[Tensor, Tensor, Tensor]:
+        """Anchors and what lies between them, of one group.
+
+        Args:
+            k: Which group, g channels.
+            known: For each phase what other groups and ``h_s`` say,
+                (B, C, h, w / 2).
+            settle: See :meth:`SteppedCodec.walk`.
+
+        Returns:
+            ``y_hat``, ``scales_hat`` and ``means_hat``, all (B, g, h, w).
+        """
+        batch, _, *size = known[0].shape
+        # Around anchors nothing is known yet.
+        spatial = known[0].new_zeros(batch, 2 * self.groups[k], *size)
+        y_hat = both = 0
+        for phase in (0, 1):
+            if phase:
+                spatial = take_phase(
+                    self.run_prior(f'spatial_context.y{k}', y_hat), phase)
+            here = self.run_prior(
+                f'entropy_parameters.y{k}',
+                torch.cat((spatial, known[phase]), dim=1).contiguous())
+            values = settle(
+                partial(self._take, k, phase), *here.chunk(2, dim=1))
+            y_hat = y_hat + spread_phase(values, phase)
+            both = both + spread_phase(here, phase)
+        return y_hat, *both.chunk(2, dim=1)
+
+    def _take(self, k: int, phase: int, y: Tensor) -> Tensor:
+        """Elements (B, g, h, w / 2) of one group and phase."""
+        return take_phase(y.split(self.groups, dim=1)[k], phase)
+
+    def prior_inputs(self, y: Tensor) -> dict[str, Tensor]:
+        """See :meth:`CompressAICodec.prior_inputs`.
+
+        ``y_hat`` is within a half of ``y``: no difference for its range.
+        """
+        z_hat, _ = self.run_bottleneck(self.h_a(y))
+        params = self.h_s(z_hat)
+        inputs = {'h_s': z_hat}
+        for k, group in enumerate(y.split(self.groups, dim=1)):
+            known = [self.spatial_context[f'y{k}'](group)]
+            inputs[f'spatial_context.y{k}'] = group
+            if k:
+                before = y[:, :sum(self.groups[:k])]
+                inputs[f'channel_context.y{k}'] = before
+                known.append(self.channel_context[f'y{k}'](before))
+            inputs[f'entropy_parameters.y{k}'] = torch.cat((*known, params),
+                                                           dim=1)
+        return inputs
+
+    def update_entropy_tables(self) -> None:
+        """See :meth:`ImageCodec.update_entropy_tables`."""
+        super().update_entropy_tables()
+        # Two codecs that decode alike are to have equal weights.
+        for conv in self.spatial_context.values():
+            conv.forget_hidden()
+
+    def _load_from_state_dict(self, state_dict, prefix, *args) -> None:
+        for key in [k for k in state_dict if k.startswith(prefix)]:
+            name = key[len(prefix):]
+            for pattern, here in _NAMES_IN_COMPRESSAI:
+                name = re.sub(f'^{pattern}', here, name)
+            if name != key[len(prefix):]:
+                # The groups' Gaussian conditionals are all the same.
+                state_dict[prefix + name] = state_dict.pop(key)
+        super()._load_from_state_dict(state_dict, prefix, *args)
+
+
+def elic_network(hidden_channels: int, latent_channels: int,
+                 groups: Sequence[int]) -> nn.Module:
+    """CompressAI's network, fit for pickle.
+
+    Raises:
+        ValueError: If there are fewer than 2 channels.
+    """
+    from compressai.models.sensetime import Elic2022Official as Network
+    if min(hidden_channels, latent_channels) < 2:
+        raise ValueError(
+            '`hidden_channels` and `latent_channels` must be at least 2, got '
+            f'{hidden_channels} and {latent_channels}.')
+    network = Network(hidden_channels, latent_channels, [*groups])
+    name_residual_units(network)
+    return network
+
+
+def channel_context(in_channels: int,
+                    hidden_channels: tuple[int, int],
+                    out_channels: int,
+                    last_kernel: int = 5) -> nn.Sequential:
+    """Three convolutions with ReLU between: "g_ch" of He et al. (2022)."""
+    first, second = hidden_channels
+    return nn.Sequential(
+        nn.Conv2d(in_channels, first, 5, padding=2), nn.ReLU(inplace=True),
+        nn.Conv2d(first, second, 5, padding=2), nn.ReLU(inplace=True),
+        nn.Conv2d(second, out_channels, last_kernel, padding=last_kernel // 2))

@@ -1,0 +1,217 @@
+"""Residual blocks of neighbourhood attention, and gains of several rates."""
+import math
+from functools import partial
+from typing import Optional
+
+import torch
+from torch import Tensor, nn
+
+from .neighbourhood_attention import NeighbourhoodAttention
+
+#: Channels of each head.
+HEAD_CHANNELS = 16
+
+
+def interpolate_gains(gains: Tensor, quality: float) -> Tensor:
+    """Gain of each channel at a quality, between two by geometric mean.
+
+    Args:
+        gains: Of the qualities 1 to Q, shape (Q, C); their sign is ignored.
+        quality: In [1, Q].
+
+    Returns:
+        Not negative, shape (C,).
+    """
+    lower = math.floor(quality)
+    share = quality - lower
+    gain = gains[lower - 1].abs()
+    if share:
+        gain = gain**(1 - share) * gains[lower].abs()**share
+    return gain
+
+
+class AttentionBlock(nn.Module):
+    """Attention, then a two-layer network for each position, both residual.
+
+    Args:
+        dim: Channels C, a multiple of 16, the channels of a head.
+        kernel_size: Side of the attention's window.
+        drop_path: Chance in training that a picture skips a residual branch.
+        num_qualities: Qualities Q, each with gains for both branches; 0 for
+            a block without gains.
+    """
+
+    def __init__(self,
+                 dim: int,
+                 kernel_size: int,
+                 drop_path: float = 0.,
+                 num_qualities: int = 0) -> None:
+        super().__init__()
+        self.norm1 = nn.LayerNorm(dim)
+        self.attn = NeighbourhoodAttention(dim, dim // HEAD_CHANNELS,
+                                           kernel_size)
+        self.norm2 = nn.LayerNorm(dim)
+        self.mlp = make_mlp(dim, 2 * dim)
+        self.drop_path = drop_path
+        if num_qualities:
+            self.gamma_1 = nn.Parameter(torch.ones(num_qualities, dim))
+            self.gamma_2 = nn.Parameter(torch.ones(num_qualities, dim))
+        initialise_linear(self)
+
+    def forward(self, x: Tensor, quality: Optional[float] = None) -> Tensor:
+        """Both branches.
+
+        Args:
+            x: Shape (B, H, W, C).
+            quality: In [1, Q]; None for a block without gains.
+
+        Returns:
+            Shape (B, H, W, C).
+        """
+        x = self.attend(x, quality)
+        return x + self.refine(x, quality)
+
+    def attend(self, x: Tensor, quality: Optional[float] = None) -> Tensor:
+        """The first branch added to ``x`` (B, H, W, C)."""
+        branch = self.attn(self.norm1(x))
+        return x + self._finish(branch, 'gamma_1', quality)
+
+    def refine(self,
+               x: Tensor,
+               quality: Optional[float] = None,
+               path: Optional[nn.Module] = None) -> Tensor:
+        """The second branch alone.
+
+        Args:
+            x: Any positions, shape (B, ..., C).
+            quality: In [1, Q]; None for a block without gains.
+            path: What takes the place of norm and network, if anything does.
+
+        Returns:
+            Of the shape of ``x``.
+        """
+        branch = self.mlp(self.norm2(x)) if path is None else path(x)
+        return self._finish(branch, 'gamma_2', quality)
+
+    def _finish(self, branch: Tensor, gamma: str,
+                quality: Optional[float]) -> Tensor:
+        """Gains, then stochastic depth of Huang et al. (2016), by picture."""
+        if quality is not None:
+            gain = interpolate_gains(getattr(self, gamma), quality)
+            # Under autocast a gain shall not make all that follows float32.
+            branch = branch * gain.to(branch.dtype)
+        if not (self.training and self.drop_path):
+            return branch
+        kept = torch.rand(len(branch), device=branch.device) >= self.drop_path
+        kept = kept.view(-1, *[1] * (branch.ndim - 1))
+        return branch * kept / (1 - self.drop_path)
+
+
+class AttentionStage(nn.Module):
+    """Blocks of one resolution, and a residual around them all.
+
+    Args:
+        dim: Channels C, a multiple of 16.
+        kernel_size: Side of the attention's window.
+        drop_path: For each block, see :class:`AttentionBlock`.
+        num_qualities: See :class:`AttentionBlock`.
+    """
+
+    #: Arguments of ``forward`` besides the map.
+    controls: tuple[str, ...] = ('quality', )
+
+    def __init__(self,
+                 dim: int,
+                 kernel_size: int,
+                 drop_path: list[float],
+                 num_qualities: int = 0) -> None:
+        super().__init__()
+        self.blocks = nn.ModuleList(
+            AttentionBlock(dim, kernel_size, rate, num_qualities)
+            for rate in drop_path)
+
+    def forward(self, x: Tensor, quality: Optional[float] = None) -> Tensor:
+        """Run the blocks.
+
+        Args:
+            x: Shape (B, C, H, W).
+            quality: In [1, Q]; None for a stage without gains.
+
+        Returns:
+            Shape (B, C, H, W).
+        """
+        tokens = x.permute(0, 2, 3, 1)
+        for block in self.blocks:
+            tokens = block(tokens, quality)
+        return tokens.permute(0, 3, 1, 2) + x
+
+
+class Transform(nn.Sequential):
+    """Layers among which stages may have controls.
+
+    As a layer of layers it is called with a map alone: then stages run
+    without gains.
+    """
+
+    def forward(self, x: Tensor, **controls) -> Tensor:
+        """Run the layers.
+
+        Args:
+            x: Shape (B, C, H, W).
+            controls: For stages that know them.
+        """
+        for layer in self:
+            x = layer(x, **_known(layer, controls))
+        return x
+
+    def at(self, **controls) -> nn.Sequential:
+        """The same transform with these controls, called with a map alone."""
+        return _ControlledTransform(self, controls)
+
+
+class _ControlledTransform(nn.Sequential):
+    """A transform with its controls; each of its layers has them too."""
+
+    def __init__(self, transform: Transform, controls: dict) -> None:
+        super().__init__(*(_ControlledLayer(layer, known) if known else layer
+                           for layer, known in ((layer,
+                                                 _known(layer, controls))
+                                                for layer in transform)))
+        self._run = partial(transform, **controls)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Run the transform, which its hooks see, on ``x``."""
+        return self._run(x)
+
+
+class _ControlledLayer(nn.Module):
+
+    def __init__(self, layer: nn.Module, controls: dict) -> None:
+        super().__init__()
+        self.layer, self._controls = layer, controls
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Run the layer on ``x``."""
+        return self.layer(x, **self._controls)
+
+
+def _known(layer: nn.Module, controls: dict) -> dict:
+    """Those controls that a layer knows."""
+    names = getattr(layer, 'controls', ())
+    return {name: controls[name] for name in names if name in controls}
+
+
+def make_mlp(dim: int, hidden_channels: int) -> nn.Sequential:
+    """Two linear layers with a GELU between, from and to ``dim`` channels."""
+    return nn.Sequential(
+        nn.Linear(dim, hidden_channels), nn.GELU(),
+        nn.Linear(hidden_channels, dim))
+
+
+def initialise_linear(module: nn.Module) -> None:
+    """Start all linear layers with a small spread, and zero bias."""
+    for layer in module.modules():
+        if isinstance(layer, nn.Linear):
+            nn.init.trunc_normal_(layer.weight, std=0.02)
+            if layer.bias is not None:
+                nn.init.zeros_(layer.bias)

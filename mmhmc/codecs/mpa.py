@@ -1,0 +1,299 @@
+"""Codec of Zhang et al. (2024): MPA, paths for people and for machines."""
+from collections.abc import Iterator, Sequence
+from numbers import Real
+from typing import Optional, Union
+
+from torch import Tensor, nn
+
+from mmhmc.registry import MODELS
+from mmhmc.structures import CodecOutput, CodingCondition
+from .layers import MultiPathStage, PathChoice
+from .layers.multi_path import PATH_WIDTHS
+from .tinylic import NUM_QUALITIES, TinyLIC
+
+#: The main path of the decoder, which needs no side path.
+MAIN_TASK = 'perceptual'
+#: The encoder's side path, for what can be coded with less effort.
+_LOW = 'low'
+_INVERTED_TASKS = ('mse', )
+
+
+@MODELS.register_module()
+class MPA(TinyLIC):
+    """All-in-one image coding by multi-path aggregation, Zhang et al. (2024).
+
+    .. code-block:: none
+
+                      ┌─► main MLP ──┐
+        predictor ─►──┤ (positions)  ├──►  in each block of 3 stages of g_a
+                      └─► side MLP ──┘     and 3 stages of g_s
+
+    :class:`TinyLIC` with several rates, in whose stages at 1/2, 1/4 and 1/8
+    of the picture's sides each position takes the main path or a side path:
+
+    - The encoder gives the less of the main path the lower the quality.
+    - The decoder's main path is for people (``'perceptual'``). Each task has
+      a side path of its own, and ``condition.alpha`` is the share of
+      positions that take it: 0 gives the main path alone, whatever the task,
+      1, the default, the task's alone. The published code counts
+      ``q_task = 1 + 7 * alpha``.
+
+    Bitstreams depend on the quality, never on task or alpha. A condition
+    without a task decodes for people.
+
+    Another task is one more name in ``tasks``; weights without it load as
+    they are, also strictly, and leave its path as it was initialised.
+
+    Training has two stages. In the first, with ``tasks=()``, all learns for
+    people. In the second ``trained_task`` names the one side path that learns
+    while all else is frozen: no gradients, evaluation mode, equal bitstreams.
+    ``tools/model_converters/merge_mpa.py`` puts tasks trained apart into one
+    file. In training an output's ``extra_losses`` have the ratio loss, by
+    which predictors learn to choose as many positions as they are to.
+
+    Differences from the paper: in the second stage frozen parts rest, where
+    the published code leaves their noise on. Pictures are never cut into
+    tiles, for positions are chosen among all of a picture.
+    There is no :meth:`make_portable`: attention has no integer form.
+
+    Reference:
+        X. Zhang, P. Guo, M. Lu, Z. Ma: "All-in-One Image Coding for Joint
+        Human-Machine Vision with Multi-Path Aggregation", NeurIPS 2024.
+        https://arxiv.org/abs/2409.19660
+
+    Args:
+        tasks: Names of tasks; or for each name the kind of its side path,
+            ``'inverted'`` (a hidden width of twice the channels) or
+            ``'bottleneck'`` (of half). By name alone ``mse`` is inverted, any
+            other a bottleneck.
+        trained_task: The one of them that learns, all else being frozen;
+            None trains everything.
+        lmbda_ratio: Weight of the ratio loss, not negative.
+        hidden_channels: See :class:`TinyLIC`; so are the others.
+        latent_channels: Channels M of the latent ``y``.
+        hyper_channels: Channels of the hyper-latent ``z``.
+        depths: Blocks of each stage.
+        drop_path: Chance in training that a picture skips a branch.
+        init_cfg: mmengine's initialisation.
+
+    Raises:
+        ValueError: If a task has no fitting name or kind, the trained task is
+            none of them, or a size does not fit.
+    """
+
+    variable_codec_id = 'mpa'
+    # Positions are ranked among all of a picture.
+    tile_size = None
+    controls = ('quality', 'task', 'alpha')
+
+    def __init__(self,
+                 tasks: Union[Sequence[str], dict[str, str]] = (),
+                 trained_task: Optional[str] = None,
+                 lmbda_ratio: float = 10.,
+                 hidden_channels: Sequence[int] = (128, 192, 256),
+                 latent_channels: int = 320,
+                 hyper_channels: int = 192,
+                 depths: Sequence[int] = (2, 2, 6, 2, 2, 2),
+                 drop_path: float = 0.1,
+                 init_cfg: Optional[dict] = None) -> None:
+        self.tasks = _kinds_of(tasks)
+        if trained_task is not None and trained_task not in self.tasks:
+            raise ValueError(f'`trained_task` must be one of `tasks`, '
+                             f'{list(self.tasks)}, got {trained_task!r}.')
+        if not 0 <= lmbda_ratio < float('inf'):
+            raise ValueError('`lmbda_ratio` weighs a part of the loss and '
+                             'must be finite and at least 0, got '
+                             f'{lmbda_ratio}.')
+        self.trained_task, self.lmbda_ratio = trained_task, lmbda_ratio
+        super().__init__(True, hidden_channels, latent_channels,
+                         hyper_channels, depths, drop_path, init_cfg)
+        if trained_task is not None:
+            self.requires_grad_(False)
+            for part in self.task_parts(trained_task):
+                part.requires_grad_(True)
+            self.train()
+
+    def make_stage(self, transform: str, channels: int,
+                   drop_path: list[float]) -> nn.Module:
+        """See :meth:`TinyLIC.make_stage`."""
+        paths = {'g_a': {_LOW: 'bottleneck'}, 'g_s': self.tasks}
+        if transform not in paths or channels not in self.hidden_channels:
+            return super().make_stage(transform, channels, drop_path)
+        return MultiPathStage(channels, 7, drop_path, NUM_QUALITIES,
+                              paths[transform])
+
+    def task_parts(self, task: str) -> Iterator[nn.Module]:
+        """All that belongs to one task: predictors and side paths."""
+        for stage in self.g_s:
+            if isinstance(stage, MultiPathStage):
+                yield stage.predictors[task]
+                yield stage.sides[task]
+
+    def train(self, mode: bool = True) -> 'MPA':
+        """As of every module; but with a trained task only that task."""
+        super().train(mode and self.trained_task is None)
+        if self.trained_task is not None:
+            for part in self.task_parts(self.trained_task):
+                part.train(mode)
+        return self
+
+    def encode_latents(self,
+                       x: Tensor,
+                       condition: Optional[CodingCondition] = None,
+                       rate: bool = True) -> CodecOutput:
+        """See :meth:`ImageCodec.encode_latents`."""
+        self.check_input(x, condition)
+        quality = self.quality_of(condition)
+        path = encoder_path(quality)
+        output = self._encode(x, self.g_a.at(quality=quality, path=path),
+                              quality, rate)
+        if self.training:
+            output.extra_losses['encoder_ratio'] = \
+                self.lmbda_ratio * path.ratio_loss()
+        return output
+
+    def decode_latents(self,
+                       y_hat: Tensor,
+                       condition: Optional[CodingCondition] = None) -> Tensor:
+        """See :meth:`ImageCodec.decode_latents`."""
+        return self.decode_with_losses(y_hat, condition)[0]
+
+    def decode_with_losses(
+        self,
+        y_hat: Tensor,
+        condition: Optional[CodingCondition] = None
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        """See :meth:`ImageCodec.decode_with_losses`."""
+        self.check_condition(condition)
+        quality, path = self.quality_of(condition), decoder_path(condition)
+        x_hat = self._decode(y_hat, self.g_s.at(quality=quality, path=path),
+                             quality)
+        # Of a task that rests nothing is to be learnt.
+        learns = path is not None and any(
+            part.training for part in self.task_parts(path.name))
+        if not learns:
+            return x_hat, {}
+        return x_hat, {'decoder_ratio': self.lmbda_ratio * path.ratio_loss()}
+
+    def path_masks(
+            self,
+            x: Tensor,
+            condition: Optional[CodingCondition] = None) -> dict[str, Tensor]:
+        """Which positions take the main path, for looking at.
+
+        Args:
+            x: RGB in [0, 1], shape (B, 3, H, W), H and W multiples of
+                ``downsampling_factor``.
+            condition: Run-time controls.
+
+        Returns:
+            For each stage with two paths, by its name, a mask (B, h, w), 1
+            where the main path was taken; of the decoder only if there is a
+            task.
+        """
+        self.check_input(x, condition)
+        quality = self.quality_of(condition)
+        paths = dict(g_a=encoder_path(quality), g_s=decoder_path(condition))
+        output = self._encode(x,
+                              self.g_a.at(quality=quality,
+                                          path=paths['g_a']), quality, False)
+        self._decode(output.y_hat,
+                     self.g_s.at(quality=quality, path=paths['g_s']), quality)
+        masks = {}
+        for name, path in paths.items():
+            stages = [
+                f'{name}.{i}' for i, stage in enumerate(getattr(self, name))
+                if isinstance(stage, MultiPathStage)
+            ]
+            masks.update(zip(stages, path.masks if path else ()))
+        return masks
+
+    def check_condition(self, condition: Optional[CodingCondition]) -> None:
+        """See :meth:`TinyLIC.check_condition`."""
+        super().check_condition(condition)
+        if condition is None:
+            return
+        known = [MAIN_TASK, *self.tasks]
+        if condition.task is not None and condition.task not in known:
+            raise ValueError(f'`task` must be one of {known}, got '
+                             f'{condition.task!r}.')
+        alpha = condition.alpha
+        if alpha is None:
+            return
+        if not (isinstance(alpha, Real) and 0 <= alpha <= 1):
+            raise ValueError('`alpha` must be a number from 0 to 1, got '
+                             f'{alpha!r}.')
+        if condition.task is None:
+            raise ValueError('`alpha` leads from people to a task, but there '
+                             'is no `task`; give one of '
+                             f'{list(self.tasks)}.')
+
+    def _load_from_state_dict(self, state_dict, prefix, *args) -> None:
+        if prefix + 'gain' in state_dict:
+            own = self.state_dict()
+            for task in self.tasks:
+                names = [k for k in own if belongs_to(k, task)]
+                if not any(prefix + name in state_dict for name in names):
+                    state_dict.update({prefix + k: own[k] for k in names})
+        super()._load_from_state_dict(state_dict, prefix, *args)
+
+
+def encoder_path(quality: float) -> PathChoice:
+    """How many positions take the encoder's main path at a quality.
+
+    None of them at the lowest, all at the highest, and between a share that
+    grows exponentially.
+    """
+    grown = (quality - 1) / (NUM_QUALITIES - 1)
+    return PathChoice(_LOW, (5**grown - 1) / 4, round(quality) - 1)
+
+
+def decoder_path(condition: Optional[CodingCondition]) -> Optional[PathChoice]:
+    """How many positions take the decoder's main path; None for all."""
+    if condition is None or condition.task in (None, MAIN_TASK):
+        return None
+    alpha = 1. if condition.alpha is None else condition.alpha
+    return PathChoice(condition.task, 1 - alpha,
+                      round(alpha * (NUM_QUALITIES - 1)))
+
+
+def belongs_to(key: str, task: str) -> bool:
+    """Whether a state dict's key is of one task's path.
+
+    Args:
+        key: With any prefix, or none.
+        task: Name of the task.
+    """
+    names = key.split('.')
+    return 'g_s' in names and any(
+        pair in (('predictors', task), ('sides', task))
+        for pair in zip(names, names[1:]))
+
+
+def _kinds_of(tasks: Union[Sequence[str], dict[str, str]]) -> dict[str, str]:
+    """For each task the kind of its side path.
+
+    Raises:
+        ValueError: If a name cannot be one, or a kind is unknown.
+    """
+    if isinstance(tasks, str):
+        raise ValueError('`tasks` must be a list of names, or a dictionary, '
+                         f'got {tasks!r}.')
+    if not isinstance(tasks, dict):
+        tasks = {
+            task: 'inverted' if task in _INVERTED_TASKS else 'bottleneck'
+            for task in tasks
+        }
+    for task, kind in tasks.items():
+        # ModuleDict has some names for itself.
+        if not (isinstance(task, str)
+                and task.isidentifier()) or task == MAIN_TASK or hasattr(
+                    nn.ModuleDict, task):
+            raise ValueError(
+                f'{task!r} cannot name a task: it must be an identifier, not '
+                f'{MAIN_TASK!r}, which is the main path, and no method of '
+                'torch.nn.ModuleDict.')
+        if kind not in PATH_WIDTHS:
+            raise ValueError(f'The side path of task {task!r} must be one of '
+                             f'{list(PATH_WIDTHS)}, got {kind!r}.')
+    return dict(tasks)

@@ -1,0 +1,557 @@
+"""Codec of Lu et al. (2022): TinyLIC, attention within neighbourhoods."""
+import math
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from fractions import Fraction
+from functools import partial
+from itertools import accumulate, islice
+from numbers import Real
+from typing import Optional, Union
+
+import torch
+from torch import Tensor, nn
+
+from mmhmc.bitstream import Bitstream, BitstreamError, SymbolDecoder
+from mmhmc.registry import MODELS
+from mmhmc.structures import CodecOutput, CodingCondition
+from .base import ImageCodec
+from .layers import AttentionStage, Transform, interpolate_gains
+from .layers.attention_stage import HEAD_CHANNELS
+from .layers.checkerboard import MaskedConv2d
+from .stepped_codec import Settle, SteppedCodec
+
+#: Qualities of a codec with several rates; the highest is the default.
+NUM_QUALITIES = 8
+#: For each slice of channels the steps in which it is coded, and the phases
+#: of each: 0 1 in even rows, 2 3 in odd rows.
+SCHEDULE = (((0, ), (3, ), (1, ), (2, )), ((1, 2), (0, 3)), ((0, 3), (1, 2)),
+            ((0, 1, 2, 3), ))
+
+
+@MODELS.register_module()
+class TinyLIC(SteppedCodec):
+    """TinyLIC of Lu and Ma (2022), with one rate or several.
+
+    .. code-block:: none
+
+              ┌───┐  y                        y_hat      ┌───┐
+        x ──►─┤g_a├──►─┬───────►──── GC ──►──────┬───►───┤g_s├─► x_hat
+              └───┘    │              ▲          │       └───┘
+                       │   scales_hat │   ┌──────┴──────┐
+                       │    means_hat │   │ SC: phases  │ of this slice
+                       │           ┌──┴─┐ │ CC: slices  │ before
+                       │           │ EP ├─┴──────◄──────┘
+                       │           └──┬─┘        ▲
+                       │ ┌───┐  z     │ params   │  ┌───┐
+                       └─┤h_a├──►──── EB ──►─────┴──┤h_s├
+                         └───┘             z_hat    └───┘
+        EB = entropy bottleneck, GC = Gaussian conditional, EP = entropy
+        parameters, SC = spatial context, CC = channel context
+
+    Transforms alternate strided convolutions with stages of residual blocks
+    of neighbourhood attention. The channels of ``y`` are four slices, uneven
+    by a cosine; the 2 x 2 phases of a slice are coded in 4, 2, 2 and 1 steps,
+    nine in all, whatever the size.
+
+    With ``variable_rate`` one codec has the rates 1 (lowest) to 8, and all
+    between by geometric interpolation: ``condition.quality``, 8 if there is
+    none. Gains scale the channels of ``y`` and ``z`` before they are rounded,
+    their inverses after, and every block has gains of its own. A file says
+    its quality; ``y_hat`` is that before the inverse gain.
+
+    Differences from the paper: the architecture is that of its published
+    code of October 2022; the quantiles are solved for instead of learnt with
+    an auxiliary loss; the gains are those of MPA's base codec (Zhang et al.,
+    2024). Parameters have other names than in the published code.
+    There is no :meth:`make_portable`: attention has no integer form.
+
+    Reference:
+        M. Lu, F. Chen, S. Pu, Z. Ma: "High-Efficiency Lossy Image Coding
+        Through Adaptive Neighborhood Information Aggregation", 2022.
+        https://arxiv.org/abs/2204.11448
+
+    Args:
+        variable_rate: Whether there are several rates.
+        hidden_channels: Channels at 1/2, 1/4 and 1/8 of the picture's sides;
+            here and below multiples of 16, the channels of an attention head.
+        latent_channels: Channels M of the latent ``y``, at least 16.
+        hyper_channels: Channels of the hyper-latent ``z``.
+        depths: Blocks of each stage at 1/2, 1/4, ... and 1/64, the last two
+            those of the hyperprior; the decoder has them in reverse.
+        drop_path: Chance in training that a picture skips a residual branch
+            of the last block; less in those before it.
+        init_cfg: mmengine's initialisation.
+
+    Raises:
+        ValueError: If a channel count is no positive multiple of 16, or there
+            are not as many counts as there are stages.
+    """
+
+    downsampling_factor = 64
+    codec_id = 'tinylic'
+    #: What a file calls a codec with several rates.
+    variable_codec_id = 'tinylic-vr'
+    # Each block reaches three positions further, at 1/8 there are six blocks.
+    receptive_radius = 320
+    tile_size = 1024
+    prior_networks = ('h_s', 'channel_context', 'spatial_context',
+                      'entropy_parameters')
+    #: Fields of a condition that a codec with several rates knows.
+    controls: tuple[str, ...] = ('quality', )
+
+    def __init__(self,
+                 variable_rate: bool = False,
+                 hidden_channels: Sequence[int] = (128, 192, 256),
+                 latent_channels: int = 320,
+                 hyper_channels: int = 192,
+                 depths: Sequence[int] = (2, 2, 6, 2, 2, 2),
+                 drop_path: float = 0.1,
+                 init_cfg: Optional[dict] = None) -> None:
+        _check_sizes(hidden_channels, latent_channels, hyper_channels, depths)
+        self.variable_rate = bool(variable_rate)
+        self.hidden_channels = tuple(hidden_channels)
+        self.hyper_channels = hyper_channels
+        self.depths, self.drop_path = tuple(depths), drop_path
+        self.slices = slice_channels(latent_channels)
+        super().__init__(hyper_channels, latent_channels, init_cfg)
+        if self.variable_rate:
+            self.codec_id = self.variable_codec_id
+            for name, channels in (('gain', latent_channels),
+                                   ('inverse_gain', latent_channels),
+                                   ('hyper_gain', hyper_channels),
+                                   ('inverse_hyper_gain', hyper_channels)):
+                gains = nn.Parameter(torch.ones(NUM_QUALITIES, channels))
+                self.register_parameter(name, gains)
+
+    def build_network(self, hidden_channels: int,
+                      latent_channels: int) -> nn.Module:
+        """The parts, by name; ``hidden_channels`` is that of ``z``."""
+        from compressai.entropy_models import (EntropyBottleneck,
+                                               GaussianConditional)
+        stages = self._stages(latent_channels)
+        names = [f'y{i}' for i in range(len(self.slices))]
+        before = accumulate(self.slices[:-1], initial=2 * latent_channels)
+        return nn.ModuleDict(
+            dict(
+                g_a=_analysis(stages['g_a'], 3),
+                h_a=_analysis(stages['h_a'], latent_channels),
+                h_s=_synthesis(stages['h_s'], 2 * latent_channels),
+                g_s=_synthesis(stages['g_s'], 3),
+                entropy_bottleneck=EntropyBottleneck(hidden_channels),
+                gaussian_conditional=GaussianConditional(None),
+                channel_context=nn.ModuleDict({
+                    name:
+                    channel_context(channels, size)
+                    for name, channels, size in zip(names, before, self.slices)
+                }),
+                spatial_context=nn.ModuleDict({
+                    f'y{i}':
+                    spatial_context(size, len(steps))
+                    for i, (size,
+                            steps) in enumerate(zip(self.slices, SCHEDULE))
+                    if len(steps) > 1
+                }),
+                entropy_parameters=nn.ModuleDict({
+                    name:
+                    entropy_parameters(2 * latent_channels, size,
+                                       len(steps) > 1)
+                    for name, size, steps in zip(names, self.slices, SCHEDULE)
+                })))
+
+    def _stages(self, latent_channels: int) -> dict[str, list[nn.Module]]:
+        """The stages of each transform, in the order of the data."""
+        count = sum(self.depths)
+        rates = [self.drop_path * i / (count - 1) for i in range(count)]
+        channels = (*self.hidden_channels, latent_channels,
+                    *[self.hyper_channels] * 2)
+        encoder = list(zip(['g_a'] * 4 + ['h_a'] * 2, channels, self.depths))
+        decoder = [(name.replace('a', 's'), *sizes)
+                   for name, *sizes in reversed(encoder)]
+        stages = defaultdict(list)
+        for plan in (encoder, decoder):
+            left = iter(rates)
+            for name, dim, depth in plan:
+                stages[name].append(
+                    self.make_stage(name, dim, list(islice(left, depth))))
+        return stages
+
+    def make_stage(self, transform: str, channels: int,
+                   drop_path: list[float]) -> nn.Module:
+        """A stage of blocks.
+
+        Args:
+            transform: The part that it belongs to, e.g. ``'g_a'``.
+            channels: Channels of the stage.
+            drop_path: For each block, see :class:`AttentionStage`.
+        """
+        kernel_size = 3 if transform.startswith('h') else 7
+        return AttentionStage(channels, kernel_size, drop_path,
+                              NUM_QUALITIES * self.variable_rate)
+
+    def encode_latents(self,
+                       x: Tensor,
+                       condition: Optional[CodingCondition] = None,
+                       rate: bool = True) -> CodecOutput:
+        """See :meth:`ImageCodec.encode_latents`."""
+        self.check_input(x, condition)
+        quality = self.quality_of(condition)
+        return self._encode(x, self.g_a.at(quality=quality), quality, rate)
+
+    def _encode(self, x: Tensor, g_a: nn.Module, quality: Optional[float],
+                rate: bool) -> CodecOutput:
+        y = self.run_transform(g_a, x, Fraction(1, 16))
+        self._check_latent(y)
+        with torch.autocast(x.device.type, enabled=False):
+            y = self.scale(y.float().contiguous(), 'gain', quality)
+            return self.code_latent(y, rate, quality)
+
+    def decode_latents(self,
+                       y_hat: Tensor,
+                       condition: Optional[CodingCondition] = None) -> Tensor:
+        """See :meth:`ImageCodec.decode_latents`."""
+        self.check_condition(condition)
+        quality = self.quality_of(condition)
+        return self._decode(y_hat, self.g_s.at(quality=quality), quality)
+
+    def _decode(self, y_hat: Tensor, g_s: nn.Module,
+                quality: Optional[float]) -> Tensor:
+        y_hat = self.scale(y_hat, 'inverse_gain', quality)
+        return self.run_transform(g_s, y_hat, Fraction(16)).float()
+
+    def read_latents(self,
+                     decoders: dict[str, SymbolDecoder],
+                     coded_size: tuple[int, int],
+                     condition: Optional[CodingCondition] = None) -> Tensor:
+        """See :meth:`ImageCodec.read_latents`."""
+        device = self.entropy_bottleneck.quantiles.device
+        latent_size = tuple(side // self.downsampling_factor
+                            for side in coded_size)
+        with torch.autocast(device.type, enabled=False):
+            return self.decode_latent(decoders, latent_size,
+                                      self.quality_of(condition))
+
+    def write(self,
+              output: CodecOutput,
+              size: tuple[int, int],
+              condition: Optional[CodingCondition] = None) -> Bitstream:
+        """See :meth:`ImageCodec.write`; the quality is always stored."""
+        quality = self.quality_of(condition)
+        if quality is not None:
+            condition = CodingCondition(quality=quality)
+        return super().write(output, size, condition)
+
+    def hyper_analysis(self,
+                       y: Tensor,
+                       quality: Optional[float] = None) -> Tensor:
+        """See :meth:`SteppedCodec.hyper_analysis`."""
+        z = self.h_a.at(quality=quality)(y)
+        return self.scale(z, 'hyper_gain', quality)
+
+    def hyper_synthesis(self,
+                        z_hat: Tensor,
+                        quality: Optional[float] = None) -> Tensor:
+        """See :meth:`SteppedCodec.hyper_synthesis`."""
+        # One position leaves the order of the axes open; the decoder has its
+        # own, by which kernels may be chosen.
+        z_hat = z_hat.reshape(-1).view(z_hat.shape)
+        z_hat = self.scale(z_hat, 'inverse_hyper_gain', quality)
+        return self.h_s.at(quality=quality)(z_hat)
+
+    def walk(self, params: Tensor,
+             settle: Settle) -> tuple[Tensor, Tensor, Tensor]:
+        """See :meth:`SteppedCodec.walk`; nine steps."""
+        coded, scales, means = [], [], []
+        for i in range(len(self.slices)):
+            channel = self.channel_context[f'y{i}'](
+                torch.cat((params, *coded), dim=1))
+            for parts, part in zip((coded, scales, means),
+                                   self._walk_slice(i, params, channel,
+                                                    settle)):
+                parts.append(part)
+        return tuple(
+            torch.cat(parts, dim=1) for parts in (coded, scales, means))
+
+    def _walk_slice(self, i: int, params: Tensor, channel: Tensor,
+                    settle: Settle) -> tuple[Tensor, Tensor, Tensor]:
+        """The steps of one slice, s channels.
+
+        Args:
+            i: Which slice.
+            params: From ``h_s``, (B, 2 M, h, w).
+            channel: What the slices before it say, (B, 2 s, h, w).
+            settle: See :meth:`SteppedCodec.walk`.
+
+        Returns:
+            ``y_hat``, ``scales_hat`` and ``means_hat``, all (B, s, h, w).
+        """
+        name, steps = f'y{i}', SCHEDULE[i]
+        y_hat, both = {}, {}
+        for j, phases in enumerate(steps):
+            entering = [take_phases(t, phases) for t in (params, channel)]
+            if len(steps) > 1:
+                # Around the first phase nothing is known yet.
+                spatial = torch.zeros_like(entering[1])
+                if j:
+                    context = self.spatial_context[name][j - 1]
+                    spatial = take_phases(context(join_phases(y_hat)), phases)
+                entering.insert(1, spatial)
+            here = self.entropy_parameters[name](torch.cat(entering, dim=1))
+            values = settle(
+                partial(self._take, i, phases), *here.chunk(2, dim=1))
+            for known, part in ((y_hat, values), (both, here)):
+                known.update(zip(phases, split_phases(part, len(phases))))
+        return join_phases(y_hat), *join_phases(both).chunk(2, dim=1)
+
+    def _take(self, i: int, phases: Sequence[int], y: Tensor) -> Tensor:
+        """Elements of some phases of one slice."""
+        return take_phases(y.split(self.slices, dim=1)[i], phases)
+
+    def quality_of(self,
+                   condition: Optional[CodingCondition]) -> Optional[float]:
+        """What a condition says or the highest; None with one rate."""
+        if not self.variable_rate:
+            return None
+        if condition is None or condition.quality is None:
+            return float(NUM_QUALITIES)
+        return float(condition.quality)
+
+    def scale(self, t: Tensor, name: str, quality: Optional[float]) -> Tensor:
+        """Multiply the channels of ``t`` (B, C, h, w) by a gain."""
+        if quality is None:
+            return t
+        return t * interpolate_gains(getattr(self, name), quality).view(
+            -1, 1, 1)
+
+    def compress(
+            self,
+            x: Union[Tensor, Sequence[Tensor]],
+            condition: Optional[CodingCondition] = None) -> list[Bitstream]:
+        """See :meth:`ImageCodec.compress`."""
+        # Before the quality is rounded.
+        self.check_condition(condition)
+        return super().compress(x, condition)
+
+    def check_pictures(self, x: Tensor,
+                       condition: Optional[CodingCondition]) -> None:
+        """See :meth:`ImageCodec.check_pictures`."""
+        if not self.variable_rate:
+            super().check_pictures(x, condition)
+            return
+        super().check_pictures(x, None)
+        self.check_condition(condition)
+
+    def check_condition(self, condition: Optional[CodingCondition]) -> None:
+        """Refuse controls that this codec does not have.
+
+        Raises:
+            ValueError: With the control and its value.
+        """
+        if condition is None or not self.variable_rate:
+            return
+        for name, value in vars(condition).items():
+            if value is not None and name not in self.controls:
+                raise ValueError(
+                    f'{type(self).__name__} has the run-time controls '
+                    f'{list(self.controls)}, but no `{name}`, got {value!r}.')
+        quality = condition.quality
+        if quality is not None and not (isinstance(quality, Real)
+                                        and 1 <= quality <= NUM_QUALITIES):
+            raise ValueError(
+                f'`quality` must be a number from 1 to {NUM_QUALITIES} for '
+                f'{type(self).__name__}, got {quality!r}.')
+
+    def _check_origin(self, bitstream: Bitstream, names: list[str]) -> None:
+        super()._check_origin(bitstream, names)
+        if self.variable_rate and not (bitstream.quality is not None and 1 <=
+                                       bitstream.quality <= NUM_QUALITIES):
+            raise BitstreamError(
+                f'{type(self).__name__} has the qualities 1 to '
+                f'{NUM_QUALITIES}; the file says {bitstream.quality}.')
+
+    @property
+    def portable(self) -> bool:
+        """See :attr:`ImageCodec.portable`."""
+        return False
+
+    def make_portable(self, pictures: Tensor) -> None:
+        """See :meth:`ImageCodec.make_portable`; there is no such form."""
+        ImageCodec.make_portable(self, pictures)
+
+    def update_entropy_tables(self) -> None:
+        """See :meth:`ImageCodec.update_entropy_tables`."""
+        super().update_entropy_tables()
+        # Two codecs that decode alike are to have equal weights.
+        for part in self.spatial_context.modules():
+            if isinstance(part, MaskedConv2d):
+                part.forget_hidden()
+
+    def decoding_tensors(self) -> Iterator[tuple[str, Tensor]]:
+        """See :meth:`ImageCodec.decoding_tensors`."""
+        yield from super().decoding_tensors()
+        if self.variable_rate:
+            yield 'inverse_hyper_gain', self.inverse_hyper_gain
+
+    def _load_from_state_dict(self, state_dict, prefix, *args) -> None:
+        for i, expected in enumerate(self.slices):
+            key = f'channel_context.y{i}.4.bias'
+            found = state_dict.get(prefix + key)
+            if found is not None and len(found) != 2 * expected:
+                raise RuntimeError(
+                    f'The checkpoint has another layout of slices: {key!r} is '
+                    f'of {len(found) // 2} channels, slice {i} of {expected}, '
+                    f'for this {type(self).__name__} has slices of '
+                    f'{self.slices}. Build it with the sizes that it was '
+                    'trained with.')
+        for key in state_dict:
+            if key.startswith(prefix) and key.endswith('.attn.qkv.weight'):
+                bias = key.replace('.qkv.weight', '.rpb')
+                if bias not in state_dict:
+                    raise RuntimeError(
+                        'The checkpoint has attention without its relative '
+                        f'position bias: there is no {bias!r}. Without it '
+                        'everything comes out wrong; save it from a codec '
+                        'that has the bias.')
+        super()._load_from_state_dict(state_dict, prefix, *args)
+
+
+def slice_channels(latent_channels: int) -> tuple[int, ...]:
+    """Channels of the four slices: what a quarter cosine leaves of them.
+
+    Raises:
+        ValueError: If a slice would be empty.
+    """
+    count = len(SCHEDULE)
+    left = [
+        math.ceil(math.cos(math.pi / 2 * t / count) * latent_channels)
+        for t in range(count)
+    ] + [0]
+    slices = tuple(a - b for a, b in zip(left, left[1:]))
+    if min(slices) < 1:
+        raise ValueError('`latent_channels` must be at least 16, got '
+                         f'{latent_channels}: a slice would be empty.')
+    return slices
+
+
+def take_phases(x: Tensor, phases: Sequence[int]) -> Tensor:
+    """The positions of some of the 2 x 2 phases.
+
+    Args:
+        x: Shape (B, C, h, w), h and w even.
+        phases: 0 1 in even rows, 2 3 in odd rows.
+
+    Returns:
+        Side by side, shape (B, C, h / 2, n * w / 2).
+    """
+    return torch.cat([x[..., p // 2::2, p % 2::2] for p in phases], dim=-1)
+
+
+def split_phases(x: Tensor, count: int) -> Sequence[Tensor]:
+    """What :func:`take_phases` put side by side, each for itself."""
+    return x.chunk(count, dim=-1)
+
+
+def join_phases(pieces: dict[int, Tensor]) -> Tensor:
+    """The map that phases belong to, with zeros where there is none.
+
+    Args:
+        pieces: By phase, each of shape (B, C, h / 2, w / 2).
+
+    Returns:
+        Shape (B, C, h, w).
+    """
+    empty = torch.zeros_like(next(iter(pieces.values())))
+    four = torch.stack([pieces.get(p, empty) for p in range(4)], dim=2)
+    return nn.functional.pixel_shuffle(four.flatten(1, 2), 2)
+
+
+def channel_context(in_channels: int, channels: int) -> nn.Sequential:
+    """What ``h_s`` and the slices before say about one of s channels."""
+    return nn.Sequential(
+        nn.Conv2d(in_channels, channels, 5, padding=2), nn.GELU(),
+        nn.Conv2d(channels, channels, 5, padding=2), nn.GELU(),
+        nn.Conv2d(channels, 2 * channels, 3, padding=1))
+
+
+def spatial_context(channels: int, num_steps: int) -> nn.ModuleList:
+    """For each step but the first what the steps before say."""
+    checkerboard = torch.arange(25).view(5, 5) % 2 == 1
+    if num_steps == 2:
+        masks = [checkerboard]
+    else:
+        corners = torch.ones(3, 3, dtype=torch.bool)
+        corners[1] = corners[:, 1] = False
+        odd = torch.arange(5) % 2 == 1
+        masks = [corners, checkerboard, odd[:, None] | odd]
+    convs = nn.ModuleList()
+    for mask in masks:
+        conv = MaskedConv2d(
+            channels, 2 * channels, len(mask), padding=len(mask) // 2)
+        conv.register_buffer('mask',
+                             mask.float().expand_as(conv.weight).clone(),
+                             False)
+        convs.append(conv)
+    return convs
+
+
+def entropy_parameters(params: int, channels: int,
+                       spatial: bool) -> nn.Sequential:
+    """Scales and means of s channels from all that is known."""
+    entering = params + 2 * channels * (1 + spatial)
+    hidden = (10 * channels // 3,
+              8 * channels // 3) if spatial else (2 * channels, ) * 2
+    return nn.Sequential(
+        nn.Conv2d(entering, hidden[0], 1), nn.GELU(),
+        nn.Conv2d(hidden[0], hidden[1], 1), nn.GELU(),
+        nn.Conv2d(hidden[1], 2 * channels, 1))
+
+
+def _analysis(stages: list[nn.Module], in_channels: int) -> Transform:
+    """A strided convolution before each stage; from pixels a larger one."""
+    layers = []
+    for stage in stages:
+        channels = stage.blocks[0].norm1.normalized_shape[0]
+        k = 5 if in_channels == 3 else 3
+        layers += [
+            nn.Conv2d(in_channels, channels, k, stride=2, padding=k // 2),
+            stage
+        ]
+        in_channels = channels
+    return Transform(*layers)
+
+
+def _synthesis(stages: list[nn.Module], out_channels: int) -> Transform:
+    """A transposed convolution after each stage; to pixels a larger one."""
+    dims = [stage.blocks[0].norm1.normalized_shape[0] for stage in stages]
+    layers = []
+    for stage, dim, channels in zip(stages, dims, [*dims[1:], out_channels]):
+        k = 5 if channels == 3 else 3
+        layers += [
+            stage,
+            nn.ConvTranspose2d(
+                dim, channels, k, stride=2, padding=k // 2, output_padding=1)
+        ]
+    return Transform(*layers)
+
+
+def _check_sizes(hidden_channels: Sequence[int], latent_channels: int,
+                 hyper_channels: int, depths: Sequence[int]) -> None:
+    """Refuse sizes of which no such codec can be built.
+
+    Raises:
+        ValueError: With the name and the value.
+    """
+    for name, values, count in (('hidden_channels', hidden_channels,
+                                 3), ('latent_channels', [latent_channels], 1),
+                                ('hyper_channels', [hyper_channels], 1)):
+        fits = isinstance(values, (list, tuple)) and len(values) == count and \
+            all(isinstance(v, int) and v > 0 and v % HEAD_CHANNELS == 0
+                for v in values)
+        if not fits:
+            each = f' at each of {count} resolutions' if count > 1 else ''
+            got = values if count > 1 else values[0]
+            raise ValueError(f'`{name}` must be a positive multiple of '
+                             f'{HEAD_CHANNELS}{each}, got {got!r}.')
+    if len(depths) != 6 or not all(
+            isinstance(depth, int) and depth > 0 for depth in depths):
+        raise ValueError('`depths` must be six positive integers, got '
+                         f'{depths!r}.')

@@ -1,0 +1,54 @@
+"""A stand-in for LPIPS where its weights cannot be had."""
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from mmhmc.registry import MODELS
+from .perceptual_loss import PerceptualLoss
+
+
+@MODELS.register_module()
+class FeatureLoss(PerceptualLoss):
+    """Distance of features of a small network with fixed random weights.
+
+    For tests, and to try a training set-up without a network connection: it
+    takes the place of :class:`LPIPSLoss` and is computed like it, but nobody
+    has compared it with what people see, and its values are not those of
+    LPIPS. Do not report them.
+
+    Args:
+        widths: Channels of each stage; a stage is a 3x3 convolution with
+            ReLU, and halves the picture's sides after it.
+        seed: Of the weights: equal seeds give equal losses.
+
+    Raises:
+        ValueError: If there is no stage.
+    """
+
+    def __init__(self,
+                 widths: Sequence[int] = (16, 32, 64),
+                 seed: int = 0) -> None:
+        if not widths:
+            raise ValueError('`widths` must name at least one stage.')
+        stages = nn.ModuleList()
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            for before, width in zip((3, *widths), widths):
+                conv = nn.Conv2d(before, width, 3, padding=1)
+                nn.init.kaiming_normal_(conv.weight)
+                nn.init.zeros_(conv.bias)
+                stages.append(nn.Sequential(conv, nn.ReLU()))
+        super().__init__(stages)
+
+    def distance(self, network: nn.Module, x: Tensor, x_hat: Tensor) -> Tensor:
+        """See :meth:`PerceptualLoss.distance`; within [0, 4]."""
+        features = torch.cat((x, x_hat)) * 2 - 1
+        total = 0
+        for stage in network:
+            features = stage(features)
+            unit = nn.functional.normalize(features, dim=1, eps=1e-6)
+            one, other = unit.chunk(2)
+            total = total + (one - other).square().sum(dim=1).mean(dim=(1, 2))
+            features = nn.functional.avg_pool2d(features, 2, ceil_mode=True)
+        return total / len(network)

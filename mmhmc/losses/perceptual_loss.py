@@ -1,0 +1,46 @@
+"""Distances that a frozen network sees."""
+from abc import abstractmethod
+
+import torch
+from torch import Tensor, nn
+
+
+class PerceptualLoss(nn.Module):
+    """Base class: a distance between pictures, by a network that never learns.
+
+    The network is no part of the model: it has no parameters there that an
+    optimizer or DDP would see, and checkpoints do not hold it. It follows the
+    pictures to their device, and computes in float32 under autocast.
+
+    Args:
+        network: Compares pictures.
+    """
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        # In a list, so that it is no child.
+        self._networks = [network.eval().requires_grad_(False)]
+
+    def forward(self, x: Tensor, x_hat: Tensor) -> Tensor:
+        """Compare pictures.
+
+        Args:
+            x: RGB, nominally in [0, 1], shape (B, 3, H, W).
+            x_hat: What is compared with it, same shape.
+
+        Returns:
+            Distance of each picture, not negative, shape (B,), float32.
+
+        Raises:
+            ValueError: If the shapes differ.
+        """
+        if x.shape != x_hat.shape:
+            raise ValueError('Pictures of equal shape can be compared, got '
+                             f'{tuple(x.shape)} and {tuple(x_hat.shape)}.')
+        network = self._networks[0].to(x.device)
+        with torch.autocast(x.device.type, enabled=False):
+            return self.distance(network, x.float(), x_hat.float())
+
+    @abstractmethod
+    def distance(self, network: nn.Module, x: Tensor, x_hat: Tensor) -> Tensor:
+        """Distances (B,) of pictures (B, 3, H, W) by ``network``."""

@@ -1,0 +1,132 @@
+"""A conditional patch discriminator that looks at two scales."""
+from collections.abc import Sequence
+from typing import Optional
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils.parametrizations import spectral_norm
+
+from mmhmc.registry import MODELS
+
+
+@MODELS.register_module()
+class TwoScaleDiscriminator(nn.Module):
+    """Says of overlapping patches at two scales whether they are originals.
+
+    .. code-block:: none
+
+        y_hat ─► Conv1 ─► bilinear ┐
+                                   ├─┬────────► (Conv4, SN, LeakyReLU)* ─► D1
+        x or x_hat ────────────────┘ └─► / 2 ─► (Conv4, SN, LeakyReLU)* ─► D2
+
+    Both scales have weights of their own; all convolutions are spectrally
+    normalised, all but the last hidden one halve the sides. It is shown the
+    quantised latent, or of a codec with layers the first channels of it: the
+    semantic layer of a ``LayeredGenerative``.
+
+    Reference:
+        T.-C. Wang et al.: "High-Resolution Image Synthesis and Semantic
+        Manipulation with Conditional GANs", CVPR 2018.
+        https://arxiv.org/abs/1711.11585, with spectral instead of instance
+        normalisation (T. Miyato et al.: "Spectral Normalization for
+        Generative Adversarial Networks", ICLR 2018,
+        https://arxiv.org/abs/1802.05957)
+
+    Args:
+        latent_channels: Channels M of ``y_hat``.
+        seen_channels: How many of them, from the first, are seen; all if
+            left out.
+        context_channels: Channels that they are reduced to.
+        hidden_channels: Channels of the hidden convolutions.
+
+    Raises:
+        ValueError: If there are fewer than two hidden convolutions, or not so
+            many channels to be seen.
+    """
+
+    def __init__(
+        self,
+        latent_channels: int,
+        seen_channels: Optional[int] = None,
+        context_channels: int = 12,
+        hidden_channels: Sequence[int] = (64, 128, 256, 512)
+    ) -> None:
+        super().__init__()
+        seen = latent_channels if seen_channels is None else seen_channels
+        if len(hidden_channels) < 2 or not 0 < seen <= latent_channels:
+            raise ValueError(
+                '`hidden_channels` must have two numbers or more and '
+                f'`seen_channels` be from 1 to {latent_channels}, got '
+                f'{tuple(hidden_channels)} and {seen_channels}.')
+        self.seen_channels = seen
+        self.context = nn.Conv2d(seen, context_channels, 1)
+        self.scales = nn.ModuleList(
+            _stages(3 + context_channels, hidden_channels) for _ in range(2))
+
+    def forward(self,
+                pictures: Tensor,
+                y_hat: Tensor,
+                quality: int = 1) -> Tensor:
+        """Judge pictures.
+
+        Args:
+            pictures: Originals or decoded pictures, RGB, nominally in [0, 1],
+                shape (B, 3, H, W).
+            y_hat: Latent of each, shape (B, M, h, w); no gradient goes there.
+            quality: 1: one network judges one rate.
+
+        Returns:
+            Logits, above 0 for an original, shape (B, 2, h', w'). Those of
+            the coarse scale are repeated, so that in a mean both count alike.
+
+        Raises:
+            ValueError: If ``quality`` is not 1.
+        """
+        if quality != 1:
+            raise ValueError('A TwoScaleDiscriminator judges one rate, '
+                             f'`quality` must be 1, got {quality}.')
+        return self.judge(pictures, y_hat)[0]
+
+    def judge(self, pictures: Tensor,
+              y_hat: Tensor) -> tuple[Tensor, list[Tensor]]:
+        """Logits, and what led to them.
+
+        Args:
+            pictures: As in :meth:`forward`.
+            y_hat: As in :meth:`forward`.
+
+        Returns:
+            Logits as in :meth:`forward`, and the outputs (B, C, h', w') of all
+            hidden layers of both scales.
+        """
+        context = self.context(y_hat[:, :self.seen_channels].detach())
+        context = nn.functional.interpolate(
+            context, pictures.shape[-2:], mode='bilinear')
+        seen = torch.cat((pictures, context.to(pictures.dtype)), dim=1)
+        fine, features = _run(self.scales[0], seen)
+        half = nn.functional.avg_pool2d(seen, 2, ceil_mode=True)
+        coarse, more = _run(self.scales[1], half)
+        coarse = nn.functional.interpolate(coarse, fine.shape[-2:])
+        return torch.cat((fine, coarse), dim=1), features + more
+
+
+def _stages(channels: int, widths: Sequence[int]) -> nn.ModuleList:
+    """Hidden layers, then the layer of the logits."""
+    strides = [2] * (len(widths) - 1) + [1]
+    stages = [
+        nn.Sequential(_conv(before, after, stride), nn.LeakyReLU(0.2))
+        for before, after, stride in zip((channels, *widths), widths, strides)
+    ]
+    return nn.ModuleList([*stages, _conv(widths[-1], 1, 1)])
+
+
+def _conv(before: int, after: int, stride: int) -> nn.Module:
+    return spectral_norm(nn.Conv2d(before, after, 4, stride, padding=2))
+
+
+def _run(stages: nn.ModuleList, x: Tensor) -> tuple[Tensor, list[Tensor]]:
+    features = []
+    for stage in stages:
+        x = stage(x)
+        features.append(x)
+    return x, features[:-1]

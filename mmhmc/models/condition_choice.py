@@ -1,0 +1,57 @@
+"""Which run-time controls a model gives its codec."""
+from collections.abc import Sequence
+from dataclasses import fields
+from typing import Optional
+
+import torch
+
+from mmhmc.structures import CodingCondition
+
+_NAMES = tuple(field.name for field in fields(CodingCondition))
+
+
+class ConditionChoice:
+    """Fixed controls, of which training may draw some anew for each batch.
+
+    Drawn by torch's generator on the CPU, so that a resumed run draws the
+    same; the processes of a distributed run draw each for itself.
+
+    Args:
+        condition: ``quality``, ``task``, ``alpha``, ``beta``, as far as the
+            codec has them; None for none.
+        train_condition: For some of them the values among which each training
+            batch draws one, all equally likely, in place of the fixed one.
+
+    Raises:
+        ValueError: If a name is unknown or there is nothing to draw from.
+    """
+
+    def __init__(self,
+                 condition: Optional[dict] = None,
+                 train_condition: Optional[dict] = None) -> None:
+        for name, given in (('condition', condition), ('train_condition',
+                                                       train_condition)):
+            unknown = set(given or {}) - set(_NAMES)
+            if unknown:
+                raise ValueError(f'`{name}` has the unknown keys '
+                                 f'{sorted(unknown)}; it may have '
+                                 f'{list(_NAMES)}.')
+        self._fixed = dict(condition or {})
+        self._values = dict(train_condition or {})
+        for name, values in self._values.items():
+            if not isinstance(values, Sequence) or isinstance(values, str) \
+                    or not values:
+                raise ValueError(f'`train_condition.{name}` must be a list of '
+                                 f'values to draw from, got {values!r}.')
+
+    def __call__(self, training: bool) -> Optional[CodingCondition]:
+        """Controls for the next batch; None if there are none.
+
+        Args:
+            training: Whether it is a training batch.
+        """
+        chosen = dict(self._fixed)
+        if training:
+            for name, values in self._values.items():
+                chosen[name] = values[int(torch.randint(len(values), ()))]
+        return CodingCondition(**chosen) if chosen else None

@@ -1,0 +1,58 @@
+"""What leads from a picture to where a latent is."""
+from collections.abc import Sequence
+from typing import Optional
+
+from mmengine.model import BaseModule
+from torch import Tensor, nn
+
+from mmhmc.registry import MODELS
+
+
+@MODELS.register_module()
+class PictureStem(BaseModule):
+    """Strided convolutions: a backbone in place of a codec's encoder.
+
+    The same neck and heads as after a ``LatentBackbone`` can follow, which
+    makes it the reference of analysis in the compressed domain: what they
+    would reach on pictures. Each 3x3 convolution halves the sides and is
+    normalised and rectified, but for the last, which is as linear as a
+    latent.
+
+    Args:
+        widths: Channels of each; the last are those of the one map, whose
+            stride is 2 to the power of their number.
+        init_cfg: mmengine's initialisation.
+
+    Raises:
+        ValueError: If there is no width, or one is not positive.
+    """
+
+    def __init__(self,
+                 widths: Sequence[int] = (64, 128, 128, 112),
+                 init_cfg: Optional[dict] = None) -> None:
+        super().__init__(init_cfg)
+        if not widths or min(widths) < 1:
+            raise ValueError('`widths` must be one or more positive numbers, '
+                             f'got {tuple(widths)}.')
+        *hidden, last = widths
+        layers = []
+        for before, width in zip((3, *hidden), hidden):
+            layers += [
+                nn.Conv2d(before, width, 3, stride=2, padding=1, bias=False),
+                nn.BatchNorm2d(width),
+                nn.ReLU(inplace=True)
+            ]
+        before = hidden[-1] if hidden else 3
+        layers.append(nn.Conv2d(before, last, 3, stride=2, padding=1))
+        self.layers = nn.Sequential(*layers)
+
+    def forward(self, inputs: Tensor) -> tuple[Tensor]:
+        """One map.
+
+        Args:
+            inputs: Pictures as the host normalises them, (B, 3, H, W).
+
+        Returns:
+            Shape (B, C, ceil(H / s), ceil(W / s)).
+        """
+        return (self.layers(inputs), )

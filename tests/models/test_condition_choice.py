@@ -1,0 +1,118 @@
+"""Run-time controls reach the codec, and training draws some of them."""
+import copy
+
+import pytest
+import torch
+from conftest import PREPROCESSOR, smooth_pictures, tiny_codec
+from torch import nn
+
+from mmhmc.codecs import MeanScaleHyperprior
+from mmhmc.models import CodecBackbone, CodecModel, LatentBackbone
+from mmhmc.models.condition_choice import ConditionChoice
+from mmhmc.structures import CodingCondition
+
+
+class ControlledCodec(MeanScaleHyperprior):
+    """Takes any controls, writes them down, and does nothing else."""
+
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+        self.seen = []
+
+    def check_pictures(self, x, condition):
+        super().check_pictures(x, None)
+
+    def encode_latents(self, x, condition=None, rate=True):
+        self.seen.append(('encode', condition))
+        return super().encode_latents(x, None, rate)
+
+    def decode_latents(self, y_hat, condition=None):
+        self.seen.append(('decode', condition))
+        return super().decode_latents(y_hat)
+
+    def read_latents(self, decoders, coded_size, condition=None):
+        self.seen.append(('read', condition))
+        return super().read_latents(decoders, coded_size)
+
+
+@pytest.fixture(scope='module')
+def trained():
+    torch.manual_seed(0)
+    return tiny_codec('MeanScaleHyperprior')
+
+
+def controlled(trained):
+    codec = ControlledCodec(8, 8)
+    codec.load_state_dict(trained.state_dict())
+    return codec
+
+
+def models_of(codec, **kwargs):
+    yield CodecBackbone(
+        copy.deepcopy(codec), nn.Identity(), PREPROCESSOR, **kwargs)
+    yield LatentBackbone(
+        copy.deepcopy(codec), PREPROCESSOR, dict(picture=True), **kwargs)
+    yield CodecModel(copy.deepcopy(codec), **kwargs)
+
+
+def test_evaluation_uses_the_fixed_controls_everywhere(trained):
+    fixed = dict(quality=2.501, task='cls', alpha=0.5)
+    stored = CodingCondition(quality=2.5, task='cls', alpha=0.5)
+    for model in models_of(
+            controlled(trained),
+            condition=fixed,
+            train_condition=dict(quality=[7])):
+        model.eval()
+        model(smooth_pictures(1, 64, 64))
+        assert [what for what, _ in model.codec.seen
+                ] == ['encode', 'read', 'decode']
+        # As the file says it.
+        assert {condition for _, condition in model.codec.seen} == {stored}
+
+
+def test_training_draws_some_and_keeps_the_others(trained):
+    for model in models_of(
+            controlled(trained),
+            condition=dict(quality=8, task='cls'),
+            train_condition=dict(quality=[1, 2, 3])):
+        model.train()
+        qualities = set()
+        for _ in range(20):
+            model.expect(None)
+            model(smooth_pictures(1, 64, 64))
+            record, = model.collect()
+            model.decode_pictures([record])
+            conditions = {condition for _, condition in model.codec.seen}
+            model.codec.seen.clear()
+            assert conditions == {record.condition}
+            assert record.condition.task == 'cls'
+            qualities.add(record.condition.quality)
+        assert qualities == {1, 2, 3}
+
+
+def test_without_controls_the_codec_gets_none(trained):
+    for model in models_of(controlled(trained)):
+        model(smooth_pictures(1, 64, 64))
+        assert {condition for _, condition in model.codec.seen} == {None}
+
+
+def test_same_seed_draws_the_same():
+    choice = ConditionChoice(None, dict(quality=list(range(1, 9))))
+    runs = []
+    for _ in range(2):
+        torch.manual_seed(3)
+        runs.append([choice(True).quality for _ in range(10)])
+    assert runs[0] == runs[1] and len(set(runs[0])) > 1
+    assert choice(False) is None
+
+
+@pytest.mark.parametrize('given, message', [
+    (dict(condition=dict(q=1)), r"`condition` has the unknown keys \['q'\]"),
+    (dict(train_condition=dict(rate=[1])), '`train_condition` has the unkn'),
+    (dict(train_condition=dict(quality=3)), 'must be a list of values'),
+    (dict(train_condition=dict(quality=[])), 'must be a list of values'),
+    (dict(train_condition=dict(task='cls')), 'must be a list of values'),
+])
+def test_what_does_not_fit_is_said(given, message):
+    with pytest.raises(ValueError, match=message):
+        ConditionChoice(**given)

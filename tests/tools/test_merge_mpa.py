@@ -1,0 +1,115 @@
+"""tools/model_converters/merge_mpa.py."""
+import importlib.util
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from conftest import CODECS, smooth_pictures
+
+from mmhmc.checkpoints import read_checkpoint
+from mmhmc.codecs import MPA
+from mmhmc.structures import CodingCondition
+
+TOOL = Path(__file__).parents[2] / 'tools/model_converters/merge_mpa.py'
+
+
+@pytest.fixture
+def merge(monkeypatch):
+    spec = importlib.util.spec_from_file_location('merge_mpa', TOOL)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+
+    def run(*arguments):
+        monkeypatch.setattr(sys, 'argv', ['tool', *map(str, arguments)])
+        module.main()
+
+    return run
+
+
+def codec(*tasks):
+    return MPA(tasks, **CODECS['MPA']).eval()
+
+
+@pytest.fixture
+def files(tmp_path):
+    """A base, and two tasks that were trained from it, one in a host."""
+    base = codec()
+    base.update_entropy_tables()
+    torch.save(base.state_dict(), tmp_path / 'base.pth')
+    for task in ('mse', 'cls'):
+        trained = codec(task)
+        trained.load_state_dict(base.state_dict())
+        prefix = 'backbone.codec.' if task == 'cls' else ''
+        state = {prefix + k: v for k, v in trained.state_dict().items()}
+        if task == 'cls':
+            state['backbone.conv.weight'] = torch.ones(1)
+        torch.save(dict(state_dict=state), tmp_path / f'{task}.pth')
+    return tmp_path
+
+
+@pytest.mark.parametrize('out', ['out.pth', 'out.safetensors'])
+def test_merged_codec_decodes_each_task_as_the_one_trained(merge, files, out):
+    if out.endswith('.safetensors'):
+        pytest.importorskip('safetensors')
+    merge(files / 'base.pth', files / out, '--task',
+          f'mse={files / "mse.pth"}', '--task', f'cls={files / "cls.pth"}')
+    merged = codec('mse', 'cls')
+    merged.load_state_dict(read_checkpoint(files / out)['state_dict'])
+    stream, = merged.compress(smooth_pictures(1, 64, 64))
+    for task in ('mse', 'cls'):
+        trained = codec(task)
+        state = torch.load(files / f'{task}.pth')['state_dict']
+        trained.load_state_dict(
+            {
+                k.removeprefix('backbone.codec.'): v
+                for k, v in state.items() if 'conv' not in k or 'codec' in k
+            },
+            strict=False)
+        condition = CodingCondition(task=task)
+        assert merged.decompress([stream], condition).equal(
+            trained.decompress([stream], condition))
+
+
+def test_second_merge_adds_to_the_first(merge, files):
+    merge(files / 'base.pth', files / 'one.pth', '--task',
+          f'mse={files / "mse.pth"}')
+    merge(files / 'one.pth', files / 'two.pth', '--task',
+          f'cls={files / "cls.pth"}')
+    state = read_checkpoint(files / 'two.pth')['state_dict']
+    assert {
+        k.split('.')[3]
+        for k in state if '.sides.' in k and k.startswith('g_s')
+    } == {'mse', 'cls'}
+
+
+def test_task_of_another_base_is_refused(merge, files):
+    torch.save(codec('mse').state_dict(), files / 'other.pth')
+    with pytest.raises(ValueError, match='was not trained from this base'):
+        merge(files / 'base.pth', files / 'out.pth', '--task',
+              f'mse={files / "other.pth"}')
+    assert not (files / 'out.pth').exists()
+
+
+def test_file_without_the_task_is_refused(merge, files):
+    with pytest.raises(ValueError, match="no path of the task 'seg'"):
+        merge(files / 'base.pth', files / 'out.pth', '--task',
+              f'seg={files / "mse.pth"}')
+
+
+def test_file_without_an_mpa_is_refused(merge, files):
+    torch.save(dict(a=torch.ones(1)), files / 'other.pth')
+    with pytest.raises(ValueError, match='must hold one MPA codec, but .* 0'):
+        merge(files / 'other.pth', files / 'out.pth', '--task',
+              f'mse={files / "mse.pth"}')
+
+
+@pytest.mark.parametrize('arguments, message', [
+    (['out.txt', '--task', 'mse=a.pth'], 'must end in .pth'),
+    (['out.pth', '--task', 'mse'], 'must be NAME=FILE'),
+    (['out.pth', '--task', 'mse=a', '--task', 'mse=b'], 'one task twice'),
+])
+def test_wrong_arguments_are_refused(merge, capsys, arguments, message):
+    with pytest.raises(SystemExit):
+        merge('base.pth', *arguments)
+    assert message in capsys.readouterr().err

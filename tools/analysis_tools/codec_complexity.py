@@ -1,0 +1,96 @@
+"""Parameters and multiply-accumulates of codecs.
+
+    python tools/analysis_tools/codec_complexity.py
+        [--codecs NAME ...] [--size HEIGHT WIDTH] [--seconds RUNS]
+
+Counts what one encoding and decoding of a picture takes, in thousand products
+of convolutions, linear layers and attention for each pixel. With --seconds
+also the best time of that many forward passes on one thread, entropy coding
+left out, all codecs in turns.
+"""
+import argparse
+import time
+from collections.abc import Callable
+from functools import partial
+
+import torch
+from rich.console import Console
+from rich.table import Table
+
+from mmhmc.codecs import build_codec
+from mmhmc.evaluation import count_kmac, count_parameters
+from mmhmc.structures import CodingCondition
+
+_MPA = dict(type='mmhmc.MPA', tasks=('mse', 'cls', 'seg'))
+#: What is counted: a codec's arguments, and a condition.
+ROWS = {
+    'ELIC': (dict(type='mmhmc.ELIC'), None),
+    'MRIC': (dict(type='mmhmc.MRIC'), None),
+    'TinyLIC': (dict(type='mmhmc.TinyLIC'), None),
+    'TinyLIC, variable rate': (dict(type='mmhmc.TinyLIC',
+                                    variable_rate=True), None),
+    'MPA, main paths': (_MPA, CodingCondition(quality=8)),
+    'MPA, MSE path': (_MPA, CodingCondition(quality=8, task='mse')),
+    'MPA, bottleneck in g_s': (_MPA, CodingCondition(quality=8, task='cls')),
+    'MPA, bottleneck in g_a, g_s':
+    (_MPA, CodingCondition(quality=1, task='cls')),
+}
+_PARTS = ('encoder', 'hyper', 'decoder')
+
+
+def best_seconds(actions: dict[str, Callable[[], None]],
+                 runs: int) -> dict[str, float]:
+    """Shortest time of each, taken in turns."""
+    best = {}
+    with torch.no_grad():
+        for _ in range(runs):
+            for name, action in actions.items():
+                start = time.perf_counter()
+                action()
+                seconds = time.perf_counter() - start
+                best[name] = min(seconds, best.get(name, seconds))
+    return best
+
+
+def parse_args() -> argparse.Namespace:
+    """Arguments of the command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument(
+        '--codecs', nargs='+', choices=ROWS, default=list(ROWS))
+    parser.add_argument('--size', type=int, nargs=2, default=(256, 256))
+    parser.add_argument('--seconds', type=int, metavar='RUNS')
+    return parser.parse_args()
+
+
+def main() -> None:
+    """Print a table with a row for each codec."""
+    args = parse_args()
+    torch.manual_seed(0)
+    torch.set_num_threads(1)
+    x = torch.rand(1, 3, *args.size)
+    columns = ['codec', 'parameters', 'KMAC / pixel', *_PARTS]
+    rows, actions = {}, {}
+    for name in args.codecs:
+        config, condition = ROWS[name]
+        codec = build_codec(config).eval()
+        kmac = count_kmac(codec, tuple(args.size), condition)
+        rows[name] = [
+            f'{sum(count_parameters(codec).values()):,}',
+            f'{sum(kmac.values()):.2f}',
+            *(f'{kmac[part]:.2f}' for part in _PARTS)
+        ]
+        actions[name] = partial(codec, x, condition)
+    if args.seconds:
+        columns.append('seconds')
+        for name, seconds in best_seconds(actions, args.seconds).items():
+            rows[name].append(f'{seconds:.2f}')
+    table = Table(*columns, title=f'{args.size[1]} x {args.size[0]} pixels')
+    for name, row in rows.items():
+        table.add_row(name, *row)
+    Console(width=120).print(table)
+
+
+if __name__ == '__main__':
+    main()

@@ -1,0 +1,146 @@
+"""Put tasks that were trained apart into one MPA checkpoint.
+
+python tools/model_converters/merge_mpa.py BASE OUT --task NAME=FILE
+    [--task NAME=FILE ...]
+
+BASE is what the tasks were trained from. Of each FILE only the path of its
+task is taken; all else in its codec must be as in BASE, entropy tables aside,
+for a path fits no other codec. OUT has the names of BASE, so that of a codec
+alone stays one; it ends in .pth or .safetensors.
+"""
+import argparse
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from mmhmc.checkpoints import read_checkpoint, write_safetensors
+from mmhmc.codecs.mpa import belongs_to
+
+#: Every MPA has it, and nothing else.
+_LANDMARK = 'inverse_hyper_gain'
+
+
+def split_codec(state_dict: dict[str, Tensor],
+                source: str) -> tuple[str, dict[str, Tensor]]:
+    """What stands before the codec's names, and its weights without it.
+
+    Args:
+        state_dict: Of a codec, or of a model that holds one.
+        source: Where it comes from, for errors.
+
+    Raises:
+        ValueError: If it does not hold exactly one MPA.
+    """
+    prefixes = [
+        key.removesuffix(_LANDMARK) for key in state_dict
+        if key.split('.')[-1] == _LANDMARK
+    ]
+    if len(prefixes) != 1:
+        raise ValueError(f'{source} must hold one MPA codec, but holds '
+                         f'{len(prefixes)}.')
+    prefix, = prefixes
+    return prefix, {
+        key.removeprefix(prefix): value
+        for key, value in state_dict.items() if key.startswith(prefix)
+    }
+
+
+def may_differ(key: str) -> bool:
+    """Whether a codec's name is of some task's path, or of a table."""
+    if key.startswith('g_s.'):
+        return '.predictors.' in key or '.sides.' in key
+    return key.startswith('gaussian_conditional.') or key in (
+        'entropy_bottleneck.quantiles', 'entropy_bottleneck._offset',
+        'entropy_bottleneck._quantized_cdf', 'entropy_bottleneck._cdf_length')
+
+
+def take_path(base: dict[str, Tensor], trained: dict[str, Tensor], task: str,
+              source: str) -> dict[str, Tensor]:
+    """The path of a task that was trained from ``base``.
+
+    Args:
+        base: Weights of the codec that it was trained from.
+        trained: Weights of the codec with the task.
+        task: Name of the task.
+        source: Where ``trained`` comes from, for errors.
+
+    Raises:
+        ValueError: If the task is missing, or anything else has changed.
+    """
+    path = {k: v for k, v in trained.items() if belongs_to(k, task)}
+    if not path:
+        raise ValueError(f'{source} has no path of the task {task!r}.')
+    for key, value in base.items():
+        if may_differ(key):
+            continue
+        if key not in trained or not torch.equal(trained[key], value):
+            raise ValueError(
+                f'{source} was not trained from this base, or not with all '
+                f'else frozen: {key!r} is another. Train it with '
+                f'`trained_task={task!r}` from the base checkpoint.')
+    return path
+
+
+def merge(base: dict[str, Tensor],
+          trained: dict[str, tuple[str, dict]]) -> dict[str, Tensor]:
+    """The base with the path of each task.
+
+    Args:
+        base: State dict with one MPA.
+        trained: For each task where it comes from and its state dict.
+
+    Raises:
+        ValueError: See :func:`split_codec` and :func:`take_path`.
+    """
+    prefix, codec = split_codec(base, 'The base')
+    merged = dict(base)
+    for task, (source, state_dict) in trained.items():
+        _, other = split_codec(state_dict, source)
+        path = take_path(codec, other, task, source)
+        merged.update({prefix + key: value for key, value in path.items()})
+    return merged
+
+
+def parse_args() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('base', type=Path)
+    parser.add_argument('out', type=Path)
+    parser.add_argument(
+        '--task', action='append', required=True, metavar='NAME=FILE')
+    args = parser.parse_args()
+    if args.out.suffix not in ('.pth', '.safetensors'):
+        parser.error('`out` must end in .pth or .safetensors, got '
+                     f'{args.out}')
+    pairs = [pair.partition('=') for pair in args.task]
+    if not all(name and file for name, _, file in pairs):
+        parser.error(f'`--task` must be NAME=FILE, got {args.task}')
+    args.task = {name: Path(file) for name, _, file in pairs}
+    if len(args.task) < len(pairs):
+        parser.error('`--task` names one task twice')
+    return args
+
+
+def read(path: Path) -> dict[str, Tensor]:
+    """Weights of a checkpoint, with or without what else it may hold."""
+    checkpoint = read_checkpoint(path)
+    return checkpoint.get('state_dict', checkpoint)
+
+
+def main() -> None:
+    args = parse_args()
+    trained = {
+        task: (str(path), read(path))
+        for task, path in args.task.items()
+    }
+    merged = merge(read(args.base), trained)
+    if args.out.suffix == '.safetensors':
+        write_safetensors(merged, args.out)
+    else:
+        torch.save(dict(state_dict=merged), args.out)
+
+
+if __name__ == '__main__':
+    main()

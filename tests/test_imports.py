@@ -17,7 +17,8 @@ LAYERS = [
     {'bitstream'},
     {'codecs', 'adapters', 'losses', 'datasets'},
     {'models'},
-    {'engine', 'evaluation', 'visualization'},
+    {'engine', 'evaluation'},
+    {'visualization'},
     {'apis'},
     {'cli'},
 ]

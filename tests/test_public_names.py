@@ -8,14 +8,22 @@ from mmhmc import registry
 
 NAMES = {
     'mmhmc': [
+        'AVIF', 'AlternatingOptimWrapperConstructor', 'AttributeAccuracy',
         'AutocastHook', 'BitrateMetric', 'Cheng2020Anchor',
         'Cheng2020Attention', 'CodecBackbone', 'CodecModel',
         'CodecOptimWrapperConstructor', 'CodecOutput', 'CodingCondition',
-        'CompressedDomainNeck', 'DynamicAdaptation', 'EntropyTableHook',
-        'FactorizedPrior', 'FiniteLossHook', 'IdentityCodec', 'ImageCodec',
-        'JointAutoregressive', 'LatentBackbone', 'LmbdaScheduleHook',
-        'MSSSIMMetric', 'MeanScaleHyperprior', 'PSNRMetric', 'RandomStateHook',
-        'RateLossHook', 'ScaleHyperprior', 'TrainingStageHook', '__version__'
+        'CompressedDomainNeck', 'DISTSMetric', 'DynamicAdaptation', 'ELIC',
+        'EntropyTableHook', 'FIDMetric', 'FactorizedPrior', 'FeatureLoss',
+        'FiniteLossHook', 'GenerativeCodecModel', 'HEVCIntra', 'HingeLoss',
+        'IdentityCodec', 'ImageCodec', 'JPEG', 'JPEGXL', 'JointAutoregressive',
+        'KIDMetric', 'LPIPSLoss', 'LPIPSMetric', 'LatentBackbone',
+        'LayeredCodecModel', 'LayeredGenerative', 'LmbdaScheduleHook', 'MPA',
+        'MRIC', 'MSSSIMMetric', 'MeanScaleHyperprior', 'MultiTaskModel',
+        'NIQEMetric', 'NonSaturatingLoss', 'PSNRMetric', 'PatchDiscriminator',
+        'PictureStem', 'PointsHead', 'PointsMetric', 'RandomStateHook',
+        'RateLossHook', 'SSIMMetric', 'SavingMetric', 'ScaleHyperprior',
+        'TinyLIC', 'TrainingStageHook', 'TwoScaleDiscriminator', 'VVCIntra',
+        'WebP', '__version__'
     ],
     'mmhmc.adapters': ['DynamicAdaptation'],
     'mmhmc.apis': [
@@ -29,49 +37,97 @@ NAMES = {
         'encode_symbols', 'find_levels'
     ],
     'mmhmc.codecs': [
-        'Cheng2020Anchor', 'Cheng2020Attention', 'FactorizedPrior',
-        'IdentityCodec', 'ImageCodec', 'JointAutoregressive',
-        'MeanScaleHyperprior', 'ScaleHyperprior', 'build_codec'
+        'AVIF', 'Cheng2020Anchor', 'Cheng2020Attention', 'ELIC',
+        'FactorizedPrior', 'HEVCIntra', 'IdentityCodec', 'ImageCodec', 'JPEG',
+        'JPEGXL', 'JointAutoregressive', 'LayeredGenerative', 'MPA', 'MRIC',
+        'MeanScaleHyperprior', 'ScaleHyperprior', 'TinyLIC', 'VVCIntra',
+        'WebP', 'build_codec'
     ],
-    'mmhmc.codecs.layers':
-    ['Derived', 'FixedPointNetwork', 'activation_ranges', 'choose_settings'],
+    'mmhmc.codecs.standard': [
+        'AVIF', 'HEVCIntra', 'JPEG', 'JPEGXL', 'StandardCodec', 'VVCIntra',
+        'WebP'
+    ],
+    'mmhmc.codecs.layers': [
+        'AttentionBlock', 'AttentionStage', 'Derived', 'FixedPointNetwork',
+        'MultiPathStage', 'NeighbourhoodAttention', 'PathChoice', 'Transform',
+        'activation_ranges', 'choose_settings', 'interpolate_gains'
+    ],
     'mmhmc.datasets': [
-        'ImageFolder', 'PICTURE_SUFFIXES', 'PackImageInputs',
-        'RandomCropOrPad', 'check_coco', 'digest_sample_instances',
-        'make_sample_instances', 'missing_coco_files', 'read_note',
-        'read_picture', 'read_size', 'write_picture', 'write_whole'
+        'CelebAMaskHQ', 'FACE_PARTS', 'FACE_POINTS', 'ImageFolder',
+        'PICTURE_SUFFIXES', 'PackImageInputs', 'RandomCropOrPad', 'WORN_PARTS',
+        'celeba_split', 'check_coco', 'digest_sample_instances', 'face_points',
+        'make_sample_instances', 'merge_parts', 'missing_coco_files',
+        'read_note', 'read_picture', 'read_size', 'worn_parts',
+        'write_picture', 'write_whole'
     ],
     'mmhmc.engine': [
+        'AlternatingOptimWrapper', 'AlternatingOptimWrapperConstructor',
         'AutocastHook', 'CodecOptimWrapperConstructor', 'EntropyTableHook',
         'FiniteLossHook', 'LmbdaScheduleHook', 'RandomStateHook',
         'RateLossHook', 'TrainingStageHook'
     ],
-    'mmhmc.evaluation': ['BitrateMetric', 'MSSSIMMetric', 'PSNRMetric'],
+    'mmhmc.evaluation': [
+        'AttributeAccuracy', 'BitrateMetric', 'BjontegaardDelta',
+        'BootstrapInterval', 'CocoScore', 'Comparison', 'DISTSMetric',
+        'FIDMetric', 'KIDMetric', 'LPIPSMetric', 'MSSSIMMetric',
+        'MeanIoUScore', 'MeanScore', 'NIQEMetric', 'PSNRMetric',
+        'PictureCurve', 'PicturePoint', 'PictureScore', 'PointsMetric',
+        'RateCurve', 'Results', 'SSIMMetric', 'SavingMetric', 'all_columns',
+        'bd_quality', 'bd_rate', 'bootstrap_bd', 'compare_codecs',
+        'compare_curves', 'compare_published', 'curves_of', 'frechet_distance',
+        'kernel_distance', 'list_published', 'lower_is_better',
+        'published_curve', 'published_uncompressed', 'read_results'
+    ],
     'mmhmc.functional': [
         'InputNorm', 'bound', 'count_bits', 'crop_to', 'extend_edges',
-        'padded_size', 'picture_mse', 'run_in_tiles', 'valid_mask'
+        'padded_size', 'picture_mse', 'rgb_to_yuv', 'run_in_tiles',
+        'valid_mask', 'yuv_to_rgb'
+    ],
+    'mmhmc.losses': [
+        'FeatureLoss', 'HingeLoss', 'LPIPSLoss', 'NonSaturatingLoss',
+        'PatchDiscriminator', 'PerceptualLoss', 'TwoScaleDiscriminator',
+        'match_features', 'shift_together'
     ],
     'mmhmc.models': [
         'CodecBackbone', 'CodecModel', 'CompressedDomainNeck',
-        'LatentBackbone', 'LatentFeatures', 'PictureCoding'
+        'GenerativeCodecModel', 'LatentBackbone', 'LatentFeatures',
+        'LayeredCodecModel', 'MultiTaskModel', 'PictureCoding', 'PictureStem',
+        'PointsHead'
+    ],
+    'mmhmc.visualization': [
+        'Instances', 'PanelRow', 'Table', 'WorstPicture', 'axis_label',
+        'benchmark_table', 'bits_map', 'complexity_table', 'delta_table',
+        'doubt_table', 'draw_curves', 'draw_panel', 'failure_table',
+        'point_table', 'worst_pictures', 'write_report'
     ],
 }
 
 #: What configs may name, as `mmhmc.NAME`.
 REGISTERED = dict(
     MODELS=[
-        'Cheng2020Anchor', 'Cheng2020Attention', 'CodecBackbone', 'CodecModel',
-        'CompressedDomainNeck', 'DynamicAdaptation', 'FactorizedPrior',
-        'IdentityCodec', 'JointAutoregressive', 'LatentBackbone',
-        'MeanScaleHyperprior', 'ScaleHyperprior'
+        'AVIF', 'Cheng2020Anchor', 'Cheng2020Attention', 'CodecBackbone',
+        'CodecModel', 'CompressedDomainNeck', 'DynamicAdaptation', 'ELIC',
+        'FactorizedPrior', 'FeatureLoss', 'GenerativeCodecModel', 'HEVCIntra',
+        'HingeLoss', 'IdentityCodec', 'JPEG', 'JPEGXL', 'JointAutoregressive',
+        'LPIPSLoss', 'LatentBackbone', 'LayeredCodecModel',
+        'LayeredGenerative', 'MPA', 'MRIC', 'MeanScaleHyperprior',
+        'MultiTaskModel', 'NonSaturatingLoss', 'PatchDiscriminator',
+        'PictureStem', 'PointsHead', 'ScaleHyperprior', 'TinyLIC',
+        'TwoScaleDiscriminator', 'VVCIntra', 'WebP'
     ],
     HOOKS=[
         'AutocastHook', 'EntropyTableHook', 'FiniteLossHook',
         'LmbdaScheduleHook', 'RandomStateHook', 'RateLossHook',
         'TrainingStageHook'
     ],
-    OPTIM_WRAPPER_CONSTRUCTORS=['CodecOptimWrapperConstructor'],
-    METRICS=['BitrateMetric', 'MSSSIMMetric', 'PSNRMetric'])
+    OPTIM_WRAPPER_CONSTRUCTORS=[
+        'AlternatingOptimWrapperConstructor', 'CodecOptimWrapperConstructor'
+    ],
+    METRICS=[
+        'AttributeAccuracy', 'BitrateMetric', 'DISTSMetric', 'FIDMetric',
+        'KIDMetric', 'LPIPSMetric', 'MSSSIMMetric', 'NIQEMetric', 'PSNRMetric',
+        'PointsMetric', 'SSIMMetric', 'SavingMetric'
+    ])
 
 
 @pytest.mark.parametrize('module', NAMES)

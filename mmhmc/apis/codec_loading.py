@@ -83,7 +83,7 @@ def load_codec(config: Union[str, Path, dict],
     if torch.device(device).type == 'cuda' and not torch.cuda.is_available():
         raise ValueError(f'The device is {device}, but torch finds no GPU. '
                          'Use cpu.')
-    settings = _codec_settings(config, cfg_options)
+    settings = codec_settings(config, cfg_options)
     init = settings.pop('init_cfg', None)
     try:
         codec = build_codec(settings)
@@ -103,8 +103,14 @@ def load_codec(config: Union[str, Path, dict],
     return codec
 
 
-def _codec_settings(config: Union[str, Path, dict],
-                    cfg_options: Optional[dict]) -> ConfigDict:
+def codec_settings(config: Union[str, Path, dict],
+                   cfg_options: Optional[dict]) -> ConfigDict:
+    """Config of the codec in a config; see :func:`load_codec`.
+
+    Raises:
+        OSError: If a file cannot be read.
+        ValueError: If there is no codec, or the options do not fit.
+    """
     if isinstance(config, (Config, dict)):
         cfg = copy.deepcopy(config)
         cfg = cfg if isinstance(cfg, Config) else Config(cfg)

@@ -1,7 +1,7 @@
 """Sharing a list among the processes of torchrun or slurm."""
 import os
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Optional
@@ -10,6 +10,8 @@ import torch.distributed as dist
 
 #: For all to arrive, and for the fastest to wait for the slowest.
 _START, _WORK = timedelta(minutes=10), timedelta(days=30)
+#: What a process tells the others of, instead of leaving them to wait.
+ERRORS = (OSError, ValueError, RuntimeError, LookupError, TypeError)
 
 
 @dataclass(frozen=True)
@@ -31,6 +33,29 @@ class Ranks:
     def share(self, items: Sequence) -> list:
         """The part of a list that is for this process."""
         return list(items[self.rank::self.size])
+
+    def from_first(self, call: Callable[[], Any]) -> Any:
+        """What the first process gets, in all of them; waits for all.
+
+        So all of them have one list to share, whatever each would have found.
+
+        Args:
+            call: Called in the first process only; what it raises of
+                :data:`ERRORS` is raised in all of them.
+
+        Raises:
+            RuntimeError: If a process has ended.
+        """
+        result, error = None, None
+        if self.rank == 0:
+            try:
+                result = call()
+            except ERRORS as raised:
+                error = raised
+        result, error = self.gather((result, error))[0]
+        if error is not None:
+            raise error
+        return result
 
     def gather(self, value: Any) -> list:
         """One value of each process, in all of them; waits for all.

@@ -60,7 +60,12 @@ class ResultLog:
         """
         merged = self.read()
         merged.update((row['output'], row) for row in rows)
-        lines = [json.dumps(merged[key]) + '\n' for key in sorted(merged)]
+        self.replace(merged.values())
+
+    def replace(self, rows: Iterable[dict]) -> None:
+        """As :meth:`finish`, and drop what else there is."""
+        ordered = sorted(rows, key=lambda row: row['output'])
+        lines = [json.dumps(row) + '\n' for row in ordered]
         write_whole(self._merged, ''.join(lines).encode())
         for path in self._parts():
             path.unlink()

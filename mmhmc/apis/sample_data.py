@@ -40,7 +40,7 @@ def use_sample_data(cfg: Config) -> Config:
         cfg.sample_labels_root = _LABELS_ROOT
     for split in ('train', 'val', 'test'):
         loader = cfg.get(f'{split}_dataloader')
-        for dataset in _innermost(loader) if loader else ():
+        for dataset in innermost_datasets(loader) if loader else ():
             kept = {key: dataset[key] for key in _KEPT if key in dataset}
             dataset.clear()
             dataset.update(
@@ -54,13 +54,17 @@ def use_sample_data(cfg: Config) -> Config:
     return cfg
 
 
-def _innermost(dataset: dict) -> Iterator[dict]:
-    """Data sets that load files, below all that wrap them."""
+def innermost_datasets(dataset: dict) -> Iterator[dict]:
+    """Data sets that load files, below all that wrap them.
+
+    Args:
+        dataset: Config of a data set, or of its loader.
+    """
     if 'dataset' in dataset:
-        yield from _innermost(dataset['dataset'])
+        yield from innermost_datasets(dataset['dataset'])
     elif 'datasets' in dataset:
         for one in dataset['datasets']:
-            yield from _innermost(one)
+            yield from innermost_datasets(one)
     else:
         yield dataset
 

@@ -18,8 +18,11 @@ from .cpu import tune_cpu
 _worker: Optional[Callable[[Any], Any]] = None
 
 
-def work(build: Callable[[], Callable[[Any], Any]], tasks: Sequence,
-         jobs: int) -> Iterator[Any]:
+def work(build: Callable[[], Callable[[Any], Any]],
+         tasks: Sequence,
+         jobs: int,
+         apart: bool = False,
+         lost: Optional[Callable[[Any], Any]] = None) -> Iterator[Any]:
     """Do the work, and give each result as soon as it is there.
 
     What is interrupted, in this process or by the end of a worker, loses the
@@ -30,24 +33,45 @@ def work(build: Callable[[], Callable[[Any], Any]], tasks: Sequence,
             to be pickled if there are several, with tasks and results.
         tasks: What is to be done.
         jobs: Processes, with one thread of torch each; with 1, this process.
+        apart: Whether one job gets a process of its own, too, which shares
+            no process group.
+        lost: Result of a task that ends its process, e.g. for lack of memory;
+            the other tasks go on, one by one. None: that ends the work.
 
     Raises:
-        RuntimeError: If a worker process has ended early, after the results
-            of all that had finished.
+        RuntimeError: If a worker process has ended early and ``lost`` is not
+            given, after the results of all that had finished.
     """
     if not tasks:
         return
     # Also in front of processes: what does not fit is said once, here.
     worker = build()
-    if jobs == 1:
+    if jobs == 1 and not apart:
         yield from map(worker, tasks)
         return
     del worker
-    yield from _work_in_processes(build, tasks, min(jobs, len(tasks)))
+    left = list(tasks)
+    yield from _work_in_processes(build, left, min(jobs, len(tasks)))
+    if not left:
+        return
+    if lost is None:
+        raise RuntimeError(
+            'A worker process has ended early, perhaps for lack of memory; '
+            f'{len(tasks) - len(left)} of {len(tasks)} files are finished and '
+            'stay. Give the same command again, with fewer --jobs.')
+    for task in left:
+        alone = [task]
+        yield from _work_in_processes(build, alone, 1)
+        if alone:
+            yield lost(task)
 
 
-def _work_in_processes(build: Callable, tasks: Sequence,
+def _work_in_processes(build: Callable, tasks: list,
                        jobs: int) -> Iterator[Any]:
+    """Do the work in processes; what is done is taken out of ``tasks``.
+
+    All of it, unless a process ends early.
+    """
     others = set(multiprocessing.active_children())
     pool = ProcessPoolExecutor(
         jobs,
@@ -55,31 +79,28 @@ def _work_in_processes(build: Callable, tasks: Sequence,
         multiprocessing.get_context('spawn'),
         initializer=_start_worker,
         initargs=(build, ))
-    count, broken = 0, False
+    waiting = {}
     try:
         with _workers_ignore_interrupts():
-            futures = [pool.submit(_do, task) for task in tasks]
-        for future in as_completed(futures):
+            for number, task in enumerate(tasks):
+                waiting[pool.submit(_do, task)] = number
+        for future in as_completed(list(waiting)):
             try:
                 result = future.result()
             except BrokenProcessPool:
-                broken = True
                 continue
-            count += 1
+            del waiting[future]
             yield result
     except BrokenProcessPool:
-        broken = True
+        # What could not be submitted waits, too.
+        waiting.update((object(), n) for n in range(len(waiting), len(tasks)))
     finally:
         # Whatever ends this early: do not wait for tasks in work.
-        if count < len(tasks):
+        if waiting:
             for process in set(multiprocessing.active_children()) - others:
                 process.terminate()
         pool.shutdown(cancel_futures=True)
-    if broken:
-        raise RuntimeError(
-            'A worker process has ended early, perhaps for lack of memory; '
-            f'{count} of {len(tasks)} files are finished and stay. Give the '
-            'same command again, with fewer --jobs.')
+    tasks[:] = [tasks[number] for number in sorted(waiting.values())]
 
 
 @contextmanager

@@ -1,6 +1,9 @@
 """Data sets, their transforms, picture files, and checks that data are there.
 """
+from .celebamask import (FACE_PARTS, FACE_POINTS, WORN_PARTS, CelebAMaskHQ,
+                         celeba_split, face_points, merge_parts, worn_parts)
 from .checks import check_coco, missing_coco_files
+from .decoded_pictures import UseDecodedPicture
 from .image_folder import ImageFolder
 from .picture_files import (PICTURE_SUFFIXES, read_note, read_picture,
                             read_size, write_picture, write_whole)
@@ -8,8 +11,9 @@ from .sample_instances import digest_sample_instances, make_sample_instances
 from .transforms import PackImageInputs, RandomCropOrPad
 
 __all__ = [
-    'ImageFolder', 'PICTURE_SUFFIXES', 'PackImageInputs', 'RandomCropOrPad',
-    'check_coco', 'digest_sample_instances', 'make_sample_instances',
-    'missing_coco_files', 'read_note', 'read_picture', 'read_size',
-    'write_picture', 'write_whole'
+    'CelebAMaskHQ', 'FACE_PARTS', 'FACE_POINTS', 'ImageFolder',
+    'PICTURE_SUFFIXES', 'PackImageInputs', 'RandomCropOrPad', 'WORN_PARTS',
+    'celeba_split', 'check_coco', 'digest_sample_instances', 'face_points',
+    'make_sample_instances', 'merge_parts', 'missing_coco_files', 'read_note',
+    'read_picture', 'read_size', 'worn_parts', 'write_picture', 'write_whole'
 ]

@@ -16,7 +16,9 @@ class BitrateMetric(BaseMetric):
 
     - ``bpp``: real bytes, header included, over the pixels of the original,
       unpadded, unresized picture; left out where nothing was written.
-    - ``bpp_estimated``: the same of ``-log2`` of the likelihoods.
+    - ``bpp_NAME`` for each named stream that all pictures have: its bytes,
+      without the header, over the same pixels.
+    - ``bpp_estimated``: ``bpp`` of ``-log2`` of the likelihoods instead.
     - ``bpp_coded``, ``bpp_coded_estimated``: both over the pixels that were
       coded (after the host's resize).
 
@@ -66,6 +68,11 @@ class BitrateMetric(BaseMetric):
             metrics.update(
                 bpp=mean(real, 'original_size'),
                 bpp_coded=mean(real, 'coded_size'))
+        names = [r['stream_bytes'] for r in results]
+        for name in names[0]:
+            if all(name in lengths for lengths in names):
+                bits = [8 * lengths[name] for lengths in names]
+                metrics[f'bpp_{name}'] = mean(bits, 'original_size')
         return metrics
 
 
@@ -101,6 +108,7 @@ def _rates(sample: dict) -> dict:
         coded_size=list(picture.coded_size),
         view=picture.view,
         num_bytes=picture.num_bytes,
+        stream_bytes=picture.stream_bytes,
         bits_estimated=picture.bits)
 
 

@@ -63,3 +63,19 @@ def test_closing_early_leaves_no_process(tmp_path):
     assert not multiprocessing.active_children()
     assert str(os.getpid()) in {path.name for path in tmp_path.iterdir()}
     assert len(list(tmp_path.iterdir())) > 1
+
+
+def test_task_that_kills_its_process_is_told_of_and_the_rest_goes_on(tmp_path):
+    results = work(
+        partial(build, tmp_path, 10), [1, 2, None, 3, None, 4],
+        jobs=2,
+        lost=lambda task: 'lost')
+    assert sorted(results, key=str) == [11, 12, 13, 14, 'lost', 'lost']
+    assert not multiprocessing.active_children()
+
+
+def test_one_job_apart_has_a_process_of_its_own(tmp_path):
+    results = work(partial(build, tmp_path, 10), [1, 2], jobs=1, apart=True)
+    assert list(results) == [11, 12]
+    names = {path.name for path in tmp_path.iterdir()}
+    assert len(names) == 2 and str(os.getpid()) in names

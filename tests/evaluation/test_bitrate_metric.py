@@ -37,6 +37,17 @@ def test_rates_are_means_of_the_rates_of_the_pictures():
     })
 
 
+def test_rates_of_streams_are_those_of_all_pictures():
+    one, other = (
+        sample(*s, img_id=0) for s in ((800., 120, (10, 20), (20, 40)),
+                                       (3000., 400, (50, 60), (25, 30))))
+    one['coding'].stream_bytes.update(z=20, y=80, t=10)
+    other['coding'].stream_bytes.update(z=30, y=300)
+    metrics = measured([one, other])
+    assert metrics['rate/bpp_y'] == pytest.approx((640 / 800 + 2400 / 750) / 2)
+    assert 'rate/bpp_z' in metrics and 'rate/bpp_t' not in metrics
+
+
 def test_every_frame_of_a_video_counts():
     video = dict(video_data_samples=TWO)
     assert measured([video, TWO[0]]) == measured([*TWO, TWO[0]])
@@ -58,6 +69,7 @@ def test_every_picture_is_written_to_a_file(tmp_path):
         coded_size=[10, 20],
         view='picture',
         num_bytes=120,
+        stream_bytes={},
         bits_estimated=800.)
     assert second['img_id'] is None
     assert list(path.parent.iterdir()) == [path]

@@ -503,14 +503,34 @@ def _step(cfg, batch, mode: str, tell: Callable) -> None:
 
 
 def _build(cfg):
+    import torch
     from mmengine.registry import MODELS
     model = deepcopy(cfg.model)
     if cfg.get('data_preprocessor') is not None:
         # As mmengine's runner does.
         model.setdefault('data_preprocessor', deepcopy(cfg.data_preprocessor))
+    # So that memory which a host leaves as it was is NaN, and not by chance.
+    torch.use_deterministic_algorithms(True)
     model = MODELS.build(model)
+    torch.use_deterministic_algorithms(False)
     model.init_weights()
+    _fill(model)
     return model
+
+
+def _fill(model) -> None:
+    """Give weights to what a host begins without.
+
+    That is left uninitialised, or is zero, so that no gradient passes: a
+    transformer's head, a residual branch's last scale.
+    """
+    import torch
+    with torch.no_grad():
+        for parameter in model.parameters():
+            unset = parameter.ndim > 1 and not parameter.any()
+            if parameter.requires_grad and unset or \
+                    not parameter.isfinite().all():
+                parameter.normal_(std=0.02)
 
 
 # The table.

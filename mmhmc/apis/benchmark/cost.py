@@ -1,0 +1,74 @@
+"""The third stage of a benchmark: what codecs cost."""
+from dataclasses import dataclass
+
+import torch
+
+from mmhmc.evaluation import count_kmac, count_parameters, time_coding
+from .pictures import ERRORS, LOST, load_point, one_line
+from .plan import Plan, Point
+
+
+@dataclass(frozen=True)
+class CostTask:
+    """A point whose cost is to be measured.
+
+    Args:
+        point: Which codec at which rate.
+        key: Fingerprint of all that decides the cost.
+    """
+
+    point: Point
+    key: str
+
+    @property
+    def origin(self) -> dict:
+        """What its record is of."""
+        return dict(codec=self.point.codec, point=self.point.name)
+
+    def failed(self, error: str) -> list[dict]:
+        """Records of a cost that could not be measured."""
+        return [
+            dict(self.origin, kind='failure', stage='complexity', error=error)
+        ]
+
+    def lost(self) -> list[dict]:
+        """Records of a measurement that ended its process."""
+        return self.failed(LOST)
+
+
+class CostMeter:
+    """Measures one point after another.
+
+    Args:
+        plan: The benchmark.
+    """
+
+    def __init__(self, plan: Plan) -> None:
+        self._size = plan.complexity
+
+    def __call__(self, task: CostTask) -> list[dict]:
+        """Measure a point.
+
+        Returns:
+            One record: ``complexity``, or ``failure``.
+        """
+        try:
+            measured = self._measure(task.point)
+        except ERRORS as error:
+            return task.failed(one_line(error))
+        return [dict(task.origin, kind='complexity', key=task.key, **measured)]
+
+    def _measure(self, point: Point) -> dict:
+        loaded = load_point(point)
+        parameters = count_parameters(loaded.codec, loaded.adapter)
+        measured = dict(size=list(self._size))
+        if loaded.codec.state_dict():
+            measured.update(
+                parameters=sum(parameters.values()),
+                parameters_of=parameters,
+                kmac=count_kmac(loaded.codec, self._size, point.condition,
+                                loaded.adapter))
+        # Noise would not be a picture, and flat colour costs nothing.
+        x = torch.nn.functional.interpolate(
+            torch.rand(1, 3, 16, 16), self._size, mode='bicubic').clamp_(0, 1)
+        return dict(measured, **time_coding(loaded.codec, x, point.condition))

@@ -1,0 +1,255 @@
+"""The first stage of a benchmark: pictures to files and back."""
+import time
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Optional
+
+import cv2
+import torch
+from torch import Tensor, nn
+
+from mmhmc.bitstream import Bitstream
+from mmhmc.checkpoints import read_checkpoint
+from mmhmc.codecs import ImageCodec
+from mmhmc.datasets import read_picture, write_picture
+from mmhmc.evaluation import MSSSIMMetric, PSNRMetric
+from mmhmc.functional import crop_to
+from mmhmc.models.picture_coding import build_adapter
+from .plan import Plan, Point
+
+#: What ends one picture, one point or one test, and not the rest; hosts and
+#: their pipelines may raise any of it.
+ERRORS = (OSError, ValueError, RuntimeError, MemoryError, LookupError,
+          TypeError, ImportError, AttributeError, AssertionError,
+          ArithmeticError, cv2.error)
+LOST = 'It ended its process, perhaps for lack of memory.'
+_ADAPTERS = ('backbone.adapter.', 'adapter.')
+
+
+@dataclass(frozen=True)
+class PictureTask:
+    """One picture to code.
+
+    Args:
+        point: By which codec, at which rate.
+        key: Fingerprint of the point's settings.
+        dataset: Name of its picture set.
+        picture: Name of its file in the picture set.
+        path: Its file.
+        folder: Where decoded pictures go.
+    """
+
+    point: Point
+    key: str
+    dataset: str
+    picture: str
+    path: str
+    folder: str
+
+    def lost(self) -> list[dict]:
+        """Records of a picture that ended its process."""
+        return [
+            dict(
+                kind='failure',
+                codec=self.point.codec,
+                point=self.point.name,
+                dataset=self.dataset,
+                stage='coding',
+                picture=self.picture,
+                error=LOST)
+        ]
+
+    def decoded(self, row: str) -> str:
+        """Decoded picture of a row, relative to ``folder``."""
+        return decoded_name(row, self.point.name, self.dataset, self.picture)
+
+
+def decoded_name(row: str, point: str, dataset: str, picture: str) -> str:
+    """Name of a decoded picture in the folder of a benchmark."""
+    return f'decoded/{row}/{point}/{dataset}/{picture}.png'
+
+
+@dataclass(frozen=True)
+class LoadedPoint:
+    """A codec that is ready, with what follows it."""
+
+    codec: ImageCodec
+    adapter: Optional[nn.Module]
+
+
+class PictureCoder:
+    """Codes one picture after another; built once in each process.
+
+    Args:
+        plan: The benchmark.
+    """
+
+    def __init__(self, plan: Plan) -> None:
+        self._metrics = plan.picture_metrics
+        self._loaded: tuple = (None, None)
+
+    def __call__(self, task: PictureTask) -> list[dict]:
+        """Code a picture.
+
+        Returns:
+            Its records: one ``coded`` for each row that it fills, or one
+            ``failure``.
+        """
+        failure = dict(
+            kind='failure',
+            codec=task.point.codec,
+            point=task.point.name,
+            dataset=task.dataset,
+            stage='coding')
+        try:
+            loaded = self._load(task.point)
+        except ERRORS as error:
+            return [dict(failure, error=one_line(error))]
+        try:
+            return self._code(task, loaded)
+        except ERRORS as error:
+            return [dict(failure, picture=task.picture, error=one_line(error))]
+
+    def _load(self, point: Point) -> LoadedPoint:
+        """The codec of a point; the last one is kept."""
+        name = point.codec, point.name
+        if self._loaded[0] != name:
+            # Two would need the memory of two.
+            self._loaded = (None, None)
+            self._loaded = (name, load_point(point))
+        return self._loaded[1]
+
+    @torch.no_grad()
+    def _code(self, task: PictureTask, loaded: LoadedPoint) -> list[dict]:
+        codec, condition = loaded.codec, task.point.condition
+        x = read_picture(task.path)[None]
+        start = time.perf_counter()
+        stream, = codec.compress(x, condition)
+        coded = time.perf_counter()
+        stream = Bitstream.from_bytes(stream.to_bytes())
+        y_hat = None
+        if loaded.adapter is not None and loaded.adapter.placement == 'latent':
+            y_hat = codec.read(stream, condition)
+        read = time.perf_counter()
+        x_hat = codec.decompress([stream], condition)
+        decoded = time.perf_counter()
+        x_hat = to_8_bits(x_hat)
+        record = dict(
+            kind='coded',
+            point=task.point.name,
+            dataset=task.dataset,
+            picture=task.picture,
+            key=task.key,
+            width=x.shape[-1],
+            height=x.shape[-2],
+            bytes=codec.num_bytes(stream),
+            encode_ms=1000 * (coded - start),
+            decode_ms=1000 * (decoded - read),
+            **measure(self._metrics, x, x_hat))
+        seen = {task.point.rows[-1]: x_hat}
+        if loaded.adapter is not None:
+            seen[task.point.codec] = adapt(loaded, x_hat, y_hat)
+        return [
+            self._finish(task, row, seen[row], dict(record, codec=row))
+            for row in task.point.rows
+        ]
+
+    @staticmethod
+    def _finish(task: PictureTask, row: str, seen: Tensor,
+                record: dict) -> dict:
+        name = task.decoded(row)
+        path = Path(task.folder) / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        # A record without its picture would be worse than neither.
+        write_picture(path, seen[0])
+        return dict(record, decoded=name)
+
+
+def load_point(point: Point) -> LoadedPoint:
+    """Codec and adapter of a point, with their weights.
+
+    Raises:
+        OSError: If a file cannot be read.
+        ValueError: If weights do not fit, or there are none.
+    """
+    codec = point.source.load()
+    if point.condition is not None:
+        # Says before the first picture what the codec refuses.
+        codec.check_pictures(torch.zeros(1, 3, 1, 1), point.condition)
+    adapter = build_adapter(point.adapter, codec)
+    if adapter is not None and adapter.state_dict():
+        _load_adapter(adapter, point.source.checkpoint)
+    return LoadedPoint(codec, None if adapter is None else adapter.eval())
+
+
+def _load_adapter(adapter: nn.Module, checkpoint: Optional[str]) -> None:
+    if checkpoint is None:
+        raise ValueError('An adapter needs a `checkpoint` with its weights.')
+    state = read_checkpoint(checkpoint)
+    state = state.get('state_dict', state)
+    for prefix in _ADAPTERS:
+        own = {
+            key.removeprefix(prefix): value
+            for key, value in state.items() if key.startswith(prefix)
+        }
+        if own:
+            adapter.load_state_dict(own)
+            return
+    raise ValueError(f'{checkpoint} holds no weights of an adapter; expected '
+                     f'names that begin with one of {list(_ADAPTERS)}.')
+
+
+def adapt(loaded: LoadedPoint, x_hat: Tensor,
+          y_hat: Optional[Tensor]) -> Tensor:
+    """What the machine is shown instead of ``x_hat``, in 8 bits.
+
+    Args:
+        loaded: With an adapter.
+        x_hat: Decoded picture (1, 3, H, W), in 8 bits.
+        y_hat: Its latent, if the adapter works on that.
+    """
+    adapter = loaded.adapter
+    if adapter.placement == 'latent':
+        x_bar = loaded.codec.decode_latents(adapter(y_hat))
+        return to_8_bits(crop_to(x_bar, x_hat.shape[-2:]))
+    return to_8_bits(adapter(x_hat))
+
+
+def measure(names: tuple[str, ...], x: Tensor,
+            x_hat: Tensor) -> dict[str, float]:
+    """Quality of one picture.
+
+    Args:
+        names: Of :data:`~mmhmc.apis.benchmark.plan.PICTURE_METRICS`.
+        x: The picture, RGB in [0, 1], shape (1, 3, H, W).
+        x_hat: What was decoded, same shape.
+
+    Returns:
+        By name; without what the picture is too small for.
+    """
+    values = {name: _METRICS[name](x, x_hat) for name in names}
+    return {name: v for name, v in values.items() if v == v}
+
+
+@cache
+def _lpips_metric():
+    # Its network is built once in each process.
+    from mmhmc.evaluation import LPIPSMetric
+    return LPIPSMetric()
+
+
+_METRICS = dict(
+    psnr=lambda x, x_hat: PSNRMetric().measure(x, x_hat),
+    ms_ssim=lambda x, x_hat: MSSSIMMetric().measure(x[0], x_hat[0]),
+    lpips=lambda x, x_hat: _lpips_metric().measure(x[0], x_hat[0]))
+
+
+def to_8_bits(x: Tensor) -> Tensor:
+    """Clamped and rounded to what an 8-bit file can hold."""
+    return x.clamp(0, 1).mul(255).round().div(255)
+
+
+def one_line(error: BaseException) -> str:
+    """An error in one line."""
+    return ' '.join(str(error).split()) or type(error).__name__

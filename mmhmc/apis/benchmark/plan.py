@@ -1,0 +1,379 @@
+"""What a benchmark config asks for, checked before anything runs."""
+import hashlib
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from types import ModuleType
+from typing import Any, Optional
+
+from mmengine.config import Config, ConfigDict
+
+from mmhmc.datasets import PICTURE_SUFFIXES
+from mmhmc.evaluation import list_published
+from mmhmc.structures import CodingCondition
+from ..codec_loading import CodecSource
+
+#: What a point may say; conditions of the codec first.
+_CONDITIONS = tuple(f.name for f in fields(CodingCondition))
+_POINT_KEYS = (*_CONDITIONS, 'checkpoint', 'cfg_options', 'datasets')
+_CODEC_KEYS = ('codec', 'points', 'adapter', 'without_adapter')
+_TASK_KEYS = ('config', 'checkpoint', 'dataset', 'metrics', 'cfg_options')
+_DATASET_KEYS = ('root', 'annotations', 'num_pictures')
+_PLAN_KEYS = ('work_dir', 'anchor', 'datasets', 'codecs', 'tasks',
+              'picture_metrics', 'protocol', 'complexity', 'published')
+#: At the picture's own resolution, through a file, before the host's
+#: pipeline; or in front of the host's backbone, behind its pipeline.
+PROTOCOLS = ('before the pipeline', 'in the model')
+PICTURE_METRICS = ('psnr', 'ms_ssim', 'lpips')
+
+
+@dataclass(frozen=True)
+class PictureSet:
+    """Pictures to code.
+
+    Args:
+        name: What results call it.
+        root: Folder of the pictures.
+        files: Their names, relative to ``root``.
+        annotations: COCO JSON that lists them, if one did.
+    """
+
+    name: str
+    root: str
+    files: tuple[str, ...]
+    annotations: Optional[str] = None
+
+
+@dataclass(frozen=True)
+class Point:
+    """A codec at one rate: a point of a curve.
+
+    Args:
+        codec: Row of the tables.
+        name: Of the point.
+        source: The codec and its weights.
+        condition: Run-time controls, None if there are none.
+        adapter: Config of what stands between picture and machine.
+        without_adapter: Row in which the same bits are shown to the machine
+            as they are; None for no such row.
+        datasets: Names of the picture sets that are coded.
+    """
+
+    codec: str
+    name: str
+    source: CodecSource
+    condition: Optional[CodingCondition] = None
+    adapter: Optional[dict] = None
+    without_adapter: Optional[str] = None
+    datasets: tuple[str, ...] = ()
+
+    @property
+    def rows(self) -> tuple[str, ...]:
+        """Rows of the tables that it fills."""
+        if self.without_adapter is None:
+            return (self.codec, )
+        return self.codec, self.without_adapter
+
+
+@dataclass(frozen=True)
+class Task:
+    """What a host makes of the pictures.
+
+    Args:
+        name: What results call it.
+        config: Host config, see :func:`mmhmc.apis.read_config`.
+        checkpoint: The host's weights.
+        dataset: Name of the picture set that the host tests on.
+        metrics: Names of the host's metrics that tables show.
+        cfg_options: Settings of the config to override.
+    """
+
+    name: str
+    config: str
+    checkpoint: str
+    dataset: str
+    metrics: tuple[str, ...]
+    cfg_options: dict = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A whole benchmark.
+
+    Args:
+        work_dir: Folder of all results.
+        anchor: Codec that others are compared with.
+        datasets: By name.
+        points: All points of all codecs.
+        tasks: All tasks.
+        picture_metrics: Of :data:`PICTURE_METRICS`.
+        protocol: One of :data:`PROTOCOLS`.
+        complexity: Height and width in pixels for which cost is measured;
+            None leaves it out.
+        published: Names of published curves to draw beside.
+        settings: The config as it was written, for the record.
+    """
+
+    work_dir: Path
+    anchor: Optional[str]
+    datasets: dict[str, PictureSet]
+    points: tuple[Point, ...]
+    tasks: tuple[Task, ...]
+    picture_metrics: tuple[str, ...]
+    protocol: str
+    complexity: Optional[tuple[int, int]]
+    published: tuple[str, ...]
+    settings: dict
+
+    @property
+    def rows(self) -> list[str]:
+        """Rows of the tables, in the order of the config."""
+        return list(dict.fromkeys(r for p in self.points for r in p.rows))
+
+
+def read_plan(cfg: Config) -> Plan:
+    """Check a benchmark config.
+
+    .. code-block:: python
+
+        work_dir = 'work_dirs/benchmarks/mine'
+        anchor = 'HEVC'
+        datasets = dict(kodak=dict(root='data/kodak'))
+        codecs = dict(
+            HEVC=dict(codec=dict(type='mmhmc.HEVCIntra'),
+                      points=dict(qp37=dict(quality=37),
+                                  qp32=dict(quality=32))),
+            ours=dict(codec='configs/hmc/mine.py',
+                      points=dict(low=dict(checkpoint='low.pth'))))
+        tasks = dict(
+            box=dict(config='mmdet::...', checkpoint='...', dataset='coco',
+                     metrics=['coco/bbox_mAP']))
+
+    A data set's pictures are those in the folder ``root``, or those of its
+    COCO ``annotations``; ``num_pictures`` takes the first ones. A codec is a
+    config or a file with one. A point has ``quality``, ``task``, ``alpha``,
+    ``beta``, ``checkpoint``, ``cfg_options``, and ``datasets`` if it is not
+    for all. A codec's ``adapter`` shows the machine another picture, and
+    ``without_adapter`` names a row for the same bits without it.
+
+    Args:
+        cfg: As above, with ``picture_metrics`` (default psnr and ms_ssim),
+            ``protocol`` (default before the pipeline), ``complexity``
+            (height and width of a picture, if cost is to be measured), and
+            ``published`` (names of published curves to draw beside).
+
+    Raises:
+        FileNotFoundError: If there are no pictures, or no annotations.
+        ValueError: If something is missing, unknown or does not fit.
+    """
+    # What a config imports, or names with a `_`, is a matter of its own.
+    _check_keys(
+        'The config', {
+            key: value
+            for key, value in cfg.items()
+            if not (key.startswith('_') or isinstance(value, ModuleType))
+        }, _PLAN_KEYS, ('work_dir', 'datasets', 'codecs'))
+    for name in ('datasets', 'codecs', 'tasks'):
+        _check_mapping(f'`{name}`',
+                       cfg.get(name) or {} if name == 'tasks' else cfg[name])
+    datasets = {
+        _checked_name(name): _read_pictures(name, entry)
+        for name, entry in cfg.datasets.items()
+    }
+    points = tuple(point for name, entry in cfg.codecs.items()
+                   for point in _read_points(name, entry, datasets))
+    tasks = tuple(
+        _read_task(name, entry, datasets)
+        for name, entry in (cfg.get('tasks') or {}).items())
+    _check_rows(points)
+    rows = {row for point in points for row in point.rows}
+    anchor = cfg.get('anchor')
+    if anchor is not None and anchor not in rows:
+        raise ValueError(f'`anchor` is {anchor!r}, which is none of the '
+                         f'codecs {sorted(rows)}.')
+    size = cfg.get('complexity')
+    if size is not None and (not isinstance(size,
+                                            (list, tuple)) or len(size) != 2):
+        raise ValueError('`complexity` must be height and width in pixels, '
+                         f'got {size!r}.')
+    metrics = cfg.get('picture_metrics', ('psnr', 'ms_ssim'))
+    protocol = cfg.get('protocol', PROTOCOLS[0])
+    return Plan(
+        work_dir=Path(cfg.work_dir),
+        anchor=anchor,
+        datasets=datasets,
+        points=points,
+        tasks=tasks,
+        picture_metrics=_one_of('`picture_metrics`', metrics, PICTURE_METRICS),
+        protocol=_one_of('`protocol`', [protocol], PROTOCOLS)[0],
+        complexity=None if size is None else tuple(size),
+        published=_one_of('`published`', cfg.get('published', ()),
+                          tuple(entry['name'] for entry in list_published())),
+        settings={key: _plain(cfg[key])
+                  for key in _PLAN_KEYS if key in cfg})
+
+
+def load_plan(path: str,
+              cfg_options: Optional[dict] = None,
+              work_dir: Optional[str] = None) -> Plan:
+    """Read a benchmark config from a file; see :func:`read_plan`.
+
+    Args:
+        path: Config file.
+        cfg_options: Settings to override, by dotted name.
+        work_dir: Other folder of the results.
+
+    Raises:
+        FileNotFoundError: If there is no such file, or no pictures.
+        ValueError: If the config is not right.
+    """
+    if not Path(path).is_file():
+        raise FileNotFoundError(f'There is no benchmark config {path}.')
+    cfg = Config.fromfile(path)
+    cfg.merge_from_dict(cfg_options or {})
+    if work_dir is not None:
+        cfg.work_dir = work_dir
+    elif 'work_dir' not in cfg:
+        cfg.work_dir = f'work_dirs/benchmarks/{Path(path).stem}'
+    return read_plan(cfg)
+
+
+def fingerprint(value: Any) -> str:
+    """16 hexadecimal digits that stand for settings."""
+    text = json.dumps(_plain(value), sort_keys=True, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _read_pictures(name: str, entry: Mapping) -> PictureSet:
+    _check_keys(f'The data set {name!r}', entry, _DATASET_KEYS, ('root', ))
+    root = Path(entry['root'])
+    annotations = entry.get('annotations')
+    if annotations is not None:
+        files = _files_of_coco(Path(annotations))
+    elif root.is_dir():
+        files = sorted(
+            path.relative_to(root).as_posix() for path in root.rglob('*')
+            if path.suffix.lower() in PICTURE_SUFFIXES)
+    else:
+        files = []
+    if not files:
+        raise FileNotFoundError(
+            f'The data set {name!r} has no pictures; looked in '
+            f'{annotations or root}.')
+    count = entry.get('num_pictures', len(files))
+    if not isinstance(count, int) or count < 1:
+        raise ValueError(f'`num_pictures` of {name!r} must be a positive '
+                         f'integer, got {count!r}.')
+    return PictureSet(name, str(root), tuple(files[:count]), annotations)
+
+
+def _files_of_coco(path: Path) -> list[str]:
+    if not path.is_file():
+        raise FileNotFoundError(f'There are no annotations {path}.')
+    try:
+        images = json.loads(path.read_text())['images']
+        files = [image['file_name'] for image in images]
+    except (ValueError, KeyError, TypeError) as error:
+        raise ValueError(f'{path} is no COCO annotation file with `images`, '
+                         f'each with a `file_name`: {error!r}.') from error
+    for name in files:
+        # Decoded pictures get these names, and must not land elsewhere.
+        if not isinstance(name, str) or '\\' in name or Path(
+                name).is_absolute() or '..' in Path(name).parts:
+            raise ValueError(f'{path} names the picture {name!r}; expected a '
+                             'path below the folder of the data set.')
+    if len(set(files)) < len(files):
+        raise ValueError(f'{path} names a picture twice.')
+    return files
+
+
+def _read_points(name: str, entry: Mapping,
+                 datasets: Mapping) -> Iterator[Point]:
+    _check_keys(f'The codec {name!r}', entry, _CODEC_KEYS, ('codec', 'points'))
+    bypass = entry.get('without_adapter')
+    if bypass is not None and entry.get('adapter') is None:
+        raise ValueError(f'The codec {name!r} has `without_adapter` and no '
+                         '`adapter`.')
+    for row in (name, bypass or name):
+        _checked_name(row)
+    codec = entry['codec']
+    config = codec if isinstance(codec, str) else dict(codec=_plain(codec))
+    for label, point in entry['points'].items():
+        what = f'The point {label!r} of {name!r}'
+        _check_keys(what, point, _POINT_KEYS)
+        wanted = tuple(point.get('datasets', datasets))
+        _one_of(f'{what}: `datasets`', wanted, tuple(datasets))
+        condition = {k: point[k] for k in _CONDITIONS if k in point}
+        yield Point(
+            name, _checked_name(label),
+            CodecSource(config, point.get('checkpoint'),
+                        _plain(point.get('cfg_options'))),
+            CodingCondition(**condition) if condition else None,
+            _plain(entry.get('adapter')), bypass, wanted)
+
+
+def _check_rows(points: Sequence[Point]) -> None:
+    """Every row of the tables is of one codec; folders may ignore case."""
+    owners = {}
+    for point in points:
+        for row in point.rows:
+            if owners.setdefault(row.lower(), point.codec) != point.codec:
+                raise ValueError(f'Two codecs fill the row {row!r}; give one '
+                                 'of them another name.')
+
+
+def _read_task(name: str, entry: Mapping, datasets: Mapping) -> Task:
+    _check_keys(f'The task {name!r}', entry, _TASK_KEYS,
+                ('config', 'checkpoint', 'dataset', 'metrics'))
+    _one_of(f'The task {name!r}: `dataset`', [entry['dataset']],
+            tuple(datasets))
+    return Task(
+        _checked_name(name), entry['config'], entry['checkpoint'],
+        entry['dataset'], tuple(entry['metrics']),
+        _plain(entry.get('cfg_options') or {}))
+
+
+def _check_keys(what: str, entry: Any, known: tuple, needed: tuple = ()):
+    _check_mapping(what, entry)
+    unknown = set(entry) - set(known)
+    missing = set(needed) - set(entry)
+    if unknown or missing:
+        raise ValueError(
+            f'{what} lacks {sorted(missing)} and has the unknown keys '
+            f'{sorted(unknown)}; it may have {list(known)}.')
+
+
+def _check_mapping(what: str, entry: Any) -> None:
+    if not isinstance(entry, Mapping):
+        raise ValueError(f'{what} must be a dict, got {entry!r}.')
+
+
+def _one_of(what: str, values, known: tuple) -> tuple:
+    unknown = [value for value in values if value not in known]
+    if unknown:
+        raise ValueError(f'{what} has {unknown}; expected some of '
+                         f'{list(known)}.')
+    return tuple(values)
+
+
+def _checked_name(name: str) -> str:
+    """Names are folders, too."""
+    if not isinstance(name, str) or not re.fullmatch(
+            r'\w([\w .+,()=-]*[\w+)=-])?', name):
+        raise ValueError(f'{name!r} is no name for results: use a text of '
+                         'letters, digits, spaces and .+,()=- that does not '
+                         'end in a point or a space.')
+    return name
+
+
+def _plain(value: Any) -> Any:
+    """Dicts, lists and plain values, as other processes and JSON take them."""
+    if isinstance(value, (ConfigDict, Config)):
+        value = value.to_dict()
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(item) for item in value]
+    return value

@@ -1,0 +1,73 @@
+"""Figures, tables and a page from the results of a benchmark."""
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Optional
+
+from mmhmc.datasets import write_whole
+from mmhmc.evaluation import (Results, all_columns, compare_codecs,
+                              compare_published, curves_of, read_results)
+from mmhmc.visualization import (benchmark_table, delta_table, doubt_table,
+                                 draw_curves, write_report)
+
+Column = tuple[str, str]
+
+
+def report_results(path: Path,
+                   anchor: str,
+                   out: Optional[Path] = None,
+                   columns: Optional[Sequence[Column]] = None,
+                   published: Sequence[str] = (),
+                   num_samples: int = 1000,
+                   log_rate: bool = False) -> str:
+    """Write all that can be seen of a benchmark.
+
+    A figure for each data set and metric (PNG and SVG), ``table.md`` and
+    ``table.tex`` in the papers' form, and ``report.html``.
+
+    Args:
+        path: ``results.jsonl``.
+        anchor: Codec that others are compared with.
+        out: Folder; that of the results if left out.
+        columns: Data sets and metrics; all if left out.
+        published: Names of published curves to draw and compare, too.
+        num_samples: Resamples of the pictures for each interval; 0 for none.
+        log_rate: Whether figures have a logarithmic rate.
+
+    Returns:
+        The tables, to be printed.
+
+    Raises:
+        FileNotFoundError: If there are no results.
+        ValueError: If they cannot be read, or the anchor is not in them.
+    """
+    results = read_results(path)
+    out = path.parent if out is None else out
+    columns = all_columns(results) if columns is None else columns
+    for column in columns:
+        _draw(results, column, published, out, log_rate)
+    comparisons = compare_codecs(results, anchor, columns, num_samples)
+    table = benchmark_table(results, columns, anchor, comparisons)
+    write_whole(out / 'table.md', table.to_markdown().encode())
+    write_whole(out / 'table.tex', table.to_latex().encode())
+    write_report(
+        results,
+        out / 'report.html',
+        anchor,
+        columns,
+        published=published,
+        comparisons=comparisons)
+    comparisons += compare_published(results, anchor, columns, published)
+    texts = [table.to_markdown(), delta_table(comparisons).to_markdown()]
+    doubts = doubt_table(comparisons)
+    if doubts.rows:
+        texts.append(doubts.to_markdown())
+    return '\n'.join(texts)
+
+
+def _draw(results: Results, column: Column, published: Sequence[str],
+          out: Path, log_rate: bool) -> None:
+    curves = curves_of(results, column, published)
+    if curves:
+        name = '_'.join(column).replace('/', '_').replace(':', '_')
+        draw_curves(curves, out / name, column[0],
+                    results.uncompressed(*column), log_rate)

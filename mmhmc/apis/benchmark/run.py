@@ -1,0 +1,461 @@
+"""All stages of a benchmark, each cached, resumable and shared out.
+
+.. code-block:: none
+
+    plan ─► pictures × points ─► workers ─► coded ───┐
+                                                     ▼
+            hosts × points ────► workers ─► task ─► results.jsonl ─► report
+                                                     ▲
+            points ────────────► this one ► complexity
+
+A record is written as soon as it is there, and carries a fingerprint of all
+that decided it: what another run has made under the same fingerprint is not
+made again.
+"""
+import hashlib
+import os
+import platform
+from collections.abc import Callable, Iterable
+from contextlib import closing
+from dataclasses import dataclass
+from functools import partial
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Optional
+
+from mmhmc.codecs import build_codec
+from mmhmc.codecs.standard import StandardCodec
+from mmhmc.registry import MODELS
+from mmhmc.version import __version__
+from ..codec_loading import codec_settings
+from ..progress import progress
+from ..ranks import Ranks, join_ranks
+from ..result_log import ResultLog
+from ..workers import work
+from .pictures import ERRORS, PictureCoder, PictureTask, one_line
+from .plan import Plan, Point, Task, fingerprint
+
+#: Of ``results.jsonl``; another one is refused.
+FORMAT = 1
+_PACKAGES = ('torch', 'compressai', 'numpy', 'pillow', 'imageio-ffmpeg',
+             'mmengine', 'onedl-mmengine', 'mmcv', 'onedl-mmcv', 'mmdet',
+             'onedl-mmdetection', 'mmsegmentation', 'onedl-mmsegmentation',
+             'mmpretrain', 'onedl-mmpretrain', 'pycocotools')
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a run has done.
+
+    Args:
+        made: Records that are new.
+        kept: Records of earlier runs.
+        failures: Records of what failed.
+        path: File of the results.
+        rank: Number of this process; 0 is to speak for all.
+    """
+
+    made: int
+    kept: int
+    failures: list[dict]
+    path: Path
+    rank: int
+
+
+def run_benchmark(plan: Plan, resume: bool = False, jobs: int = 1) -> Outcome:
+    """Code, test and measure; ``WORK_DIR/results.jsonl`` has all of it.
+
+    Args:
+        plan: From :func:`~mmhmc.apis.benchmark.read_plan`.
+        resume: Keep what is there under the same settings; what is there
+            under others is made anew.
+        jobs: Processes, with one thread each.
+
+    Raises:
+        FileExistsError: If there are results and ``resume`` is not given.
+        RuntimeError: If a worker process or another rank has ended early.
+        ValueError: If ``jobs`` is no number of processes, or the results are
+            of another version.
+    """
+    if jobs < 1:
+        raise ValueError(f'`jobs` must be 1 or more, got {jobs}.')
+    plan.work_dir.mkdir(parents=True, exist_ok=True)
+    run = _Run(plan, join_ranks(), jobs)
+    run.ranks.from_first(partial(run.begin, resume))
+    run.work('coding', PictureCoder, run.picture_tasks)
+    if plan.tasks:
+        from .tasks import HostTester
+
+        # mmengine would share the pictures of a test with other ranks.
+        run.work('tasks', HostTester, run.host_tasks, apart=run.ranks.size > 1)
+    if plan.complexity is not None:
+        from .cost import CostMeter
+        run.work('complexity', CostMeter, run.cost_tasks, alone=True)
+    return run.finish()
+
+
+#: Sorts before all other records.
+_RUN = ' run'
+
+
+class _Run:
+    """Records so far, and how more of them are made.
+
+    The first rank alone knows what there is and what is to be done; the
+    others do their share of it.
+    """
+
+    def __init__(self, plan: Plan, ranks: Ranks, jobs: int) -> None:
+        self.plan, self.ranks, self.jobs = plan, ranks, jobs
+        self.log = ResultLog(plan.work_dir, 'results', ranks.rank, ranks.size)
+        self.known: dict[str, dict] = {}
+        # Fingerprint of each record that is wanted; None: it could not be
+        # found out, so what there is stays.
+        self.wanted: dict[str, Optional[str]] = {}
+        self.point_keys: dict[tuple[str, str], Optional[str]] = {}
+        self.new: dict[str, dict] = {}
+        self.failures: list[dict] = []
+
+    # On the first rank.
+
+    def begin(self, resume: bool) -> None:
+        """Read what there is, and say with what more is made.
+
+        Raises:
+            FileExistsError: If there are results that are not to be kept.
+            ValueError: If they are of another version.
+        """
+        self.known = self.log.read()
+        self._check_known(resume)
+        run = dict(
+            kind='run',
+            format=FORMAT,
+            settings=self.plan.settings,
+            versions=_versions(),
+            output=_RUN)
+        self.wanted[_RUN] = None
+        if self.known.get(_RUN) != run:
+            self._keep(run)
+        for point in self.plan.points:
+            self._begin_point(point)
+
+    def _check_known(self, resume: bool) -> None:
+        if not self.known:
+            return
+        if not resume:
+            raise FileExistsError(
+                f'{self.plan.work_dir} holds results. Go on with --resume, '
+                'which makes anew only what has changed, or choose another '
+                '`work_dir`.')
+        found = self.known.get(_RUN, {}).get('format')
+        if found != FORMAT:
+            raise ValueError(
+                f'The results in {self.plan.work_dir} are of format {found}, '
+                f'expected {FORMAT}: another version of mmhmc wrote them. '
+                'Move them away.')
+
+    def _begin_point(self, point: Point) -> None:
+        """Find out all that decides what a point decodes."""
+        record = dict(kind='point', codec=point.codec, point=point.name)
+        name, key = _id(record), None
+        try:
+            settings = point_settings(point)
+            key = fingerprint(settings)
+            if not self._has(name, key):
+                self._keep(
+                    dict(
+                        record,
+                        key=key,
+                        settings=settings,
+                        versions=_versions(),
+                        output=name))
+        except ERRORS as error:
+            self._fail(
+                dict(
+                    record,
+                    kind='failure',
+                    stage='coding',
+                    error=one_line(error)))
+        self.wanted[name] = key
+        self.point_keys[point.codec, point.name] = key
+
+    def picture_tasks(self) -> list[PictureTask]:
+        """The first stage: every picture by every point."""
+        tasks = []
+        if self.plan.protocol == 'in the model':
+            return tasks
+        for point in self.plan.points:
+            for name in point.datasets:
+                pictures = self.plan.datasets[name]
+                for picture in pictures.files:
+                    path = str(Path(pictures.root) / picture)
+                    key = self._picture_key(point, path)
+                    ids = [
+                        _coded_id(row, point, name, picture)
+                        for row in point.rows
+                    ]
+                    self.wanted.update(dict.fromkeys(ids, key))
+                    if key and not all(self._has(i, key) for i in ids):
+                        tasks.append(
+                            PictureTask(point, key, name, picture, path,
+                                        str(self.plan.work_dir)))
+        return tasks
+
+    def _picture_key(self, point: Point, path: str) -> Optional[str]:
+        """Fingerprint of a coded picture; None if the point is not known."""
+        key = self.point_keys[point.codec, point.name]
+        if key is None:
+            return None
+        metrics = sorted(self.plan.picture_metrics)
+        return fingerprint([key, _state_of(path), metrics])
+
+    def host_tasks(self) -> list:
+        """The second stage: every host on what every point decoded."""
+        runs = []
+        for task in self.plan.tasks:
+            base = self._task_key(task)
+            runs.append(self._host_run(task, None, None, base))
+            for point in self.plan.points:
+                if task.dataset in point.datasets:
+                    runs += [
+                        self._host_run(task, row, point, base)
+                        for row in point.rows
+                    ]
+        return [run for run in runs if run is not None]
+
+    def _task_key(self, task: Task) -> Optional[str]:
+        """Fingerprint of a host's test; None, and a failure, if unknown."""
+        try:
+            return task_key(task, self.plan)
+        except ERRORS as error:
+            self._fail(
+                dict(
+                    kind='failure',
+                    dataset=task.dataset,
+                    task=task.name,
+                    stage='task',
+                    error=one_line(error)))
+            return None
+
+    def _host_run(self, task: Task, row: Optional[str], point: Optional[Point],
+                  base: Optional[str]):
+        """A test that is to be done; None if it is done or cannot be."""
+        from .tasks import TaskRun
+        keys = [base, row]
+        if point is not None:
+            keys.append(self.point_keys[point.codec, point.name])
+            lacking = []
+            if self.plan.protocol != 'in the model':
+                coded = {
+                    picture: _coded_id(row, point, task.dataset, picture)
+                    for picture in self.plan.datasets[task.dataset].files
+                }
+                keys += [self.wanted[name] for name in coded.values()]
+                lacking = [
+                    picture for picture, name in coded.items()
+                    if not self._has(name, self.wanted[name])
+                ]
+        key = None if None in (base, *keys[2:]) else fingerprint(keys)
+        run = TaskRun(task, row, point, key)
+        name = _id(dict(run.origin, kind='task'))
+        self.wanted[name] = key
+        if key is None or self._has(name, key):
+            return None
+        if point is not None and lacking:
+            self._fail(
+                dict(
+                    run.origin,
+                    kind='failure',
+                    stage='task',
+                    error=f'{len(lacking)} of {len(coded)} pictures were not '
+                    f'coded, first {lacking[0]}.'))
+            return None
+        return run
+
+    def cost_tasks(self) -> list:
+        """The third stage."""
+        from .cost import CostTask
+        tasks = []
+        for point in self.plan.points:
+            key = self.point_keys[point.codec, point.name]
+            name = _id(
+                dict(kind='complexity', codec=point.codec, point=point.name))
+            if key is not None:
+                key = fingerprint([key, self.plan.complexity])
+                if not self._has(name, key):
+                    tasks.append(CostTask(point, key))
+            self.wanted[name] = key
+        return tasks
+
+    def _has(self, name: str, key: Optional[str]) -> bool:
+        """Whether a record is there, and the picture that it speaks of."""
+        record = self.known.get(name)
+        if record is None or key not in (None, record.get('key')):
+            return False
+        decoded = record.get('decoded')
+        return decoded is None or (self.plan.work_dir / decoded).is_file()
+
+    # On every rank.
+
+    def work(self,
+             name: str,
+             build: Callable,
+             todo: Callable[[], list],
+             apart: bool = False,
+             alone: bool = False) -> None:
+        """Do a stage.
+
+        Args:
+            name: What progress calls it.
+            build: Makes a worker of the plan.
+            todo: Its tasks, on the first rank.
+            apart: Whether the work needs processes without a process group.
+            alone: Whether one process does all of it, for the clock's sake.
+        """
+        tasks = self.ranks.from_first(todo)
+        if alone:
+            tasks = tasks if self.ranks.rank == 0 else []
+        else:
+            tasks = self.ranks.share(tasks)
+        jobs = 1 if alone else self.jobs
+        with progress(name, len(tasks), self.ranks.rank == 0) as advance:
+            with closing(
+                    work(partial(build, self.plan), tasks, jobs, apart,
+                         _lost)) as results:
+                for records in results:
+                    for record in records:
+                        self._take(record)
+                    advance()
+        for new in self.ranks.gather(self.new):
+            self.known.update(new)
+
+    def _take(self, record: dict) -> None:
+        if record['kind'] == 'failure':
+            self._fail(record)
+        else:
+            self._keep(dict(record, output=_id(record)))
+
+    def _keep(self, record: dict) -> None:
+        self.log.append(record)
+        self.known[record['output']] = self.new[record['output']] = record
+
+    def _fail(self, record: dict) -> None:
+        self.failures.append(dict(record, output=_id(record)))
+
+    def finish(self) -> Outcome:
+        """Merge what all ranks have made, and drop what is not asked for."""
+        made = sum(self.ranks.gather(len(self.new)))
+        failures = _without_copies(sum(self.ranks.gather(self.failures), []))
+        there = [
+            self.known[name] for name, key in self.wanted.items()
+            if name in self.known and key in (None,
+                                              self.known[name].get('key'))
+        ]
+        if self.ranks.rank == 0:
+            self.log.replace(there + failures)
+        # A launcher ends all when one ends: wait for the log.
+        self.ranks.gather(None)
+        self.ranks.leave()
+        return Outcome(made, max(0,
+                                 len(there) - made), failures,
+                       self.plan.work_dir / 'results.jsonl', self.ranks.rank)
+
+
+def _lost(task) -> list[dict]:
+    """Records of a task that ended its process."""
+    return task.lost()
+
+
+def point_settings(point: Point) -> dict:
+    """All that decides what a point decodes, as JSON takes it.
+
+    Raises:
+        OSError: If its weights cannot be read.
+        RuntimeError: If a program that it needs is missing.
+        ValueError: If its config is not right.
+    """
+    config = codec_settings(point.source.config, point.source.cfg_options)
+    checkpoint = point.source.checkpoint
+    init_cfg = config.pop('init_cfg', None)
+    if checkpoint is None and init_cfg:
+        checkpoint = init_cfg.get('checkpoint')
+    settings = dict(codec=config.to_dict(), adapter=point.adapter)
+    if issubclass(MODELS.get(config.type) or object, StandardCodec):
+        # Programs and libraries that code, with their versions.
+        settings['coder'] = build_codec(config).settings()
+    if checkpoint is not None:
+        settings['sha256'] = file_hash(checkpoint)
+    if point.condition is not None:
+        settings['condition'] = vars(point.condition)
+    return settings
+
+
+def task_key(task: Task, plan: Plan) -> str:
+    """Fingerprint of a test.
+
+    Raises:
+        OSError: If the checkpoint or the config cannot be read.
+        ValueError: If the config is not right.
+    """
+    from .tasks import read_task_config
+    pictures = plan.datasets[task.dataset]
+    return fingerprint([
+        read_task_config(task).to_dict(),
+        file_hash(task.checkpoint), task.metrics, plan.protocol, pictures.root,
+        [
+            _state_of(str(Path(pictures.root) / picture))
+            for picture in pictures.files
+        ], pictures.annotations and file_hash(pictures.annotations)
+    ])
+
+
+def _state_of(path: str) -> list:
+    """What tells whether a file is the same, without reading it."""
+    try:
+        state = os.stat(path)
+    except OSError:
+        return [path]
+    return [path, state.st_size, state.st_mtime_ns]
+
+
+def file_hash(path: str) -> str:
+    """SHA-256 of a file; of an address, the address."""
+    if '://' in path:
+        return path
+    with open(path, 'rb') as file:
+        return hashlib.file_digest(file, 'sha256').hexdigest()
+
+
+def _id(record: dict) -> str:
+    """Name of a record: what it is of."""
+    parts = [
+        record['kind'],
+        *(str(record.get(key) or '-')
+          for key in ('stage', 'dataset', 'task', 'codec', 'point', 'picture'))
+    ]
+    return '/'.join(parts)
+
+
+def _coded_id(row: str, point: Point, dataset: str, picture: str) -> str:
+    return _id(
+        dict(
+            kind='coded',
+            codec=row,
+            point=point.name,
+            dataset=dataset,
+            picture=picture))
+
+
+def _without_copies(failures: Iterable[dict]) -> list[dict]:
+    """What went wrong before any picture went wrong for each of them."""
+    return list({record['output']: record for record in failures}.values())
+
+
+def _versions() -> dict[str, str]:
+    found = dict(mmhmc=__version__, python=platform.python_version())
+    for name in _PACKAGES:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return found

@@ -1,0 +1,369 @@
+"""The second stage of a benchmark: what hosts make of the pictures."""
+import json
+import math
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Optional
+
+import numpy as np
+from mmengine.config import Config
+from mmengine.hooks import Hook
+from mmengine.model import is_model_wrapper
+from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
+
+from mmhmc.datasets import write_whole
+from mmhmc.engine.parts import find_coders
+from mmhmc.evaluation import CocoScore, MeanIoUScore
+from ..codec_loading import codec_settings
+from ..mixing import mix_codec, read_config
+from ..sample_data import innermost_datasets
+from ..training import build_runner
+from .pictures import ERRORS, LOST, load_point, one_line
+from .plan import PictureSet, Plan, Point, Task
+
+#: What a codec in the model costs, by its metric.
+_BPP = 'rate/bpp'
+
+
+@dataclass(frozen=True)
+class TaskRun:
+    """One test of a host.
+
+    Args:
+        task: What is tested.
+        row: Row of the tables; None for uncompressed pictures.
+        point: Which codec at which rate; None for uncompressed pictures.
+        key: Fingerprint of all that decides the result.
+    """
+
+    task: Task
+    row: Optional[str]
+    point: Optional[Point]
+    key: str
+
+    @property
+    def origin(self) -> dict:
+        """What its record is of."""
+        return dict(
+            codec=self.row,
+            point=None if self.point is None else self.point.name,
+            dataset=self.task.dataset,
+            task=self.task.name)
+
+    def lost(self) -> list[dict]:
+        """Records of a test that ended its process."""
+        return [dict(self.origin, kind='failure', stage='task', error=LOST)]
+
+    @property
+    def label(self) -> str:
+        """Name of its files."""
+        if self.row is None:
+            return f'uncompressed/{self.task.name}'
+        return f'{self.row}/{self.point.name}/{self.task.name}'
+
+
+class HostTester:
+    """Tests one host after another.
+
+    Args:
+        plan: The benchmark.
+    """
+
+    def __init__(self, plan: Plan) -> None:
+        self._plan = plan
+
+    def __call__(self, run: TaskRun) -> list[dict]:
+        """Test a host on the pictures of a point.
+
+        Returns:
+            One record: ``task``, or ``failure``.
+        """
+        try:
+            found = self._test(run)
+        except ERRORS as error:
+            return [
+                dict(
+                    run.origin,
+                    kind='failure',
+                    stage='task',
+                    error=one_line(error))
+            ]
+        return [dict(run.origin, kind='task', key=run.key, **found)]
+
+    def _test(self, run: TaskRun) -> dict:
+        cfg = read_task_config(run.task)
+        folder = self._plan.work_dir / 'tasks' / run.label
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
+        in_model = run.row is not None and \
+            self._plan.protocol == 'in the model'
+        if in_model:
+            cfg = _with_codec(cfg, run)
+        elif run.row is not None:
+            _read_decoded(cfg, self._plan, run)
+        _prepare(cfg, run.task, folder)
+        runner = build_runner(cfg)
+        if in_model:
+            _load_codec(runner.model, run.point)
+        pictures = self._plan.datasets[run.task.dataset]
+        names = _picture_names(runner.test_dataloader.dataset, pictures)
+        scores, meter = PictureScores(), FirstBatchMeter()
+        runner.register_hook(scores, 'LOWEST')
+        if run.row is None:
+            runner.register_hook(meter, 'LOWEST')
+        metrics = _numbers(runner.test())
+        content = dict(scores.collected(folder), pictures=names)
+        metrics.update(_unrounded(metrics, content, folder, cfg))
+        _check_metrics(run.task, metrics)
+        path = folder / 'pictures.json'
+        write_whole(path, json.dumps(content).encode())
+        record = dict(
+            metrics=metrics,
+            predictions=path.relative_to(self._plan.work_dir).as_posix(),
+            num_pictures=len(names))
+        if _BPP in metrics:
+            record['bpp'] = metrics[_BPP]
+        if meter.macs is not None:
+            record['kmac'] = meter.macs / 1000 / meter.pixels
+        return record
+
+
+def _numbers(metrics: dict) -> dict[str, float]:
+    return {
+        name: float(value)
+        for name, value in metrics.items()
+        if isinstance(value, (int, float, np.number))
+    }
+
+
+def _unrounded(metrics: dict, content: dict, folder: Path,
+               cfg: Config) -> dict[str, float]:
+    """Metrics that a host rounds, from what it kept of each picture."""
+    exact = {}
+    for kind, name in content['detections'].items():
+        truth = [
+            metric.ann_file for metric in _evaluators(cfg)
+            if metric.get('ann_file')
+        ]
+        found = json.loads((folder / name).read_text())
+        if f'coco/{kind}_mAP' in metrics and truth and found:
+            try:
+                score = CocoScore(truth[0], found, kind, content['pictures'])
+            except ValueError:
+                # The annotations name pictures otherwise than the folder.
+                continue
+            exact[f'coco/{kind}_mAP'] = score.score(
+                np.arange(len(score.pictures)))
+    if 'mIoU' in metrics and content.get('IoUMetric'):
+        areas = np.array(content['IoUMetric'])
+        exact['mIoU'] = MeanIoUScore(areas[:, 0],
+                                     areas[:, 1]).score(np.arange(len(areas)))
+    return exact
+
+
+def _picture_names(dataset, pictures: PictureSet) -> list[str]:
+    """Names of a host's pictures, in its order.
+
+    Raises:
+        ValueError: If they are not those of the picture set.
+    """
+    root = Path(pictures.root).resolve()
+    paths = [
+        Path(dataset.get_data_info(i)['img_path']).resolve()
+        for i in range(len(dataset))
+    ]
+    names = [
+        path.relative_to(root).as_posix()
+        if path.is_relative_to(root) else str(path) for path in paths
+    ]
+    apart = sorted(set(names) ^ set(pictures.files))
+    if apart:
+        raise ValueError(
+            f"The host's config tests {len(set(names))} pictures, the data "
+            f'set {pictures.name!r} has {len(pictures.files)}; {len(apart)} '
+            f'are in one of them only, first {apart[0]}. Rate and accuracy '
+            'would be of different pictures: give both the same annotations.')
+    return names
+
+
+def read_task_config(task: Task) -> Config:
+    """The host's config with the options of the benchmark."""
+    cfg = read_config(task.config)
+    cfg.merge_from_dict(task.cfg_options)
+    return cfg
+
+
+def _read_decoded(cfg: Config, plan: Plan, run: TaskRun) -> None:
+    """Put decoded pictures before the host's pipeline, which stays."""
+    decoded = plan.work_dir / 'decoded' / run.row / run.point.name / \
+        run.task.dataset
+    step = dict(
+        type='mmhmc.UseDecodedPicture',
+        root=plan.datasets[run.task.dataset].root,
+        decoded=str(decoded))
+    for dataset in innermost_datasets(cfg.test_dataloader):
+        if 'pipeline' not in dataset:
+            raise ValueError(f'{run.task.config} has a data set without '
+                             '`pipeline` in its `test_dataloader`.')
+        dataset.pipeline = [step, *dataset.pipeline]
+
+
+def _with_codec(cfg: Config, run: TaskRun) -> Config:
+    """Put the codec in front of the host's backbone."""
+    point = run.point
+    codec = codec_settings(point.source.config, point.source.cfg_options)
+    codec.pop('init_cfg', None)
+    adapter = point.adapter if run.row == point.codec else None
+    cfg = mix_codec(cfg, codec, adapter)
+    if point.condition is not None:
+        for wrapper in _wrappers(cfg.model):
+            wrapper.condition = {
+                name: value
+                for name, value in vars(point.condition).items()
+                if value is not None
+            }
+    return cfg
+
+
+def _wrappers(model: dict) -> Iterator[dict]:
+    """Configs of codec and backbone, wherever a host has them."""
+    if model.get('type') == 'mmhmc.CodecBackbone':
+        yield model
+    for part in model.values():
+        if isinstance(part, dict):
+            yield from _wrappers(part)
+
+
+def _load_codec(model: nn.Module, point: Point) -> None:
+    """Give a mixed model the weights of a point.
+
+    A host's checkpoint, which is loaded later, has none of them.
+    """
+    loaded = load_point(point)
+    model = model.module if is_model_wrapper(model) else model
+    for coder in find_coders(model):
+        coder.codec.load_state_dict(loaded.codec.state_dict())
+        if coder.adapter is not None:
+            coder.adapter.load_state_dict(loaded.adapter.state_dict())
+
+
+def _prepare(cfg: Config, task: Task, folder: Path) -> None:
+    """Test quietly, in this process, and keep what was predicted."""
+    cfg.work_dir = str(folder)
+    cfg.load_from = task.checkpoint
+    cfg.resume = False
+    cfg.launcher = 'none'
+    cfg.log_level = 'ERROR'
+    cfg.pop('visualizer', None)
+    hooks = dict(cfg.get('default_hooks') or {})
+    hooks.pop('visualization', None)
+    cfg.default_hooks = hooks
+    cfg.test_dataloader.num_workers = 0
+    cfg.test_dataloader.persistent_workers = False
+    for metric in _evaluators(cfg):
+        if str(metric.get('type')).endswith('CocoMetric'):
+            metric.outfile_prefix = str(folder / 'coco')
+
+
+def _evaluators(cfg: Config) -> list[dict]:
+    evaluators = cfg.test_evaluator
+    return list(evaluators) if isinstance(evaluators,
+                                          (list, tuple)) else [evaluators]
+
+
+def _check_metrics(task: Task, metrics: dict) -> None:
+    missing = [name for name in task.metrics if name not in metrics]
+    if missing:
+        raise ValueError(f'{task.config} gives no metrics {missing}; it gives '
+                         f'{sorted(metrics)}. Correct `metrics` of the task.')
+    for name in task.metrics:
+        # What pycocotools says where there is nothing to find.
+        if not metrics[name] >= 0:
+            raise ValueError(f'{task.config}: {name} is {metrics[name]}, as '
+                             'it is where annotations hold no objects. '
+                             'Give a data set with annotations.')
+
+
+class FirstBatchMeter(Hook):
+    """Counts what a host spends on its first batch of pictures.
+
+    After the run ``macs`` has multiply-accumulates of convolutions, matrix
+    products and attention as torch's counter sees them, and ``pixels`` those
+    of the pictures' files.
+    """
+
+    def __init__(self) -> None:
+        self.macs: Optional[float] = None
+        self.pixels = 0
+        self._counter: Optional[FlopCounterMode] = None
+
+    def before_test_iter(self, runner, batch_idx, data_batch=None) -> None:
+        """Begin with the first batch."""
+        if batch_idx == 0:
+            self._counter = FlopCounterMode(display=False)
+            self._counter.__enter__()
+
+    def after_test_iter(self,
+                        runner,
+                        batch_idx,
+                        data_batch=None,
+                        outputs=None) -> None:
+        """End with it."""
+        if batch_idx == 0:
+            self._counter.__exit__(None, None, None)
+            self.macs = self._counter.get_total_flops() / 2
+            self.pixels = sum(
+                math.prod(sample.ori_shape[:2]) for sample in outputs)
+
+
+class PictureScores(Hook):
+    """Keeps what each picture adds to a metric, for intervals.
+
+    - COCO: files of detections;
+    - segmentation: areas of intersection and union of each class;
+    - classification: whether the best class is right.
+    """
+
+    def __init__(self) -> None:
+        self._rows: dict[str, list] = {}
+
+    def after_test_iter(self,
+                        runner,
+                        batch_idx,
+                        data_batch=None,
+                        outputs=None) -> None:
+        """Take what a metric has added."""
+        for metric in runner.test_evaluator.metrics:
+            read = _READERS.get(type(metric).__name__)
+            if read is not None:
+                rows = self._rows.setdefault(type(metric).__name__, [])
+                rows.extend(map(read, metric.results[len(rows):]))
+
+    def collected(self, folder: Path) -> dict:
+        """All scores, as JSON takes them."""
+        return dict(
+            self._rows,
+            detections={
+                path.suffixes[-2][1:]: path.name
+                for path in sorted(folder.glob('coco.*.json'))
+            })
+
+
+def _areas(result: tuple) -> list[list[int]]:
+    """Of mmseg's IoUMetric: intersection, union, predicted, labelled."""
+    return [[int(round(float(v))) for v in area] for area in result]
+
+
+def _is_right(result: dict) -> int:
+    """Of mmpretrain's Accuracy."""
+    if 'pred_score' in result:
+        best = int(result['pred_score'].argmax())
+    else:
+        best = int(result['pred_label'])
+    return int(best == int(result['gt_label']))
+
+
+_READERS = dict(IoUMetric=_areas, Accuracy=_is_right)

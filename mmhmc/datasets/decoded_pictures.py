@@ -1,0 +1,42 @@
+"""Letting a host's pipeline read decoded pictures."""
+from pathlib import Path
+
+from mmcv.transforms import BaseTransform
+
+from mmhmc.registry import TRANSFORMS
+
+
+@TRANSFORMS.register_module()
+class UseDecodedPicture(BaseTransform):
+    """Goes before a host's pipeline, which then reads what was decoded.
+
+    Required and modified key: ``img_path``. A picture ``ROOT/a/b.jpg``
+    becomes ``DECODED/a/b.jpg.png``.
+
+    Args:
+        root: Folder of the originals.
+        decoded: Folder of the decoded pictures.
+    """
+
+    def __init__(self, root: str, decoded: str) -> None:
+        self.root = Path(root).resolve()
+        self.decoded = Path(decoded)
+
+    def transform(self, results: dict) -> dict:
+        """Replace ``img_path``.
+
+        Raises:
+            FileNotFoundError: If this picture was not coded.
+            ValueError: If it is not in the folder of the originals.
+        """
+        path = Path(results['img_path']).resolve()
+        if not path.is_relative_to(self.root):
+            raise ValueError(f'{path} is not in {self.root}, the pictures '
+                             'that were coded. The data set of the benchmark '
+                             "and that of the host's config differ.")
+        decoded = self.decoded / f'{path.relative_to(self.root)}.png'
+        if not decoded.is_file():
+            raise FileNotFoundError(
+                f'{path} was not coded: there is no {decoded}. The data set '
+                "of the benchmark lacks pictures of the host's config.")
+        return dict(results, img_path=str(decoded))

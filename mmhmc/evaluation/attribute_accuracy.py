@@ -1,0 +1,50 @@
+"""Accuracy of labels of which a picture may have several."""
+from collections.abc import Sequence
+from typing import Optional
+
+import numpy as np
+from mmengine.evaluator import BaseMetric
+
+from mmhmc.registry import METRICS
+
+
+@METRICS.register_module()
+class AttributeAccuracy(BaseMetric):
+    """Share of attributes that are told rightly, mean over attributes.
+
+    Beside it ``majority``: what one would reach who always says what most
+    pictures of the test set have.
+
+    Args:
+        threshold: Scores from here count as there.
+        task: Of a ``MultiTaskModel`` the task that is meant.
+        prefix: See mmengine; ``'attributes'`` if left out.
+        collect_device: See mmengine.
+    """
+
+    default_prefix = 'attributes'
+
+    def __init__(self,
+                 threshold: float = 0.5,
+                 task: Optional[str] = None,
+                 prefix: Optional[str] = None,
+                 collect_device: str = 'cpu') -> None:
+        super().__init__(collect_device=collect_device, prefix=prefix)
+        self.threshold, self.task = threshold, task
+
+    def process(self, data_batch, data_samples: Sequence[dict]) -> None:
+        """Note ``gt_score`` and ``pred_score`` of each sample, (A,)."""
+        for sample in data_samples:
+            found_in = sample if self.task is None else sample[self.task]
+            wanted, found = (
+                np.asarray(found_in[key].cpu()) >= self.threshold
+                for key in ('gt_score', 'pred_score'))
+            self.results.append((wanted, found))
+
+    def compute_metrics(self, results: list[tuple]) -> dict[str, float]:
+        """Accuracy in [0, 1]."""
+        wanted, found = map(np.stack, zip(*results))
+        share = wanted.mean(axis=0)
+        return dict(
+            accuracy=float((wanted == found).mean()),
+            majority=float(np.maximum(share, 1 - share).mean()))

@@ -1,0 +1,437 @@
+"""What a benchmark wrote down, and the curves that are in it."""
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Optional, Union
+
+import numpy as np
+from numpy import ndarray
+
+from .coco_score import CocoScore
+from .picture_curve import PictureCurve, PicturePoint
+from .picture_scores import MeanIoUScore, MeanScore, PictureScore
+from .published_curves import in_decibel
+from .rate_curve import RateCurve
+
+#: Version of the results file that this release reads and writes.
+FORMAT = 1
+#: Keys of a line that name what the line is about.
+_NAMES = dict(
+    coded=('codec', 'point', 'dataset', 'picture'),
+    task=('codec', 'point', 'dataset', 'task'),
+    point=('codec', 'point'),
+    complexity=('codec', 'point'),
+    failure=('codec', 'point', 'dataset', 'stage', 'task', 'picture'))
+#: Keys of a coded picture that are no metric.
+_NO_METRIC = ('kind', 'codec', 'point', 'dataset', 'picture', 'width',
+              'height', 'bytes', 'encode_ms', 'decode_ms', 'decoded')
+#: Rate that a task measured itself, with the codec in its model.
+_RATE = 'rate/bpp'
+
+
+@dataclass(frozen=True, eq=False)
+class Results:
+    """Content of a results file; of two lines on one thing, the later one.
+
+    Args:
+        path: The file; paths in its lines are relative to its folder.
+        run: The line on the run as a whole: ``settings`` and ``versions``.
+        coded: One line per coded picture.
+        tasks: One line per task, point and data set; ``codec`` is None where
+            the pictures were not compressed.
+        points: One line per codec and point: all settings that decide what
+            it decodes, and the versions it began with.
+        complexity: One line per codec and point.
+        failures: One line per failure that no later line made up for.
+        num_cut_lines: Lines that an interruption left unfinished.
+    """
+
+    path: Path
+    run: dict
+    coded: Sequence[dict]
+    tasks: Sequence[dict]
+    points: Sequence[dict]
+    complexity: Sequence[dict]
+    failures: Sequence[dict]
+    num_cut_lines: int = 0
+
+    @property
+    def codecs(self) -> list[str]:
+        """Names of the codecs, in the order of the run's settings."""
+        rows = [*self.coded, *self.tasks, *self.complexity]
+        there = _distinct(row['codec'] for row in rows if row['codec'])
+        order = self.asked_for
+        return sorted(
+            there,
+            key=lambda name: order.index(name)
+            if name in order else len(order))
+
+    @property
+    def asked_for(self) -> list[str]:
+        """Names of the codecs in the run's settings, tried or not."""
+        codecs = self.run.get('settings', {}).get('codecs', {})
+        # A codec with an adapter fills a second row.
+        return [
+            name for codec, entry in codecs.items()
+            for name in (codec, entry.get('without_adapter')) if name
+        ]
+
+    @property
+    def datasets(self) -> list[str]:
+        """Names of the data sets, in the order of the file."""
+        return _distinct(row['dataset'] for row in (*self.coded, *self.tasks))
+
+    def metrics(self, dataset: str) -> list[str]:
+        """Names of what was measured on a data set.
+
+        A metric of a task is named as the task reports it, with the task in
+        front, ``'TASK:METRIC'``, where several tasks report it. Where the
+        run's settings name ``metrics`` of a task, the others are left out.
+        """
+        names = _distinct(
+            key for row in self.coded if row['dataset'] == dataset
+            for key, value in row.items()
+            if key not in _NO_METRIC and isinstance(value, (int, float)))
+        if 'ms_ssim' in names:
+            names.append('ms_ssim_db')
+        pairs = _distinct((row['task'], key) for row in self.tasks
+                          if row['dataset'] == dataset
+                          for key in row['metrics']
+                          if not key.startswith('rate/')
+                          and self._is_wanted(row['task'], key))
+        keys = [key for _, key in pairs]
+        return names + [
+            key if keys.count(key) == 1 else f'{task}:{key}'
+            for task, key in pairs
+        ]
+
+    def curve(self, codec: str, dataset: str, metric: str) -> RateCurve:
+        """Points of a codec that were coded whole.
+
+        A point of which a picture or the metric is missing is left out, as
+        its mean would be of other pictures; see :meth:`incomplete`.
+
+        Args:
+            codec: Its name.
+            dataset: Its name.
+            metric: As :meth:`metrics` gives it.
+
+        Raises:
+            ValueError: If no point is whole, or if a rate or a quality is
+                not finite.
+        """
+        bpp, quality, labels = [], [], []
+        for point, rows in self._whole_points(codec, dataset).items():
+            value = self._quality(codec, point, dataset, metric, rows)
+            rate = self._rate(codec, point, dataset, metric, rows)
+            if value is not None and rate is not None:
+                bpp.append(rate)
+                quality.append(value)
+                labels.append(point)
+        if not bpp:
+            raise ValueError(
+                f'{self.path.name} has no point of {codec!r} with {metric!r} '
+                f'on the whole of {dataset!r}; its codecs are '
+                f'{", ".join(self.codecs)}, measured there: '
+                f'{", ".join(self.metrics(dataset)) or "nothing"}.')
+        return RateCurve(codec, bpp, quality, labels, metric)
+
+    def uncompressed(self, dataset: str, metric: str) -> Optional[float]:
+        """The metric on pictures that were not compressed, if measured."""
+        row = self._task_row(None, None, dataset, metric)
+        return None if row is None else row['metrics'][_key_of(metric)]
+
+    def picture_curve(
+            self,
+            codec: str,
+            dataset: str,
+            metric: str,
+            annotations: Optional[Union[str, Path]] = None) -> PictureCurve:
+        """The same curve, picture by picture, for a bootstrap.
+
+        What a task found is read from the files that its lines name as
+        ``predictions``. Each is a dict with one or more of
+
+        - ``detections``: by ``'bbox'`` and ``'segm'``, a file beside it of
+          results in COCO's format;
+        - ``IoUMetric``: for each picture a list of areas per class, first of
+          intersection, then of union;
+        - ``Accuracy``: for each picture 1 if it was classified rightly;
+        - ``pictures``: names of the pictures of the two lists above.
+
+        Args:
+            codec: Its name.
+            dataset: Its name.
+            metric: A metric of pictures, or a task's ``bbox_mAP``,
+                ``segm_mAP``, ``mIoU`` or ``top1``.
+            annotations: COCO annotation file of the data set, for an mAP;
+                that of the run's settings if it is not given.
+
+        Raises:
+            FileNotFoundError: If a file of predictions is missing.
+            ValueError: If no point is whole, or if the metric cannot be
+                computed from what was kept.
+        """
+        curve = self.curve(codec, dataset, metric)
+        points, pictures = [], None
+        for label in curve.labels:
+            rows = self._whole_points(codec, dataset)[label]
+            scorer, names = self._scorer(codec, label, dataset, metric, rows,
+                                         annotations)
+            rates = {row['picture']: _bpp(row) for row in rows}
+            if not set(names) <= set(rates):
+                raise ValueError(
+                    f'Point {label!r} of {codec!r}: {dataset!r} was not coded '
+                    f'picture by picture for {metric!r}, e.g. not '
+                    f'{min(set(names) - set(rates))!r}.')
+            pictures = pictures or names
+            points.append(
+                PicturePoint(
+                    np.array([rates[name] for name in names]), scorer, label))
+        return PictureCurve(codec, pictures, points, metric)
+
+    def incomplete(self) -> list[tuple[str, str, str, int]]:
+        """Points that lack pictures: codec, point, data set, how many."""
+        return [(codec, point, dataset, self._size[dataset] - len(rows))
+                for (codec, dataset), points in self._points.items()
+                for point, rows in points.items()
+                if len(rows) < self._size[dataset]]
+
+    def pictures(self, codec: str, point: str, dataset: str) -> list[dict]:
+        """Lines on the coded pictures of a point, by name."""
+        return self._points.get((codec, dataset), {}).get(point, [])
+
+    @cached_property
+    def _points(self) -> dict[tuple[str, str], dict[str, list[dict]]]:
+        """Lines on coded pictures by codec and data set, then by point."""
+        points = {}
+        for row in sorted(self.coded, key=lambda row: row['picture']):
+            key = row['codec'], row['dataset']
+            points.setdefault(key, {}).setdefault(row['point'], []).append(row)
+        return points
+
+    @cached_property
+    def _size(self) -> dict[str, int]:
+        """Number of pictures of each data set that were coded at all."""
+        names = {(row['dataset'], row['picture']) for row in self.coded}
+        return {
+            dataset: sum(name == dataset for name, _ in names)
+            for dataset in self.datasets
+        }
+
+    def _whole_points(self, codec: str, dataset: str) -> dict[str, list[dict]]:
+        """Coded pictures of the points that have all of them.
+
+        A point of a task that was tested in the model has no coded pictures.
+        """
+        points = self._points.get((codec, dataset), {})
+        whole = {
+            point: rows
+            for point, rows in points.items()
+            if len(rows) == self._size[dataset]
+        }
+        for row in self.tasks:
+            if (row['codec'], row['dataset']) == (codec, dataset) \
+                    and _RATE in row['metrics']:
+                whole.setdefault(row['point'], points.get(row['point'], []))
+        return whole
+
+    def _task_row(self, codec: Optional[str], point: Optional[str],
+                  dataset: str, metric: str) -> Optional[dict]:
+        """The task's line that holds a metric."""
+        task = metric.split(':')[0] if ':' in metric else None
+        for row in self.tasks:
+            if (row['codec'] == codec and row['dataset'] == dataset
+                    and (codec is None or row['point'] == point)
+                    and task in (None, row['task'])
+                    and _key_of(metric) in row['metrics']
+                    and self._is_wanted(row['task'], _key_of(metric))):
+                return row
+        return None
+
+    def _quality(self, codec: str, point: str, dataset: str, metric: str,
+                 rows: Sequence[dict]) -> Optional[float]:
+        """Quality of a point, None where it was not measured."""
+        row = self._task_row(codec, point, dataset, metric)
+        if row is not None:
+            return row['metrics'][_key_of(metric)]
+        values = _values(rows, metric)
+        if values is None:
+            return None
+        mean = np.mean(values)
+        return in_decibel(mean) if metric == 'ms_ssim_db' else mean
+
+    def _rate(self, codec: str, point: str, dataset: str, metric: str,
+              rows: Sequence[dict]) -> Optional[float]:
+        """Rate of a point: the task's own where it coded by itself."""
+        row = self._task_row(codec, point, dataset, metric)
+        if row is not None and _RATE in row['metrics']:
+            return row['metrics'][_RATE]
+        return np.mean([_bpp(row) for row in rows]) if rows else None
+
+    def _scorer(
+        self, codec: str, point: str, dataset: str, metric: str,
+        rows: Sequence[dict], annotations: Optional[Union[str, Path]]
+    ) -> tuple[PictureScore, tuple[str, ...]]:
+        """What scores a selection of pictures, and the pictures."""
+        row = self._task_row(codec, point, dataset, metric)
+        if row is None:
+            return MeanScore(_values(rows, metric)), tuple(row['picture']
+                                                           for row in rows)
+        if not row.get('predictions'):
+            raise ValueError(
+                f'Point {point!r} of {codec!r} kept no predictions of '
+                f'{row["task"]!r}: {metric!r} is known for all pictures '
+                'together only.')
+        return _task_scorer(self.path.parent / row['predictions'], metric,
+                            annotations or self._annotations(dataset),
+                            [row['picture'] for row in rows])
+
+    def _is_wanted(self, task: str, metric: str) -> bool:
+        """Whether the run was about a metric of a task."""
+        tasks = self.run.get('settings', {}).get('tasks', {})
+        return metric in tasks.get(task, {}).get('metrics', [metric])
+
+    def _annotations(self, dataset: str) -> Optional[str]:
+        """COCO file of a data set, where the run names one."""
+        datasets = self.run.get('settings', {}).get('datasets', {})
+        return datasets.get(dataset, {}).get('annotations')
+
+
+def read_results(path: Union[str, Path]) -> Results:
+    """Read a results file: JSON lines, the first one on the run.
+
+    Lines that an interruption cut are ignored and counted.
+
+    Args:
+        path: The file.
+
+    Raises:
+        FileNotFoundError: If there is none.
+        ValueError: If it has no line on the run, if it was written in
+            another version of the format, or if a line is of no known kind.
+    """
+    path = Path(path)
+    run, tables, num_cut = None, {kind: {} for kind in _NAMES}, 0
+    for number, line in enumerate(path.read_bytes().splitlines(), 1):
+        row = _parsed(line)
+        if row is None:
+            num_cut += bool(line.strip())
+            continue
+        kind = row.get('kind')
+        if kind == 'run':
+            _check_format(path, row)
+            run = row
+        elif run is None:
+            break
+        elif kind in tables:
+            _add(tables, path, number, row)
+        else:
+            raise ValueError(
+                f'{path}, line {number}: unknown kind of line, {kind!r}; '
+                f'expected run, {", ".join(tables)}.')
+    if run is None:
+        raise ValueError(
+            f"{path} does not begin with a line of kind 'run', so it is no "
+            'results file of the benchmark, or one from before there were '
+            'versions. Run the benchmark again into a new folder.')
+    coded, tasks, points, complexity, failures = (
+        list(tables[kind].values()) for kind in _NAMES)
+    return Results(path, run, coded, tasks, points, complexity, failures,
+                   num_cut)
+
+
+def _check_format(path: Path, row: dict) -> None:
+    """Refuse a file of another version."""
+    if row.get('format') != FORMAT:
+        raise ValueError(
+            f'{path} has format {row.get("format")!r}, this version of mmhmc '
+            f'reads format {FORMAT}. Run the benchmark again into a new '
+            'folder, or read the file with the version that wrote it: '
+            f'{row.get("versions", {}).get("mmhmc", "not stated")}.')
+
+
+def _add(tables: dict[str, dict], path: Path, number: int, row: dict) -> None:
+    """Put a line in its table, in place of an earlier one on the same."""
+    kind = row['kind']
+    needed = ('stage', 'error') if kind == 'failure' else _NAMES[kind]
+    missing = [
+        name for name in needed if name not in row
+        # Uncompressed pictures have one point.
+        and not (name == 'point' and row.get('codec', '') is None)
+    ]
+    if missing:
+        raise ValueError(f'{path}, line {number}: a line of kind {kind!r} '
+                         f'needs {", ".join(map(repr, missing))}.')
+    tables[kind][tuple(row.get(name) for name in _NAMES[kind])] = row
+    if kind != 'failure':
+        # What failed once has been made up for.
+        stage = dict(coded='coding', point='coding').get(kind, kind)
+        tables['failure'].pop(
+            tuple(stage if name == 'stage' else row.get(name)
+                  for name in _NAMES['failure']), None)
+
+
+def _parsed(line: bytes) -> Optional[dict]:
+    """A line; None for half a line."""
+    try:
+        row = json.loads(line)
+    except ValueError:
+        return None
+    return row if isinstance(row, dict) else None
+
+
+def _distinct(values: Iterable) -> list:
+    """Each value once, in the order of first appearance."""
+    return list(dict.fromkeys(values))
+
+
+def _key_of(metric: str) -> str:
+    """A metric without the task in front."""
+    return metric.split(':', 1)[-1]
+
+
+def _bpp(row: dict) -> float:
+    """Rate of a coded picture."""
+    return 8 * row['bytes'] / (row['width'] * row['height'])
+
+
+def _values(rows: Sequence[dict], metric: str) -> Optional[ndarray]:
+    """A metric of each picture; None if one lacks it."""
+    key = 'ms_ssim' if metric == 'ms_ssim_db' else metric
+    values = [row.get(key) for row in rows]
+    return None if None in values or not values else np.array(values)
+
+
+def _task_scorer(path: Path, metric: str, annotations: Optional[Union[str,
+                                                                      Path]],
+                 coded: Sequence[str]) -> tuple[PictureScore, tuple[str, ...]]:
+    """What scores a selection of pictures by what a task found in each."""
+    found = json.loads(path.read_text())
+    kind = metric.replace(':', '/').rsplit('/', 1)[-1]
+    detections = found.get('detections', {}).get(kind.removesuffix('_mAP'))
+    if kind.endswith('_mAP') and detections is not None:
+        if annotations is None:
+            raise ValueError(
+                f'{metric!r} of a selection of pictures needs `annotations`, '
+                'the COCO file of the data set.')
+        rows = json.loads((path.parent / detections).read_text())
+        score = CocoScore(annotations, rows, kind.removesuffix('_mAP'), coded
+                          or None)
+        return score, score.pictures
+    if kind == 'mIoU' and 'IoUMetric' in found:
+        areas = np.array([row[:2] for row in found['IoUMetric']])
+        score = MeanIoUScore(areas[:, 0], areas[:, 1])
+    elif kind == 'top1' and 'Accuracy' in found:
+        score = MeanScore(100 * np.array(found['Accuracy']))
+    else:
+        raise ValueError(
+            f'{metric!r} cannot be computed for a selection of pictures from '
+            f'{path.name}; bbox_mAP, segm_mAP, mIoU and top1 can, where they '
+            'were kept.')
+    if 'pictures' not in found:
+        raise ValueError(f'{path} does not name its `pictures`, so their '
+                         'rates are unknown. Run the task again.')
+    return score, tuple(found['pictures'])

@@ -1,0 +1,226 @@
+"""All deltas of a benchmark against its anchor, or why there is none."""
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from pathlib import Path
+from typing import Optional, Union
+
+import numpy as np
+
+from .benchmark_results import Results
+from .bjontegaard_delta import METHODS, BjontegaardDelta, bd_quality, bd_rate
+from .bootstrap import BootstrapInterval, bootstrap_bd
+from .picture_curve import PictureCurve
+from .published_curves import list_published, published_curve
+from .rate_curve import RateCurve
+
+Column = tuple[str, str]
+Files = Mapping[str, Union[str, Path]]
+PictureCurveOf = Callable[[str, Column], PictureCurve]
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """A codec against the anchor in one metric on one data set.
+
+    Args:
+        codec: Name of the codec compared.
+        anchor: Name of the one compared with.
+        column: Data set and metric.
+        rate: BD-rate by method; without the methods that refused.
+        quality: BD-quality by method, likewise.
+        interval: Of the BD-rate by the first method that gave one; None if
+            none was asked for or if it was refused.
+        refusals: What was refused, and why, as sentences.
+    """
+
+    codec: str
+    anchor: str
+    column: Column
+    rate: Mapping[str, BjontegaardDelta]
+    quality: Mapping[str, BjontegaardDelta]
+    interval: Optional[BootstrapInterval] = None
+    refusals: tuple[str, ...] = ()
+
+    @property
+    def method(self) -> Optional[str]:
+        """Method of the figure that stands in tables; None if there is none.
+
+        The cubic, as in the papers, else one that takes fewer points.
+        """
+        return next((name for name in METHODS if name in self.rate), None)
+
+    @property
+    def flags(self) -> tuple[str, ...]:
+        """Doubts about the figure that stands in tables."""
+        return self.rate[self.method].flags if self.method else ()
+
+
+def compare_codecs(results: Results,
+                   anchor: str,
+                   columns: Optional[Sequence[Column]] = None,
+                   num_samples: int = 0,
+                   annotations: Optional[Files] = None) -> list[Comparison]:
+    """Compare every codec with the anchor.
+
+    What cannot be computed does not stop the rest: it is among the
+    ``refusals`` of its comparison.
+
+    Args:
+        results: What the benchmark wrote.
+        anchor: Codec compared with, as a rule ``'HEVC'``.
+        columns: Data sets and metrics; all if not given.
+        num_samples: Resamples of the pictures for the interval of each
+            BD-rate; 0 leaves the intervals out.
+        annotations: COCO annotation file of each data set with an mAP; those
+            of the run's settings if not given.
+
+    Returns:
+        One comparison for each column and each other codec, by column.
+
+    Raises:
+        ValueError: If the anchor is no codec of the run. Where all of it
+            failed, each comparison says so.
+    """
+    if anchor not in (*results.codecs, *results.asked_for):
+        raise ValueError(f'The anchor {anchor!r} is not in {results.path}; it '
+                         f'has {", ".join(results.codecs) or "no codec"}.')
+    columns = all_columns(results) if columns is None else columns
+    annotations = annotations or {}
+
+    # Two: the anchor's stays, since it is asked for again and again.
+    @lru_cache(maxsize=2)
+    def picture_curve(codec: str, column: Column) -> PictureCurve:
+        return results.picture_curve(codec, *column,
+                                     annotations.get(column[0]))
+
+    return [
+        _compare(results, anchor, codec, column, num_samples, picture_curve)
+        for column in map(tuple, columns) for codec in results.codecs
+        if codec != anchor
+    ]
+
+
+def all_columns(results: Results) -> list[Column]:
+    """Every data set with every metric that was measured on it."""
+    return [(dataset, metric) for dataset in results.datasets
+            for metric in results.metrics(dataset)]
+
+
+def curves_of(results: Results, column: Column,
+              published: Sequence[str]) -> list[RateCurve]:
+    """All curves that a figure of one column shows.
+
+    Args:
+        results: What the benchmark wrote.
+        column: Data set and metric.
+        published: Names of published curves to add, where there are some for
+            this column; they are named ``'HM (published)'``, and end near
+            the highest rate of the others.
+
+    Returns:
+        Curves of the codecs that have one, then the published ones.
+    """
+    dataset, metric = column
+    curves = []
+    for codec in results.codecs:
+        try:
+            curves.append(results.curve(codec, dataset, metric))
+        except ValueError:  # a comparison says why
+            continue
+    there = {
+        entry['name']
+        for entry in list_published()
+        if entry['dataset'] == dataset and metric in entry['metrics']
+    }
+    own = max((curve.bpp[-1] for curve in curves), default=np.inf)
+    for name in published:
+        if name in there:
+            curve = _up_to(published_curve(name, dataset, metric), own)
+            curves.append(replace(curve, name=f'{name} (published)'))
+    return curves
+
+
+def _up_to(curve: RateCurve, bpp: float) -> RateCurve:
+    """The points up to a rate and one more, but as many as a cubic takes.
+
+    Published curves reach far beyond the rates that are usually compared.
+    """
+    wanted = int((curve.bpp <= bpp).sum()) + 1
+    return curve.first(min(len(curve), max(4, wanted)))
+
+
+def compare_published(results: Results, anchor: str, columns: Sequence[Column],
+                      published: Sequence[str]) -> list[Comparison]:
+    """Compare published curves with the anchor of one's own results.
+
+    Without intervals, as published curves are means over their pictures.
+
+    Args:
+        results: What the benchmark wrote.
+        anchor: Codec compared with.
+        columns: Data sets and metrics; those without a published curve, or
+            without a curve of the anchor, add nothing.
+        published: Names of published curves.
+    """
+    found = []
+    for column in columns:
+        named = {c.name: c for c in curves_of(results, column, published)}
+        if anchor in named:
+            rate = named[anchor].bpp[-1]
+            found += [
+                compare_curves(named[anchor], _up_to(curve, rate), column[0])
+                for name, curve in named.items() if name not in results.codecs
+            ]
+    return found
+
+
+def compare_curves(anchor: RateCurve, test: RateCurve,
+                   dataset: str) -> Comparison:
+    """Compare two curves by every method.
+
+    What cannot be computed is among the ``refusals``.
+
+    Args:
+        anchor: Curve compared with.
+        test: Curve compared.
+        dataset: Data set of both.
+    """
+    refusals = []
+    rate, quality = (
+        _deltas(delta, (anchor, test), refusals)
+        for delta in (bd_rate, bd_quality))
+    return Comparison(test.name, anchor.name, (dataset, test.metric), rate,
+                      quality, None, tuple(dict.fromkeys(refusals)))
+
+
+def _compare(results: Results, anchor: str, codec: str, column: Column,
+             num_samples: int, picture_curve: PictureCurveOf) -> Comparison:
+    """One comparison, with its interval."""
+    try:
+        curves = [results.curve(name, *column) for name in (anchor, codec)]
+    except ValueError as error:
+        return Comparison(codec, anchor, column, {}, {}, None, (str(error), ))
+    found = compare_curves(*curves, column[0])
+    if not num_samples or found.method is None:
+        return found
+    try:
+        interval = bootstrap_bd(
+            picture_curve(anchor, column), picture_curve(codec, column),
+            found.method, num_samples)
+    except (ValueError, OSError) as error:
+        refusals = (*found.refusals, f'No interval: {error}')
+        return replace(found, refusals=refusals)
+    return replace(found, interval=interval)
+
+
+def _deltas(delta, curves: Sequence[RateCurve],
+            refusals: list[str]) -> dict[str, BjontegaardDelta]:
+    """Delta by each method that does not refuse."""
+    found = {}
+    for method in METHODS:
+        try:
+            found[method] = delta(*curves, method)
+        except ValueError as error:
+            refusals.append(f'{delta.__name__}, {method}: {error}')
+    return found

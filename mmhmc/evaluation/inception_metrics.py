@@ -1,0 +1,240 @@
+"""How far decoded pictures as a set are from the originals."""
+from abc import abstractmethod
+from collections.abc import Callable, Sequence
+from typing import Optional
+
+import numpy as np
+import torch
+from mmengine.evaluator import BaseMetric
+from numpy import ndarray
+from torch import Tensor
+
+from mmhmc.registry import METRICS
+from .bitrate_metric import coded_picture, pictures_of
+from .picture_quality_metric import decoded
+
+#: Of 8-bit pictures (B, 3, H, W) the features (B, F).
+Extractor = Callable[[Tensor], Tensor]
+
+
+def frechet_distance(one: ndarray, other: ndarray) -> float:
+    """Distance of two Gaussians that fit sets of features.
+
+    Args:
+        one: Features, shape (N, F), two or more.
+        other: Shape (N', F).
+
+    Returns:
+        ``|m - m'|^2 + tr(C + C' - 2 (C C')^(1/2))``, not negative.
+
+    Reference:
+        M. Heusel, H. Ramsauer, T. Unterthiner, B. Nessler, S. Hochreiter:
+        "GANs Trained by a Two Time-Scale Update Rule Converge to a Local Nash
+        Equilibrium", NeurIPS 2017. https://arxiv.org/abs/1706.08500
+    """
+    one, other = one.astype(np.float64), other.astype(np.float64)
+    difference = one.mean(0) - other.mean(0)
+    first, second = (
+        np.atleast_2d(np.cov(features, rowvar=False))
+        for features in (one, other))
+    # The eigenvalues of a product of covariances are not negative; rounding
+    # says otherwise.
+    roots = np.sqrt(np.linalg.eigvals(first @ second).real.clip(min=0)).sum()
+    return max(
+        0.,
+        float(difference @ difference + np.trace(first) + np.trace(second) -
+              2 * roots))
+
+
+def kernel_distance(one: ndarray,
+                    other: ndarray,
+                    subset_size: int,
+                    num_subsets: int = 100,
+                    seed: int = 0) -> float:
+    """Unbiased squared maximum mean discrepancy, mean over random subsets.
+
+    Args:
+        one: Features, shape (N, F).
+        other: Shape (N', F).
+        subset_size: Features of each set in a subset, from 2 to N and N'.
+        num_subsets: Number of subsets.
+        seed: Of what is drawn.
+
+    Returns:
+        By the kernel ``(x y / F + 1)^3``; may be slightly negative.
+
+    Raises:
+        ValueError: If a subset does not fit.
+
+    Reference:
+        M. Bińkowski, D. J. Sutherland, M. Arbel, A. Gretton: "Demystifying
+        MMD GANs", ICLR 2018. https://arxiv.org/abs/1801.01401
+    """
+    count = min(len(one), len(other))
+    if not 2 <= subset_size <= count:
+        raise ValueError(f'`subset_size` must be from 2 to {count}, the '
+                         f'number of features, got {subset_size}.')
+    generator = np.random.default_rng(seed)
+    estimates = []
+    for _ in range(num_subsets):
+        x, y = (
+            features[generator.choice(
+                len(features), subset_size, replace=False)].astype(np.float64)
+            for features in (one, other))
+        within = _kernel(x, x) + _kernel(y, y)
+        pairs = subset_size * (subset_size - 1)
+        estimates.append((within.sum() - np.trace(within)) / pairs -
+                         2 * _kernel(x, y).mean())
+    return float(np.mean(estimates))
+
+
+def _kernel(x: ndarray, y: ndarray) -> ndarray:
+    return (x @ y.T / x.shape[1] + 1)**3
+
+
+def inception_features() -> Extractor:
+    """The pool features of Inception that everybody's FID is made of.
+
+    Raises:
+        ImportError: If torchmetrics or torch-fidelity is missing.
+        RuntimeError: If the weights cannot be had.
+    """
+    try:
+        from torchmetrics.image.fid import NoTrainInceptionV3
+        network = NoTrainInceptionV3('inception-v3-compat', ['2048'])
+    except (ImportError, ModuleNotFoundError) as error:
+        raise ImportError(
+            'FID and KID need the packages `torchmetrics` and '
+            '`torch-fidelity`: `pip install -r requirements/perceptual.txt`.'
+        ) from error
+    except OSError as error:
+        raise RuntimeError(
+            'The weights of Inception, which torch-fidelity fetches when they '
+            f'are first used, could not be had: {error}. Run it once with a '
+            'connection, or leave the metric out.') from error
+    return network.eval()
+
+
+class _InceptionMetric(BaseMetric):
+    """A distance of the features of the first pictures of a test set.
+
+    Args:
+        num_pictures: How many count. Both distances depend on the number, so
+            it is part of the protocol and of the result's name.
+        extractor: Maps 8-bit pictures (B, 3, H, W) to features (B, F), in
+            place of Inception.
+        prefix: See mmengine; ``'quality'`` if left out.
+        collect_device: See mmengine.
+
+    Raises:
+        ImportError: If a package is missing.
+        RuntimeError: If the weights cannot be had.
+        ValueError: If ``num_pictures`` is less than 2.
+    """
+
+    default_prefix = 'quality'
+    name: str
+
+    def __init__(self,
+                 num_pictures: int = 2000,
+                 extractor: Optional[Extractor] = None,
+                 prefix: Optional[str] = None,
+                 collect_device: str = 'cpu') -> None:
+        super().__init__(collect_device=collect_device, prefix=prefix)
+        if num_pictures < 2:
+            raise ValueError('`num_pictures` must be at least 2, got '
+                             f'{num_pictures}.')
+        self.num_pictures = num_pictures
+        self.extractor = extractor or inception_features()
+
+    @torch.no_grad()
+    def process(self, data_batch, data_samples: Sequence[dict]) -> None:
+        """Find the features of each picture and of what was decoded.
+
+        Raises:
+            KeyError: If a sample has not been coded.
+            RuntimeError: If its picture has not been decoded.
+        """
+        for sample in data_samples:
+            self.results.append([
+                tuple(
+                    self._features(one)
+                    for one in (picture.x, decoded(picture)))
+                for picture in map(coded_picture, pictures_of(sample))
+            ])
+
+    def _features(self, x: Tensor) -> ndarray:
+        pixels = (x[None].float().clamp(0, 1) * 255).round().byte()
+        return self.extractor(pixels)[0].float().cpu().numpy()
+
+    def compute_metrics(self, results: list[list[tuple]]) -> dict[str, float]:
+        """The distance.
+
+        Raises:
+            ValueError: If there are fewer pictures than are to count.
+        """
+        pairs = [pair for sample in results for pair in sample]
+        if len(pairs) < self.num_pictures:
+            raise ValueError(
+                f'{type(self).__name__} is to be of {self.num_pictures} '
+                f'pictures, the test set has {len(pairs)}. Set '
+                '`num_pictures`, and compare results of that number only.')
+        original, coded = map(np.stack, zip(*pairs[:self.num_pictures]))
+        value = self.distance(original, coded)
+        return {f'{self.name}_{self.num_pictures}': value}
+
+    @abstractmethod
+    def distance(self, original: ndarray, coded: ndarray) -> float:
+        """Distance of features, both (N, F)."""
+
+
+@METRICS.register_module()
+class FIDMetric(_InceptionMetric):
+    """Fréchet Inception distance to the originals, lower is better.
+
+    Arguments as of :class:`KIDMetric`, without ``subset_size``.
+    """
+
+    name = 'fid'
+
+    def distance(self, original: ndarray, coded: ndarray) -> float:
+        """See :func:`frechet_distance`."""
+        return frechet_distance(original, coded)
+
+
+@METRICS.register_module()
+class KIDMetric(_InceptionMetric):
+    """Kernel Inception distance to the originals, lower is better.
+
+    Args:
+        num_pictures: How many count, the first of the test set. The number
+            is part of the protocol and of the result's name.
+        subset_size: Pictures in each of the 100 random subsets.
+        extractor: Maps 8-bit pictures (B, 3, H, W) to features (B, F), in
+            place of Inception.
+        prefix: See mmengine; ``'quality'`` if left out.
+        collect_device: See mmengine.
+
+    Raises:
+        ImportError: If a package is missing.
+        RuntimeError: If the weights cannot be had.
+        ValueError: If a number is too small.
+    """
+
+    name = 'kid'
+
+    def __init__(self,
+                 num_pictures: int = 2000,
+                 subset_size: int = 1000,
+                 extractor: Optional[Extractor] = None,
+                 prefix: Optional[str] = None,
+                 collect_device: str = 'cpu') -> None:
+        super().__init__(num_pictures, extractor, prefix, collect_device)
+        if not 2 <= subset_size <= num_pictures:
+            raise ValueError('`subset_size` must be from 2 to `num_pictures` '
+                             f'= {num_pictures}, got {subset_size}.')
+        self.subset_size = subset_size
+
+    def distance(self, original: ndarray, coded: ndarray) -> float:
+        """See :func:`kernel_distance`."""
+        return kernel_distance(original, coded, self.subset_size)

@@ -1,0 +1,51 @@
+"""Learned perceptual distance of what was decoded."""
+from typing import Optional, Union
+
+import torch
+from torch import Tensor, nn
+
+from mmhmc.registry import METRICS, MODELS
+from .picture_quality_metric import _PictureQualityMetric
+
+
+@METRICS.register_module()
+class LPIPSMetric(_PictureQualityMetric):
+    """Mean LPIPS, lower is better, called by its network: ``lpips_alex``.
+
+    Values of different networks cannot be compared, nor those of LPIPS and of
+    the stand-in that tests use, ``FeatureLoss``.
+
+    Args:
+        net: ``'alex'``, with which codecs are mostly compared, ``'vgg'`` or
+            ``'squeeze'``.
+        weights: See :class:`~mmhmc.losses.LPIPSLoss`.
+        loss: Another perceptual loss in its place, or its config; results
+            are then called by its class.
+        prefix: See mmengine; ``'quality'`` if left out.
+        collect_device: See mmengine.
+
+    Raises:
+        ImportError: If the package is missing.
+        RuntimeError: If the weights cannot be had.
+        ValueError: If ``net`` is unknown.
+    """
+
+    def __init__(self,
+                 net: str = 'alex',
+                 weights: Optional[str] = None,
+                 loss: Union[nn.Module, dict, None] = None,
+                 prefix: Optional[str] = None,
+                 collect_device: str = 'cpu') -> None:
+        super().__init__(collect_device=collect_device, prefix=prefix)
+        self.name = f'lpips_{net}'
+        if loss is None:
+            loss = dict(type='mmhmc.LPIPSLoss', net=net, weights=weights)
+            self.loss = MODELS.build(loss)
+        else:
+            self.loss = MODELS.build(loss) if isinstance(loss, dict) else loss
+            self.name = type(self.loss).__name__
+
+    @torch.no_grad()
+    def measure(self, x: Tensor, x_hat: Tensor) -> float:
+        """See the class."""
+        return self.loss(x[None], x_hat[None]).item()

@@ -1,0 +1,208 @@
+"""The tables of a benchmark, in the papers' form and in full."""
+from collections.abc import Sequence
+from typing import Optional
+
+from mmhmc.evaluation import Comparison, Results, all_columns, compare_codecs
+from .curve_plots import axis_label
+from .tables import Table
+
+_NOTHING = '–'
+
+
+def benchmark_table(
+        results: Results,
+        columns: Optional[Sequence[tuple[str, str]]] = None,
+        anchor: str = 'HEVC',
+        comparisons: Optional[Sequence[Comparison]] = None) -> Table:
+    """BD-rates against the anchor: a row per codec, a column per benchmark.
+
+    The anchor comes first, with 0. A figure in doubt has a ``*``; where none
+    can be computed there is a dash.
+
+    Args:
+        results: What the benchmark wrote.
+        columns: Data sets and metrics; all if not given.
+        anchor: Codec compared with.
+        comparisons: What :func:`~mmhmc.evaluation.compare_codecs` gave for
+            these columns; computed if not given.
+
+    Raises:
+        ValueError: If the anchor is not in the results.
+    """
+    columns = all_columns(results) if columns is None else columns
+    if comparisons is None:
+        comparisons = compare_codecs(results, anchor, columns)
+    found = {(c.codec, c.column): c for c in comparisons}
+    rows = [[anchor] + [
+        '0.00 %' if _has_curve(results, anchor, column) else _NOTHING
+        for column in columns
+    ]]
+    for codec in results.codecs:
+        if codec != anchor:
+            rows.append([codec] + [
+                _bd_rate_text(found.get((codec, column)))
+                for column in map(tuple, columns)
+            ])
+    header = ['Codec'] + [
+        f'{dataset}, {axis_label(metric)}' for dataset, metric in columns
+    ]
+    return Table(
+        header, rows, f'BD-rate against {anchor}; negative is a saving. '
+        'Cubic where no other method is named. *: in doubt.')
+
+
+def delta_table(comparisons: Sequence[Comparison]) -> Table:
+    """Every delta, with what has to be known to trust it.
+
+    Args:
+        comparisons: What :func:`~mmhmc.evaluation.compare_codecs` gave.
+    """
+    rows = []
+    for c in comparisons:
+        best = c.rate.get(c.method)
+        quality = c.quality.get(c.method or 'cubic')
+        interval = c.interval
+        rows.append([
+            c.codec, c.column[0],
+            axis_label(c.column[1]),
+            *(_signed(c.rate[method].value, ' %')
+              if method in c.rate else _NOTHING
+              for method in ('cubic', 'pchip', 'akima')),
+            _NOTHING if interval is None else f'{_signed(interval.low)} to '
+            f'{_signed(interval.high, " %")}' +
+            (f' ({interval.num_refused} resamples refused)'
+             if interval.num_refused else ''), _NOTHING if best is None else
+            f'{best.overlap[0]:.4g} to {best.overlap[1]:.4g} '
+            f'({best.overlap_share:.0%})',
+            _NOTHING if quality is None else _signed(quality.value, digits=4),
+            '*' * bool(c.flags)
+        ])
+    level = next((f'{100 * c.interval.level:g} % interval'
+                  for c in comparisons if c.interval is not None), 'Interval')
+    return Table([
+        'Codec', 'Data set', 'Metric', 'BD-rate, cubic', 'pchip', 'akima',
+        f'{level} over pictures', 'Overlap in quality', 'BD-quality',
+        'In doubt'
+    ], rows)
+
+
+def doubt_table(comparisons: Sequence[Comparison]) -> Table:
+    """Why a delta is in doubt, or is not there.
+
+    Args:
+        comparisons: What :func:`~mmhmc.evaluation.compare_codecs` gave.
+    """
+    return Table(['Codec', 'Data set', 'Metric', 'What'],
+                 [[c.codec, c.column[0],
+                   axis_label(c.column[1]), text] for c in comparisons
+                  for text in (*c.flags, *c.refusals)])
+
+
+def point_table(results: Results) -> Table:
+    """Rate and quality of every point.
+
+    Args:
+        results: What the benchmark wrote.
+    """
+    rows = []
+    for dataset, metric in all_columns(results):
+        uncompressed = results.uncompressed(dataset, metric)
+        if uncompressed is not None:
+            rows.append([
+                'Uncompressed', '', dataset,
+                axis_label(metric), _NOTHING, f'{uncompressed:.4f}'
+            ])
+        for codec in results.codecs:
+            try:
+                curve = results.curve(codec, dataset, metric)
+            except ValueError:  # said in the table of the deltas
+                continue
+            rows += [[
+                codec, label, dataset,
+                axis_label(metric), f'{bpp:.4f}', f'{quality:.4f}'
+            ] for label, bpp, quality in zip(curve.labels, curve.bpp,
+                                             curve.quality)]
+    return Table(
+        ['Codec', 'Point', 'Data set', 'Metric', 'Rate (bpp)', 'Quality'],
+        rows)
+
+
+def complexity_table(results: Results) -> Table:
+    """What coding costs, and what hosts spend on uncompressed pictures.
+
+    Parameters, operations, time and memory.
+
+    Args:
+        results: What the benchmark wrote.
+    """
+    parts = list(
+        dict.fromkeys(
+            part for row in results.complexity
+            for part in row.get('kmac') or {}))
+    rows = [[
+        row['codec'], row['point'],
+        _number(row.get('parameters'), 0), *(_number(
+            (row.get('kmac') or {}).get(part), 2) for part in parts),
+        *(_number(row.get(key), 1)
+          for key in ('encode_ms', 'decode_ms', 'peak_mib')), _NOTHING
+    ] for row in results.complexity]
+    rows += [[
+        f'host of {row["task"]}', *[_NOTHING] * (len(parts) + 5),
+        _number(row['kmac'], 2)
+    ] for row in results.tasks if row['codec'] is None and 'kmac' in row]
+    return Table([
+        'Codec', 'Point', 'Parameters', *(f'KMAC per pixel, {part}'
+                                          for part in parts), 'Encode (ms)',
+        'Decode (ms)', 'Peak memory (MiB)', 'KMAC per pixel, task'
+    ], rows)
+
+
+def failure_table(results: Results) -> Table:
+    """What failed, and points that were left out as pictures are missing.
+
+    Args:
+        results: What the benchmark wrote.
+    """
+    rows = [[
+        str(row.get(key) or _NOTHING) for key in ('codec', 'point', 'dataset')
+    ] + [
+        str(row.get('task') or row['stage']),
+        str(row.get('picture') or _NOTHING),
+        str(row['error'])
+    ] for row in results.failures]
+    rows += [[
+        codec, point, dataset, 'coding', _NOTHING,
+        f'{missing} pictures are missing; the point is left out.'
+    ] for codec, point, dataset, missing in results.incomplete()]
+    return Table(
+        ['Codec', 'Point', 'Data set', 'Stage or task', 'Picture', 'What'],
+        rows)
+
+
+def _has_curve(results: Results, codec: str, column: tuple[str, str]) -> bool:
+    """Whether a codec was measured on a column."""
+    try:
+        results.curve(codec, *column)
+    except ValueError:
+        return False
+    return True
+
+
+def _bd_rate_text(comparison: Optional[Comparison]) -> str:
+    """A figure as it stands in the papers' table."""
+    if comparison is None or comparison.method is None:
+        return _NOTHING
+    text = _signed(comparison.rate[comparison.method].value, ' %')
+    if comparison.method != 'cubic':
+        text += f' ({comparison.method})'
+    return text + '*' * bool(comparison.flags)
+
+
+def _signed(value: float, unit: str = '', digits: int = 2) -> str:
+    """A number with its sign, which is a real minus."""
+    return f'{value:+.{digits}f}{unit}'.replace('-', '−')
+
+
+def _number(value: Optional[float], digits: int) -> str:
+    """A number with separated thousands; a dash for None."""
+    return _NOTHING if value is None else f'{value:,.{digits}f}'

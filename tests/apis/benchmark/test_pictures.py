@@ -1,0 +1,116 @@
+"""Pictures to files and back, with all that is measured on the way."""
+from pathlib import Path
+
+import pytest
+import torch
+
+from mmhmc.apis.benchmark import read_plan
+from mmhmc.apis.benchmark.pictures import (PictureCoder, PictureTask, adapt,
+                                           load_point, measure, to_8_bits)
+from mmhmc.datasets import read_picture
+from mmhmc.evaluation import PSNRMetric
+
+
+def task_of(plan, picture='a.png', point=0):
+    pictures = plan.datasets['few']
+    return PictureTask(plan.points[point], 'key', 'few', picture,
+                       str(Path(pictures.root) / picture), str(plan.work_dir))
+
+
+def test_record_tells_of_the_written_picture(bench_cfg):
+    plan = read_plan(bench_cfg)
+    task = task_of(plan, 'sub/c.png')
+    record, = PictureCoder(plan)(task)
+    assert record['kind'] == 'coded' and record['key'] == 'key'
+    assert (record['codec'], record['point']) == ('plain', 'one')
+    assert (record['height'], record['width']) == (64, 64)
+    codec = load_point(plan.points[0]).codec
+    x = read_picture(task.path)[None]
+    stream, = codec.compress(x)
+    assert record['bytes'] == len(stream.to_bytes())
+    decoded = read_picture(plan.work_dir / record['decoded'])[None]
+    assert torch.equal(decoded, to_8_bits(codec.decompress([stream])))
+    assert record['psnr'] == pytest.approx(PSNRMetric().measure(x, decoded))
+
+
+def test_same_bits_fill_the_rows_with_and_without_adapter(bench_cfg):
+    bench_cfg.codecs.plain.adapter = dict(
+        type='mmhmc.DynamicAdaptation', width=4)
+    bench_cfg.codecs.plain.without_adapter = 'bare'
+    plan = read_plan(bench_cfg)
+    adapted, bare = PictureCoder(plan)(task_of(plan))
+    assert (adapted['codec'], bare['codec']) == ('plain', 'bare')
+    for name in ('bytes', 'psnr', 'picture'):
+        assert adapted[name] == bare[name]
+    x_bar, x_hat = (
+        read_picture(plan.work_dir / record['decoded'])[None]
+        for record in (adapted, bare))
+    loaded = load_point(plan.points[0])
+    assert not torch.equal(x_bar, x_hat)
+    with torch.no_grad():
+        assert torch.equal(x_bar, adapt(loaded, x_hat, None))
+
+
+def test_adapter_of_the_latent_sees_what_was_read(bench_cfg, bench_home,
+                                                  tmp_path):
+    from mmhmc.adapters import DynamicAdaptation
+    state = torch.load(bench_home / 'weights.pth')['state_dict']
+    state = {k: v for k, v in state.items() if '.adapter.' not in k}
+    settings = dict(width=4, placement='latent', in_channels=8)
+    # Fresh, it changes nothing.
+    adapter = DynamicAdaptation(**settings)
+    state.update({
+        f'backbone.adapter.{k}': v
+        for k, v in adapter.state_dict().items()
+    })
+    torch.save(dict(state_dict=state), tmp_path / 'latent.pth')
+    plain = bench_cfg.codecs.plain
+    plain.adapter = dict(type='mmhmc.DynamicAdaptation', **settings)
+    plain.without_adapter = 'bare'
+    plain.points.one.checkpoint = str(tmp_path / 'latent.pth')
+    plan = read_plan(bench_cfg)
+    x_bar, x_hat = (
+        read_picture(plan.work_dir / record['decoded'])
+        for record in PictureCoder(plan)(task_of(plan)))
+    assert torch.equal(x_bar, x_hat)
+
+
+def test_picture_that_cannot_be_read_fails_alone(bench_cfg, tmp_path):
+    plan = read_plan(bench_cfg)
+    task = task_of(plan)
+    bad = tmp_path / 'bad.png'
+    bad.write_bytes(b'no picture')
+    broken = PictureTask(task.point, 'key', 'few', 'bad.png', str(bad),
+                         task.folder)
+    coder = PictureCoder(plan)
+    record, = coder(broken)
+    assert record['kind'] == 'failure' and record['picture'] == 'bad.png'
+    assert 'is no picture' in record['error'] and '\n' not in record['error']
+    assert coder(task)[0]['kind'] == 'coded'
+
+
+def test_codec_that_cannot_be_loaded_fails_without_a_picture(bench_cfg):
+    bench_cfg.codecs.plain.points.one.checkpoint = 'none.pth'
+    plan = read_plan(bench_cfg)
+    coder = PictureCoder(plan)
+    records = [coder(task_of(plan, name))[0] for name in ('a.png', 'b.png')]
+    assert records[0] == records[1] and 'picture' not in records[0]
+    assert 'none.pth' in records[0]['error']
+
+
+def test_adapter_without_weights_is_refused(bench_cfg, bench_home, tmp_path):
+    state = torch.load(bench_home / 'weights.pth')['state_dict']
+    torch.save({
+        k: v
+        for k, v in state.items() if '.codec.' in k
+    }, tmp_path / 'bare.pth')
+    plain = bench_cfg.codecs.plain
+    plain.adapter = dict(type='mmhmc.DynamicAdaptation', width=4)
+    plain.points.one.checkpoint = str(tmp_path / 'bare.pth')
+    with pytest.raises(ValueError, match='holds no weights of an adapter'):
+        load_point(read_plan(bench_cfg).points[0])
+
+
+def test_small_picture_has_no_ms_ssim():
+    x = torch.rand(1, 3, 32, 32)
+    assert measure(('psnr', 'ms_ssim'), x, x) == dict(psnr=pytest.approx(100))

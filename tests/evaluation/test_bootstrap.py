@@ -1,0 +1,129 @@
+import numpy as np
+import pytest
+
+from mmhmc.evaluation import (MeanScore, PictureCurve, PicturePoint,
+                              bd_quality, bootstrap_bd)
+
+pytest.importorskip('bjontegaard')
+
+
+def curve(factor=1.0, num_pictures=30, noise=0.0, shift=0.0):
+    """Pictures that differ much from each other, at four rates."""
+    rng = np.random.default_rng(3)
+    cost = rng.lognormal(0, 0.6, num_pictures)
+    points = []
+    for label, rate in enumerate([0.1, 0.2, 0.4, 0.8]):
+        bpp = rate * cost
+        quality = 30 + 3 * np.log2(rate) + shift + rng.normal(
+            size=num_pictures)
+        points.append(
+            PicturePoint(factor * bpp * rng.lognormal(0, noise, num_pictures),
+                         MeanScore(quality), f'q{label}'))
+    return PictureCurve('a', [f'{n}' for n in range(num_pictures)], points,
+                        'psnr')
+
+
+def test_whole_selection_is_the_curve_of_the_means():
+    selected = curve().select(np.arange(30))
+    assert selected.labels == ('q0', 'q1', 'q2', 'q3')
+    assert selected.bpp[0] == curve().points[0].bpp.mean()
+
+
+def test_same_pictures_are_drawn_for_both():
+    # A fixed factor shows in every resample, however the pictures differ.
+    interval = bootstrap_bd(curve(), curve(0.8), num_samples=50)
+    assert interval.value == pytest.approx(-20)
+    assert interval.low == pytest.approx(-20)
+    assert interval.high == pytest.approx(-20)
+    assert interval.num_samples == 50
+    assert interval.num_refused == 0
+
+
+def test_interval_holds_the_value_and_narrows_with_pictures():
+    widths = []
+    for count in (20, 320):
+        interval = bootstrap_bd(
+            curve(num_pictures=count),
+            curve(0.8, num_pictures=count, noise=0.3),
+            num_samples=200)
+        assert interval.low < interval.value < interval.high
+        widths.append(interval.high - interval.low)
+    assert widths[1] < widths[0] / 2
+
+
+def test_lower_level_is_narrower():
+    wide, narrow = (
+        bootstrap_bd(
+            curve(), curve(0.8, noise=0.3), num_samples=100, level=level)
+        for level in (0.95, 0.5))
+    assert wide.low < narrow.low < narrow.high < wide.high
+
+
+def test_seed_decides():
+    first, again, other = (
+        bootstrap_bd(
+            curve(), curve(0.8, noise=0.3), num_samples=40, seed=seed)
+        for seed in (0, 0, 1))
+    assert first == again != other
+
+
+def test_quality_has_an_interval_too():
+    interval = bootstrap_bd(
+        curve(), curve(shift=1.5), num_samples=20, delta=bd_quality)
+    assert interval.low == pytest.approx(1.5)
+    assert interval.high == pytest.approx(1.5)
+
+
+def test_mean_similarity_is_put_into_decibel():
+    points = [
+        PicturePoint(np.ones(2), MeanScore([0.8, 1.0])),
+    ]
+    selected = PictureCurve('a', ['x', 'y'], points,
+                            'ms_ssim_db').select(np.arange(2))
+    assert selected.quality[0] == pytest.approx(10)
+
+
+def test_other_pictures_are_refused():
+    with pytest.raises(ValueError, match='same pictures.*30 and 29'):
+        bootstrap_bd(curve(), curve(num_pictures=29))
+
+
+@pytest.mark.parametrize('arguments', [
+    dict(num_samples=0),
+    dict(level=1.0),
+])
+def test_arguments_out_of_range_are_refused(arguments):
+    with pytest.raises(ValueError, match='needs at least 2 pictures'):
+        bootstrap_bd(curve(), curve(0.8), **arguments)
+
+
+def rising_by_one_picture(which, name):
+    """Ten pictures of which all but one get worse with rate."""
+    slopes = np.full(10, -1.0)
+    slopes[which] = 9.2
+    return PictureCurve(name, 'abcdefghij', [
+        PicturePoint(np.full(10, 0.1 * 2.0**n), MeanScore(30 + n * slopes))
+        for n in range(4)
+    ])
+
+
+def test_refused_resamples_are_counted():
+    rising = rising_by_one_picture(0, 'a')
+    interval = bootstrap_bd(rising, rising, 'pchip', num_samples=60)
+    assert interval.num_samples + interval.num_refused == 60
+    assert 10 < interval.num_refused < 30
+
+
+def test_interval_of_mostly_refused_resamples_is_refused():
+    with pytest.raises(ValueError, match='of 60 resamples have a delta'):
+        bootstrap_bd(
+            rising_by_one_picture(0, 'a'),
+            rising_by_one_picture(1, 'b'),
+            'pchip',
+            num_samples=60)
+
+
+def test_point_needs_a_rate_for_each_picture():
+    with pytest.raises(ValueError, match=r'shape \(2,\) for 3 pictures'):
+        PictureCurve('a', 'xyz',
+                     [PicturePoint(np.ones(2), MeanScore([1, 2, 3]))])

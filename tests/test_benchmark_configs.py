@@ -1,0 +1,52 @@
+"""Every benchmark config asks for what can be asked for."""
+from pathlib import Path
+
+import pytest
+
+from mmhmc.apis.benchmark import load_plan, plan
+from mmhmc.codecs import build_codec
+
+ROOT = Path(__file__).parents[1]
+CONFIGS = sorted((ROOT / 'configs/benchmarks').glob('*.py'))
+
+
+@pytest.fixture(params=CONFIGS, ids=lambda path: path.stem)
+def benchmark(request, monkeypatch):
+    """The plan of a config, without its pictures."""
+
+    def some_pictures(name, entry):
+        return plan.PictureSet(name, entry['root'], ('a.png', ),
+                               entry.get('annotations'))
+
+    monkeypatch.chdir(ROOT)
+    monkeypatch.setattr(plan, '_read_pictures', some_pictures)
+    return load_plan(str(request.param))
+
+
+def test_codecs_can_be_built(benchmark):
+    pytest.importorskip('compressai')
+    for point in {point.codec: point for point in benchmark.points}.values():
+        config = point.source.config
+        if isinstance(config, dict):
+            build_codec(dict(config['codec'], init_cfg=None))
+        else:
+            assert (ROOT / config).is_file()
+
+
+def test_anchor_has_a_point_wherever_others_have_one(benchmark):
+    anchored = {
+        name
+        for point in benchmark.points if point.codec == benchmark.anchor
+        for name in point.datasets
+    }
+    assert anchored == set(benchmark.datasets)
+
+
+def test_four_points_make_a_curve(benchmark):
+    for name in benchmark.datasets:
+        for row in benchmark.rows:
+            points = [
+                point for point in benchmark.points
+                if row in point.rows and name in point.datasets
+            ]
+            assert len(points) == 0 or len(points) >= 4, (name, row)

@@ -1,0 +1,117 @@
+import pytest
+from benchmark_lines import coded, lines, task, write_lines
+
+from mmhmc.evaluation import compare_codecs, read_results
+from mmhmc.visualization import (benchmark_table, complexity_table,
+                                 delta_table, doubt_table, failure_table,
+                                 point_table)
+
+pytest.importorskip('bjontegaard')
+COLUMNS = [('kodak', 'coco/bbox_mAP'), ('kodak', 'psnr')]
+
+
+def results_of(tmp_path, rows=None):
+    return read_results(
+        write_lines(tmp_path / 'results.jsonl', rows or lines()))
+
+
+def without(rows, codec, point):
+    return [
+        row for row in rows
+        if (row.get('codec'), row.get('point')) != (codec, point)
+    ]
+
+
+def test_anchor_is_first_and_columns_are_as_asked(tmp_path):
+    table = benchmark_table(results_of(tmp_path), COLUMNS, 'VVC')
+    assert table.header == ['Codec', 'kodak, Box mAP', 'kodak, PSNR (dB)']
+    assert table.rows[0] == ['VVC', '0.00 %', '0.00 %']
+    assert [row[0] for row in table.rows] == ['VVC', 'HEVC', 'JPEG']
+    # Four thirds of the bits; bytes are whole numbers.
+    assert table.rows[1][1].startswith('+33.')
+    assert 'against VVC' in table.caption
+
+
+def test_what_is_no_cubic_in_doubt_or_missing_shows(tmp_path):
+    rows = without(lines(('HEVC', 'VVC')), 'VVC', 'q3')
+    rows[rows.index(coded('HEVC', 2, 'b.png'))]['psnr'] = 20
+    results = results_of(tmp_path, rows)
+    table = benchmark_table(results, [('kodak', 'coco/bbox_mAP')])
+    assert '(pchip)' in table.rows[1][1]
+    table = benchmark_table(results, [('kodak', 'psnr')])
+    # HEVC does not rise, of VVC there are three points.
+    assert table.rows == [['HEVC', '0.00 %'], ['VVC', '–']]
+    table = benchmark_table(results, [('kodak', 'lpips')])
+    assert table.rows == [['HEVC', '–'], ['VVC', '–']]
+
+
+def test_figure_in_doubt_has_a_star(tmp_path):
+    rows = lines(('HEVC', 'VVC'))
+    for name in ('a.png', 'b.png', 'c.png'):
+        rows[rows.index(coded('VVC', 2, name))]['psnr'] = 28.5
+    results = results_of(tmp_path, rows)
+    table = benchmark_table(results, [('kodak', 'psnr')])
+    assert table.rows[1][1].endswith(' %*')
+    found = compare_codecs(results, 'HEVC', [('kodak', 'psnr')])
+    assert delta_table(found).rows[0][-1] == '*'
+    assert 'VVC does not get better' in doubt_table(found).rows[0][-1]
+
+
+def test_deltas_have_overlap_and_interval(tmp_path):
+    found = compare_codecs(
+        results_of(tmp_path), 'HEVC', [('kodak', 'psnr')], num_samples=10)
+    table = delta_table(found)
+    assert '95 % interval over pictures' in table.header
+    row = dict(zip(table.header, table.rows[0]))
+    assert row['BD-rate, cubic'].startswith('−2')
+    assert ' to −2' in row['95 % interval over pictures']
+    assert row['Overlap in quality'] == '27 to 33.45 (100%)'
+    assert row['BD-quality'].startswith('+0.')
+    assert doubt_table(found).rows == []
+
+
+def test_delta_that_is_not_there_is_a_dash(tmp_path):
+    found = compare_codecs(results_of(tmp_path), 'HEVC', [('kodak', 'lpips')])
+    assert delta_table(found).rows[0][3:9] == ['–'] * 6
+    assert "with 'lpips'" in doubt_table(found).rows[0][-1]
+
+
+def test_points_are_all_there_with_the_uncompressed_line(tmp_path):
+    rows = point_table(results_of(tmp_path)).rows
+    assert len(rows) == 4 * 3 * 4 + 1
+    assert rows[0] == ['HEVC', 'q0', 'kodak', 'PSNR (dB)', '0.0833', '27.0000']
+    assert ['Uncompressed', '', 'kodak', 'Box mAP', '–', '0.3000'] in rows
+
+
+def test_complexity_is_split_by_part(tmp_path):
+    rows = lines(('HEVC', 'VVC'))
+    next(row for row in rows if row['kind'] == 'complexity').pop('kmac')
+    rows.append(dict(task(None, None, 0.3), kmac=7.))
+    table = complexity_table(results_of(tmp_path, rows))
+    assert table.header[3:5] == [
+        'KMAC per pixel, encoder', 'KMAC per pixel, decoder'
+    ]
+    assert table.rows == [[
+        'HEVC', 'q0', '1,200', '–', '–', '2.0', '1.0', '3.0', '–'
+    ], ['VVC', 'q0', '1,200', '1.50', '2.00', '2.0', '1.0', '3.0', '–'],
+                          ['host of yolox_box', *['–'] * 7, '7.00']]
+
+
+def test_failures_stand_with_points_that_lack_pictures(tmp_path):
+    rows = lines()
+    rows.remove(coded('VVC', 1, 'b.png'))
+    assert failure_table(results_of(
+        tmp_path,
+        rows)).rows == [[
+            'JPEG', 'q9', 'kodak', 'coding', 'a.png',
+            'x265 ended with <1> & "nothing"'
+        ],
+                        [
+                            'VVC', 'q1', 'kodak', 'coding', '–',
+                            '1 pictures are missing; the point is left out.'
+                        ]]
+
+
+def test_anchor_that_is_not_there_is_refused(tmp_path):
+    with pytest.raises(ValueError, match="anchor 'HM' is not in"):
+        benchmark_table(results_of(tmp_path), anchor='HM')

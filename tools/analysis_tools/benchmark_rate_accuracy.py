@@ -1,0 +1,64 @@
+"""Rate against accuracy: every codec, rate, data set and task of a config.
+
+Results go to WORK_DIR/results.jsonl, curves, tables and a page beside it.
+Started by torchrun or srun, the processes share the work.
+"""
+import argparse
+import hashlib
+import sys
+
+from mmengine.config import DictAction
+
+from mmhmc.apis.cpu import tune_cpu
+
+
+def main() -> int:
+    """Run and report; 1 if something failed."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument('config', help='benchmark config')
+    parser.add_argument(
+        '--resume',
+        action='store_true',
+        help='keep what was made under the same settings')
+    parser.add_argument(
+        '--jobs', type=int, default=1, help='processes (default: 1)')
+    parser.add_argument('--work-dir', help='other folder of the results')
+    parser.add_argument(
+        '--cfg-options',
+        nargs='+',
+        action=DictAction,
+        help='settings of the config to override, as KEY=VALUE')
+    args = parser.parse_args()
+    tune_cpu()
+    from mmhmc.apis.benchmark import load_plan, report_results, run_benchmark
+    try:
+        plan = load_plan(args.config, args.cfg_options, args.work_dir)
+        outcome = run_benchmark(plan, args.resume, args.jobs)
+        if outcome.rank == 0:
+            tell(plan, outcome, report_results)
+    except (OSError, ValueError, RuntimeError) as error:
+        print(f'{type(error).__name__}: {error}', file=sys.stderr)
+        return 1
+    # Another rank must not end the first before it has reported.
+    return 1 if outcome.failures and outcome.rank == 0 else 0
+
+
+def tell(plan, outcome, report_results) -> None:
+    """Say what was done, and report if anything is new."""
+    print(f'{outcome.made} results made, {outcome.kept} kept, '
+          f'{len(outcome.failures)} failures: {outcome.path}')
+    for failure in outcome.failures[:10]:
+        print(f'  {failure["output"]}: {failure["error"]}')
+    page = plan.work_dir / 'report.html'
+    # Of which results there is a report already.
+    mark = plan.work_dir / 'reported.sha256'
+    state = hashlib.sha256(outcome.path.read_bytes()).hexdigest()
+    if not (page.exists() and mark.exists() and mark.read_text() == state):
+        anchor = plan.anchor or plan.rows[0]
+        print(report_results(outcome.path, anchor, published=plan.published))
+        mark.write_text(state)
+    print(f'Report: {page}')
+
+
+if __name__ == '__main__':
+    sys.exit(main())

@@ -44,19 +44,25 @@ def test_codec_leaf_has_rate_loss_first_and_keeps_the_hosts_scope(leaf):
     cfg = read(leaf)
     backbone = cfg.model.get('backbone', {})
     if backbone.get('type') == 'mmhmc.CodecBackbone':
-        assert cfg.default_scope == 'mmdet'
+        metric = dict(
+            mmdet='CocoMetric', mmseg='IoUMetric', mmpretrain='Accuracy')
         assert cfg.custom_hooks[0].type == 'mmhmc.RateLossHook'
         metrics = [m.type for m in cfg.test_evaluator]
-        assert metrics[:2] == ['CocoMetric', 'mmhmc.BitrateMetric']
-    elif cfg.model.type == 'mmhmc.CodecModel':
+        assert metrics[:2] == [
+            metric[cfg.default_scope], 'mmhmc.BitrateMetric'
+        ]
+    elif cfg.model.type in ('mmhmc.CodecModel', 'mmhmc.GenerativeCodecModel',
+                            'mmhmc.LayeredCodecModel'):
         assert cfg.custom_hooks[0].type == 'mmhmc.RateLossHook'
     elif backbone.get('type') == 'mmhmc.LatentBackbone':
         assert cfg.default_scope in ('mmdet', 'mmseg', 'mmpretrain')
         assert cfg.custom_hooks[0].type == 'mmhmc.RateLossHook'
-        assert cfg.model.neck.type == 'mmhmc.CompressedDomainNeck'
+        neck = cfg.model.get('neck') or cfg.model.trunk
+        assert neck.type == 'mmhmc.CompressedDomainNeck'
         assert cfg.test_evaluator[-1].type == 'mmhmc.BitrateMetric'
     else:
-        assert 'mmhmc' not in cfg.model.type
+        assert cfg.model.type not in ('mmhmc.CodecModel',
+                                      'mmhmc.GenerativeCodecModel')
 
 
 @pytest.mark.parametrize('leaf', LEAVES, ids=lambda p: p.stem)

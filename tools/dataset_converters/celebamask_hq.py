@@ -1,0 +1,150 @@
+"""Bring CelebAMask-HQ into the form that mmhmc.CelebAMaskHQ reads.
+
+python tools/dataset_converters/celebamask_hq.py CelebAMask-HQ --out DATA
+
+The folder is the unpacked download (`CelebA-HQ-img`,
+`CelebAMask-HQ-mask-anno`, `CelebA-HQ-to-CelebA-mapping.txt`,
+`CelebAMask-HQ-attribute-anno.txt`), or has `train`, `val`, `test`, each with
+`images` and `labels`. Pictures are resized to `--size` with smoothing, labels
+by the nearest class; the split is CelebA's own. What is there is kept.
+"""
+import argparse
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from PIL import Image
+
+from mmhmc.datasets import write_whole
+from mmhmc.datasets.celebamask import (FACE_PARTS, celeba_split, merge_parts,
+                                       read_labels)
+
+SPLITS = ('train', 'val', 'test')
+_PER_FOLDER = 2000
+
+
+class Face(NamedTuple):
+    """A picture and what its labels are made of."""
+
+    name: str
+    split: str
+    picture: Path
+    labels: tuple[Path, ...]
+
+
+def parse_args() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument('source', type=Path)
+    parser.add_argument('--out', type=Path, default=Path('data/celebamask_hq'))
+    parser.add_argument(
+        '--size', type=int, default=256, help='side of the pictures in pixels')
+    return parser.parse_args()
+
+
+def published_faces(source: Path) -> Iterator[Face]:
+    """Faces of the unpacked download."""
+    mapping = source / 'CelebA-HQ-to-CelebA-mapping.txt'
+    for line in mapping.read_text().splitlines()[1:]:
+        number, original = map(int, line.split()[:2])
+        folder = source / f'CelebAMask-HQ-mask-anno/{number // _PER_FOLDER}'
+        masks = tuple(path for part in FACE_PARTS[1:]
+                      if (path := folder /
+                          f'{number:05d}_{part}.png').is_file())
+        yield Face(f'{number:05d}', celeba_split(original),
+                   source / f'CelebA-HQ-img/{number}.jpg', masks)
+
+
+def divided_faces(source: Path) -> Iterator[Face]:
+    """Faces of a folder that has been divided already."""
+    for split in SPLITS:
+        for picture in sorted((source / split / 'images').glob('*')):
+            labels = source / split / f'labels/{picture.stem}.png'
+            yield Face(picture.stem, split, picture, (labels, ))
+
+
+def find_faces(source: Path) -> list[Face]:
+    """All faces of a folder of either form.
+
+    Raises:
+        FileNotFoundError: If it has neither form, or a file is missing.
+    """
+    if (source / 'CelebA-HQ-img').is_dir():
+        faces = list(published_faces(source))
+    else:
+        faces = list(divided_faces(source))
+    if not faces:
+        raise FileNotFoundError(
+            f'{source} has neither CelebA-HQ-img, as the download, nor '
+            f'{"/images, ".join(SPLITS)}/images.')
+    missing = [
+        face for face in faces
+        if not face.labels or not all(p.is_file()
+                                      for p in (face.picture, *face.labels))
+    ]
+    if missing:
+        raise FileNotFoundError(
+            f'{len(missing)} of {len(faces)} faces lack their picture or '
+            f'their labels, first {missing[0].picture}.')
+    return faces
+
+
+def labels_of(face: Face) -> Image.Image:
+    """Classes of the pixels of a face."""
+    if face.labels[0].stem == face.name:
+        return Image.fromarray(read_labels(face.labels[0]))
+    masks = {
+        path.stem.split('_', 1)[1]: np.asarray(Image.open(path).convert('L'))
+        > 0
+        for path in face.labels
+    }
+    return Image.fromarray(merge_parts(masks))
+
+
+def write_face(face: Face, out: Path, size: int) -> None:
+    """Write picture and labels, unless they are there."""
+    targets = {
+        out / face.split / f'images/{face.name}.png':
+        lambda: Image.open(face.picture).convert('RGB').resize(
+            (size, size), Image.Resampling.BILINEAR),
+        out / face.split / f'labels/{face.name}.png':
+        lambda: labels_of(face).resize((size, size), Image.Resampling.NEAREST)
+    }
+    for path, make in targets.items():
+        if not path.exists():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            part = path.with_suffix('.part')
+            make().save(part, format='PNG')
+            part.replace(path)
+
+
+def read_attributes(source: Path) -> dict:
+    """The published attributes, 1 where a face has one and else 0."""
+    _, names, *rows = source.read_text().splitlines()
+    values = {}
+    for row in rows:
+        file, *signs = row.split()
+        values[f'{int(Path(file).stem):05d}'] = [
+            int(sign == '1') for sign in signs
+        ]
+    return dict(names=names.split(), values=values)
+
+
+def main() -> None:
+    """Convert."""
+    args = parse_args()
+    faces = find_faces(args.source)
+    for face in faces:
+        write_face(face, args.out, args.size)
+    attributes = args.source / 'CelebAMask-HQ-attribute-anno.txt'
+    if attributes.is_file():
+        write_whole(args.out / 'attributes.json',
+                    json.dumps(read_attributes(attributes)).encode())
+    for split in SPLITS:
+        count = sum(face.split == split for face in faces)
+        print(f'{split:6}{count:6} faces')
+
+
+if __name__ == '__main__':
+    main()

@@ -5,8 +5,8 @@ from .bitrate_metric import BitrateMetric
 from .bjontegaard_delta import BjontegaardDelta, bd_quality, bd_rate
 from .bootstrap import BootstrapInterval, bootstrap_bd
 from .coco_score import CocoScore
-from .comparison import (Comparison, all_columns, compare_codecs,
-                         compare_curves, compare_published, curves_of)
+from .codec_comparison import (Comparison, all_columns, compare_codecs,
+                               compare_curves, compare_published, curves_of)
 from .complexity import count_kmac, count_parameters, time_coding
 from .inception_metrics import (FIDMetric, KIDMetric, frechet_distance,
                                 kernel_distance)

@@ -31,6 +31,10 @@ NAMES = {
         'describe_bitstream', 'encode_pictures', 'format_description',
         'load_codec', 'mix_codec', 'read_config', 'write_portable_checkpoint'
     ],
+    'mmhmc.apis.benchmark': [
+        'Outcome', 'PICTURE_METRICS', 'PROTOCOLS', 'Plan', 'load_plan',
+        'read_plan', 'report_results', 'run_benchmark'
+    ],
     'mmhmc.bitstream': [
         'Bitstream', 'BitstreamError', 'CdfTables', 'CutStream',
         'QUALITY_STEP', 'SymbolDecoder', 'device_fingerprint',
@@ -54,11 +58,11 @@ NAMES = {
     ],
     'mmhmc.datasets': [
         'CelebAMaskHQ', 'FACE_PARTS', 'FACE_POINTS', 'ImageFolder',
-        'PICTURE_SUFFIXES', 'PackImageInputs', 'RandomCropOrPad', 'WORN_PARTS',
-        'celeba_split', 'check_coco', 'digest_sample_instances', 'face_points',
-        'make_sample_instances', 'merge_parts', 'missing_coco_files',
-        'read_note', 'read_picture', 'read_size', 'worn_parts',
-        'write_picture', 'write_whole'
+        'PICTURE_SUFFIXES', 'PackImageInputs', 'RandomCropOrPad',
+        'UseDecodedPicture', 'WORN_PARTS', 'celeba_split', 'check_coco',
+        'digest_sample_instances', 'face_points', 'make_sample_instances',
+        'merge_parts', 'missing_coco_files', 'read_note', 'read_picture',
+        'read_size', 'worn_parts', 'write_picture', 'write_whole'
     ],
     'mmhmc.engine': [
         'AlternatingOptimWrapper', 'AlternatingOptimWrapperConstructor',
@@ -74,9 +78,10 @@ NAMES = {
         'PictureCurve', 'PicturePoint', 'PictureScore', 'PointsMetric',
         'RateCurve', 'Results', 'SSIMMetric', 'SavingMetric', 'all_columns',
         'bd_quality', 'bd_rate', 'bootstrap_bd', 'compare_codecs',
-        'compare_curves', 'compare_published', 'curves_of', 'frechet_distance',
-        'kernel_distance', 'list_published', 'lower_is_better',
-        'published_curve', 'published_uncompressed', 'read_results'
+        'compare_curves', 'compare_published', 'count_kmac',
+        'count_parameters', 'curves_of', 'frechet_distance', 'kernel_distance',
+        'list_published', 'lower_is_better', 'published_curve',
+        'published_uncompressed', 'read_results', 'time_coding'
     ],
     'mmhmc.functional': [
         'InputNorm', 'bound', 'count_bits', 'crop_to', 'extend_edges',

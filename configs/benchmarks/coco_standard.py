@@ -20,16 +20,17 @@ tasks = dict(
             'test_dataloader.dataset.data_prefix.img': 'images/',
             'test_evaluator.ann_file': f'{_root}/{_annotations}',
         }))
+# A detector sees little more than in the original from 0.3 bpp on.
 codecs = dict(
     HEVC=dict(
         codec=dict(type='mmhmc.HEVCIntra'),
         points={f'qp{qp}': dict(quality=qp)
-                for qp in (47, 42, 37, 32)}),
+                for qp in (51, 47, 42, 37)}),
     VVC=dict(
         codec=dict(type='mmhmc.VVCIntra'),
         points={f'qp{qp}': dict(quality=qp)
-                for qp in (47, 42, 37, 32)}),
+                for qp in (52, 47, 42, 37)}),
     JPEG=dict(
         codec=dict(type='mmhmc.JPEG'),
         points={f'q{q}': dict(quality=q)
-                for q in (5, 12, 25, 50)}))
+                for q in (3, 5, 12, 25)}))

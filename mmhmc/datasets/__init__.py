@@ -12,8 +12,9 @@ from .transforms import PackImageInputs, RandomCropOrPad
 
 __all__ = [
     'CelebAMaskHQ', 'FACE_PARTS', 'FACE_POINTS', 'ImageFolder',
-    'PICTURE_SUFFIXES', 'PackImageInputs', 'RandomCropOrPad', 'WORN_PARTS',
-    'celeba_split', 'check_coco', 'digest_sample_instances', 'face_points',
-    'make_sample_instances', 'merge_parts', 'missing_coco_files', 'read_note',
-    'read_picture', 'read_size', 'worn_parts', 'write_picture', 'write_whole'
+    'PICTURE_SUFFIXES', 'PackImageInputs', 'RandomCropOrPad',
+    'UseDecodedPicture', 'WORN_PARTS', 'celeba_split', 'check_coco',
+    'digest_sample_instances', 'face_points', 'make_sample_instances',
+    'merge_parts', 'missing_coco_files', 'read_note', 'read_picture',
+    'read_size', 'worn_parts', 'write_picture', 'write_whole'
 ]

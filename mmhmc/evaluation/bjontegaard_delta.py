@@ -86,9 +86,12 @@ def bd_rate(anchor: RateCurve,
         f'The {method} curve of {curve.name} bends back between its points.'
         for curve, bend in zip((anchor, test), bends)
         if bend and curve.is_monotone)
-    return BjontegaardDelta(
-        float(np.expm1(log_rate) * 100), method,
-        _overlap(anchor.quality, test.quality), share, flags)
+    with np.errstate(over='ignore'):
+        # A cubic that bends back may say anything.
+        value = float(np.expm1(log_rate) * 100)
+    return BjontegaardDelta(value, method,
+                            _overlap(anchor.quality, test.quality), share,
+                            flags)
 
 
 def bd_quality(anchor: RateCurve,

@@ -29,8 +29,8 @@ class Comparison:
         column: Data set and metric.
         rate: BD-rate by method; without the methods that refused.
         quality: BD-quality by method, likewise.
-        interval: Of the BD-rate by the first method that gave one; None if
-            none was asked for or if it was refused.
+        interval: Of the BD-rate by :attr:`method`; None if none was asked
+            for or if it was refused.
         refusals: What was refused, and why, as sentences.
     """
 
@@ -46,9 +46,12 @@ class Comparison:
     def method(self) -> Optional[str]:
         """Method of the figure that stands in tables; None if there is none.
 
-        The cubic, as in the papers, else one that takes fewer points.
+        The cubic, as in the papers, unless only another one is free of
+        doubt: a cubic through points that saturate may bend back.
         """
-        return next((name for name in METHODS if name in self.rate), None)
+        there = [name for name in METHODS if name in self.rate]
+        return next((name for name in there if not self.rate[name].flags),
+                    next(iter(there), None))
 
     @property
     def flags(self) -> tuple[str, ...]:

@@ -1,9 +1,9 @@
 import pytest
 from benchmark_lines import coded, lines, write_lines
 
-from mmhmc.evaluation import (all_columns, compare_codecs, compare_curves,
-                              compare_published, curves_of, published_curve,
-                              read_results)
+from mmhmc.evaluation import (RateCurve, all_columns, compare_codecs,
+                              compare_curves, compare_published, curves_of,
+                              published_curve, read_results)
 
 pytest.importorskip('bjontegaard')
 
@@ -143,3 +143,24 @@ def test_anchor_that_failed_whole_is_said_in_each_comparison(tmp_path):
     for comparison in found:
         assert comparison.method is None
         assert "no point of 'HEVC'" in comparison.refusals[0]
+
+
+def test_method_without_doubt_stands_for_a_cubic_that_bends_back():
+    anchor, test = (RateCurve(name, bpp, quality, metric='mAP')
+                    for name, bpp, quality in (('HEVC',
+                                                [0.059, 0.14, 0.311, 0.628],
+                                                [0.175, 0.249, 0.286, 0.288]),
+                                               ('VVC',
+                                                [0.056, 0.13, 0.29, 0.59],
+                                                [0.175, 0.25, 0.286, 0.2885])))
+    found = compare_curves(anchor, test, 'coco')
+    assert any('bends back' in flag for flag in found.rate['cubic'].flags)
+    assert found.method == 'pchip' and found.flags == ()
+
+
+def test_cubic_stands_where_all_are_in_doubt():
+    anchor = RateCurve('HEVC', [1., 2., 4., 8.], [30., 32., 34., 36.])
+    test = RateCurve('VVC', [1., 2., 4., 8.], [35.5, 38., 40., 42.])
+    found = compare_curves(anchor, test, 'kodak')
+    assert all(delta.flags for delta in found.rate.values())
+    assert found.method == 'cubic'

@@ -403,13 +403,15 @@ def test_neck_of_a_config_fits_codec_and_heads(leaf):
         pytest.importorskip(host)
     model = read_config(leaf).model
     codec = MODELS.build({**model.backbone.codec, 'init_cfg': None})
-    assert codec.latent_channels == model.neck.in_channels
-    head = next(model[name] for name in ('rpn_head', 'decode_head', 'head')
-                if name in model)
-    assert head.in_channels == model.neck.out_channels
-    if 'anchor_generator' in head:
-        strides = model.neck.get('strides', (4, 8, 16, 32, 64))
-        assert tuple(head.anchor_generator.strides) == tuple(strides)
+    neck = model.get('neck') or model.trunk
+    assert codec.latent_channels == neck.in_channels
+    for part in model.get('tasks', dict(whole=model)).values():
+        head = next(part[name] for name in ('rpn_head', 'decode_head', 'head')
+                    if name in part)
+        assert head.in_channels == neck.out_channels
+        if 'anchor_generator' in head:
+            strides = neck.get('strides', (4, 8, 16, 32, 64))
+            assert tuple(head.anchor_generator.strides) == tuple(strides)
 
 
 def labelled(host, height=64, width=96):

@@ -451,7 +451,7 @@ def _attempt(cfg,
         _step(cfg, deepcopy(batch), mode, tell)
     # Whatever a host raises is what the table is to say.
     except Exception as error:  # noqa: B902
-        text = ' '.join(str(error).split())
+        text = re.sub(r'/\S*/site-packages/', '', ' '.join(str(error).split()))
         return False, f'{type(error).__name__}: {text}'[:160]
     return True, None
 

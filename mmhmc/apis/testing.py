@@ -1,9 +1,21 @@
 """Testing by a config."""
+from collections.abc import Sequence
+from copy import deepcopy
+from dataclasses import replace
 from typing import Optional
 
 from mmengine.config import Config, ConfigDict
 
 from .training import TrainingError, build_runner, prepare_data
+
+#: What joins the views of a picture where a config does not say it.
+_TTA_MODELS = dict(
+    mmdet=dict(
+        type='DetTTAModel',
+        tta_cfg=dict(nms=dict(type='nms', iou_threshold=0.5),
+                     max_per_img=100)),
+    mmpretrain=dict(type='AverageClsScoreTTA'))
+_META_KEYS = ('img_id', 'img_path', 'ori_shape', 'img_shape', 'scale_factor')
 
 
 def run_test(cfg: Config,
@@ -34,33 +46,82 @@ def run_test(cfg: Config,
         FileNotFoundError: If data are missing.
         TrainingError: If the config lacks what an option needs.
     """
-    prepare_data(cfg)
+    prepare_data(cfg, ('test', ))
     cfg.launcher = launcher
     cfg.load_from = checkpoint
     if show or show_dir:
         _show(cfg, show, show_dir, wait_time)
     if tta:
-        if not {'tta_model', 'tta_pipeline'} <= set(cfg):
-            raise TrainingError('--tta needs `tta_model` and `tta_pipeline` '
-                                'in the config.')
-        cfg.model = ConfigDict(**cfg.tta_model, module=cfg.model)
-        cfg.test_dataloader.dataset.pipeline = cfg.tta_pipeline
+        _augment(cfg)
     runner = build_runner(cfg)
     if out is not None:
-        from mmengine.evaluator import DumpResults
-        runner.test_evaluator.metrics.append(DumpResults(out_file_path=out))
+        runner.test_evaluator.metrics.append(_dump(out))
     return runner.test()
+
+
+def _dump(path: str):
+    """A metric that keeps predictions, without the pictures in them.
+
+    Pictures are left out of what is pickled, but until then they would stay
+    in memory.
+    """
+    from mmengine.evaluator import DumpResults
+
+    class DumpPredictions(DumpResults):
+
+        def process(self, data_batch, predictions: Sequence[dict]) -> None:
+            super().process(data_batch, [
+                dict(p, coding=replace(p['coding'], x=None, x_hat=None))
+                if 'coding' in p else p for p in predictions
+            ])
+
+    return DumpPredictions(out_file_path=path)
+
+
+def _augment(cfg: Config) -> None:
+    """Test-time augmentation; by flipping, where the config has none.
+
+    Raises:
+        TrainingError: If there is none and none is known for the host.
+    """
+    host = cfg.get('default_scope')
+    dataset = cfg.test_dataloader.dataset
+    while 'dataset' in dataset:
+        dataset = dataset.dataset
+    if 'tta_model' not in cfg and host in _TTA_MODELS:
+        cfg.tta_model = ConfigDict(_TTA_MODELS[host])
+    if 'tta_pipeline' not in cfg and host in _TTA_MODELS:
+        *before, last = deepcopy(dataset.pipeline)
+        if last.type == 'PackDetInputs':
+            last.meta_keys = (*last.get('meta_keys', _META_KEYS), 'flip',
+                              'flip_direction')
+        flips = [dict(type='RandomFlip', prob=prob) for prob in (1., 0.)]
+        cfg.tta_pipeline = [
+            *before,
+            dict(type='TestTimeAug', transforms=[flips, [last]])
+        ]
+    if not {'tta_model', 'tta_pipeline'} <= set(cfg):
+        raise TrainingError('--tta needs `tta_model` and `tta_pipeline` in '
+                            'the config.')
+    cfg.model = ConfigDict(**cfg.tta_model, module=cfg.model)
+    dataset.pipeline = cfg.tta_pipeline
 
 
 def _show(cfg: Config, show: bool, show_dir: Optional[str],
           wait_time: float) -> None:
+    """Let the host's own hook paint; each host has its words for it."""
     hooks = cfg.default_hooks
     if 'visualization' not in hooks:
         raise TrainingError('--show and --show-dir need a visualization hook '
                             'in `default_hooks` of the config.')
-    hooks.visualization.draw = True
+    hook = hooks.visualization
+    kind = hook.type.rpartition('.')[2]
+    hook['enable' if kind == 'VisualizationHook' else 'draw'] = True
     if show:
-        hooks.visualization.show = True
-        hooks.visualization.wait_time = wait_time
-    if show_dir:
-        hooks.visualization.test_out_dir = show_dir
+        hook.show = True
+        hook.wait_time = wait_time
+    if show_dir and kind == 'SegVisualizationHook':
+        cfg.visualizer.save_dir = show_dir
+    elif show_dir:
+        hook['out_dir' if kind ==
+             'VisualizationHook' else 'test_out_dir'] = show_dir

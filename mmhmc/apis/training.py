@@ -2,6 +2,7 @@
 import hashlib
 import json
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Optional, Union
 from uuid import uuid4
@@ -16,6 +17,7 @@ from .cpu_ranks import distribute_on_cpu
 from .mixing import mix_codec, read_config
 from .sample_data import use_sample_data
 
+_SPLITS = ('train', 'val', 'test')
 _CODEC_HOOKS = ('mmhmc.RateLossHook', 'RateLossHook')
 
 
@@ -98,13 +100,14 @@ def _mixed(cfg: Config, codec: Optional[str],
     return mix_codec(cfg, **parts)
 
 
-def prepare_data(cfg: Config) -> None:
+def prepare_data(cfg: Config, splits: Sequence[str] = _SPLITS) -> None:
     """Make the built-in data set, or see that COCO is there.
 
     Args:
         cfg: Config; ``sample_data_root`` in it asks for the built-in set,
             ``sample_labels_root`` for labels of it, ``data_help`` says how to
             get another set than COCO 2017.
+        splits: Loaders whose files are needed.
 
     Raises:
         FileNotFoundError: If a COCO-format data set is not complete.
@@ -114,7 +117,7 @@ def prepare_data(cfg: Config) -> None:
         if 'sample_labels_root' in cfg:
             make_sample_labels(cfg.sample_data_root, cfg.sample_labels_root)
         return
-    for root, names in _coco_files(cfg).items():
+    for root, names in _coco_files(cfg, splits).items():
         # Val and test loaders ask for the same files.
         ann_files, prefixes = (list(dict.fromkeys(n)) for n in names)
         help_text = cfg.get('data_help')
@@ -122,17 +125,20 @@ def prepare_data(cfg: Config) -> None:
                    **(dict(how_to_get=help_text) if help_text else {}))
 
 
-def _coco_files(cfg: Config) -> dict[str, tuple[list[str], list[str]]]:
+def _coco_files(
+        cfg: Config,
+        splits: Sequence[str]) -> dict[str, tuple[list[str], list[str]]]:
     """Annotation files and picture folders by data root."""
     files = {}
-    for key in ('train_dataloader', 'val_dataloader', 'test_dataloader'):
-        dataset = (cfg.get(key) or {}).get('dataset', {})
+    for split in splits:
+        dataset = (cfg.get(f'{split}_dataloader') or {}).get('dataset', {})
         while 'dataset' in dataset:
             dataset = dataset['dataset']
         prefix = (dataset.get('data_prefix') or {}).get('img')
         # The host itself tells what another way of naming them lacks.
         if dataset.get('type') in ('CocoDataset', 'mmdet.CocoDataset') and \
-                prefix and {'data_root', 'ann_file'} <= set(dataset):
+                prefix and {'data_root', 'ann_file'} <= set(dataset) and \
+                not dataset.get('backend_args'):
             ann_files, prefixes = files.setdefault(dataset['data_root'],
                                                    ([], []))
             ann_files.append(dataset['ann_file'])
@@ -163,7 +169,7 @@ def run_training(cfg: Config, path: Union[str, Path],
         FileNotFoundError: If data are missing.
         TrainingError: If the options do not fit the config.
     """
-    prepare_data(cfg)
+    prepare_data(cfg, ('train', 'val'))
     stages = cfg.get('stages', [])
     for number, stage in enumerate(stages, 1):
         if _get(cfg, stage['result']):
@@ -199,14 +205,12 @@ def _run_once(cfg: Config,
     if amp:
         _use_amp(cfg, torch.cuda.is_available())
     if auto_scale_lr:
-        if not {'enable', 'base_batch_size'} <= set(
-                cfg.get('auto_scale_lr', {})):
-            raise TrainingError(
-                '--auto-scale-lr needs `auto_scale_lr` with '
-                '`enable` and `base_batch_size` in the config.')
+        if 'base_batch_size' not in (cfg.get('auto_scale_lr') or {}):
+            raise TrainingError('--auto-scale-lr needs `auto_scale_lr` with '
+                                '`base_batch_size` in the config.')
         cfg.auto_scale_lr.enable = True
-    settings = _digest(cfg)
-    finished = _finished(cfg.work_dir, settings) if resume is True else None
+    marks = _marks(cfg)
+    finished = _finished(cfg.work_dir, marks) if resume is True else None
     if finished:
         print_log(f'{cfg.work_dir} has finished already: {finished}')
         return finished
@@ -217,7 +221,7 @@ def _run_once(cfg: Config,
         if cfg.resume:
             cfg.load_from = resume if isinstance(resume, str) else None
     build_runner(cfg).train()
-    return _mark_finished(cfg.work_dir, settings)
+    return _mark_finished(cfg.work_dir, marks)
 
 
 def build_runner(cfg: Config):
@@ -239,11 +243,7 @@ def _use_amp(cfg: Config, cuda: bool) -> None:
         return
     hooks = cfg.get('custom_hooks', [])
     if not any(hook.type == 'mmhmc.AutocastHook' for hook in hooks):
-        names = (['backbone']
-                 if 'backbone' in cfg.model else ['codec.g_a', 'codec.g_s'])
-        cfg.custom_hooks = [
-            *hooks, dict(type='mmhmc.AutocastHook', modules=names)
-        ]
+        cfg.custom_hooks = [*hooks, dict(type='mmhmc.AutocastHook')]
 
 
 def _codec_hooks(cfg: Config) -> list:
@@ -266,20 +266,25 @@ def _get(cfg: Config, key: str):
     return value
 
 
-def _digest(cfg: Config) -> str:
-    """What decides the result of a run, in few letters."""
-    keys = ('model', 'train_dataloader', 'train_cfg', 'optim_wrapper',
-            'param_scheduler', 'custom_hooks')
-    content = json.dumps([cfg.get(key) for key in keys], default=str)
-    return hashlib.sha256(content.encode()).hexdigest()[:16]
+def _marks(cfg: Config) -> dict[str, str]:
+    """What decides the result of a run, in few letters; its length apart."""
+    keys = dict(
+        settings=('model', 'train_dataloader', 'optim_wrapper',
+                  'custom_hooks'),
+        schedule=('train_cfg', 'param_scheduler'))
+    marks = {}
+    for name, parts in keys.items():
+        content = json.dumps([cfg.get(key) for key in parts], default=str)
+        marks[name] = hashlib.sha256(content.encode()).hexdigest()[:16]
+    return marks
 
 
 def _has_checkpoint(work_dir: str) -> bool:
     return (Path(work_dir) / 'last_checkpoint').exists()
 
 
-def _finished(work_dir: str, settings: str) -> Optional[str]:
-    """Checkpoint of a finished run.
+def _finished(work_dir: str, marks: dict[str, str]) -> Optional[str]:
+    """Checkpoint of a finished run; None if it is to go on for longer.
 
     Raises:
         TrainingError: If it was run with other settings.
@@ -290,22 +295,24 @@ def _finished(work_dir: str, settings: str) -> Optional[str]:
     content = json.loads(mark.read_text())
     if not os.path.exists(content['checkpoint']):
         return None
-    if content['settings'] != settings:
+    if content['settings'] != marks['settings']:
         raise TrainingError(
             f'{work_dir} holds a run that finished with other settings. Give '
             'another --work-dir, or remove that folder, or leave out '
-            '--resume to train anew.')
+            '--resume to train anew; to go on all the same, name the '
+            f'checkpoint: --resume {content["checkpoint"]}')
+    if content.get('schedule') != marks['schedule']:
+        return None
     return content['checkpoint']
 
 
-def _mark_finished(work_dir: str, settings: str) -> str:
+def _mark_finished(work_dir: str, marks: dict[str, str]) -> str:
     # Only one process saves, and the others may be here before it has.
     barrier()
     checkpoint = (Path(work_dir) / 'last_checkpoint').read_text().strip()
     if int(os.environ.get('RANK', 0)) == 0:
         mark = Path(work_dir) / 'finished.json'
         part = mark.with_suffix('.part')
-        part.write_text(
-            json.dumps(dict(checkpoint=checkpoint, settings=settings)))
+        part.write_text(json.dumps(dict(checkpoint=checkpoint, **marks)))
         part.replace(mark)
     return checkpoint

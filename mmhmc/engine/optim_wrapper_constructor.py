@@ -113,7 +113,9 @@ def _merge_equal(groups: list[dict]) -> list[dict]:
     merged = []
     for group in groups:
         for other in merged:
-            if all(group[k] == other[k] for k in group if k != 'params'):
+            # A host's constructor may give groups keys of its own.
+            if all(k in group and k in other and group[k] == other[k]
+                   for k in (group | other).keys() - {'params'}):
                 other['params'].extend(group['params'])
                 break
         else:

@@ -1,9 +1,12 @@
 import torch
-from conftest import CODECS, make_runner
+from conftest import (CODECS, MockTaskModel, make_runner, tiny_codec,
+                      wrapped_model)
 from mmengine.config import Config
 from mmengine.registry import HOOKS, MODELS
+from torch import nn
 
 from mmhmc.apis.training import _use_amp
+from mmhmc.models import LatentFeatures
 
 PROBLEM = dict(
     model=dict(
@@ -22,3 +25,39 @@ def test_amp_on_a_cpu_reaches_the_transforms_of_a_codec_alone(tmp_path):
     hooks = [HOOKS.build(hook) for hook in cfg.custom_hooks]
     make_runner(model, tmp_path, hooks, max_epochs=1).train()
     assert set(seen) == {torch.bfloat16}
+
+
+def test_amp_on_a_cpu_finds_a_codec_wherever_the_host_has_it(tmp_path):
+
+    class Nested(MockTaskModel):
+        """As a detector inside a tracker."""
+
+        def __init__(self):
+            super().__init__()
+            self.inner = wrapped_model(tiny_codec('FactorizedPrior')).backbone
+            self.backbone = nn.Identity()
+
+        def forward(self, inputs, data_samples=None, mode='tensor'):
+            scores = self.head(self.inner(inputs)[0]).mean(dim=(1, 2, 3))
+            return dict(loss=scores.abs().mean())
+
+    cfg = Config(dict(PROBLEM, model=dict(type='Nested')))
+    _use_amp(cfg, cuda=False)
+    model = Nested()
+    seen = []
+    model.inner.codec.g_a[0].register_forward_hook(
+        lambda module, args, output: seen.append(output.dtype))
+    hooks = [HOOKS.build(hook) for hook in cfg.custom_hooks]
+    make_runner(model, tmp_path, hooks, max_epochs=1).train()
+    assert set(seen) == {torch.bfloat16}
+
+
+def test_outputs_keep_what_they_are_beside_their_precision():
+    from mmhmc.engine.hooks.autocast_hook import _plain
+    features = LatentFeatures.over([torch.ones(1, 2, 3, 3).bfloat16()],
+                                   (48, 40))
+    plain = _plain(features)
+    assert plain.canvas == (48, 40) and plain[0].dtype == torch.float32
+    indices = torch.arange(3)
+    assert torch.equal(_plain([indices])[0], indices)
+    assert _plain([indices])[0].dtype == torch.int64

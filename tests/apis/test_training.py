@@ -3,6 +3,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from mmengine.config import Config
 from PIL import Image
 
@@ -78,6 +79,55 @@ def test_finished_run_of_other_settings_is_refused(configs):
     run(configs)
     with pytest.raises(TrainingError, match='finished with other settings'):
         run(configs, resume=True, lmbda=0.5)
+
+
+def test_finished_run_goes_on_when_it_is_to_be_longer(configs):
+    path = configs / 'first.py'
+    for iters in (3, 6):
+        cfg = load_config(
+            path, {'train_cfg.max_iters': iters},
+            work_dir=str(configs / 'longer'))
+        checkpoint = run_training(cfg, path, resume=True)
+        assert Path(checkpoint).name == f'iter_{iters}.pth'
+    assert (configs / 'longer/iter_3.pth').exists()
+
+
+def test_batch_sizes_of_a_host_scale_the_rate_without_a_switch(configs):
+    path = configs / 'first.py'
+    path.write_text(path.read_text() +
+                    'auto_scale_lr = dict(base_batch_size=4)\n')
+    cfg = load_config(path, work_dir=str(configs / 'scaled'))
+    checkpoint = run_training(cfg, path, auto_scale_lr=True)
+    state = torch.load(checkpoint, weights_only=False)['optimizer']
+    assert state['param_groups'][0]['lr'] == pytest.approx(1e-3 * 2 / 4)
+    path.write_text(path.read_text().replace('auto_scale_lr', 'other'))
+    cfg = load_config(path, work_dir=str(configs / 'unscaled'))
+    with pytest.raises(TrainingError, match='with `base_batch_size`'):
+        run_training(cfg, path, auto_scale_lr=True)
+
+
+def test_only_data_that_are_needed_are_looked_for(tmp_path):
+
+    def loader(root, **more):
+        return dict(
+            dataset=dict(
+                type='CocoDataset',
+                data_root=str(tmp_path / root),
+                ann_file='a.json',
+                data_prefix=dict(img='images/'),
+                **more))
+
+    (tmp_path / 'there/images').mkdir(parents=True)
+    (tmp_path / 'there/images/a.jpg').touch()
+    (tmp_path / 'there/a.json').write_text('{}')
+    cfg = Config(
+        dict(train_dataloader=loader('away'), test_dataloader=loader('there')))
+    prepare_data(cfg, ('test', ))
+    with pytest.raises(FileNotFoundError, match='away'):
+        prepare_data(cfg)
+    # What is read from elsewhere cannot be looked for here.
+    remote = loader('away', backend_args=dict(backend='petrel'))
+    prepare_data(Config(dict(train_dataloader=remote)))
 
 
 def test_stage_is_left_out_when_its_result_is_given(configs):

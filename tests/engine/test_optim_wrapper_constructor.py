@@ -174,3 +174,23 @@ def test_negative_learning_rate_is_refused(part):
             ValueError, match=f'of the {part} must not be negative'):
         CodecOptimWrapperConstructor(
             dict(optimizer=dict(type='SGD', lr=1)), {part: dict(lr=-1e-4)})
+
+
+def test_groups_with_keys_of_the_hosts_own_are_kept(model):
+
+    class WithNames(DefaultOptimWrapperConstructor):
+        """Layer-wise decay names what is in a group; ours have no names."""
+
+        def __call__(self, model):
+            wrapper = super().__call__(model)
+            for number, group in enumerate(wrapper.optimizer.param_groups):
+                group.update(param_names=[number], weight_decay=0.)
+            return wrapper
+
+    ALL_OPTIM_WRAPPER_CONSTRUCTORS.register_module(
+        name='WithNames', module=WithNames, force=True)
+    wrapper = built(model, dict(constructor='WithNames', bias_decay_mult=0.))
+    groups = wrapper.optimizer.param_groups
+    assert any('param_names' in group for group in groups)
+    for group in groups:
+        assert ('param_names' in group) == (group['part'] == 'host')

@@ -1,11 +1,14 @@
 """Lower precision and another memory format for some modules only."""
 from collections.abc import Callable, Sequence
+from typing import Optional
 
 import torch
 from mmengine.hooks import Hook
 from mmengine.model import is_model_wrapper
 from torch import Tensor, nn
 
+from mmhmc.engine.parts import find_coders
+from mmhmc.models import LatentFeatures
 from mmhmc.registry import HOOKS
 
 
@@ -21,15 +24,17 @@ class AutocastHook(Hook):
 
     Args:
         modules: Names of modules that take tensors or tuples and lists of
-            them and return the same, e.g. ``('backbone', 'neck')``.
+            them and return the same, e.g. ``('backbone', 'neck')``; None for
+            whatever holds a codec in front of a host, wherever the host has
+            it, and of a codec alone its transforms.
         channels_last: Keep the modules' weights in channels_last, in which
             CPUs compute convolutions faster.
     """
 
     def __init__(self,
-                 modules: Sequence[str] = ('backbone', ),
+                 modules: Optional[Sequence[str]] = None,
                  channels_last: bool = False) -> None:
-        self.names = tuple(modules)
+        self.names = None if modules is None else tuple(modules)
         self.channels_last = channels_last
         self._wrapped: list[nn.Module] = []
 
@@ -41,17 +46,26 @@ class AutocastHook(Hook):
         """
         model = runner.model
         model = model.module if is_model_wrapper(model) else model
+        self._wrapped = self._find(model)
+        for module in self._wrapped:
+            if self.channels_last:
+                module.to(memory_format=torch.channels_last)
+            module.forward = _autocast(module, module.forward)
+
+    def _find(self, model: nn.Module) -> list[nn.Module]:
+        if self.names is None:
+            return [
+                module for coder in find_coders(model)
+                for module in ([coder.codec.g_a, coder.codec.g_s] if coder is
+                               model else [coder])
+            ]
         known = dict(model.named_modules())
         missing = [name for name in self.names if name not in known]
         if missing:
             raise ValueError(
                 f'{type(model).__name__} has no module {missing}; its '
                 f'children are {[n for n, _ in model.named_children()]}.')
-        self._wrapped = [known[name] for name in self.names]
-        for module in self._wrapped:
-            if self.channels_last:
-                module.to(memory_format=torch.channels_last)
-            module.forward = _autocast(module, module.forward)
+        return [known[name] for name in self.names]
 
     def after_run(self, runner) -> None:
         """Take it away again."""
@@ -75,5 +89,9 @@ def _autocast(module: nn.Module, forward: Callable) -> Callable:
 
 def _plain(output):
     if isinstance(output, Tensor):
-        return output.float().contiguous()
+        # Indices stay what they are.
+        output = output.float() if output.is_floating_point() else output
+        return output.contiguous()
+    if isinstance(output, LatentFeatures):
+        return LatentFeatures.over(map(_plain, output), output.canvas)
     return type(output)(_plain(one) for one in output)

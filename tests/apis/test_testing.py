@@ -1,0 +1,82 @@
+"""Options of testing, in the words of each host."""
+import pickle
+
+import pytest
+import torch
+from mmengine.config import Config
+
+from mmhmc.apis.testing import _augment, _dump, _show
+from mmhmc.apis.training import TrainingError
+from mmhmc.structures import CodedPicture
+
+
+def config_of(host, hook, pack):
+    pipeline = [
+        dict(type='LoadImageFromFile'),
+        dict(type='Resize', scale=(64, 64)),
+        dict(type=pack)
+    ]
+    return Config(
+        dict(
+            default_scope=host,
+            model=dict(type='Host'),
+            default_hooks=dict(visualization=dict(type=hook)),
+            visualizer=dict(type='Visualizer'),
+            test_dataloader=dict(
+                dataset=dict(type='Wrapper', dataset=dict(
+                    pipeline=pipeline)))))
+
+
+@pytest.mark.parametrize('hook, switch, folder', [
+    ('DetVisualizationHook', 'draw',
+     'default_hooks.visualization.test_out_dir'),
+    ('SegVisualizationHook', 'draw', 'visualizer.save_dir'),
+    ('mmpretrain.VisualizationHook', 'enable',
+     'default_hooks.visualization.out_dir'),
+])
+def test_painting_is_asked_for_in_the_words_of_the_host(hook, switch, folder):
+    cfg = config_of('host', hook, 'Pack')
+    _show(cfg, True, 'painted', 3)
+    settings = cfg.default_hooks.visualization
+    assert settings[switch] and settings.show and settings.wait_time == 3
+    value = cfg
+    for name in folder.split('.'):
+        value = value[name]
+    assert value == 'painted'
+
+
+@pytest.mark.parametrize('host, pack', [('mmdet', 'PackDetInputs'),
+                                        ('mmpretrain', 'PackInputs')])
+def test_hosts_without_augmentation_of_their_own_get_flips(host, pack):
+    cfg = config_of(host, 'DetVisualizationHook', pack)
+    _augment(cfg)
+    assert cfg.model.module.type == 'Host' and 'TTA' in cfg.model.type
+    *before, last = cfg.test_dataloader.dataset.dataset.pipeline
+    assert [step.type for step in before] == ['LoadImageFromFile', 'Resize']
+    flips, pack_step = last.transforms
+    assert [flip.prob for flip in flips] == [1., 0.]
+    assert pack_step[0].type == pack
+    if host == 'mmdet':
+        assert 'flip' in pack_step[0].meta_keys
+
+
+def test_augmentation_that_nobody_knows_is_refused():
+    cfg = config_of('mmseg', 'SegVisualizationHook', 'PackSegInputs')
+    with pytest.raises(TrainingError, match='--tta needs'):
+        _augment(cfg)
+
+
+def test_dumped_predictions_hold_no_pictures_not_even_before(tmp_path):
+    path = tmp_path / 'out.pkl'
+    metric = _dump(str(path))
+    coding = CodedPicture(8., 9, (4, 4), (4, 4), torch.rand(3, 4, 4),
+                          torch.rand(3, 4, 4))
+    prediction = dict(coding=coding, score=1)
+    metric.process(None, [prediction])
+    kept, = metric.results
+    assert kept['coding'].x is None and kept['coding'].x_hat is None
+    # Other metrics still need them.
+    assert prediction['coding'].x is not None
+    metric.evaluate(1)
+    loaded, = pickle.loads(path.read_bytes())
+    assert loaded['coding'].num_bytes == 9 and loaded['score'] == 1

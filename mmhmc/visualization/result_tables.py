@@ -87,15 +87,17 @@ def delta_table(comparisons: Sequence[Comparison]) -> Table:
 
 
 def doubt_table(comparisons: Sequence[Comparison]) -> Table:
-    """Why a delta is in doubt, or is not there.
+    """Why a delta is in doubt, by any method, or is not there.
 
     Args:
         comparisons: What :func:`~mmhmc.evaluation.compare_codecs` gave.
     """
-    return Table(['Codec', 'Data set', 'Metric', 'What'],
-                 [[c.codec, c.column[0],
-                   axis_label(c.column[1]), text] for c in comparisons
-                  for text in (*c.flags, *c.refusals)])
+    return Table(
+        ['Codec', 'Data set', 'Metric', 'What'],
+        [[c.codec, c.column[0],
+          axis_label(c.column[1]), text] for c in comparisons
+         for text in dict.fromkeys((*(flag for delta in c.rate.values()
+                                      for flag in delta.flags), *c.refusals))])
 
 
 def point_table(results: Results) -> Table:

@@ -1,7 +1,8 @@
 import pytest
 from benchmark_lines import coded, lines, task, write_lines
 
-from mmhmc.evaluation import compare_codecs, read_results
+from mmhmc.evaluation import (RateCurve, compare_codecs, compare_curves,
+                              read_results)
 from mmhmc.visualization import (benchmark_table, complexity_table,
                                  delta_table, doubt_table, failure_table,
                                  point_table)
@@ -115,3 +116,18 @@ def test_failures_stand_with_points_that_lack_pictures(tmp_path):
 def test_anchor_that_is_not_there_is_refused(tmp_path):
     with pytest.raises(ValueError, match="anchor 'HM' is not in"):
         benchmark_table(results_of(tmp_path), anchor='HM')
+
+
+def test_doubts_of_a_method_that_was_passed_over_are_told():
+    anchor, test = (RateCurve(name, bpp, quality, metric='mAP')
+                    for name, bpp, quality in (('HEVC',
+                                                [0.059, 0.14, 0.311, 0.628],
+                                                [0.175, 0.249, 0.286, 0.288]),
+                                               ('VVC',
+                                                [0.056, 0.13, 0.29, 0.59],
+                                                [0.175, 0.25, 0.286, 0.2885])))
+    found = compare_curves(anchor, test, 'coco')
+    assert found.method == 'pchip'
+    texts = [row[-1] for row in doubt_table([found]).rows]
+    assert any('cubic' in text and 'bends back' in text for text in texts)
+    assert len(set(texts)) == len(texts)

@@ -135,6 +135,7 @@ class PictureCoder:
         x_hat = codec.decompress([stream], condition)
         decoded = time.perf_counter()
         x_hat = to_8_bits(x_hat)
+        qualities, errors = measure(self._metrics, x, x_hat)
         record = dict(
             kind='coded',
             point=task.point.name,
@@ -146,11 +147,22 @@ class PictureCoder:
             bytes=codec.num_bytes(stream),
             encode_ms=1000 * (coded - start),
             decode_ms=1000 * (decoded - read),
-            **measure(self._metrics, x, x_hat))
+            **qualities)
+        if errors:
+            record['lacks'] = sorted(errors)
         seen = {task.point.rows[-1]: x_hat}
         if loaded.adapter is not None:
             seen[task.point.codec] = adapt(loaded, x_hat, y_hat)
-        return [
+        failures = [
+            dict(
+                kind='failure',
+                codec=task.point.codec,
+                point=task.point.name,
+                dataset=task.dataset,
+                stage=name,
+                error=error) for name, error in errors.items()
+        ]
+        return failures + [
             self._finish(task, row, seen[row], dict(record, codec=row))
             for row in task.point.rows
         ]
@@ -217,7 +229,7 @@ def adapt(loaded: LoadedPoint, x_hat: Tensor,
 
 
 def measure(names: tuple[str, ...], x: Tensor,
-            x_hat: Tensor) -> dict[str, float]:
+            x_hat: Tensor) -> tuple[dict[str, float], dict[str, str]]:
     """Quality of one picture.
 
     Args:
@@ -226,10 +238,19 @@ def measure(names: tuple[str, ...], x: Tensor,
         x_hat: What was decoded, same shape.
 
     Returns:
-        By name; without what the picture is too small for.
+        By name, without what the picture is too small for; and by name why
+        a metric cannot be had, e.g. for lack of its weights.
     """
-    values = {name: _METRICS[name](x, x_hat) for name in names}
-    return {name: v for name, v in values.items() if v == v}
+    values, errors = {}, {}
+    for name in names:
+        try:
+            value = _METRICS[name](x, x_hat)
+        except ERRORS as error:
+            errors[name] = one_line(error)
+            continue
+        if value == value:
+            values[name] = value
+    return values, errors
 
 
 @cache

@@ -195,7 +195,10 @@ class _Run:
                         for row in point.rows
                     ]
                     self.wanted.update(dict.fromkeys(ids, key))
-                    if key and not all(self._has(i, key) for i in ids):
+                    # A metric that could not be had is tried again.
+                    if key and not all(
+                            self._has(i, key)
+                            and not self.known[i].get('lacks') for i in ids):
                         tasks.append(
                             PictureTask(point, key, name, picture, path,
                                         str(self.plan.work_dir)))

@@ -222,3 +222,24 @@ def test_cost_is_measured_once(bench_cfg):
 def test_jobs_have_to_be_positive(bench_cfg):
     with pytest.raises(ValueError, match='`jobs` must be 1 or more, got 0'):
         run_benchmark(read_plan(bench_cfg), jobs=0)
+
+
+def test_metric_that_cannot_be_had_loses_nothing_else(bench_cfg, monkeypatch):
+    from mmhmc.apis.benchmark import pictures
+
+    def refuse(x, x_hat):
+        raise RuntimeError('the weights of LPIPS are missing')
+
+    bench_cfg.picture_metrics = ['psnr', 'lpips']
+    plan = read_plan(bench_cfg)
+    with monkeypatch.context() as patch:
+        patch.setitem(pictures._METRICS, 'lpips', refuse)
+        outcome = run_benchmark(plan)
+    assert {(f['point'], f['stage'])
+            for f in outcome.failures} == {('one', 'lpips'), ('two', 'lpips')}
+    coded = records_of(plan, 'coded')
+    assert len(coded) == 6
+    assert all('psnr' in r and 'lpips' not in r for r in coded)
+    monkeypatch.setitem(pictures._METRICS, 'lpips', lambda x, x_hat: 0.25)
+    assert run_benchmark(plan, resume=True).failures == []
+    assert {r['lpips'] for r in records_of(plan, 'coded')} == {0.25}

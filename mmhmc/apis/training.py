@@ -134,10 +134,11 @@ def _coco_files(
         dataset = (cfg.get(f'{split}_dataloader') or {}).get('dataset', {})
         while 'dataset' in dataset:
             dataset = dataset['dataset']
+        if dataset.get('type') not in ('CocoDataset', 'mmdet.CocoDataset'):
+            continue
         prefix = (dataset.get('data_prefix') or {}).get('img')
         # The host itself tells what another way of naming them lacks.
-        if dataset.get('type') in ('CocoDataset', 'mmdet.CocoDataset') and \
-                prefix and {'data_root', 'ann_file'} <= set(dataset) and \
+        if prefix and {'data_root', 'ann_file'} <= set(dataset) and \
                 not dataset.get('backend_args'):
             ann_files, prefixes = files.setdefault(dataset['data_root'],
                                                    ([], []))

@@ -130,6 +130,11 @@ def test_only_data_that_are_needed_are_looked_for(tmp_path):
     prepare_data(Config(dict(train_dataloader=remote)))
 
 
+def test_data_of_other_hosts_is_theirs_to_check():
+    crops = dict(type='CustomDataset', data_root='d', data_prefix='train')
+    prepare_data(Config(dict(train_dataloader=dict(dataset=crops))))
+
+
 def test_stage_is_left_out_when_its_result_is_given(configs):
     _, checkpoint = run(configs)
     path = configs / 'second.py'

@@ -1,8 +1,8 @@
-"""Small MPA, stage 1, on any folder of pictures, tested on Kodak.
+"""Small MPA, stage 1, first half, on any folder of pictures.
 
-Pictures (also links) go to data/pictures, Kodak to data/kodak. Without
-LPIPS's backbone, whose weights are a download: FeatureLoss, a stand-in, at a
-small weight.
+Pictures (also links) go to data/pictures, Kodak, where it is tested, to
+data/kodak. Without LPIPS's backbone, whose weights are a download:
+FeatureLoss, a stand-in.
 """
 _base_ = [
     '../_base_/default_runtime.py',
@@ -14,13 +14,10 @@ model = dict(
     type='mmhmc.GenerativeCodecModel',
     codec=dict(_base_.codec, tasks=[]),
     perceptual=dict(type='mmhmc.FeatureLoss'),
-    lmbda_perceptual=0.1,
-    discriminator=dict(
-        type='mmhmc.PatchDiscriminator', hidden_channels=(16, 32, 64, 64)),
-    lmbda_adversarial=0.02,
+    discriminator=None,
     condition=dict(quality=8))
 train_dataloader = dict(
-    batch_size=8,
+    batch_size=4,
     num_workers=1,
     persistent_workers=True,
     dataset=dict(
@@ -31,11 +28,16 @@ train_dataloader = dict(
             dict(type='mmhmc.PackImageInputs')
         ]))
 test_dataloader = dict(num_workers=0)
-train_cfg = dict(max_iters=3000)
-optim_wrapper = dict(optimizer=dict(lr=5e-4))
+train_cfg = dict(max_iters=4500)
+optim_wrapper = dict(optimizer=dict(lr=1e-3))
 param_scheduler = [
+    dict(type='LinearLR', by_epoch=False, start_factor=0.1, begin=0, end=100),
     dict(
-        type='CosineAnnealingLR', by_epoch=False, T_max=3000, eta_min=2e-5)
+        type='CosineAnnealingLR',
+        by_epoch=False,
+        begin=100,
+        end=4500,
+        eta_min=1e-4)
 ]
 default_hooks = dict(checkpoint=dict(interval=250, max_keep_ckpts=1))
 randomness = dict(seed=0)

@@ -1,0 +1,60 @@
+"""Small MPA, stage 2: the path of detection, before YOLOX-nano on COCO.
+
+The detector: `data/weights/yolox_nano_mmdet.pth`. Without LPIPS's backbone,
+whose weights are a download: FeatureLoss, a stand-in, at a smaller weight.
+"""
+_base_ = [
+    'mmdet::_base_/default_runtime.py',
+    '../_base_/task_models/yolox_nano.py',
+    '../_base_/datasets/coco_sample_detection.py',
+    '../_base_/codecs/mpa_small.py',
+    '../_base_/schedules/mpa_stage2.py',
+]
+stages = [
+    dict(
+        name='people',
+        config='mpa-small_stage1b_pictures.py',
+        result='model.backbone.codec.init_cfg.checkpoint')
+]
+load_from = 'data/weights/yolox_nano_mmdet.pth'
+model = dict(
+    backbone=dict(
+        _delete_=True,
+        type='mmhmc.CodecBackbone',
+        codec=dict(
+            _base_.codec,
+            tasks=['mse', 'cls', 'seg', 'det'],
+            trained_task='det',
+            init_cfg=dict(type='Pretrained', checkpoint=None,
+                          prefix='codec.')),
+        backbone=_base_.model.backbone,
+        input_norm=_base_.model.data_preprocessor,
+        condition=dict(quality=8, task='det', alpha=1.),
+        train_condition=dict(
+            quality=[1, 2, 3, 4, 5, 6, 7, 8], alpha=[k / 7
+                                                     for k in range(8)])))
+train_dataloader = dict(batch_size=2, sampler=dict(type='InfiniteSampler'))
+val_cfg = dict(type='ValLoop')
+test_cfg = dict(type='TestLoop')
+train_cfg = dict(max_iters=1000, val_interval=1000)
+optim_wrapper = dict(optimizer=dict(lr=1e-3))
+param_scheduler = [
+    dict(type='CosineAnnealingLR', by_epoch=False, T_max=1000, eta_min=5e-5)
+]
+custom_hooks = [
+    dict(
+        _base_.custom_hooks[0],
+        lmbda_task=0.1,
+        perceptual=dict(type='mmhmc.FeatureLoss'),
+        lmbda_perceptual=1.), *_base_.custom_hooks[1:]
+]
+val_evaluator = _base_.val_evaluator + [
+    dict(type='mmhmc.BitrateMetric'),
+    dict(type='mmhmc.PSNRMetric')
+]
+test_evaluator = val_evaluator
+default_hooks = dict(
+    logger=dict(interval=50),
+    checkpoint=dict(by_epoch=False, interval=250, max_keep_ckpts=1))
+log_processor = dict(by_epoch=False)
+randomness = dict(seed=0)

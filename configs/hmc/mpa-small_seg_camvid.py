@@ -1,0 +1,63 @@
+"""Small MPA, stage 2: the path of segmentation, before PSPNet on CamVid.
+
+Without LPIPS's backbone, whose weights are a download: FeatureLoss, a
+stand-in, at a smaller weight.
+"""
+_base_ = [
+    'mmseg::_base_/default_runtime.py',
+    '../_base_/task_models/pspnet_csp-nano.py',
+    '../_base_/datasets/camvid_semantic.py',
+    '../_base_/codecs/mpa_small.py',
+    '../_base_/schedules/mpa_stage2.py',
+]
+stages = [
+    dict(name='host', config='pspnet_csp-nano_camvid.py', result='load_from'),
+    dict(
+        name='people',
+        config='mpa-small_stage1b_pictures.py',
+        result='model.backbone.codec.init_cfg.checkpoint')
+]
+load_from = None
+model = dict(
+    backbone=dict(
+        _delete_=True,
+        type='mmhmc.CodecBackbone',
+        codec=dict(
+            _base_.codec,
+            tasks=['mse', 'cls', 'seg', 'det'],
+            trained_task='seg',
+            init_cfg=dict(type='Pretrained', checkpoint=None,
+                          prefix='codec.')),
+        backbone=dict(_base_.model.backbone, init_cfg=None),
+        input_norm=_base_.model.data_preprocessor,
+        condition=dict(quality=8, task='seg', alpha=1.),
+        train_condition=dict(
+            quality=[1, 2, 3, 4, 5, 6, 7, 8], alpha=[k / 7
+                                                     for k in range(8)])))
+train_dataloader = dict(batch_size=2)
+val_cfg = dict(type='ValLoop')
+test_cfg = dict(type='TestLoop')
+train_cfg = dict(max_iters=1000, val_interval=1000)
+optim_wrapper = dict(optimizer=dict(lr=1e-3))
+param_scheduler = [
+    dict(type='CosineAnnealingLR', by_epoch=False, T_max=1000, eta_min=5e-5)
+]
+custom_hooks = [
+    dict(
+        _base_.custom_hooks[0],
+        perceptual=dict(type='mmhmc.FeatureLoss'),
+        lmbda_perceptual=1.), *_base_.custom_hooks[1:]
+]
+val_evaluator = _base_.val_evaluator + [
+    dict(type='mmhmc.BitrateMetric'),
+    dict(type='mmhmc.PSNRMetric')
+]
+test_evaluator = val_evaluator
+default_hooks = dict(
+    timer=dict(type='IterTimerHook'),
+    logger=dict(type='LoggerHook', interval=50, log_metric_by_epoch=False),
+    param_scheduler=dict(type='ParamSchedulerHook'),
+    checkpoint=dict(
+        type='CheckpointHook', by_epoch=False, interval=250, max_keep_ckpts=1),
+    sampler_seed=dict(type='DistSamplerSeedHook'))
+randomness = dict(seed=0)

@@ -1,0 +1,30 @@
+"""PSPNet for CamVid on uncompressed pictures.
+
+Neck and head train; the backbone comes from a COCO-trained YOLOX-nano,
+`data/weights/yolox_nano_mmdet.pth`.
+"""
+_base_ = [
+    'mmseg::_base_/default_runtime.py',
+    '../_base_/task_models/pspnet_csp-nano.py',
+    '../_base_/datasets/camvid_semantic.py',
+]
+train_cfg = dict(type='IterBasedTrainLoop', max_iters=600, val_interval=600)
+val_cfg = dict(type='ValLoop')
+test_cfg = dict(type='TestLoop')
+train_dataloader = dict(batch_size=8)
+optim_wrapper = dict(
+    type='OptimWrapper',
+    optimizer=dict(type='AdamW', lr=2e-3, weight_decay=1e-2),
+    clip_grad=dict(max_norm=10))
+param_scheduler = [
+    dict(type='LinearLR', start_factor=0.01, by_epoch=False, begin=0, end=50),
+    dict(type='PolyLR', by_epoch=False, power=0.9, begin=50, end=600)
+]
+default_hooks = dict(
+    timer=dict(type='IterTimerHook'),
+    logger=dict(type='LoggerHook', interval=50, log_metric_by_epoch=False),
+    param_scheduler=dict(type='ParamSchedulerHook'),
+    checkpoint=dict(
+        type='CheckpointHook', by_epoch=False, interval=200, max_keep_ckpts=1),
+    sampler_seed=dict(type='DistSamplerSeedHook'))
+randomness = dict(seed=0)

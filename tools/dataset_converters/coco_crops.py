@@ -1,0 +1,93 @@
+"""Cut the objects of COCO out, for classification by super-category.
+
+python tools/dataset_converters/coco_crops.py data/coco_sample
+
+The folder holds `instances_train.json`, `instances_val.json` and `images/`.
+Of every object whose box has no side below `--smallest` the square around it,
+with a margin, becomes `OUT/SPLIT/SUPERCATEGORY/ANNOTATION.png` of `--size`
+pixels a side. What is there is kept.
+"""
+import argparse
+import json
+from io import BytesIO
+from pathlib import Path
+
+from PIL import Image
+
+from mmhmc.datasets import write_whole
+
+SPLITS = ('train', 'val')
+_MARGIN = 1.2
+
+
+def parse_args() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument('source', type=Path)
+    parser.add_argument('--out', type=Path, default=Path('data/coco_crops'))
+    parser.add_argument(
+        '--size', type=int, default=128, help='side of the crops in pixels')
+    parser.add_argument(
+        '--smallest',
+        type=int,
+        default=48,
+        help='shortest side of a box that is taken, in pixels')
+    return parser.parse_args()
+
+
+def square_around(box: list[float]) -> tuple[int, int, int, int]:
+    """Left, top, right, bottom of a square around a box, with a margin.
+
+    It may leave the picture, where the crop is black.
+
+    Args:
+        box: Left, top, width and height in pixels.
+    """
+    left, top, width, height = box
+    side = round(max(width, height) * _MARGIN)
+    left = round(left + (width - side) / 2)
+    top = round(top + (height - side) / 2)
+    return left, top, left + side, top + side
+
+
+def cut_out(source: Path, split: str, out: Path, size: int,
+            smallest: int) -> int:
+    """Write the objects of one split.
+
+    Returns:
+        How many there are.
+
+    Raises:
+        FileNotFoundError: If the annotations or a picture are missing.
+    """
+    coco = json.loads((source / f'instances_{split}.json').read_text())
+    names = {c['id']: c['supercategory'] for c in coco['categories']}
+    files = {image['id']: image['file_name'] for image in coco['images']}
+    count = 0
+    for annotation in coco['annotations']:
+        box = annotation['bbox']
+        if annotation.get('iscrowd') or min(box[2:]) < smallest:
+            continue
+        count += 1
+        target = out / split / names[annotation['category_id']] / \
+            f"{annotation['id']}.png"
+        if target.exists():
+            continue
+        path = source / 'images' / files[annotation['image_id']]
+        with Image.open(path) as picture:
+            crop = picture.convert('RGB').crop(square_around(box))
+        content = BytesIO()
+        crop.resize((size, size), Image.LANCZOS).save(content, 'PNG')
+        target.parent.mkdir(parents=True, exist_ok=True)
+        write_whole(target, content.getvalue())
+    return count
+
+
+def main() -> None:
+    args = parse_args()
+    for split in SPLITS:
+        count = cut_out(args.source, split, args.out, args.size, args.smallest)
+        print(f'{split}: {count} objects in {args.out / split}')
+
+
+if __name__ == '__main__':
+    main()

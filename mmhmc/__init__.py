@@ -4,9 +4,9 @@ The public names below are loaded when they are first used, so ``import mmhmc``
 costs next to nothing beyond ``import mmengine``.
 """
 from importlib import import_module
-from importlib.metadata import PackageNotFoundError, distribution
 from importlib.util import find_spec
 
+from .compat import let_mmengine_resolve_configs
 from .version import __version__
 
 _PUBLIC = {
@@ -32,30 +32,15 @@ _PUBLIC = {
      'GenerativeCodecModel', 'LatentBackbone', 'LayeredCodecModel',
      'MultiTaskModel', 'PictureStem', 'PointsHead'),
     'mmhmc.structures': ('CodecOutput', 'CodingCondition'),
+    'mmhmc.visualization': ('CodecVisualizationHook', ),
 }
 _MODULE_OF = {name: module for module in _PUBLIC for name in _PUBLIC[module]}
 
 __all__ = ['__version__', *sorted(_MODULE_OF)]
 
-
-def _let_mmengine_resolve_configs() -> None:
-    """Make ``mmhmc::`` and ``mmseg::`` usable as config bases.
-
-    mmengine only resolves packages named in a fixed table, and that table
-    knows mmseg by the name of one distribution. Where another distribution
-    supplies the module, the module's own name works.
-    """
-    from mmengine.config.utils import MODULE2PACKAGE
-    MODULE2PACKAGE.setdefault('mmhmc', 'mmhmc')
-    try:
-        distribution(MODULE2PACKAGE['mmseg'])
-    except PackageNotFoundError:
-        MODULE2PACKAGE['mmseg'] = 'mmseg'
-
-
 # `mmhmc doctor` has to run where mmengine is missing.
 if find_spec('mmengine') is not None:
-    _let_mmengine_resolve_configs()
+    let_mmengine_resolve_configs()
 
 
 def __getattr__(name: str):

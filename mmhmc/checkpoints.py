@@ -21,7 +21,6 @@ import tarfile
 import zipfile
 from collections import OrderedDict
 from collections.abc import Callable
-from contextlib import nullcontext
 from pathlib import Path
 from pickle import UnpicklingError
 from typing import Optional, Union
@@ -37,11 +36,18 @@ from mmengine.runner.checkpoint import (CheckpointLoader,
                                         get_external_models, get_mmcls_models,
                                         get_torchvision_models)
 
+from mmhmc.compat import load_as_data
+from mmhmc.zoo import fetch_weights
+
 MapLocation = Union[str, torch.device, Callable, dict, None]
 
 _CEPH = (r'(\S+\:)?s3://', r'(\S+\:)?petrel://')
-_SCHEMES = ('', 'http://', 'https://', 'modelzoo://', 'torchvision://',
+_ZOO = 'mmhmc://'
+_SCHEMES = ('', _ZOO, 'http://', 'https://', 'modelzoo://', 'torchvision://',
             'open-mmlab://', 'openmmlab://', 'mmcls://', 'pavi://', *_CEPH)
+
+#: Key under which our files have what is not a tensor.
+_OWN = 'mmhmc'
 
 #: Numbers and truth values, of a size that numpy has.
 _PLAIN_DTYPE = re.compile(r'b1|[iu][1248]|f[248]|c(8|16)')
@@ -60,12 +66,14 @@ def read_checkpoint(path: Union[str, Path],
     runner writes: logs (``HistoryBuffer``) and numpy arrays of numbers. They
     are rebuilt from checked parts, not by numpy's and mmengine's own
     unpickling, since ``numpy.dtype`` accepts a state that makes numpy follow
-    addresses from the file. With torch before 2.5 such files are refused.
+    addresses from the file.
 
     Args:
         path: File, or an address beginning with ``http://``, ``https://``,
             ``torchvision://``, ``openmmlab://``, ``mmcls://``, ``s3://`` or
             ``petrel://``. What is downloaded is kept in torch hub's cache.
+            ``mmhmc://NAME`` is a model of this project's zoo, see
+            :func:`mmhmc.zoo.fetch_weights`.
         map_location: Device of the tensors, see ``torch.load``.
             ``.safetensors`` files know no callable and no dict.
         sha256: SHA-256 of the file, in 64 hexadecimal digits, to be checked
@@ -73,7 +81,8 @@ def read_checkpoint(path: Union[str, Path],
 
     Returns:
         What was saved. For ``.safetensors`` a dict with ``state_dict``, and
-        with the file's metadata (strings) as ``meta``.
+        with the file's metadata (strings, and ``dataset_meta`` as
+        :func:`write_safetensors` took it) as ``meta``.
 
     Raises:
         OSError: If the file cannot be opened or downloaded.
@@ -89,6 +98,9 @@ def read_checkpoint(path: Union[str, Path],
         with get_local_path(
                 name, backend_args=dict(backend='petrel')) as local:
             return _read_file(Path(local), name, map_location, sha256)
+    if name.startswith(_ZOO):
+        path = fetch_weights(name.removeprefix(_ZOO))
+        return _read_file(path, str(path), map_location, sha256)
     url = _url(name)
     file = Path(name).expanduser() if url is None else _fetch(url, sha256)
     checkpoint = _read_file(file, str(file), map_location, sha256)
@@ -101,15 +113,20 @@ def read_trusted_checkpoint(path: Union[str, Path]) -> dict:
     """Read a checkpoint and RUN the code that is in it.
 
     For converting a file whose origin is known
-    (``tools/model_converters/to_safetensors.py --trust``), nothing else.
+    (``tools/model_converters/publish.py --trust``), nothing else.
 
     Args:
         path: File written by ``torch.save``.
+
+    Returns:
+        What was saved.
     """
     return torch.load(path, map_location='cpu', weights_only=False)
 
 
-def write_safetensors(state_dict: dict, path: Union[str, Path]) -> None:
+def write_safetensors(state_dict: dict,
+                      path: Union[str, Path],
+                      dataset_meta: Optional[dict] = None) -> None:
     """Write weights as a file that cannot hold code.
 
     The versions of the modules, by which hosts rename old keys, are kept.
@@ -117,6 +134,8 @@ def write_safetensors(state_dict: dict, path: Union[str, Path]) -> None:
     Args:
         state_dict: Tensors by name.
         path: File, ``.safetensors``.
+        dataset_meta: Names and colours of the classes, from which hosts label
+            predictions: what JSON can hold.
 
     Raises:
         ValueError: If something else than a tensor is among them.
@@ -132,9 +151,12 @@ def write_safetensors(state_dict: dict, path: Union[str, Path]) -> None:
         key: value.detach().clone(memory_format=torch.contiguous_format)
         for key, value in state_dict.items()
     }
-    versions = getattr(state_dict, '_metadata', {})
-    save_file(tensors, path,
-              dict(format='pt', module_versions=json.dumps(versions)))
+    meta = dict(module_versions=getattr(state_dict, '_metadata', {}))
+    if dataset_meta:
+        meta['dataset_meta'] = dataset_meta
+    # One entry: safetensors writes several in any order, and the same weights
+    # would not have the same SHA-256.
+    save_file(tensors, path, {_OWN: json.dumps(meta)})
 
 
 def load_from_mmhmc(filename: str, map_location: MapLocation = None) -> dict:
@@ -164,8 +186,8 @@ def _url(name: str) -> Optional[str]:
     else:
         raise ValueError(
             f'{name!r} begins with an address that is not known here; '
-            'expected http, https, torchvision, openmmlab, mmcls, s3 or '
-            'petrel. Download it and give the file.')
+            'expected mmhmc, http, https, torchvision, openmmlab, mmcls, s3 '
+            'or petrel. Download it and give the file.')
     if model not in models:
         raise ValueError(f'{scheme}:// has no model {model!r}.')
     return models[model]
@@ -250,9 +272,10 @@ def _read_safetensors(file: Path, map_location: MapLocation) -> dict:
             meta = content.metadata() or {}
             state_dict = OrderedDict((key, content.get_tensor(key).to(device))
                                      for key in content.keys())
-        if 'module_versions' in meta:
-            state_dict._metadata = OrderedDict(
-                json.loads(meta['module_versions']))
+        own = json.loads(meta.pop(_OWN, '{}'))
+        if 'module_versions' in own:
+            state_dict._metadata = OrderedDict(own.pop('module_versions'))
+        meta.update(own)
     except (SafetensorError, *_UNREADABLE) as error:
         raise _unreadable(file, error) from error
     return dict(state_dict=state_dict, meta=meta)
@@ -262,9 +285,7 @@ def _read_pickle(file: Path, map_location: MapLocation):
     """``torch.load`` for data, with mmengine's logs and numpy's arrays."""
     try:
         _refuse_archives(file)
-        with _stand_ins():
-            checkpoint = torch.load(
-                file, map_location=map_location, weights_only=True)
+        checkpoint = load_as_data(file, map_location, _STAND_INS)
         return _restored(checkpoint, {})
     except UnpicklingError as error:
         # torch's own text advises to switch the protection off.
@@ -291,17 +312,14 @@ def _reason(text: str) -> str:
     asked = re.search(r'(GLOBAL|Unsupported class) ([\w.]+)', text)
     if asked is None:
         return 'it has pickle instructions that tensors do not need'
-    reason = f'it asks for `{asked[2]}`'
-    if asked[2] in _STAND_INS:
-        reason += ' (which is read as data with torch 2.5 or later)'
-    return reason
+    return f'it asks for `{asked[2]}`'
 
 
 def _refused(file: Path, reason: str) -> ValueError:
     return ValueError(
         f'{file} is not read: {reason}, and reading that could run code. If '
         'you trust where it comes from, convert it: python '
-        'tools/model_converters/to_safetensors.py --trust '
+        'tools/model_converters/publish.py --trust '
         f'{shlex.quote(str(file))} OUT.safetensors')
 
 
@@ -409,18 +427,6 @@ _STAND_INS = {
     'numpy.core.multiarray.scalar': _SavedScalar,
     'numpy._core.multiarray.scalar': _SavedScalar,
 }
-
-
-def _stand_ins():
-    """Admit the stand-ins, and nothing else, where torch can."""
-    if not hasattr(torch.serialization, 'safe_globals'):
-        return nullcontext()
-    classes = []
-    for path, stand_in in _STAND_INS.items():
-        # torch knows a class by its module and name.
-        module, _, name = path.rpartition('.')
-        classes.append(type(name, (stand_in, ), dict(__module__=module)))
-    return torch.serialization.safe_globals(classes)
 
 
 def _restored(value, done: dict):

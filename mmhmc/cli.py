@@ -157,6 +157,80 @@ def _portable(args: argparse.Namespace) -> int:
     return 0
 
 
+def _add_download(commands: argparse._SubParsersAction) -> None:
+    parser = commands.add_parser(
+        'download',
+        help='get models of the model zoo',
+        description='Put the weights and the config of models into a folder. '
+        'A download that was cut off goes on where it ended, and what is not '
+        'the file that the zoo names is refused. Exit status 0: all are '
+        'there; 1: one is not.')
+    parser.add_argument(
+        'names', nargs='*', metavar='NAME', help='model, see --list')
+    parser.add_argument(
+        '--list', action='store_true', help='show all models, with results')
+    parser.add_argument(
+        '--dest', default='.', metavar='DIR', help='default: this folder')
+    parser.add_argument(
+        '--base-url',
+        metavar='URL',
+        help='where the weights are, an address or a folder; default: '
+        '$MMHMC_ZOO_URL, else model_zoo of a checkout')
+    parser.set_defaults(run=_guarded(_download))
+
+
+def _download(args: argparse.Namespace) -> int:
+    from mmhmc.apis.zoo import download_model, show_models
+    if args.list:
+        show_models()
+    elif not args.names:
+        raise ValueError('Give the name of a model; --list shows all.')
+    for name in args.names:
+        for path in download_model(name, args.dest, args.base_url):
+            print(path)
+    return 0
+
+
+def _add_demo(commands: argparse._SubParsersAction) -> None:
+    parser = commands.add_parser(
+        'demo',
+        help='code one picture and show what people and a machine get',
+        description='Code a picture, decode it, let a model find what is in '
+        'it from the bitstream alone, and write a page that shows all of it.')
+    parser.add_argument(
+        'picture',
+        nargs='?',
+        metavar='PICTURE',
+        help='picture file; default: one that scikit-image carries')
+    parser.add_argument(
+        '--model',
+        metavar='NAME',
+        help='model of the zoo, or a config; default: a small Mask R-CNN for '
+        'pedestrians')
+    parser.add_argument(
+        '--checkpoint', metavar='FILE', help='weights, for a config')
+    parser.add_argument(
+        '-o',
+        '--out',
+        default='mmhmc_demo',
+        metavar='DIR',
+        help='output folder; default mmhmc_demo')
+    parser.add_argument(
+        '--device', help='cpu, cuda or cuda:N; default: a GPU if there is one')
+    parser.set_defaults(run=_guarded(_demo))
+
+
+def _demo(args: argparse.Namespace) -> int:
+    from mmhmc.apis.demo import DEFAULT_MODEL, run_demo
+    demo = run_demo(args.picture, args.model or DEFAULT_MODEL, args.checkpoint,
+                    args.out, args.device)
+    for table in (demo.sizes, demo.findings):
+        if table.rows:
+            print(table.to_markdown())
+    print(f'Page: {demo.page}')
+    return 0
+
+
 def _add_output(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '-o', '--out', required=True, metavar='DIR', help='output folder')
@@ -260,6 +334,8 @@ def build_parser() -> argparse.ArgumentParser:
     _add_decode(commands)
     _add_info(commands)
     _add_portable(commands)
+    _add_download(commands)
+    _add_demo(commands)
     _add_doctor(commands)
     return parser
 

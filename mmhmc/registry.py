@@ -25,7 +25,10 @@ MODELS = Registry(
         'mmhmc.models', 'mmhmc.codecs', 'mmhmc.adapters', 'mmhmc.losses'
     ])
 HOOKS = Registry(
-    'hook', parent=MMENGINE_HOOKS, scope='mmhmc', locations=['mmhmc.engine'])
+    'hook',
+    parent=MMENGINE_HOOKS,
+    scope='mmhmc',
+    locations=['mmhmc.engine', 'mmhmc.visualization'])
 OPTIM_WRAPPER_CONSTRUCTORS = Registry(
     'optimizer wrapper constructor',
     parent=MMENGINE_OPTIM_WRAPPER_CONSTRUCTORS,

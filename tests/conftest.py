@@ -1,6 +1,8 @@
 """What the tests share: a host, codecs and pictures in miniature."""
+import hashlib
 import itertools
 import random
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -145,6 +147,14 @@ def smooth_pictures(count, height, width):
             3 * torch.rand(count, 3, side, side), (height, width),
             mode='bilinear')
     return x / 10
+
+
+def first_layer(bottleneck, kind):
+    """Parameter ('bias' or 'matri') of the first layer of a bottleneck.
+
+    Its name depends on CompressAI's version, see mmhmc/compat.py.
+    """
+    return next(p for name, p in bottleneck.named_parameters() if kind in name)
 
 
 class TinyBackbone(nn.Module):
@@ -319,3 +329,76 @@ def bench_cfg(bench_home, tmp_path):
                     points=dict(
                         one=dict(checkpoint=checkpoint),
                         two=dict(checkpoint=checkpoint))))))
+
+
+# A model zoo in miniature.
+
+ZOO_METAFILE = '''
+Collections:
+  - Name: Tiny
+Models:
+  - Name: tiny
+    In Collection: Tiny
+    Config: configs/hmc/tiny_codec.py
+    Options:
+      codec.latent_channels: 8
+    Summary: A codec for tests
+    Metadata:
+      Training Data: none
+    Results:
+      - Task: Image Compression
+        Dataset: Kodak
+        Metrics:
+          bpp: 0.2
+          PSNR: 30
+      - Task: Object Detection
+        Dataset: Kodak
+        Metrics:
+          box AP: 0.5
+    Weights: model_zoo/tiny.safetensors
+    Size: {size}
+    SHA256: {sha256}
+  - Name: untrained
+    In Collection: Tiny
+    Config: configs/hmc/untrained.py
+'''
+
+
+@pytest.fixture(scope='session')
+def tiny_weights(tmp_path_factory):
+    """File with the weights of a small codec."""
+    from mmhmc.checkpoints import write_safetensors
+    torch.manual_seed(0)
+    path = tmp_path_factory.mktemp('weights') / 'tiny.safetensors'
+    write_safetensors(tiny_codec('MeanScaleHyperprior').state_dict(), path)
+    return path
+
+
+@pytest.fixture
+def zoo(tiny_weights, tmp_path, monkeypatch):
+    """A zoo with one model, and nothing of it downloaded.
+
+    ``root`` has its index, ``served`` its weights; ``cache`` is empty.
+    """
+    from mmhmc.zoo import fetching, index
+    content = tiny_weights.read_bytes()
+    package = tmp_path / 'site-packages/mmhmc'
+    root, served = package / '.mim', tmp_path / 'served'
+    (root / 'configs/hmc').mkdir(parents=True)
+    served.mkdir()
+    (served / 'tiny.safetensors').write_bytes(content)
+    (root /
+     'model-index.yml').write_text('Import:\n  - configs/tiny/metafile.yml\n')
+    (root / 'configs/tiny').mkdir()
+    (root / 'configs/tiny/metafile.yml').write_text(
+        ZOO_METAFILE.format(
+            size=len(content), sha256=hashlib.sha256(content).hexdigest()))
+    (root / 'configs/hmc/tiny_codec.py').write_text(
+        "codec = dict(type='mmhmc.MeanScaleHyperprior', hidden_channels=8, "
+        'latent_channels=99)')
+    (root / 'configs/hmc/untrained.py').write_text('')
+    monkeypatch.setattr(index, '_PACKAGE', package)
+    monkeypatch.setattr(fetching, '_CHECKOUT', package.parent / 'model_zoo')
+    monkeypatch.setenv('MMHMC_CACHE', str(tmp_path / 'cache'))
+    monkeypatch.setenv('MMHMC_ZOO_URL', str(served))
+    return SimpleNamespace(root=root, served=served, cache=tmp_path / 'cache')

@@ -40,6 +40,17 @@ class Reduced:
         return self.reduced
 
 
+@pytest.fixture(params=['torch', 'own'], autouse=True)
+def reader(request, monkeypatch):
+    """Who unpickles: torch, or where it is old what stands in for it."""
+    if request.param == 'own':
+        monkeypatch.delattr(
+            torch.serialization, 'safe_globals', raising=False)
+    elif not hasattr(torch.serialization, 'safe_globals'):
+        pytest.skip('torch before 2.5 knows no `safe_globals`')
+    return request.param
+
+
 @pytest.fixture
 def mark(tmp_path):
     """The file that the payload makes."""
@@ -156,7 +167,7 @@ def test_refusal_names_the_code_and_the_remedy(payload, tmp_path):
         read_checkpoint(path)
     message = str(info.value)
     assert 'asks for `eval`' in message
-    assert f"to_safetensors.py --trust '{path}' OUT" in message
+    assert f"publish.py --trust '{path}' OUT" in message
     assert 'weights_only' not in message
     # Not in a traceback either.
     assert info.value.__suppress_context__
@@ -315,7 +326,9 @@ def test_getattr_reaches_nothing_but_logs(tmp_path):
         read_checkpoint(tmp_path / 'a.pth')
 
 
-def test_nothing_stays_admitted_after_reading(tmp_path):
+def test_nothing_stays_admitted_after_reading(reader, tmp_path):
+    if reader == 'own':
+        pytest.skip('nothing is told to torch')
     before = set(torch.serialization.get_safe_globals())
     torch.save(dict(a=np.arange(3)), tmp_path / 'a.pth')
     read_checkpoint(tmp_path / 'a.pth')
@@ -352,17 +365,6 @@ def test_nesting_without_end_is_unreadable(tmp_path):
                       b']' * depth + b'a' * (depth - 1))
     with pytest.raises(ValueError, match='cannot be read .RecursionError'):
         read_checkpoint(tmp_path / 'a.pth')
-
-
-def test_old_torch_reads_weights_and_names_what_it_cannot(
-        monkeypatch, tmp_path):
-    monkeypatch.delattr(torch.serialization, 'safe_globals')
-    torch.save(dict(a=torch.ones(1)), tmp_path / 'a.pth')
-    assert read_checkpoint(tmp_path / 'a.pth') == dict(a=torch.ones(1))
-    torch.save(dict(a=HistoryBuffer([1.], [1])), tmp_path / 'b.pth')
-    with pytest.raises(
-            ValueError, match='HistoryBuffer` .which is read as data with'):
-        read_checkpoint(tmp_path / 'b.pth')
 
 
 #: Files for both readers, one of which is a package of its own.
@@ -562,7 +564,7 @@ def test_ceph_is_read_as_data(monkeypatch, payload, mark, tmp_path):
 
 
 def test_unknown_address_is_refused():
-    with pytest.raises(ValueError, match='expected http, https, torchvision'):
+    with pytest.raises(ValueError, match='expected mmhmc, http, https'):
         CheckpointLoader.load_checkpoint('pavi://a')
 
 
@@ -580,7 +582,8 @@ def unpickling(tree):
                         'pickle.Unpickler', 'dill.load', 'joblib.load',
                         'torch.hub.load_state_dict_from_url'):
                 yield name
-        elif isinstance(node, ast.keyword) and node.arg == 'allow_pickle':
+        elif isinstance(node, ast.keyword) and node.arg == 'allow_pickle' \
+                and ast.unparse(node.value) != 'False':
             yield 'allow_pickle'
 
 

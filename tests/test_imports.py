@@ -11,7 +11,8 @@ MODULES = sorted(PACKAGE.rglob('*.py'))
 
 #: ARCHITECTURE.md, section 2: a layer imports the ones before it, and itself.
 LAYERS = [
-    {'version', 'checkpoints'},
+    {'version', 'compat', 'zoo'},
+    {'checkpoints'},
     {'registry'},
     {'functional', 'structures'},
     {'bitstream'},
@@ -20,7 +21,7 @@ LAYERS = [
     {'engine', 'evaluation'},
     {'visualization'},
     {'apis'},
-    {'cli'},
+    {'cli', 'configs'},
 ]
 LAYER_OF = {name: i for i, layer in enumerate(LAYERS) for name in layer}
 
@@ -134,8 +135,18 @@ def loaded_after(code):
     return set(result.stdout.split())
 
 
-def test_importing_the_package_loads_next_to_nothing():
-    loaded = loaded_after('import mmhmc; dir(mmhmc)')
+HELP = '''
+from contextlib import suppress
+from mmhmc.cli import main
+with suppress(SystemExit):
+    main(["--help"])
+'''
+
+
+@pytest.mark.parametrize(
+    'code', ['import mmhmc; dir(mmhmc)', HELP], ids=['import', 'help'])
+def test_importing_the_package_loads_next_to_nothing(code):
+    loaded = loaded_after(code)
     assert 'mmhmc' in loaded
     assert not loaded & (LAZY | {'torch', 'torch_geometric', 'torchvision'})
 

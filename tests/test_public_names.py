@@ -11,25 +11,28 @@ NAMES = {
         'AVIF', 'AlternatingOptimWrapperConstructor', 'AttributeAccuracy',
         'AutocastHook', 'BitrateMetric', 'Cheng2020Anchor',
         'Cheng2020Attention', 'CodecBackbone', 'CodecModel',
-        'CodecOptimWrapperConstructor', 'CodecOutput', 'CodingCondition',
-        'CompressedDomainNeck', 'DISTSMetric', 'DynamicAdaptation', 'ELIC',
-        'EntropyTableHook', 'FIDMetric', 'FactorizedPrior', 'FeatureLoss',
-        'FiniteLossHook', 'GenerativeCodecModel', 'HEVCIntra', 'HingeLoss',
-        'IdentityCodec', 'ImageCodec', 'JPEG', 'JPEGXL', 'JointAutoregressive',
-        'KIDMetric', 'LPIPSLoss', 'LPIPSMetric', 'LatentBackbone',
-        'LayeredCodecModel', 'LayeredGenerative', 'LmbdaScheduleHook', 'MPA',
-        'MRIC', 'MSSSIMMetric', 'MeanScaleHyperprior', 'MultiTaskModel',
-        'NIQEMetric', 'NonSaturatingLoss', 'PSNRMetric', 'PatchDiscriminator',
-        'PictureStem', 'PointsHead', 'PointsMetric', 'RandomStateHook',
-        'RateLossHook', 'SSIMMetric', 'SavingMetric', 'ScaleHyperprior',
-        'TinyLIC', 'TrainingStageHook', 'TwoScaleDiscriminator', 'VVCIntra',
-        'WebP', '__version__'
+        'CodecOptimWrapperConstructor', 'CodecOutput',
+        'CodecVisualizationHook', 'CodingCondition', 'CompressedDomainNeck',
+        'DISTSMetric', 'DynamicAdaptation', 'ELIC', 'EntropyTableHook',
+        'FIDMetric', 'FactorizedPrior', 'FeatureLoss', 'FiniteLossHook',
+        'GenerativeCodecModel', 'HEVCIntra', 'HingeLoss', 'IdentityCodec',
+        'ImageCodec', 'JPEG', 'JPEGXL', 'JointAutoregressive', 'KIDMetric',
+        'LPIPSLoss', 'LPIPSMetric', 'LatentBackbone', 'LayeredCodecModel',
+        'LayeredGenerative', 'LmbdaScheduleHook', 'MPA', 'MRIC',
+        'MSSSIMMetric', 'MeanScaleHyperprior', 'MultiTaskModel', 'NIQEMetric',
+        'NonSaturatingLoss', 'PSNRMetric', 'PatchDiscriminator', 'PictureStem',
+        'PointsHead', 'PointsMetric', 'RandomStateHook', 'RateLossHook',
+        'SSIMMetric', 'SavingMetric', 'ScaleHyperprior', 'TinyLIC',
+        'TrainingStageHook', 'TwoScaleDiscriminator', 'VVCIntra', 'WebP',
+        '__version__'
     ],
     'mmhmc.adapters': ['DynamicAdaptation'],
     'mmhmc.apis': [
-        'CodecSource', 'Outcome', 'Report', 'decode_bitstreams',
-        'describe_bitstream', 'encode_pictures', 'format_description',
-        'load_codec', 'mix_codec', 'read_config', 'write_portable_checkpoint'
+        'CodecSource', 'EncodedPicture', 'HMCInferencer', 'Outcome', 'Report',
+        'ZooModel', 'decode_bitstreams', 'describe_bitstream',
+        'download_model', 'encode_pictures', 'fetch_weights', 'find_model',
+        'format_description', 'list_models', 'load_codec', 'load_config',
+        'mix_codec', 'read_config', 'write_portable_checkpoint'
     ],
     'mmhmc.apis.benchmark': [
         'Outcome', 'PICTURE_METRICS', 'PROTOCOLS', 'Plan', 'load_plan',
@@ -100,11 +103,15 @@ NAMES = {
         'PointsHead'
     ],
     'mmhmc.visualization': [
-        'Instances', 'PanelRow', 'Table', 'WorstPicture', 'axis_label',
+        'CodecVisualizationHook', 'DemoFigure', 'ERROR_GAIN', 'Instances',
+        'PanelRow', 'Table', 'TaskColumn', 'WorstPicture', 'axis_label',
         'benchmark_table', 'bits_map', 'complexity_table', 'delta_table',
-        'doubt_table', 'draw_curves', 'draw_panel', 'failure_table',
-        'point_table', 'worst_pictures', 'write_report'
+        'doubt_table', 'draw_bits', 'draw_coding', 'draw_curves', 'draw_error',
+        'draw_panel', 'draw_task_pictures', 'failure_table', 'point_table',
+        'tint_side_path', 'worst_pictures', 'write_demo_page', 'write_report'
     ],
+    'mmhmc.zoo':
+    ['ZooModel', 'config_path', 'fetch_weights', 'find_model', 'list_models'],
 }
 
 #: What configs may name, as `mmhmc.NAME`.
@@ -121,9 +128,9 @@ REGISTERED = dict(
         'TwoScaleDiscriminator', 'VVCIntra', 'WebP'
     ],
     HOOKS=[
-        'AutocastHook', 'EntropyTableHook', 'FiniteLossHook',
-        'LmbdaScheduleHook', 'RandomStateHook', 'RateLossHook',
-        'TrainingStageHook'
+        'AutocastHook', 'CodecVisualizationHook', 'EntropyTableHook',
+        'FiniteLossHook', 'LmbdaScheduleHook', 'RandomStateHook',
+        'RateLossHook', 'TrainingStageHook'
     ],
     OPTIM_WRAPPER_CONSTRUCTORS=[
         'AlternatingOptimWrapperConstructor', 'CodecOptimWrapperConstructor'

@@ -36,10 +36,10 @@ model = dict(
 train_dataloader = dict(batch_size=2, sampler=dict(type='InfiniteSampler'))
 val_cfg = dict(type='ValLoop')
 test_cfg = dict(type='TestLoop')
-train_cfg = dict(max_iters=1000, val_interval=1000)
+train_cfg = dict(max_iters=400, val_interval=400)
 optim_wrapper = dict(optimizer=dict(lr=1e-3))
 param_scheduler = [
-    dict(type='CosineAnnealingLR', by_epoch=False, T_max=1000, eta_min=5e-5)
+    dict(type='CosineAnnealingLR', by_epoch=False, T_max=400, eta_min=5e-5)
 ]
 custom_hooks = [
     dict(
@@ -55,6 +55,6 @@ val_evaluator = _base_.val_evaluator + [
 test_evaluator = val_evaluator
 default_hooks = dict(
     logger=dict(interval=50),
-    checkpoint=dict(by_epoch=False, interval=250, max_keep_ckpts=1))
+    checkpoint=dict(by_epoch=False, interval=100, max_keep_ckpts=1))
 log_processor = dict(by_epoch=False)
 randomness = dict(seed=0)

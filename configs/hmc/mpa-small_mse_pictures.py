@@ -33,15 +33,15 @@ train_dataloader = dict(
             dict(type='mmhmc.PackImageInputs')
         ]))
 test_dataloader = dict(num_workers=0)
-train_cfg = dict(max_iters=1000)
+train_cfg = dict(max_iters=800)
 optim_wrapper = dict(optimizer=dict(lr=1e-3))
 param_scheduler = [
-    dict(type='CosineAnnealingLR', by_epoch=False, T_max=1000, eta_min=5e-5)
+    dict(type='CosineAnnealingLR', by_epoch=False, T_max=800, eta_min=5e-5)
 ]
 # The mean squared error alone.
 custom_hooks = [
     dict(type='mmhmc.RateLossHook', lmbda_rate=0., lmbda_distortion=0.01),
     *_base_.custom_hooks[1:]
 ]
-default_hooks = dict(checkpoint=dict(interval=250, max_keep_ckpts=1))
+default_hooks = dict(checkpoint=dict(interval=100, max_keep_ckpts=1))
 randomness = dict(seed=0)

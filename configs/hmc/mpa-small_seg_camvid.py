@@ -37,10 +37,10 @@ model = dict(
 train_dataloader = dict(batch_size=2)
 val_cfg = dict(type='ValLoop')
 test_cfg = dict(type='TestLoop')
-train_cfg = dict(max_iters=1000, val_interval=1000)
+train_cfg = dict(max_iters=700, val_interval=700)
 optim_wrapper = dict(optimizer=dict(lr=1e-3))
 param_scheduler = [
-    dict(type='CosineAnnealingLR', by_epoch=False, T_max=1000, eta_min=5e-5)
+    dict(type='CosineAnnealingLR', by_epoch=False, T_max=700, eta_min=5e-5)
 ]
 custom_hooks = [
     dict(
@@ -58,6 +58,6 @@ default_hooks = dict(
     logger=dict(type='LoggerHook', interval=50, log_metric_by_epoch=False),
     param_scheduler=dict(type='ParamSchedulerHook'),
     checkpoint=dict(
-        type='CheckpointHook', by_epoch=False, interval=250, max_keep_ckpts=1),
+        type='CheckpointHook', by_epoch=False, interval=100, max_keep_ckpts=1),
     sampler_seed=dict(type='DistSamplerSeedHook'))
 randomness = dict(seed=0)

@@ -63,8 +63,9 @@ class DynamicAdaptation(BaseModule):
     offers both. The zero initialisation is ours.
 
     Reference:
-        "Dynamic adaptation" for humans and machines, ICIP 2024: figure
-        ``framework.png`` of
+        L. Zhu, B. Li, R. Lu, P. Chen, Q. Mao, Z. Wang, W. Yang, S. Wang:
+        "Learned Image Compression for Both Humans and Machines via Dynamic
+        Adaptation", ICIP 2024; after the figure ``framework.png`` of
         https://github.com/lingyzhu0101/Compression_ICIP_2024
 
     Args:

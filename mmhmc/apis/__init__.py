@@ -8,9 +8,13 @@ from importlib import import_module
 _PUBLIC = {
     'codec_loading': ('CodecSource', 'load_codec'),
     'coding': ('Outcome', 'Report', 'decode_bitstreams', 'encode_pictures'),
+    'inference_inputs': ('EncodedPicture', ),
+    'inferencer': ('HMCInferencer', ),
     'mixing': ('mix_codec', 'read_config'),
     'portable': ('write_portable_checkpoint', ),
     'stream_info': ('describe_bitstream', 'format_description'),
+    'zoo': ('ZooModel', 'download_model', 'fetch_weights', 'find_model',
+            'list_models', 'load_config'),
 }
 _MODULE_OF = {name: module for module in _PUBLIC for name in _PUBLIC[module]}
 

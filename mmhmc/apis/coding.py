@@ -159,6 +159,9 @@ def decode_bitstreams(inputs: Iterable[Union[str, Path]],
         source: The codec.
         jobs: Processes, each with one thread; with 1, this process decodes.
         force: Replace outputs that exist.
+
+    Returns:
+        What became of each file; the errors of single files are in it.
     """
     pairs = pair_files(inputs, (STREAM_SUFFIX, ), picture_name)
     coder = partial(_Decoder, force=force, folder=str(out_dir))

@@ -19,6 +19,7 @@ from torch import Tensor
 
 from mmhmc.functional import crop_to, extend_edges, padded_size
 from mmhmc.visualization import Instances, PanelRow, bits_map, draw_panel
+from .model_loading import complete_codec
 from .training import build_runner
 
 _COLUMNS = {
@@ -113,7 +114,9 @@ def _build_runner(cfg: Config, checkpoint: str, out_dir: Path):
         training = key in ('optim_wrapper', 'param_scheduler')
         if training or key.startswith(('train_', 'val_')):
             cfg.pop(key)
-    return build_runner(cfg)
+    runner = build_runner(cfg)
+    complete_codec(runner.model, checkpoint)
+    return runner
 
 
 @torch.no_grad()

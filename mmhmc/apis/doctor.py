@@ -51,14 +51,30 @@ STACKS = {
 #: The last compressai without an upper bound on numpy: fits both lineages.
 COMPRESSAI = 'compressai==1.2.6'
 
+#: Packages that only some uses need: what they bring, and the specs of
+#: ``requirements/NAME.txt``.
+EXTRAS = {
+    'sample': ('the built-in data set', ('scikit-image', )),
+    'evaluation':
+    ('BD-rates and curves that zoom', ('bjontegaard==1.3.*', 'plotly==6.*')),
+    'standard':
+    ('HEVC, VVC, JPEG XL and AVIF',
+     ('imageio-ffmpeg==0.8.*', 'pillow-jxl-plugin==1.3.*', 'pillow>=11.3')),
+    'perceptual': ('LPIPS, FID, KID, DISTS and NIQE',
+                   ('lpips==0.1.4', 'torchmetrics==1.9.0',
+                    'torch-fidelity==0.4.0', 'pyiqa==0.1.16')),
+    'docs': ('the pages of docs/',
+             ('mkdocs==1.6.1', 'mkdocs-material==9.7.7', 'mkdocstrings==1.0.8',
+              'mkdocstrings-python==2.0.11')),
+}
+
 HOSTS = ('mmdet', 'mmseg', 'mmpretrain')
 BUILD_TOOLS = ('setuptools', 'wheel', 'ninja', 'psutil')
 #: What others build upon comes first. ``mmhmc::`` stands for the config bases
 #: that mmengine resolves, see ``_IMPORT``.
 IMPORTS = ('numpy', 'torch', 'torchvision', 'cv2', 'mmengine', 'mmcv',
            'mmcv._ext', 'pycocotools', *HOSTS, 'pytorch_msssim', 'compressai',
-           'safetensors', 'skimage', 'bjontegaard', 'mmhmc',
-           'mmhmc.bitstream._rans', 'mmhmc::')
+           'safetensors', 'mmhmc', 'mmhmc.bitstream._rans', 'mmhmc::')
 
 _SURVEY = '''
 import json
@@ -159,9 +175,11 @@ class Environment:
     imports: dict[str, Import]
 
     def works(self, module: str) -> bool:
+        """Whether a module can be imported."""
         return not self.imports[module].error
 
     def absent(self, module: str) -> bool:
+        """Whether a module is not there, rather than broken."""
         return self.imports[module].error == _not_found(module)
 
     def distributions(self, module: str) -> list[str]:
@@ -195,6 +213,7 @@ class Environment:
         return STACKS['open-mmlab' if upstream else 'onedl']
 
     def pip(self, *arguments: str) -> str:
+        """Command that runs this interpreter's pip."""
         python = self.python
         here = os.path.join(os.getcwd(), '')
         if python.startswith(here):
@@ -278,6 +297,9 @@ def survey(python: str = sys.executable, timeout: float = 60) -> Environment:
     Args:
         python: Path of the interpreter.
         timeout: Seconds after which an import is given up.
+
+    Returns:
+        What was found.
     """
     child = subprocess.run([python, '-W', 'ignore', '-c', _SURVEY],
                            stdout=subprocess.PIPE,
@@ -312,13 +334,12 @@ def diagnose(env: Environment) -> list[Row]:
         *(_host(env, host, needed=no_host) for host in HOSTS),
         _package(env, 'pytorch_msssim', 'pytorch-msssim'),
         _compressai(env),
-        # Weights without pickles, the built-in data set, rate differences.
+        # Weights without pickles.
         _package(env, 'safetensors', needed=False),
-        _package(env, 'skimage', 'scikit-image', needed=False),
-        _package(env, 'bjontegaard', needed=False),
         _mmhmc(env),
         _coder(env),
         _bases(env),
+        *(_extra(env, name) for name in EXTRAS),
     ]
 
 
@@ -515,10 +536,29 @@ def _compressai(env: Environment) -> Row:
         env.replace(COMPRESSAI))
 
 
+def _extra(env: Environment, extra: str) -> Row:
+    """Judge by what is installed: importing all of them takes long."""
+    brings, specs = EXTRAS[extra]
+    lacking = []
+    for spec in specs:
+        name, _, least = spec.partition('>=')
+        version = env.version(name.partition('==')[0])
+        if not version or version < _numbers(least):
+            lacking.append(spec)
+    if not lacking:
+        return Row(extra, f'for {brings}', OK)
+    names = ', '.join(re.split('[=>]', spec)[0] for spec in lacking)
+    return Row(extra, f'for {brings}: no {names}', OPTIONAL, env.add(*lacking))
+
+
 def _install_mmhmc(env: Environment, *options: str) -> str:
-    checkout = os.path.relpath(Path(__file__).resolve().parents[2])
+    root = Path(__file__).resolve().parents[2]
+    if (root / 'setup.py').is_file():
+        source = os.path.relpath(root)
+    else:  # installed from a wheel
+        options, source = ('--force-reinstall', ), 'CHECKOUT_OF_MMHMC'
     return env.pip('install', '--no-deps', '--no-build-isolation', *options,
-                   checkout)
+                   source)
 
 
 def _mmhmc(env: Environment) -> Row:
@@ -536,8 +576,9 @@ def _coder(env: Environment) -> Row:
     error = env.imports[name].error
     if not error:
         return Row(name, 'the entropy coder is compiled', OK)
-    if not env.works('mmhmc'):
-        return Row(name, error, OPTIONAL, 'repair `mmhmc` first')
+    for first in ('mmhmc', 'torch'):
+        if not env.works(first):
+            return Row(name, error, OPTIONAL, f'repair `{first}` first')
     # A compiler's failure shows in pip's verbose output only.
     fix = (
         env.pip('install', 'setuptools', 'wheel', 'pybind11') + ' && ' +

@@ -107,6 +107,9 @@ def read_config(path: Union[str, Path]) -> Config:
             looked for by the name of its module, so any distribution of it
             will do.
 
+    Returns:
+        The config, with its bases merged.
+
     Raises:
         FileNotFoundError: If there is no such file.
         ModuleNotFoundError: If there is no such package.

@@ -6,6 +6,7 @@ from typing import Optional
 
 from mmengine.config import Config, ConfigDict
 
+from .model_loading import complete_codec
 from .training import TrainingError, build_runner, prepare_data
 
 #: What joins the views of a picture where a config does not say it.
@@ -45,6 +46,7 @@ def run_test(cfg: Config,
     Raises:
         FileNotFoundError: If data are missing.
         TrainingError: If the config lacks what an option needs.
+        ValueError: If nothing has weights of the codec.
     """
     prepare_data(cfg, ('test', ))
     cfg.launcher = launcher
@@ -54,6 +56,7 @@ def run_test(cfg: Config,
     if tta:
         _augment(cfg)
     runner = build_runner(cfg)
+    complete_codec(runner.model, checkpoint)
     if out is not None:
         runner.test_evaluator.metrics.append(_dump(out))
     return runner.test()

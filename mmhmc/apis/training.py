@@ -47,6 +47,9 @@ def load_config(path: Union[str, Path],
         sample_data: Load the built-in pictures, see
             :func:`mmhmc.apis.sample_data.use_sample_data`.
 
+    Returns:
+        The config, with ``work_dir`` set.
+
     Raises:
         FileNotFoundError: If a file is missing.
         TrainingError: If an option does not fit the config.

@@ -38,6 +38,9 @@ def work(build: Callable[[], Callable[[Any], Any]],
         lost: Result of a task that ends its process, e.g. for lack of memory;
             the other tasks go on, one by one. None: that ends the work.
 
+    Returns:
+        Results in the order in which they are ready, as they come.
+
     Raises:
         RuntimeError: If a worker process has ended early and ``lost`` is not
             given, after the results of all that had finished.

@@ -97,6 +97,9 @@ def encode(tables: Tables, symbols: np.ndarray, indexes: np.ndarray) -> bytes:
         symbols: int32, shape (n,).
         indexes: Table of each symbol, int32, shape (n,).
 
+    Returns:
+        The payload, as ``docs/bitstream.md`` describes it.
+
     Raises:
         ValueError: If the shapes differ, or an index names no table.
     """

@@ -276,6 +276,9 @@ class ImageCodec(BaseModule):
             size: Height and width in pixels of the unpadded picture.
             condition: That of :meth:`encode_latents`; its quality is stored.
 
+        Returns:
+            The bitstream, with the hash of what decodes it.
+
         Raises:
             RuntimeError: In training mode, or if tables are missing.
         """

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch._compile import _disable_dynamo
 
 from mmhmc.bitstream import CdfTables, SymbolDecoder, find_levels
+from mmhmc.compat import respell_bottleneck
 from mmhmc.functional import extend_edges, padded_size
 from mmhmc.structures import CodecOutput, CodingCondition, LatentSymbols
 from .base import ImageCodec
@@ -135,6 +136,9 @@ class CompressAICodec(ImageCodec):
         Args:
             decoders: A decoder for each named stream.
             latent_size: Height and width of the smallest latent.
+
+        Returns:
+            ``y_hat``, shape (1, M, h, w).
         """
 
     @property
@@ -358,6 +362,10 @@ class CompressAICodec(ImageCodec):
             yield 'y', self.entropy_bottleneck
 
     def _load_from_state_dict(self, state_dict, prefix, *args) -> None:
+        for name, part in self.named_modules():
+            if hasattr(part, 'quantiles'):
+                names = dict(part.named_parameters())
+                respell_bottleneck(state_dict, f'{prefix}{name}.', names)
         # Tables grow and shrink with the weights: take the size that comes.
         for name, part in self.named_modules():
             for buffer in _TABLE_BUFFERS:

@@ -308,6 +308,9 @@ def read_results(path: Union[str, Path]) -> Results:
     Args:
         path: The file.
 
+    Returns:
+        What the file says.
+
     Raises:
         FileNotFoundError: If there is none.
         ValueError: If it has no line on the run, if it was written in

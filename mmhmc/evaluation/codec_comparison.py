@@ -165,6 +165,9 @@ def compare_published(results: Results, anchor: str, columns: Sequence[Column],
         columns: Data sets and metrics; those without a published curve, or
             without a curve of the anchor, add nothing.
         published: Names of published curves.
+
+    Returns:
+        A comparison of each published curve and column.
     """
     found = []
     for column in columns:
@@ -188,6 +191,9 @@ def compare_curves(anchor: RateCurve, test: RateCurve,
         anchor: Curve compared with.
         test: Curve compared.
         dataset: Data set of both.
+
+    Returns:
+        Every delta, in per cent of rate or in units of the metric.
     """
     refusals = []
     rate, quality = (

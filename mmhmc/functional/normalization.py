@@ -58,6 +58,9 @@ class InputNorm(nn.Module):
                 Where that is not so, ``channel_order`` says what the model
                 sees.
 
+        Returns:
+            The normalisation.
+
         Raises:
             TypeError: If it is no dictionary.
         """

@@ -105,6 +105,9 @@ class PictureCoding:
                 its top left corner.
             inputs: What the host calls this batch, to know it again.
 
+        Returns:
+            The batch as it was coded, which :meth:`collect` gives again.
+
         Raises:
             RuntimeError: If a bitstream does not decode to its latents.
             ValueError: If ``x`` is not finite, or sizes do not fit.
@@ -267,6 +270,9 @@ def complete_test_cfg(test_cfg: Optional[dict],
             bits are the same without); ``real_bits``: whether evaluation
             writes and reads real bitstreams. Both True if left out.
         defaults: Other keys than these, with their values.
+
+    Returns:
+        A new dictionary with every key.
 
     Raises:
         ValueError: If there is another key.

@@ -4,6 +4,8 @@ A bare interpreter has only the standard library; fakes reach it through
 PYTHONPATH, each a package folder and the metadata of its distribution.
 """
 import json
+import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -72,9 +74,11 @@ def fill(site: Site, lineage: str = 'onedl') -> None:
     site.add('pycocotools')
     site.add('pytorch_msssim', name='pytorch-msssim')
     site.add('compressai', '1.2.6', requires=['numpy>=1.21.0'])
-    site.add('skimage', name='scikit-image')
     site.add('safetensors')
-    site.add('bjontegaard')
+    for _, specs in doctor.EXTRAS.values():
+        for spec in specs:
+            name, _, version = re.split('([=>]=)', spec + '==1.0')[:3]
+            site.add(f'module_of_{name}', version.rstrip('.*'), name=name)
     site.add('mmhmc')
     site.write('mmhmc/.mim/configs/x.py', '')
     site.write('mmhmc/bitstream/__init__.py', '')
@@ -358,11 +362,51 @@ def test_coder_that_is_not_compiled_is_optional(site, examine):
     assert '--no-deps --no-build-isolation -v -e ' in build
 
 
-def test_coder_waits_for_the_package_around_it(site, examine):
-    site.add('mmhmc', code='raise RuntimeError')
+@pytest.mark.parametrize('broken', ['torch', 'mmhmc'])
+def test_coder_waits_for_what_it_imports(site, examine, broken):
+    site.add(broken, code='raise RuntimeError("no")')
+    site.write('mmhmc/bitstream/_rans.py', f'import {broken}')
     row = examine()['mmhmc.bitstream._rans']
-    assert row.state == doctor.OPTIONAL
-    assert row.fix == 'repair `mmhmc` first'
+    assert row.fix == f'repair `{broken}` first'
+
+
+def test_installed_mmhmc_is_not_repaired_from_where_it_is(
+        site, examine, monkeypatch, tmp_path):
+    monkeypatch.setattr(doctor, '__file__',
+                        str(tmp_path / 'site/mmhmc/apis/doctor.py'))
+    (site.folder / 'mmhmc/bitstream/_rans.py').unlink()
+    fix = examine()['mmhmc.bitstream._rans'].fix
+    assert fix.endswith('--force-reinstall CHECKOUT_OF_MMHMC')
+
+
+@pytest.mark.parametrize('extra', doctor.EXTRAS)
+def test_extra_is_optional_and_says_what_it_is_for(extra, site, examine):
+    brings, specs = doctor.EXTRAS[extra]
+    name = re.split('[=>]', specs[-1])[0]
+    site.remove(f'module_of_{name}')
+    rows = examine()
+    assert not wrong(rows)
+    assert rows[extra].state == doctor.OPTIONAL
+    assert rows[extra].found == f'for {brings}: no {name}'
+    install = shlex.split(rows[extra].fix.split(' && ')[1])
+    assert install[-2:] == ['installed.txt', specs[-1]]
+
+
+def test_extra_that_is_too_old_is_named(site, examine):
+    site.remove('module_of_pillow')
+    site.add('module_of_pillow', '11.2', name='pillow')
+    assert examine()['standard'].found.endswith(': no pillow')
+
+
+@pytest.mark.parametrize('extra', doctor.EXTRAS)
+def test_extras_are_those_of_the_requirements_files(extra):
+    root = Path(__file__).parents[2]
+    lines = (root / f'requirements/{extra}.txt').read_text().splitlines()
+    pinned = {line.split(';')[0] for line in lines if line[0] != '#'}
+    specs = doctor.EXTRAS[extra][1]
+    if extra == 'sample':  # its version depends on Python's
+        pinned = {pin.split('==')[0] for pin in pinned}
+    assert pinned == set(specs)
 
 
 def test_bases_need_the_configs_beside_the_package(site, examine):

@@ -242,7 +242,10 @@ INTRODUCTION = '''# Analysis in the compressed domain: what it saves
 A `LatentBackbone` shows y_hat to the host's heads, by way of a
 `CompressedDomainNeck`; no picture is decoded for the machine. Written by
 
-    python tools/analysis_tools/latent_cost.py --repeats {repeats}
+<!-- test: dry takes minutes on the full models -->
+```bash
+python tools/analysis_tools/latent_cost.py --repeats {repeats}
+```
 
 from a bitstream of one picture to predictions, in these stages:
 
@@ -260,7 +263,9 @@ ways in turns, after one to warm up; float32, one CPU thread, torch {torch}.
 Take the ratios; the milliseconds are one machine's, which had other work too.
 The configs are `configs/hmc/*latent*.py`; to train one:
 
-    python tools/train.py configs/hmc/mask-rcnn_latent_sample.py
+```bash
+python tools/train.py configs/hmc/mask-rcnn_latent_sample.py
+```
 
 What this does not say: **accuracy**. Weights are random, nothing was trained,
 and a network on the latent is another network, which has to be trained to be

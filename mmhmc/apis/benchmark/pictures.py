@@ -72,7 +72,12 @@ def decoded_name(row: str, point: str, dataset: str, picture: str) -> str:
 
 @dataclass(frozen=True)
 class LoadedPoint:
-    """A codec that is ready, with what follows it."""
+    """A codec that is ready, with what follows it.
+
+    Args:
+        codec: In evaluation mode, with weights and tables.
+        adapter: What makes the machine's picture of a decoded one, if any.
+    """
 
     codec: ImageCodec
     adapter: Optional[nn.Module]

@@ -164,6 +164,9 @@ def read_plan(cfg: Config) -> Plan:
             (height and width of a picture, if cost is to be measured), and
             ``published`` (names of published curves to draw beside).
 
+    Returns:
+        The benchmark, with its pictures listed.
+
     Raises:
         FileNotFoundError: If there are no pictures, or no annotations.
         ValueError: If something is missing, unknown or does not fit.
@@ -224,6 +227,9 @@ def load_plan(path: str,
         path: Config file.
         cfg_options: Settings to override, by dotted name.
         work_dir: Other folder of the results.
+
+    Returns:
+        The benchmark.
 
     Raises:
         FileNotFoundError: If there is no such file, or no pictures.

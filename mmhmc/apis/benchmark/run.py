@@ -71,6 +71,9 @@ def run_benchmark(plan: Plan, resume: bool = False, jobs: int = 1) -> Outcome:
             under others is made anew.
         jobs: Processes, with one thread each.
 
+    Returns:
+        What was made, what was kept, and what failed.
+
     Raises:
         FileExistsError: If there are results and ``resume`` is not given.
         RuntimeError: If a worker process or another rank has ended early.

@@ -159,6 +159,9 @@ class Transform(nn.Sequential):
         Args:
             x: Shape (B, C, H, W).
             controls: For stages that know them.
+
+        Returns:
+            Shape (B, C', H', W'), as the layers make it.
         """
         for layer in self:
             x = layer(x, **_known(layer, controls))

@@ -175,6 +175,9 @@ class StandardCodec(ImageCodec):
             size: Height and width of the picture in pixels.
             condition: That of :meth:`encode_latents`; its quality is stored.
 
+        Returns:
+            The container, with one stream.
+
         Raises:
             ValueError: If there is not one picture, or of another size.
         """

@@ -1,0 +1,234 @@
+"""What a host makes of decoded pictures, or of latents.
+
+.. code-block:: none
+
+    before the pipeline:  x_hat ─► adapter ─► host's pipeline ─► host
+    in the model:         the host's input of a black picture + x_bar ─► host
+    latents:              the host's input of a black picture, and y_hat where
+                          its backbone would be
+
+The decoder has no original, so the host's canvas (resize, padding, meta
+information) is that of a black picture of the original's size.
+"""
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Optional
+
+import numpy as np
+import torch
+from mmengine.config import Config
+from mmengine.dataset import Compose, pseudo_collate
+from mmengine.registry import TRANSFORMS, DefaultScope
+from numpy import ndarray
+from torch import Tensor, nn
+
+from mmhmc.engine.hooks.rate_loss_hook import picture_size
+from mmhmc.functional import crop_to, padded_size
+from mmhmc.models import LatentBackbone, LatentFeatures, PictureCoding
+from .inference_inputs import Size, to_bgr
+from .sample_data import innermost_datasets
+
+
+@dataclass
+class DecodedPicture:
+    """What is shown to a host.
+
+    Args:
+        name: Name of the picture.
+        size: Height and width in pixels that were coded.
+        original_size: Height and width in pixels of the picture.
+        y_hat: Its latent, shape (1, M, h, w).
+        x_bar: Decoded and adapted, RGB in [0, 1], shape (1, 3, *size); None
+            for a host that sees latents.
+    """
+
+    name: str
+    size: Size
+    original_size: Size
+    y_hat: Tensor
+    x_bar: Optional[Tensor] = None
+
+
+class HostAnalysis:
+    """Runs a host on what was decoded.
+
+    Args:
+        model: Host with a codec, in evaluation mode.
+        coder: The module of it that codes.
+        cfg: Its config.
+        device: Where it is.
+        in_model: Whether pictures are coded after the host's pipeline.
+
+    Raises:
+        ValueError: If the config has no test pipeline, or one that reads
+            other pictures than colour ones.
+    """
+
+    def __init__(self, model: nn.Module, coder: PictureCoding, cfg: Config,
+                 device: torch.device, in_model: bool) -> None:
+        self.model, self.coder = model, coder
+        self.device, self.in_model = device, in_model
+        self.sees_latents = isinstance(coder, LatentBackbone)
+        self._scope = cfg.get('default_scope')
+        with DefaultScope.overwrite_default_scope(self._scope):
+            self._pipeline, self._dtype = _pipeline_of(cfg)
+
+    def picture_to_code(self, x: Tensor) -> Tensor:
+        """Picture as the host's pipeline makes it, for coding in the model.
+
+        Args:
+            x: RGB in [0, 1], shape (3, H, W).
+
+        Returns:
+            RGB in [0, 1], shape (1, 3, h, w), without the host's padding.
+        """
+        data = self._batch([self._item(to_bgr(x), 'picture')])
+        size = self._size(data, 0)
+        seen = self.coder.input_norm.to_picture(data['inputs'])
+        return crop_to(seen, size).clamp(0, 1)
+
+    def prepare(self, picture: DecodedPicture) -> dict:
+        """What the host's pipeline makes of one picture.
+
+        Raises:
+            ValueError: If the coded picture is not of the size that the
+                pipeline gives.
+        """
+        if not self.in_model and not self.sees_latents:
+            return self._item(to_bgr(picture.x_bar[0]), picture.name)
+        size = picture.original_size if self.in_model else picture.size
+        item = self._item(np.zeros((*size, 3), np.uint8), picture.name)
+        if not self.in_model:
+            # Latents cannot be resized: the host gets the picture's own size.
+            item['inputs'] = item['inputs'].new_zeros(3, *size)
+            item['data_samples'].set_metainfo(
+                dict(img_shape=size, ori_shape=size, scale_factor=(1., 1.)))
+            return item
+        found = picture_size(item['data_samples'], False)
+        if found != picture.size:
+            raise ValueError(
+                f'{picture.name} was coded with size {picture.size}, but the '
+                f"host's pipeline makes {found} of a picture of {size}. It "
+                'was coded elsewhere, e.g. before the pipeline: give '
+                "`protocol='before the pipeline'`.")
+        return item
+
+    @torch.no_grad()
+    def predict(self, items: Sequence[dict],
+                pictures: Sequence[DecodedPicture]) -> list:
+        """Predictions of a batch.
+
+        Args:
+            items: From :meth:`prepare`, with inputs of one size.
+            pictures: Of each the picture.
+
+        Returns:
+            The host's data samples, on the CPU.
+        """
+        with DefaultScope.overwrite_default_scope(self._scope):
+            data = self._batch(items)
+            if self.sees_latents:
+                forward = self._latents(pictures)
+            else:
+                forward = self.coder.backbone.forward
+                if self.in_model:
+                    data['inputs'] = self._shown(data['inputs'], pictures)
+            with _forwarding(self.coder, forward):
+                samples = self.model(**data, mode='predict')
+        return [sample.to('cpu') for sample in samples]
+
+    def _item(self, pixels: ndarray, name: str) -> dict:
+        size = pixels.shape[:2]
+        with DefaultScope.overwrite_default_scope(self._scope):
+            return self._pipeline(
+                dict(
+                    img=pixels.astype(self._dtype),
+                    img_path=name,
+                    img_id=0,
+                    sample_idx=0,
+                    img_shape=size,
+                    ori_shape=size))
+
+    def _batch(self, items: Sequence[dict]) -> dict:
+        # A preprocessor changes what it is given.
+        items = [
+            dict(item, data_samples=item['data_samples'].clone())
+            for item in items
+        ]
+        return self.model.data_preprocessor(pseudo_collate(items), False)
+
+    @staticmethod
+    def _size(data: dict, index: int) -> Size:
+        size = picture_size(data['data_samples'][index], False)
+        return tuple(data['inputs'].shape[-2:]) if size is None else size
+
+    def _shown(self, black: Tensor,
+               pictures: Sequence[DecodedPicture]) -> Tensor:
+        """The host's inputs of decoded pictures."""
+        x_bar = black.new_zeros(len(pictures), 3, *black.shape[-2:])
+        for one, picture in zip(x_bar, pictures):
+            height, width = picture.size
+            one[:, :height, :width] = picture.x_bar[0]
+        return self.coder.input_norm.to_inputs(black, torch.zeros_like(x_bar),
+                                               x_bar)
+
+    def _latents(self, pictures: Sequence[DecodedPicture]) -> Callable:
+        """What the backbone gives; outside a picture the latent is zero."""
+
+        def forward(inputs: Tensor) -> LatentFeatures:
+            canvas = inputs.shape[-2], inputs.shape[-1]
+            first, end = self.coder.seen_channels
+            stride = padded_size(pictures[0].size,
+                                 self.coder.codec.downsampling_factor
+                                 )[0] // pictures[0].y_hat.shape[-2]
+            seen = inputs.new_zeros(
+                len(pictures), end - first,
+                *(side // stride for side in padded_size(canvas, stride)))
+            for one, picture in zip(seen, pictures):
+                h, w = (
+                    side // stride
+                    for side in padded_size(picture.size, stride))
+                y_hat = picture.y_hat[0, first:end]
+                one[:, :h, :w] = crop_to(y_hat, (h, w))
+            return LatentFeatures.over([seen], canvas)
+
+        return forward
+
+
+def _pipeline_of(cfg: Config) -> tuple[Compose, type]:
+    """A host's test pipeline without what loads, and the type it takes."""
+    loader = cfg.get('test_dataloader') or {}
+    dataset = next(innermost_datasets(loader), {}) if loader else {}
+    steps = dataset.get('pipeline')
+    if not steps:
+        raise ValueError('The config has no `test_dataloader.dataset.pipeline'
+                         '`, which says how the host takes its pictures.')
+    kept, dtype = [], np.uint8
+    for step in steps:
+        name = _name(step)
+        if name.startswith('LoadImage') and \
+                step.get('color_type', 'color') != 'color':
+            raise ValueError(
+                f'The test pipeline reads pictures as {step["color_type"]!r};'
+                ' a codec decodes colour pictures.')
+        if name.startswith('LoadImage') and step.get('to_float32'):
+            dtype = np.float32
+        if not name.startswith('Load'):
+            kept.append(step)
+    return Compose([TRANSFORMS.build(step) for step in kept]), dtype
+
+
+def _name(step: dict) -> str:
+    kind = step['type']
+    return (kind if isinstance(kind, str) else kind.__name__).split('.')[-1]
+
+
+@contextmanager
+def _forwarding(coder: nn.Module, forward: Callable) -> Iterator[None]:
+    """Let a coder give what does not need coding any more."""
+    coder.forward = forward
+    try:
+        yield
+    finally:
+        del coder.forward

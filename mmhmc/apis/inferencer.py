@@ -1,0 +1,593 @@
+"""Pictures in; bitstreams, pictures and predictions out."""
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Optional, Union
+
+import numpy as np
+import torch
+from numpy import ndarray
+from PIL import Image
+from torch import Tensor
+from torch.nn.functional import interpolate
+
+from mmhmc.bitstream import Bitstream, BitstreamError
+from mmhmc.codecs.base import as_stored
+from mmhmc.datasets import write_picture, write_whole
+from mmhmc.engine.parts import find_coder
+from mmhmc.functional import count_bits, crop_to, extend_edges, padded_size
+from mmhmc.models import CodecModel, LatentBackbone
+from mmhmc.models.condition_choice import ConditionChoice
+from mmhmc.structures import CodecOutput, CodingCondition
+from .file_pairs import picture_name, stream_name
+from .host_analysis import DecodedPicture, HostAnalysis
+from .inference_inputs import (EncodedPicture, InputItem, Inputs, check_names,
+                               list_items, load_picture, load_stream, to_bgr)
+from .model_loading import (ModelConfig, choose_device, load_model,
+                            read_model_config)
+from .predictions import PredictionPainter, plain_prediction
+from .progress import progress
+
+PROTOCOLS = ('before the pipeline', 'in the model')
+
+
+class HMCInferencer:
+    """A codec and what sees its pictures: a host model, or people only.
+
+    .. code-block:: none
+
+        picture ─► encode ─► bitstream ─┬─► decode ──► picture, for people
+                                        └─► analyze ─► predictions
+        inferencer(picture) = encode, then analyze and decode from the bytes
+
+    Pictures are given as files, folders, globs, BGR arrays (H, W, 3) uint8 as
+    mmcv reads them, or lists of those; arrays that come back are BGR, too,
+    but for drawings, which are RGB as the hosts' inferencers give them.
+
+    Where a picture is coded is ``protocol``:
+
+    - ``'before the pipeline'``: at its own resolution, so that the file is
+      one for people; what is decoded goes through the adapter, is rounded to
+      8 bits, and passes the host's pipeline and its bare backbone. The
+      default, except for a ``LatentBackbone``, whose heads then see latents
+      of the picture's own resolution.
+    - ``'in the model'``: as the host's pipeline has resized or cropped it,
+      which is what training does. The default of a ``LatentBackbone``.
+
+    A batch holds pictures of one size, so that padding changes no prediction;
+    every picture is coded for itself.
+
+    Text that checkpoints hold as a config is never run.
+
+    Args:
+        model: Name of a model of the zoo; or a config file (also
+            ``mmdet::x.py``), ``Config`` or dict, with a ``CodecBackbone``, a
+            ``LatentBackbone``, or a codec alone (``CodecModel``, or just
+            ``codec``), which analyzes nothing.
+        checkpoint: Its weights, a file or an address; None for those of the
+            zoo, or ``load_from`` of the config.
+        device: ``'cpu'``, ``'cuda'`` or ``'cuda:1'``; None for a GPU if there
+            is one.
+        options: Settings of the config to override, by dotted name.
+        condition: Run-time controls of the codec, ``quality``, ``task``,
+            ``alpha``, ``beta``, over those of the config.
+        protocol: ``'before the pipeline'`` or ``'in the model'``; None for
+            the default.
+
+    Raises:
+        OSError: If a file cannot be read or downloaded.
+        ValueError: If the zoo has no such model, there are no weights or they
+            do not fit, the device is not there, or the codec refuses the
+            condition.
+    """
+
+    def __init__(self,
+                 model: ModelConfig,
+                 checkpoint: Union[str, Path, None] = None,
+                 device: Optional[str] = None,
+                 options: Optional[dict] = None,
+                 condition: Optional[dict] = None,
+                 protocol: Optional[str] = None) -> None:
+        if protocol not in (None, *PROTOCOLS):
+            raise ValueError(f'`protocol` must be one of {list(PROTOCOLS)}, '
+                             f'got {protocol!r}.')
+        self.device = choose_device(device)
+        self.cfg, name = read_model_config(model, options)
+        if name is not None and checkpoint is None:
+            from .zoo import fetch_weights
+            checkpoint = fetch_weights(name)
+        self.model = load_model(self.cfg, checkpoint, self.device)
+        self.coder = find_coder(self.model)
+        self.codec = self.coder.codec
+        self.dataset_meta = self.model.dataset_meta
+        self._condition = condition or {}
+        self._checked_condition(None)
+        sees_latents = isinstance(self.coder, LatentBackbone)
+        self.protocol = protocol or PROTOCOLS[sees_latents]
+        self._host: Optional[HostAnalysis] = None
+        if not isinstance(self.model, CodecModel):
+            self._host = HostAnalysis(self.model, self.coder, self.cfg,
+                                      self.device,
+                                      self.protocol == PROTOCOLS[1])
+        elif protocol == PROTOCOLS[1]:
+            raise ValueError("`protocol='in the model'` needs a host model "
+                             'behind the codec; this is a codec alone.')
+        self._painter: Optional[PredictionPainter] = None
+
+    @property
+    def has_task(self) -> bool:
+        """Whether there is a host, which :meth:`analyze` needs."""
+        return self._host is not None
+
+    def __call__(self,
+                 inputs: Inputs,
+                 out_dir: Union[str, Path, None] = None,
+                 batch_size: int = 1,
+                 condition: Optional[dict] = None,
+                 pred_score_thr: float = 0.3,
+                 return_vis: bool = False,
+                 return_pictures: bool = False,
+                 return_datasamples: bool = False,
+                 show_progress: bool = True) -> dict[str, list]:
+        """Code pictures, and analyze and decode their bitstreams.
+
+        Bitstreams among the inputs are analyzed and decoded as they are. A
+        ``LatentBackbone`` decodes pictures only for ``out_dir``,
+        ``return_vis`` and ``return_pictures``.
+
+        Args:
+            inputs: Pictures and bitstreams, see the class; a folder gives its
+                pictures, or else its ``.hmc`` files.
+            out_dir: Folder for ``streams/a.png.hmc``, ``pictures/a.png``
+                (decoded, for people), ``vis/a.png`` (predictions drawn on
+                it), ``preds/a.png.json``; None writes nothing.
+            batch_size: Pictures that the host sees at once.
+            condition: As of the class, for this call.
+            pred_score_thr: Objects that are less sure are not drawn.
+            return_vis: Whether to return drawings.
+            return_pictures: Whether to return decoded pictures.
+            return_datasamples: Whether predictions are the host's data
+                samples, else plain values, see
+                :func:`~mmhmc.apis.predictions.plain_prediction`.
+            show_progress: Whether to show progress on stderr.
+
+        Returns:
+            Lists with an entry for each input, or none if it was not asked
+            for: ``predictions``; ``visualization``, RGB; ``bitstreams``;
+            ``rates``, see :attr:`EncodedPicture.rate`; ``pictures``, BGR.
+
+        Raises:
+            BitstreamError: If a bitstream is damaged or of another codec.
+            OSError: If a file cannot be read or written.
+            ValueError: If an input is none, or an argument does not fit.
+        """
+        items = list_items(inputs)
+        writer = _Writer(out_dir, items)
+        draws = self.has_task and (return_vis or writer.writes)
+        chosen = self._checked_condition(condition)
+        results = dict(
+            predictions=[],
+            visualization=[],
+            bitstreams=[],
+            rates=[],
+            pictures=[])
+        with progress('inference', len(items), show_progress) as advance:
+            encoded = (self._encoded(item, chosen) for item in items)
+            for one in self._analyzed(
+                    encoded, chosen, batch_size, draws or writer.writes
+                    or return_pictures):
+                results['bitstreams'].append(one.encoded.bitstream)
+                results['rates'].append(one.encoded.rate)
+                writer.stream(one.encoded)
+                if return_pictures:
+                    results['pictures'].append(to_bgr(one.x_hat[0]))
+                if one.x_hat is not None:
+                    writer.picture(one.encoded.name, one.x_hat[0])
+                self._keep(one, results, writer,
+                           pred_score_thr if draws else None, return_vis,
+                           return_datasamples)
+                advance()
+        return results
+
+    def encode(self,
+               inputs: Inputs,
+               out_dir: Union[str, Path, None] = None,
+               quality: Optional[float] = None,
+               condition: Optional[dict] = None,
+               show_progress: bool = True) -> list[EncodedPicture]:
+        """Code pictures.
+
+        Args:
+            inputs: Pictures, see the class.
+            out_dir: Folder for ``a.png.hmc``; None writes nothing.
+            quality: Short for ``condition=dict(quality=...)``.
+            condition: As of the class, for this call.
+            show_progress: Whether to show progress on stderr.
+
+        Returns:
+            The bitstreams, with what they cost.
+
+        Raises:
+            OSError: If a file cannot be read or written.
+            ValueError: If an input is no picture, or the condition does not
+                fit the codec.
+        """
+        if quality is not None:
+            condition = dict(condition or {}, quality=quality)
+        chosen = self._checked_condition(condition)
+        items = list_items(inputs, streams=False)
+        writer = _Writer(out_dir, items, stream='')
+        encoded = []
+        with progress('encode', len(items), show_progress) as advance:
+            for item in items:
+                encoded.append(writer.stream(self._encoded(item, chosen)))
+                advance()
+        return encoded
+
+    @torch.no_grad()
+    def decode(self,
+               inputs: Inputs,
+               out_dir: Union[str, Path, None] = None,
+               adapted: bool = False,
+               condition: Optional[dict] = None,
+               show_progress: bool = True) -> list[ndarray]:
+        """Decode bitstreams to pictures.
+
+        Args:
+            inputs: What :meth:`encode` gave, bitstreams, their bytes, or
+                ``.hmc`` files, folders and globs of such.
+            out_dir: Folder for ``a.png``; None writes nothing.
+            adapted: Whether to give what the machine sees, behind the
+                adapter, else what people see.
+            condition: As of the class, for this call; the quality is that of
+                the bitstream.
+            show_progress: Whether to show progress on stderr.
+
+        Returns:
+            BGR, uint8, (H, W, 3), each of the size that was coded.
+
+        Raises:
+            BitstreamError: If a bitstream is damaged or of another codec.
+            OSError: If a file cannot be read or written.
+            ValueError: If there is no adapter, or an input is no bitstream.
+        """
+        if adapted and not self.has_adapter:
+            raise ValueError('There is no adapter, or it is switched off: '
+                             'the machine sees the decoded picture or the '
+                             'latent. Leave out `adapted`.')
+        chosen = self._checked_condition(condition)
+        items = list_items(inputs, pictures=False)
+        writer = _Writer(out_dir, items, picture='')
+        pictures = []
+        with progress('decode', len(items), show_progress) as advance:
+            for item in items:
+                one = self._decoded(load_stream(item), chosen, True)
+                x = one.shown.x_bar if adapted else one.x_hat
+                pictures.append(to_bgr(x[0]))
+                writer.picture(item.name, x[0])
+                advance()
+        return pictures
+
+    def analyze(self,
+                inputs: Inputs,
+                out_dir: Union[str, Path, None] = None,
+                batch_size: int = 1,
+                condition: Optional[dict] = None,
+                pred_score_thr: float = 0.3,
+                return_vis: bool = False,
+                return_datasamples: bool = False,
+                show_progress: bool = True) -> dict[str, list]:
+        """Predict from bitstreams alone.
+
+        Of a picture that was coded in the model, a bare bitstream does not
+        say the original size: coordinates are then those of the picture that
+        was coded. What :meth:`encode` gave knows it.
+
+        Args:
+            inputs: As of :meth:`decode`.
+            out_dir: Folder for ``vis/a.png`` and ``preds/a.png.json``; None
+                writes nothing.
+            batch_size: See :meth:`__call__`; so are the others.
+            condition: As of the class, for this call.
+            pred_score_thr: Objects that are less sure are not drawn.
+            return_vis: Whether to return drawings.
+            return_datasamples: Whether predictions are data samples.
+            show_progress: Whether to show progress on stderr.
+
+        Returns:
+            ``predictions`` and ``visualization``, see :meth:`__call__`.
+
+        Raises:
+            BitstreamError: If a bitstream is damaged or of another codec.
+            OSError: If a file cannot be read or written.
+            RuntimeError: If the model is a codec alone.
+            ValueError: If an input is no bitstream, or was coded elsewhere
+                than ``protocol`` says.
+        """
+        if not self.has_task:
+            raise RuntimeError(
+                'This is a codec alone, with no model to analyze pictures by: '
+                'use `decode`, or give a config with a host behind the codec.')
+        chosen = self._checked_condition(condition)
+        items = list_items(inputs, pictures=False)
+        writer = _Writer(out_dir, items)
+        draws = return_vis or writer.writes
+        results = dict(predictions=[], visualization=[])
+        with progress('analyze', len(items), show_progress) as advance:
+            encoded = map(load_stream, items)
+            for one in self._analyzed(encoded, chosen, batch_size, draws):
+                self._keep(one, results, writer,
+                           pred_score_thr if draws else None, return_vis,
+                           return_datasamples)
+                advance()
+        return results
+
+    @property
+    def has_adapter(self) -> bool:
+        """Whether an adapter stands between codec and host."""
+        return self.has_task and self.coder.uses_adapter
+
+    @property
+    def sees_latents(self) -> bool:
+        """Whether the host sees latents, and no decoded picture."""
+        return self.has_task and self._host.sees_latents
+
+    def coded_picture(self, x: Tensor) -> Tensor:
+        """A picture as it is coded: resized by the host or as it is.
+
+        Args:
+            x: RGB in [0, 1], shape (3, H, W).
+
+        Returns:
+            RGB in [0, 1], shape (1, 3, h, w).
+        """
+        if self.protocol == PROTOCOLS[1]:
+            return self._host.picture_to_code(x)
+        return x[None]
+
+    @torch.no_grad()
+    def code(
+            self,
+            x: Tensor,
+            condition: Optional[dict] = None) -> tuple[CodecOutput, Bitstream]:
+        """Code one picture at its own size; for looking into a codec.
+
+        Args:
+            x: RGB in [0, 1], shape (1, 3, H, W).
+            condition: As of the class, for this call.
+
+        Returns:
+            What the codec made of the picture, padded to its stride, with
+            likelihoods; and the bitstream of that.
+        """
+        return self._code(x, self._checked_condition(condition))
+
+    def _checked_condition(
+            self, condition: Optional[dict]) -> Optional[CodingCondition]:
+        """Controls of the config, the class and a call, the later first.
+
+        Raises:
+            ValueError: If the codec refuses them.
+        """
+        own = self.coder.choose_condition(False)
+        given = {
+            **(asdict(own) if own else {}),
+            **self._condition,
+            **(condition or {})
+        }
+        given = {name: one for name, one in given.items() if one is not None}
+        chosen = as_stored(ConditionChoice(given)(False))
+        self.codec.check_pictures(
+            torch.zeros(1, 3, 1, 1, device=self.device), chosen)
+        return chosen
+
+    def _code(
+            self, x: Tensor, condition: Optional[CodingCondition]
+    ) -> tuple[CodecOutput, Bitstream]:
+        size = x.shape[-2], x.shape[-1]
+        target = padded_size(size, self.codec.downsampling_factor)
+        output = self.codec.encode_latents(
+            extend_edges(x.to(self.device), [size], target), condition)
+        return output, self.codec.write(output, size, condition)
+
+    @torch.no_grad()
+    def _encoded(self, item: InputItem,
+                 condition: Optional[CodingCondition]) -> EncodedPicture:
+        """An item's bitstream, which is made if it is a picture."""
+        if item.is_stream:
+            return load_stream(item)
+        x = load_picture(item)
+        original_size = x.shape[-2], x.shape[-1]
+        output, stream = self._code(self.coded_picture(x), condition)
+        bits = None
+        if output.likelihoods:
+            covered = stream.coded_size
+            bits = float(
+                count_bits(output.likelihoods, [covered], covered).sum())
+        # What is analyzed has gone through real bytes.
+        stream = Bitstream.from_bytes(stream.to_bytes())
+        return EncodedPicture(item.name, stream, original_size,
+                              self.codec.num_bytes(stream), bits)
+
+    @torch.no_grad()
+    def _decoded(self, encoded: EncodedPicture,
+                 condition: Optional[CodingCondition],
+                 wants_picture: bool) -> '_Analyzed':
+        """What is shown to people, if anybody is to see it, and to the host.
+
+        Raises:
+            BitstreamError: With the name of the picture.
+        """
+        stream = encoded.bitstream
+        if stream.quality is not None:
+            condition = replace(
+                condition or CodingCondition(), quality=stream.quality)
+        try:
+            y_hat = self.codec.read(stream, condition)
+        except BitstreamError as error:
+            raise BitstreamError(
+                f'{encoded.path or encoded.name}: {error}') from error
+        encoded = replace(encoded, num_bytes=self.codec.num_bytes(stream))
+        shown = DecodedPicture(encoded.name, stream.size,
+                               encoded.original_size, y_hat)
+        x_hat = None
+        sees_pictures = self.has_task and not self.sees_latents
+        if wants_picture or sees_pictures:
+            decoded = self.codec.decode_latents(y_hat, condition)
+            x_hat = crop_to(decoded, stream.size).clamp(0, 1)
+        if sees_pictures:
+            # In the model the adapter sees the codec's padding, too; before
+            # the pipeline it sees a file, of 8 bits.
+            seen = decoded if self.protocol == PROTOCOLS[1] else \
+                _to_8_bits(x_hat)
+            seen = self._adapted(y_hat, seen, condition)
+            shown.x_bar = crop_to(seen, stream.size).clamp(0, 1)
+        return _Analyzed(encoded, shown, x_hat)
+
+    def _adapted(self, y_hat: Tensor, x_hat: Tensor,
+                 condition: Optional[CodingCondition]) -> Tensor:
+        """What the host sees of a decoded picture."""
+        if not self.coder.uses_adapter:
+            return x_hat
+        adapter = self.coder.adapter
+        if adapter.placement == 'latent':
+            return self.codec.decode_latents(adapter(y_hat), condition)
+        return adapter(x_hat)
+
+    def _analyzed(self, encoded: Iterable[EncodedPicture],
+                  condition: Optional[CodingCondition], batch_size: int,
+                  wants_pictures: bool) -> Iterator['_Analyzed']:
+        """Decode, and predict in batches of pictures of one size."""
+        if batch_size < 1:
+            raise ValueError('`batch_size` must be 1 or more, got '
+                             f'{batch_size}.')
+        waiting: list[tuple[_Analyzed, dict]] = []
+        for one in encoded:
+            decoded = self._decoded(one, condition, wants_pictures)
+            if not self.has_task:
+                yield decoded
+                continue
+            item = self._host.prepare(decoded.shown)
+            if waiting and (len(waiting) == batch_size
+                            or not _is_alike(waiting[0][1], item)):
+                yield from self._predicted(waiting)
+                waiting = []
+            waiting.append((decoded, item))
+        if waiting:
+            yield from self._predicted(waiting)
+
+    def _predicted(
+            self, waiting: Sequence[tuple['_Analyzed',
+                                          dict]]) -> Iterator['_Analyzed']:
+        pictures, items = zip(*waiting)
+        samples = self._host.predict(items, [one.shown for one in pictures])
+        for one, sample in zip(pictures, samples):
+            one.sample = sample
+            yield one
+
+    def _keep(self, one: '_Analyzed', results: dict, writer: '_Writer',
+              score_thr: Optional[float], return_vis: bool,
+              return_datasamples: bool) -> None:
+        """Add a prediction to the results and to the folder."""
+        if one.sample is None:
+            return
+        plain = plain_prediction(one.sample, self.dataset_meta.get('classes'))
+        results['predictions'].append(
+            one.sample if return_datasamples else plain)
+        writer.prediction(one.encoded, plain)
+        if score_thr is None:
+            return
+        if self._painter is None:
+            self._painter = PredictionPainter(self.cfg, self.dataset_meta)
+        drawing = self._painter(
+            _as_large(one.x_hat, one.encoded.original_size), one.sample,
+            score_thr)
+        writer.drawing(one.encoded.name, drawing)
+        if return_vis:
+            results['visualization'].append(drawing)
+
+
+@dataclass
+class _Analyzed:
+    """One picture on its way; ``x_hat`` is (1, 3, H, W) in [0, 1]."""
+
+    encoded: EncodedPicture
+    shown: DecodedPicture
+    x_hat: Optional[Tensor] = None
+    sample: Optional[object] = None
+
+
+class _Writer:
+    """Writes results below a folder, or nothing without one."""
+
+    def __init__(self,
+                 out_dir: Union[str, Path, None],
+                 items: Sequence[InputItem],
+                 stream: str = 'streams',
+                 picture: str = 'pictures') -> None:
+        self.writes = out_dir is not None
+        self._folder = Path(out_dir or '')
+        self._stream, self._picture = stream, picture
+        if self.writes:
+            check_names(items)
+
+    def stream(self, encoded: EncodedPicture) -> EncodedPicture:
+        if not self.writes:
+            return encoded
+        path = self._path(self._stream, stream_name(encoded.name))
+        write_whole(path, encoded.bitstream.to_bytes())
+        return replace(encoded, path=path)
+
+    def picture(self, name: str, x: Tensor) -> None:
+        if self.writes:
+            write_picture(self._path(self._picture, picture_name(name)), x)
+
+    def drawing(self, name: str, pixels: ndarray) -> None:
+        if self.writes:
+            path = self._path('vis', picture_name(name))
+            x = torch.from_numpy(pixels.copy()).permute(2, 0, 1).float() / 255
+            write_picture(path, x)
+
+    def prediction(self, encoded: EncodedPicture, plain: dict) -> None:
+        """JSON; an array becomes a PNG, or a .npy, that the JSON names."""
+        if not self.writes:
+            return
+        content = {}
+        for key, value in plain.items():
+            if isinstance(value, ndarray):
+                value = self._array(f'{encoded.name}.{key}', value)
+            content[key] = value
+        path = self._path('preds', f'{encoded.name}.json')
+        write_whole(path,
+                    json.dumps(dict(content, rate=encoded.rate)).encode())
+
+    def _array(self, name: str, values: ndarray) -> str:
+        if values.dtype.kind in 'iu' and 0 <= values.min() and \
+                values.max() < 256:
+            path = self._path('preds', f'{name}.png')
+            Image.fromarray(values.astype('uint8')).save(path)
+        else:
+            path = self._path('preds', f'{name}.npy')
+            np.save(path, values, allow_pickle=False)
+        return path.name
+
+    def _path(self, part: str, name: str) -> Path:
+        path = self._folder / part / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return path
+
+
+def _to_8_bits(x: Tensor) -> Tensor:
+    return x.clamp(0, 1).mul(255).round().div(255)
+
+
+def _as_large(x_hat: Tensor, size: tuple[int, int]) -> ndarray:
+    """Decoded picture in the original's size: RGB, uint8, (H, W, 3)."""
+    if tuple(x_hat.shape[-2:]) != tuple(size):
+        x_hat = interpolate(x_hat, size, mode='bilinear', antialias=True)
+    return to_bgr(x_hat[0])[..., ::-1].copy()
+
+
+def _is_alike(one: dict, other: dict) -> bool:
+    return one['inputs'].shape == other['inputs'].shape

@@ -1,0 +1,262 @@
+"""A trained model, with a codec in it, from a config and a checkpoint.
+
+Nothing that is in a checkpoint is run: the config comes from the zoo or from
+the user, and weights are read as data.
+"""
+import copy
+import warnings
+from pathlib import Path
+from typing import Optional, Union
+
+import torch
+from mmengine.config import Config, ConfigDict
+from mmengine.logging import print_log
+from mmengine.model import (BaseTTAModel, initialize, is_model_wrapper,
+                            revert_sync_batchnorm)
+from mmengine.registry import DATASETS, MODELS, DefaultScope
+from torch import Tensor, nn
+
+from mmhmc.checkpoints import read_checkpoint
+from mmhmc.engine.parts import adapter_changes_nothing, find_coder
+from mmhmc.models import CodecModel, PictureCoding
+from .codec_loading import load_codec
+from .sample_data import innermost_datasets
+from .training import load_config
+
+ModelConfig = Union[str, Path, dict]
+#: Of a codec, what can be made anew from its weights.
+_TABLES = ('_quantized_cdf', '_offset', '_cdf_length', 'scale_table')
+
+
+def read_model_config(
+        model: ModelConfig,
+        options: Optional[dict] = None) -> tuple[Config, Optional[str]]:
+    """Config of a model, and its name if it is one of the zoo.
+
+    Args:
+        model: Name in the zoo; config file, or ``PACKAGE::FILE``; a
+            ``Config`` or dict.
+        options: Settings to override, by dotted name.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: If the zoo has no such model.
+    """
+    if isinstance(model, dict) or isinstance(model, Config):
+        cfg = copy.deepcopy(model)
+        cfg = cfg if isinstance(cfg, Config) else Config(cfg)
+        cfg.merge_from_dict(options or {})
+        return cfg, None
+    text = str(model)
+    if '::' in text or text.endswith('.py') or Path(text).is_file():
+        return load_config(text, options), None
+    from .zoo import load_config as load_zoo_config
+    cfg = load_zoo_config(text)
+    cfg.merge_from_dict(options or {})
+    return cfg, text
+
+
+def choose_device(device: Optional[str]) -> torch.device:
+    """The device that is asked for; a GPU if there is one and none is.
+
+    Raises:
+        ValueError: If a GPU is asked for and is not there.
+    """
+    count = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    if device is None:
+        return torch.device('cuda' if count else 'cpu')
+    chosen = torch.device(device)
+    if chosen.type == 'cuda' and (chosen.index or 0) >= count:
+        raise ValueError(
+            f'The device is {device}, but torch finds {count or "no"} '
+            f'GPU{"s" * (count != 1)}. Use cpu.')
+    return chosen
+
+
+def load_model(cfg: Config, checkpoint: Union[str, Path, None],
+               device: torch.device) -> nn.Module:
+    """Build a model and give it its weights.
+
+    Args:
+        cfg: Config with ``model``; or of a codec alone, with ``codec``.
+        checkpoint: File or address; None takes ``load_from`` of the config.
+        device: Where it goes.
+
+    Returns:
+        The model in evaluation mode, with entropy tables, and with
+        ``dataset_meta``: classes and colours, as far as they are known.
+
+    Raises:
+        OSError: If a file cannot be read.
+        ValueError: If there are no weights, or they do not fit.
+    """
+    checkpoint = checkpoint or cfg.get('load_from')
+    with _scope_of(cfg), warnings.catch_warnings():
+        # CompressAI's, on being imported.
+        warnings.simplefilter('ignore', FutureWarning)
+        if _is_codec_alone(cfg):
+            return _load_codec_model(cfg, checkpoint, device)
+        model = MODELS.build(_settings(cfg))
+        coder = find_coder(model)
+        saved = {} if checkpoint is None else read_checkpoint(checkpoint)
+        if checkpoint is None and model.state_dict():
+            raise ValueError(
+                'The config has no weights, and no `checkpoint` was given: '
+                'random weights would predict. Give a checkpoint that was '
+                'trained with this config, or the name of a model of the zoo.')
+        if saved:
+            _load_weights(model, saved, checkpoint)
+        model.dataset_meta = _dataset_meta(cfg, saved)
+    if coder.uses_adapter and adapter_changes_nothing(coder):
+        raise ValueError(
+            f'The adapter would change nothing: {checkpoint} holds none that '
+            'has learnt. Give a checkpoint with a trained adapter, or switch '
+            "it off: options={'model.backbone.test_cfg.adapter': False}")
+    if device.type == 'cpu':
+        model = revert_sync_batchnorm(model)
+    model = model.to(device).eval()
+    _make_missing_tables(coder)
+    return model
+
+
+def _is_codec_alone(cfg: Config) -> bool:
+    model = cfg.get('model')
+    if model is None:
+        return 'codec' in cfg
+    kind = model.get('type')
+    kind = MODELS.get(kind) if isinstance(kind, str) else kind
+    return isinstance(kind, type) and issubclass(kind, PictureCoding)
+
+
+def _load_codec_model(cfg: Config, checkpoint: Union[str, Path, None],
+                      device: torch.device) -> CodecModel:
+    """A codec without a host, and without what only its training needs."""
+    settings = cfg.get('model') or {}
+    parts = {k: settings[k] for k in ('condition', ) if k in settings}
+    model = CodecModel(load_codec(cfg, checkpoint, str(device)), **parts)
+    model.dataset_meta = {}
+    return model.to(device).eval()
+
+
+def _settings(cfg: Config) -> ConfigDict:
+    """Config of the model; mmpretrain's have the preprocessor beside it."""
+    if 'model' not in cfg:
+        raise ValueError('The config has no `model` and no `codec`; it has '
+                         f'{sorted(cfg)}.')
+    settings = copy.deepcopy(cfg.model)
+    if 'data_preprocessor' in cfg:
+        settings.setdefault('data_preprocessor', cfg.data_preprocessor)
+    # Else hosts look for weights of the backbone, which are replaced anyway.
+    settings.pop('pretrained', None)
+    return settings
+
+
+def _load_weights(model: nn.Module, saved: dict, name: Union[str,
+                                                             Path]) -> None:
+    """Give all parts their weights; see :func:`load_model`."""
+    state = saved.get('state_dict', saved)
+    if not state or not all(isinstance(v, Tensor) for v in state.values()):
+        raise ValueError(f'{name} holds no weights; expected tensors by name, '
+                         'or `state_dict` with them.')
+    apart = _complete(model, state, name)
+    try:
+        missing, unexpected = model.load_state_dict(state, strict=False)
+    except RuntimeError as error:
+        first = str(error).splitlines()[1:2] or [str(error)]
+        raise ValueError(f'{name} does not fit the config: '
+                         f'{first[0].strip()}') from error
+    missing = [
+        key for key in missing
+        if key.rpartition('.')[2] not in _TABLES and not key.startswith(apart)
+    ]
+    if missing:
+        raise ValueError(
+            f'{name} does not fit the config: it lacks {len(missing)} '
+            f'tensors, first {missing[0]}. Use the config that it was trained '
+            'with.')
+    if unexpected:
+        print_log(
+            f'{name} holds {len(unexpected)} tensors that the config does '
+            f'not have, first {unexpected[0]}; they are not used.',
+            logger='current')
+
+
+def complete_codec(model: nn.Module, checkpoint: Union[str, Path]) -> None:
+    """Give a codec what its config names, where a checkpoint is a bare host's.
+
+    For models whose weights somebody else loads, and not strictly: a runner
+    that tests would leave the codec random.
+
+    Args:
+        model: With codecs, or without.
+        checkpoint: What will be loaded.
+
+    Raises:
+        OSError: If a file cannot be read.
+        ValueError: If neither has weights of the codec.
+    """
+    while is_model_wrapper(model) or isinstance(model, BaseTTAModel):
+        model = model.module
+    if any(isinstance(m, PictureCoding) for m in model.modules()):
+        saved = read_checkpoint(checkpoint)
+        _complete(model, saved.get('state_dict', saved), checkpoint)
+
+
+def _complete(model: nn.Module, state: dict,
+              name: Union[str, Path]) -> tuple[str, ...]:
+    """See :func:`complete_codec`; gives the prefixes of what it has loaded."""
+    coders = {
+        m.codec: m
+        for m in model.modules() if isinstance(m, PictureCoding)
+    }
+    apart = []
+    for prefix, module in model.named_modules():
+        if module in coders and module.state_dict() and not any(
+                key.removeprefix('module.').startswith(f'{prefix}.')
+                for key in state):
+            _load_own_codec(coders[module], name)
+            apart.append(f'{prefix}.')
+    return tuple(apart)
+
+
+def _load_own_codec(coder: PictureCoding, name: Union[str, Path]) -> None:
+    init = coder.codec.init_cfg or {}
+    if init.get('type') != 'Pretrained' or not init.get('checkpoint'):
+        raise ValueError(
+            f'{name} holds no weights of the codec, and the config names none'
+            ' (`codec.init_cfg`): a random codec would code. Give a '
+            'checkpoint of the trained model.')
+    # What `init_weights` does, without its line for every tensor.
+    initialize(coder.codec, init)
+
+
+def _make_missing_tables(coder: PictureCoding) -> None:
+    tables = coder.codec.entropy_tables().values()
+    if not all(table.cdf.numel() for table in tables):
+        coder.codec.update_entropy_tables()
+
+
+def _dataset_meta(cfg: Config, saved: dict) -> dict:
+    """Classes and colours, by data set, config and checkpoint."""
+    meta = {}
+    loader = cfg.get('test_dataloader') or {}
+    for dataset in innermost_datasets(loader) if loader else ():
+        kind = dataset.get('type')
+        kind = DATASETS.get(kind) if isinstance(kind, str) else kind
+        meta.update(getattr(kind, 'METAINFO', {}))
+        meta.update(dataset.get('metainfo') or {})
+    known = saved.get('meta', {})
+    known = known.get('dataset_meta') if isinstance(known, dict) else None
+    if isinstance(known, dict):
+        meta.update({key.lower(): value for key, value in known.items()})
+    if isinstance(meta.get('palette'), (list, tuple)):
+        # A file's JSON knows no tuples, and hosts take lists for many colours.
+        meta['palette'] = [tuple(colour) for colour in meta['palette']]
+    classes = meta.get('classes')
+    # A file of class names, as some data sets take it, is not read here.
+    return meta if isinstance(classes, (list, tuple)) else {}
+
+
+def _scope_of(cfg: Config):
+    """Context in which names of types are those of the config's host."""
+    return DefaultScope.overwrite_default_scope(cfg.get('default_scope'))

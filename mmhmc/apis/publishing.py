@@ -1,0 +1,182 @@
+"""Weights for others: without training state, named, hashed, complete."""
+import hashlib
+from collections import OrderedDict
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Optional, Union
+
+import torch
+from torch import Tensor
+
+from mmhmc.checkpoints import write_safetensors
+from mmhmc.codecs import ImageCodec
+from mmhmc.evaluation import count_kmac, count_parameters
+from .codec_loading import load_codec
+
+#: Larger files do not belong into a repository.
+MAX_BYTES = 8_000_000
+#: Half precision would change which symbols are how probable.
+_PROBABILITIES = ('entropy_bottleneck.', 'gaussian_conditional.')
+_TABLES = ('_quantized_cdf', '_offset', '_cdf_length', 'scale_table')
+
+
+def only_weights(
+        checkpoint: dict,
+        only: Sequence[str] = (),
+        rename: Optional[tuple[str, str]] = None) -> OrderedDict[str, Tensor]:
+    """The weights of a checkpoint, without what only training needs.
+
+    Besides the optimizer, logs and the like these are the running averages
+    that old hosts kept among the weights, as ``ema_...``.
+
+    Args:
+        checkpoint: What was saved: a model, or a dict with ``state_dict``.
+        only: Parts to keep, as ``backbone.codec``; empty for all.
+        rename: What names begin with, and what they shall begin with; an
+            empty first part puts the second before all.
+
+    Raises:
+        ValueError: If there are no weights, or a part has none.
+    """
+    state = checkpoint.get('state_dict', checkpoint)
+    weights = OrderedDict(
+        (key, value) for key, value in state.items()
+        if torch.is_tensor(value) and not key.startswith('ema_'))
+    for part in only:
+        if not any(_is_of(key, part) for key in weights):
+            parts = sorted({key.partition('.')[0] for key in weights})
+            raise ValueError(f'The checkpoint has no part {part!r}; it begins '
+                             f'with {parts}.')
+    if only:
+        weights = OrderedDict((key, value) for key, value in weights.items()
+                              if any(_is_of(key, part) for part in only))
+    if not weights:
+        raise ValueError('The checkpoint holds no weights.')
+    # By the versions of the modules torch and hosts rename old keys.
+    versions = getattr(state, '_metadata', OrderedDict())
+    if rename is not None:
+        weights = _renamed(weights, *rename)
+        versions = OrderedDict(
+            (_begun(name + '.', *rename).removesuffix('.'), version)
+            for name, version in versions.items())
+    weights._metadata = versions
+    return weights
+
+
+def in_half(weights: OrderedDict[str, Tensor]) -> OrderedDict[str, Tensor]:
+    """Weights as float16, but for vectors and what gives probabilities.
+
+    Raises:
+        ValueError: If a weight is too large for float16.
+    """
+    halves = OrderedDict()
+    for key, value in weights.items():
+        if value.dtype == torch.float32 and value.ndim > 1 and not any(
+                part in key for part in _PROBABILITIES):
+            value = value.half()
+            if not value.isfinite().all():
+                raise ValueError(f'{key!r} does not fit into float16.')
+        halves[key] = value
+    halves._metadata = getattr(weights, '_metadata', OrderedDict())
+    return halves
+
+
+def publish_weights(weights: OrderedDict[str, Tensor],
+                    out: Union[str, Path],
+                    config: Optional[str] = None,
+                    options: Optional[dict] = None,
+                    dataset_meta: Optional[dict] = None) -> dict[str, Any]:
+    """Write weights, and say what a metafile has to say of them.
+
+    With a config that has a codec, the codec is loaded strictly, and the
+    entropy tables that a checkpoint may lack are made and written, so that
+    every machine decodes by the same ones.
+
+    Args:
+        weights: See :func:`only_weights`.
+        out: File, ``.safetensors``; it appears whole or not at all.
+        config: Config of the model; None writes without a trial.
+        options: Settings of the config to override, by dotted name.
+        dataset_meta: See :func:`mmhmc.checkpoints.write_safetensors`.
+
+    Returns:
+        Row of a metafile; what a person has to fill in is ``'?'``.
+
+    Raises:
+        OSError: If a file cannot be read or written.
+        ValueError: If the weights do not fit the codec of the config.
+    """
+    out = Path(out)
+    part = out.with_name(f'part-{out.name}')
+    out.parent.mkdir(parents=True, exist_ok=True)
+    write_safetensors(weights, part, dataset_meta)
+    metadata = {'Training Data': '?', 'Training Command': '?'}
+    try:
+        if config is not None:
+            codec = load_codec(config, part, cfg_options=options)
+            write_safetensors(_with_tables(weights, codec), part, dataset_meta)
+            metadata.update(_costs(codec))
+        # safetensors writes for the owner only.
+        part.chmod(0o644)
+        part.replace(out)
+    finally:
+        part.unlink(missing_ok=True)
+    content = out.read_bytes()
+    row = {
+        'Name': out.stem,
+        'In Collection': '?',
+        'Config': str(config or '?'),
+        'Options': options or {},
+        'Summary': '?',
+        'Metadata': metadata,
+        'Results': [dict(Task='?', Dataset='?', Metrics={'bpp': '?'})],
+        'Weights': f'model_zoo/{out.name}',
+        'Size': len(content),
+        'SHA256': hashlib.sha256(content).hexdigest(),
+    }
+    if not options:
+        del row['Options']
+    return row
+
+
+def _is_of(key: str, part: str) -> bool:
+    return key == part or key.startswith(part.rstrip('.') + '.')
+
+
+def _begun(name: str, old: str, new: str) -> str:
+    return new + name[len(old):] if name.startswith(old) else name
+
+
+def _renamed(weights: OrderedDict[str, Tensor], old: str,
+             new: str) -> OrderedDict[str, Tensor]:
+    if not any(key.startswith(old) for key in weights):
+        raise ValueError(f'No weight begins with {old!r}; the first is '
+                         f'{next(iter(weights))!r}.')
+    return OrderedDict(
+        (_begun(key, old, new), value) for key, value in weights.items())
+
+
+def _with_tables(weights: OrderedDict[str, Tensor],
+                 codec: ImageCodec) -> OrderedDict[str, Tensor]:
+    """Weights with the entropy tables of the codec."""
+    prefix = next((p for p in ('backbone.codec.', 'codec.') if any(
+        key.startswith(p) for key in weights)), '')
+    complete = OrderedDict(weights)
+    complete._metadata = getattr(weights, '_metadata', OrderedDict())
+    for key, value in codec.state_dict().items():
+        if key.rpartition('.')[2] in _TABLES:
+            complete[prefix + key] = value
+    return complete
+
+
+def _costs(codec: ImageCodec) -> dict[str, Any]:
+    """Parameters and operations of a codec, as metafiles name them."""
+    kmac = {
+        part: round(value, 2)
+        for part, value in count_kmac(codec, (512, 768)).items()
+        if part != 'adapter'
+    }
+    return {
+        'Codec Parameters': sum(count_parameters(codec).values()),
+        'KMAC per pixel': kmac
+    }

@@ -1,0 +1,168 @@
+"""Pictures of what the codec does, sent to mmengine's visualizer."""
+from collections.abc import Iterator, Sequence
+from typing import Optional
+
+import numpy as np
+import torch
+from mmengine.dist import is_main_process
+from mmengine.hooks import Hook
+from mmengine.model import is_model_wrapper
+from numpy import ndarray
+from torch import Tensor, nn
+
+from mmhmc.codecs import MPA
+from mmhmc.codecs.base import as_stored
+from mmhmc.engine.parts import find_coders
+from mmhmc.functional import crop_to, extend_edges, padded_size
+from mmhmc.registry import HOOKS
+from mmhmc.structures import CodingCondition
+from .bits_map import bits_map
+from .coding_pictures import draw_bits, draw_error
+from .path_masks import tint_side_path
+
+
+@HOOKS.register_module()
+class CodecVisualizationHook(Hook):
+    """Shows in validation and test what becomes of each n-th picture.
+
+    Images go to ``runner.visualizer`` and so to each of its backends: files
+    (``LocalVisBackend``), TensorBoard, Weights & Biases. Those of picture 3
+    are called ``codec_3_original``, and likewise
+
+    - ``decoded``: x_hat, for people;
+    - ``adapted``: x_bar, for the machine, if there is an adapter;
+    - ``bits``: where the bits went, if the codec's latent has places;
+    - ``error``: of the decoded picture, 8 times as large;
+    - ``paths_g_a.1`` ...: for ``MPA``, by stage, which positions take the
+      side path, in orange.
+
+    Their step is the training iteration in validation, and 0 in test. Each
+    such picture is coded once more. ``RateLossHook``, which says what was
+    coded, is needed; only the first process draws, from its share. Rates,
+    PSNR and losses are scalars that mmengine's ``LoggerHook`` sends to the
+    same backends, without this hook.
+
+    Args:
+        interval: Every so many pictures are shown, beginning with the first;
+            at least 1.
+        max_pictures: At most so many in one validation or test; at least 1.
+
+    Raises:
+        ValueError: If a number is less than 1.
+    """
+
+    priority = 'LOW'
+
+    def __init__(self, interval: int = 50, max_pictures: int = 8) -> None:
+        for name, value in (('interval', interval), ('max_pictures',
+                                                     max_pictures)):
+            if value < 1:
+                raise ValueError(f'`{name}` must be 1 or more, got {value}.')
+        self.interval, self.max_pictures = interval, max_pictures
+        self._seen = 0
+
+    def before_val_epoch(self, runner) -> None:
+        """Count the pictures anew."""
+        self._seen = 0
+
+    def before_test_epoch(self, runner) -> None:
+        """Count the pictures anew."""
+        self._seen = 0
+
+    def after_val_iter(self,
+                       runner,
+                       batch_idx: int,
+                       data_batch: Optional[dict] = None,
+                       outputs: Optional[Sequence] = None) -> None:
+        """Show pictures of a batch.
+
+        Raises:
+            ValueError: If nothing says what was coded.
+        """
+        self._show(runner, outputs or (), runner.iter)
+
+    def after_test_iter(self,
+                        runner,
+                        batch_idx: int,
+                        data_batch: Optional[dict] = None,
+                        outputs: Optional[Sequence] = None) -> None:
+        """Show pictures of a batch.
+
+        Raises:
+            ValueError: If nothing says what was coded.
+        """
+        self._show(runner, outputs or (), 0)
+
+    def _show(self, runner, outputs: Sequence, step: int) -> None:
+        for sample in outputs:
+            number, self._seen = self._seen, self._seen + 1
+            chosen = number % self.interval == 0 and \
+                number // self.interval < self.max_pictures
+            if not chosen or not is_main_process():
+                continue
+            model = runner.model
+            model = model.module if is_model_wrapper(model) else model
+            coder = find_coders(model)[0]
+            for name, picture in draw_coding(coder, _coded(sample)):
+                runner.visualizer.add_image(f'codec_{number}_{name}', picture,
+                                            step)
+
+
+@torch.no_grad()
+def draw_coding(coder: nn.Module, x: Tensor) -> Iterator[tuple[str, ndarray]]:
+    """Code a picture and draw what became of it.
+
+    Args:
+        coder: A ``CodecBackbone``, ``LatentBackbone`` or ``CodecModel`` in
+            evaluation mode.
+        x: RGB in [0, 1], shape (3, H, W).
+
+    Yields:
+        Names, as of :class:`CodecVisualizationHook`, and pictures: RGB,
+        uint8, shape (H, W, 3).
+    """
+    codec = coder.codec
+    condition = as_stored(coder.choose_condition(False))
+    size = x.shape[-2], x.shape[-1]
+    target = padded_size(size, codec.downsampling_factor)
+    padded = extend_edges(x[None].clamp(0, 1), [size], target)
+    output = codec.encode_latents(padded, condition)
+    x_hat = codec.decode_latents(output.y_hat, condition)
+    original, decoded = (_to_uint8(p, size) for p in (padded, x_hat))
+    yield 'original', original
+    yield 'decoded', decoded
+    if coder.uses_adapter:
+        yield 'adapted', _to_uint8(
+            _adapted(coder, output.y_hat, x_hat, condition), size)
+    if output.likelihoods:
+        bits = bits_map(output.likelihoods, target).numpy()
+        if bits.size > 1:
+            yield 'bits', draw_bits(bits, size, target)
+    yield 'error', draw_error(original, decoded)
+    if isinstance(codec, MPA):
+        for stage, mask in codec.path_masks(padded, condition).items():
+            yield f'paths_{stage}', tint_side_path(original,
+                                                   mask[0].cpu().numpy(),
+                                                   target)
+
+
+def _adapted(coder: nn.Module, y_hat: Tensor, x_hat: Tensor,
+             condition: Optional[CodingCondition]) -> Tensor:
+    if coder.adapter.placement == 'latent':
+        return coder.codec.decode_latents(coder.adapter(y_hat), condition)
+    return coder.adapter(x_hat)
+
+
+def _coded(sample) -> Tensor:
+    """Picture that was coded, RGB, shape (3, H, W)."""
+    coding = sample.metainfo.get('coding')
+    if coding is None or coding.x is None:
+        raise ValueError(
+            'A data sample says nothing about its coding; add '
+            "dict(type='mmhmc.RateLossHook', ...) to `custom_hooks`.")
+    return coding.x
+
+
+def _to_uint8(x: Tensor, size: tuple[int, int]) -> ndarray:
+    pixels = crop_to(x[0], size).clamp(0, 1).mul(255).round().byte()
+    return np.ascontiguousarray(pixels.permute(1, 2, 0).cpu().numpy())

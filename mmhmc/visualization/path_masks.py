@@ -1,0 +1,111 @@
+"""Which positions of a picture take which path of an MPA codec."""
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Optional, Union
+
+import numpy as np
+from numpy import ndarray
+
+from .panel import _GAP, _TITLE, _add_axes, _new_figure, _save
+
+_WIDTH = 320  # of a small picture on the screen, so that titles fit
+_TINT = np.array([255, 75, 0])  # of the side path
+_OPACITY = 0.55
+
+
+@dataclass
+class TaskColumn:
+    """One way to code or to decode a picture.
+
+    Args:
+        title: What it is.
+        picture: RGB, uint8, shape (H, W, 3).
+        masks: For each stage of the codec, by its name, 1 where a position
+            takes the main path and 0 where it takes the side path, shape
+            (h, w); as of ``MPA.path_masks``, of one picture.
+    """
+
+    title: str
+    picture: ndarray
+    masks: dict[str, ndarray] = field(default_factory=dict)
+
+
+def tint_side_path(picture: ndarray,
+                   mask: ndarray,
+                   coded_size: Optional[tuple[int, int]] = None) -> ndarray:
+    """Tint the positions of a picture that take the side path.
+
+    Args:
+        picture: RGB, uint8, shape (H, W, 3).
+        mask: 1 where the main path is taken, shape (h, w).
+        coded_size: Height and width in pixels that the mask covers from the
+            top left corner; the picture's own if it is not given.
+
+    Returns:
+        RGB, uint8, shape (H, W, 3): grey, and orange where the side path is
+        taken.
+
+    Raises:
+        ValueError: If ``coded_size`` is smaller than the picture.
+    """
+    height, width = picture.shape[:2]
+    covered = coded_size or (height, width)
+    if covered[0] < height or covered[1] < width:
+        raise ValueError(f'`coded_size` {tuple(covered)} is smaller than the '
+                         f'picture, {(height, width)}.')
+    rows = np.arange(height) * mask.shape[0] // covered[0]
+    columns = np.arange(width) * mask.shape[1] // covered[1]
+    main = np.asarray(mask)[rows[:, None], columns[None]] > 0.5
+    shown = np.repeat(
+        picture.astype(float).mean(axis=-1, keepdims=True), 3, axis=-1)
+    shown[~main] += _OPACITY * (_TINT - shown[~main])
+    return shown.round().astype(np.uint8)
+
+
+def draw_task_pictures(columns: Sequence[TaskColumn],
+                       out_file: Union[str, Path],
+                       coded_size: Optional[tuple[int, int]] = None) -> Path:
+    """Draw one picture as each task gets it, and the paths that it took.
+
+    .. code-block:: none
+
+        original      | for people | for task 1 | ...
+        encoder's mask|            | masks of the decoder's stages
+        ...
+
+    Args:
+        columns: At least one; pictures of one size.
+        out_file: PNG file; appears when it is complete.
+        coded_size: As of :func:`tint_side_path`.
+
+    Returns:
+        ``out_file``.
+
+    Raises:
+        ValueError: If there is no column, or pictures differ in size.
+    """
+    if not columns:
+        raise ValueError('`columns` is empty: there is nothing to draw.')
+    sizes = {column.picture.shape for column in columns}
+    if len(sizes) > 1:
+        raise ValueError('The pictures of all columns must have one size, got '
+                         f'{sorted(sizes)}.')
+    height, width = columns[0].picture.shape[:2]
+    scale = -(-_WIDTH // width)
+    across, down = scale * width + _GAP, scale * height + _GAP + _TITLE
+    num_rows = 1 + max(len(column.masks) for column in columns)
+    figure = _new_figure(_GAP + len(columns) * across, _GAP + num_rows * down)
+    for number, column in enumerate(columns):
+        cells = [(column.title, column.picture)
+                 ] + [(f'{stage}: {np.mean(mask):.0%} take the main path',
+                       tint_side_path(column.picture, mask, coded_size))
+                      for stage, mask in column.masks.items()]
+        for row, (title, pixels) in enumerate(cells):
+            axes = _add_axes(figure, _GAP + number * across,
+                             _GAP + row * down + _TITLE, scale * width,
+                             scale * height)
+            axes.set_title(title, fontsize=10, pad=5, parse_math=False)
+            axes.imshow(pixels, interpolation='nearest', aspect='auto')
+            axes.set(xticks=(), yticks=())
+    return _save(figure, Path(out_file))

@@ -1,0 +1,79 @@
+"""What is adapted to the lineages, each of them played by fakes."""
+import pytest
+from mmengine.config import utils
+
+from mmhmc import compat
+
+
+class Distribution:
+    """Metadata of mmhmc, in a folder that may hold the package, too."""
+
+    def __init__(self, folder):
+        self.folder = folder
+
+    def locate_file(self, name):
+        return self.folder / name
+
+
+@pytest.fixture
+def table(monkeypatch):
+    """mmengine's table as it comes."""
+    table = dict(mmdet='mmdet', mmseg='mmsegmentation')
+    monkeypatch.setattr(utils, 'MODULE2PACKAGE', table)
+    return table
+
+
+def install(monkeypatch, **distributions):
+
+    def find(name):
+        if name not in distributions:
+            raise compat.PackageNotFoundError(name)
+        return distributions[name]
+
+    monkeypatch.setattr(compat, 'distribution', find)
+
+
+@pytest.mark.parametrize('editable', [False, True])
+def test_bases_resolve_for_either_kind_of_install(table, tmp_path, monkeypatch,
+                                                  editable):
+    if not editable:
+        (tmp_path / 'mmhmc').mkdir()
+    install(monkeypatch, mmhmc=Distribution(tmp_path))
+    compat.let_mmengine_resolve_configs()
+    # A module, not a distribution, is looked up as Python does it.
+    assert table['mmhmc'] == ('mmhmc.version' if editable else 'mmhmc')
+
+
+def test_bases_resolve_without_an_install(table, monkeypatch):
+    install(monkeypatch)
+    compat.let_mmengine_resolve_configs()
+    assert table['mmhmc'] == 'mmhmc'
+
+
+@pytest.mark.parametrize('name', ['mmsegmentation', 'onedl-mmsegmentation'])
+def test_mmseg_is_known_by_a_name_that_is_there(table, monkeypatch, name):
+    install(monkeypatch, **{name: None})
+    compat.let_mmengine_resolve_configs()
+    assert table['mmseg'] == (name if name == 'mmsegmentation' else 'mmseg')
+
+
+@pytest.mark.parametrize('here', ['_{}{}', '{}s.{}'])
+@pytest.mark.parametrize('there', ['_{}{}', '{}s.{}', '_{}s.{}'])
+def test_bottleneck_gets_the_names_that_it_has_here(here, there):
+    plural = dict(matrixs='matrices', biass='biases', factors='factors')
+
+    def spell(pattern, kind, number):
+        name = pattern.format(kind, number)
+        for wrong, right in plural.items():
+            name = name.replace(wrong, right)
+        return name
+
+    kinds = [(kind, n) for kind in ('matrix', 'bias', 'factor')
+             for n in range(2)]
+    names = [spell(here, *kind) for kind in kinds] + ['quantiles']
+    state = {f'p.{spell(there, *kind)}': kind for kind in kinds}
+    state.update({'p.quantiles': 1, 'p._offset': 2, 'g._bias0': 3})
+    compat.respell_bottleneck(state, 'p.', names)
+    expected = {f'p.{spell(here, *kind)}': kind for kind in kinds}
+    expected.update({'p.quantiles': 1, 'p._offset': 2, 'g._bias0': 3})
+    assert state == expected

@@ -1,0 +1,193 @@
+"""What the repository's own zoo says of its models is so."""
+import os
+import re
+import shutil
+import subprocess
+import sys
+import threading
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from importlib import import_module
+from pathlib import Path
+
+import pytest
+import yaml
+
+from mmhmc.apis.codec_loading import load_codec
+from mmhmc.apis.publishing import MAX_BYTES
+from mmhmc.apis.zoo import fetch_weights, list_models, load_config
+from mmhmc.checkpoints import read_checkpoint
+
+pytest.importorskip('mmdet')
+ROOT = Path(__file__).parents[1]
+FOLDER = ROOT / 'model_zoo'
+METAFILES = sorted((ROOT / 'configs').glob('*/metafile.yml'))
+MODELS = list_models()
+every_model = pytest.mark.parametrize('name', MODELS)
+
+
+@pytest.fixture(autouse=True)
+def own_folder(monkeypatch):
+    """No other place serves weights."""
+    monkeypatch.setenv('MMHMC_ZOO_URL', str(FOLDER))
+
+
+@every_model
+def test_weights_are_those_that_the_metafile_names(name):
+    assert fetch_weights(name) == FOLDER / MODELS[name].weights
+    assert MODELS[name].size <= MAX_BYTES
+    assert MODELS[name].weights == f'{name}.safetensors'
+
+
+def test_folder_has_weights_of_models_only_and_stays_small():
+    files = sorted(FOLDER.glob('*.safetensors'))
+    assert {file.stem for file in files} == set(MODELS)
+    assert sum(file.stat().st_size for file in files) <= 60_000_000
+
+
+@every_model
+def test_options_change_the_config(name):
+    model = MODELS[name]
+    cfg = load_config(name)
+    for key, value in model.options.items():
+        node = cfg
+        for part in key.split('.'):
+            node = node[int(part) if isinstance(node, list) else part]
+        assert node == value, key
+
+
+@every_model
+def test_weights_fit_the_config_strictly(name):
+    cfg, path = load_config(name), fetch_weights(name)
+    if cfg.model.type == 'mmhmc.CodecModel':
+        codec = load_codec(cfg, path)
+        own = {
+            f'codec.{key}': value
+            for key, value in codec.state_dict().items()
+        }
+    else:
+        own = build(cfg)
+    saved = read_checkpoint(path)['state_dict']
+    if codec_apart(cfg):
+        assert codec_apart(cfg) in MODELS
+        own = {k: v for k, v in own.items() if not of_the_codec(k)}
+    assert set(saved) == set(own)
+    for key, value in saved.items():
+        assert value.shape == own[key].shape or 'cdf' in key, key
+
+
+def codec_apart(cfg):
+    """Name of the model that has the codec's weights, if not this one."""
+    codec = cfg.model.get('backbone', {}).get('codec', {})
+    address = (codec.get('init_cfg') or {}).get('checkpoint') or ''
+    return address.removeprefix('mmhmc://')
+
+
+def of_the_codec(key):
+    return key.startswith('backbone.codec.')
+
+
+def build(cfg):
+    """State dict of the whole model of a config."""
+    from mmengine.registry import MODELS as REGISTRY
+    from mmengine.registry import DefaultScope
+    with DefaultScope.overwrite_default_scope(cfg.default_scope):
+        return REGISTRY.build(cfg.model).state_dict()
+
+
+@every_model
+def test_tables_come_with_the_weights(name):
+    """So that every machine decodes by the same ones."""
+    name = codec_apart(load_config(name)) or name
+    state = read_checkpoint(fetch_weights(name))['state_dict']
+    tables = [k for k in state if k.endswith('_quantized_cdf')]
+    assert tables and all(state[key].numel() for key in tables)
+
+
+@every_model
+def test_row_says_what_it_cost_to_train_and_what_it_costs(name):
+    model = MODELS[name]
+    assert model.summary and model.collection
+    assert {
+        'Training Data', 'Training Command', 'Codec Parameters',
+        'KMAC per pixel'
+    } <= set(model.metadata)
+    assert all('bpp' in metrics for metrics in model.results.values())
+    assert '?' not in yaml.safe_dump(vars(model))
+
+
+def test_index_names_every_metafile():
+    index = yaml.safe_load((ROOT / 'model-index.yml').read_text())
+    assert index['Import'] == [
+        str(path.relative_to(ROOT)) for path in METAFILES
+    ]
+
+
+@pytest.mark.parametrize('metafile', METAFILES, ids=lambda p: p.parent.name)
+def test_readme_of_a_method_has_the_results_of_its_metafile(metafile):
+    text = (metafile.parent / 'README.md').read_text()
+    for row in yaml.safe_load(metafile.read_text())['Models']:
+        if 'Weights' not in row:
+            continue
+        line, = re.findall(rf'\| `{re.escape(row["Name"])}` \|.*', text)
+        for result in row['Results']:
+            for value in result['Metrics'].values():
+                assert f' {value} ' in line, (row['Name'], value)
+
+
+def test_the_hosts_reader_reads_the_index():
+    modelindex = pytest.importorskip('modelindex')
+    loaded = modelindex.load(str(ROOT / 'model-index.yml'))
+    assert loaded.check(silent=True) == []
+    assert {m.name for m in loaded.models if m.weights} == set(MODELS)
+    collections = {c.name for c in loaded.collections}
+    assert all(m.in_collection in collections for m in loaded.models)
+    # mim asks in small letters.
+    assert all(name == name.lower() for name in MODELS)
+
+
+class Quiet(SimpleHTTPRequestHandler):
+
+    def log_message(self, *args):
+        """Keep quiet."""
+
+
+@pytest.fixture
+def served():
+    """Address at which the folder is served."""
+    handler = partial(Quiet, directory=str(FOLDER))
+    with ThreadingHTTPServer(('127.0.0.1', 0), handler) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(.01, ))
+        thread.start()
+        yield f'http://127.0.0.1:{server.server_port}'
+        server.shutdown()
+        thread.join()
+
+
+def test_mim_downloads_weights_and_config(served, tmp_path, monkeypatch):
+    """From an index whose `Weights` are addresses, as mim needs them."""
+    pytest.importorskip('mim', reason='needs openmim')
+    # The package has functions of the same names.
+    download = import_module('mim.commands.download')
+    search = import_module('mim.commands.search')
+    name = next(iter(MODELS))
+    package = tmp_path / 'mmhmc'
+    for path in (ROOT / 'model-index.yml', *METAFILES):
+        copy = package / '.mim' / path.relative_to(ROOT)
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(path, copy)
+    for folder in ('_base_', 'hmc'):
+        os.symlink(ROOT / 'configs' / folder,
+                   package / '.mim/configs' / folder)
+    tool = ROOT / 'tools/model_converters/set_zoo_url.py'
+    subprocess.run([sys.executable, tool, served, '--root', package / '.mim'],
+                   check=True)
+    for module in (download, search):
+        monkeypatch.setattr(module, 'is_installed', lambda name: True)
+        monkeypatch.setattr(module, 'get_installed_path',
+                            lambda name: str(package))
+    monkeypatch.setattr(download, 'module_full_name', lambda name: name)
+    download.download('mmhmc', [name], str(tmp_path / 'dest'))
+    weights = tmp_path / 'dest' / MODELS[name].weights
+    assert weights.read_bytes() == fetch_weights(name).read_bytes()
+    assert (tmp_path / 'dest' / f'{name}.py').exists()

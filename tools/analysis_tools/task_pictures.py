@@ -1,0 +1,42 @@
+"""A picture as people and each task of a codec get it, with its paths."""
+import argparse
+import sys
+
+from mmengine.config import DictAction
+
+from mmhmc.apis.cpu import tune_cpu
+
+
+def main(argv=None) -> None:
+    """Draw."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument('config', help='config of a codec with several tasks')
+    parser.add_argument('checkpoint', help='its weights')
+    parser.add_argument('picture', help='picture file')
+    parser.add_argument('--out', required=True, help='PNG to write')
+    parser.add_argument(
+        '--quality', type=float, help='rate index; the highest if left out')
+    parser.add_argument(
+        '--alpha',
+        type=float,
+        default=0.5,
+        help="share of a task's positions in the masks; default 0.5")
+    parser.add_argument('--cfg-options', nargs='+', action=DictAction)
+    args = parser.parse_args(argv)
+    if argv is None:
+        tune_cpu()
+    from mmhmc.apis import load_codec
+    from mmhmc.apis.task_pictures import write_task_pictures
+    from mmhmc.datasets import read_picture
+    try:
+        codec = load_codec(
+            args.config, args.checkpoint, cfg_options=args.cfg_options)
+        path = write_task_pictures(codec, read_picture(args.picture), args.out,
+                                   args.quality, args.alpha)
+    except (OSError, ValueError) as error:
+        sys.exit(f'{type(error).__name__}: {error}')
+    print(f'Written: {path}')
+
+
+if __name__ == '__main__':
+    main()

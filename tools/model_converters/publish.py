@@ -1,0 +1,79 @@
+"""Make a checkpoint fit to be given away.
+
+python tools/model_converters/publish.py IN OUT.safetensors
+    [--config CONFIG [--cfg-options KEY=VALUE ...]] [--only PART,PART]
+    [--half EFFECT] [--trust]
+
+Keeps the weights (optimizer, logs and averages go) in a file that cannot hold
+code, and prints its row for a metafile of the model zoo, with size and
+SHA-256; replace each '?' and commit OUT to model_zoo/. With --config the
+codec is tried, and gets the entropy tables if it lacks them.
+
+--only keeps parts, as backbone.codec,backbone.adapter. --half stores weights
+as float16; EFFECT is what that costs, measured, as '-0.01 dB on Kodak', and
+goes into the row. A file that needs its code to be run is refused, unless
+--trust says that it is yours.
+"""
+import argparse
+import sys
+from pathlib import Path
+
+import yaml
+from mmengine.config import DictAction
+
+from mmhmc.apis.publishing import (MAX_BYTES, in_half, only_weights,
+                                   publish_weights)
+from mmhmc.checkpoints import read_checkpoint, read_trusted_checkpoint
+
+
+def parse_args() -> argparse.Namespace:
+    """Arguments of the command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('checkpoint', type=Path)
+    parser.add_argument('out', type=Path)
+    parser.add_argument('--config', help='of the model')
+    parser.add_argument('--cfg-options', nargs='+', action=DictAction)
+    parser.add_argument(
+        '--only',
+        type=lambda text: text.split(','),
+        default=[],
+        metavar='PART,PART')
+    parser.add_argument('--half', metavar='EFFECT')
+    parser.add_argument(
+        '--trust',
+        action='store_true',
+        help='run the code in the checkpoint: only for a file that you know')
+    args = parser.parse_args()
+    if args.out.suffix != '.safetensors':
+        parser.error(f'`out` must end in .safetensors, got {args.out}')
+    if args.half is not None and not args.half.strip():
+        parser.error('--half needs its measured effect')
+    return args
+
+
+def main() -> None:
+    """Publish one checkpoint."""
+    args = parse_args()
+    read = read_trusted_checkpoint if args.trust else read_checkpoint
+    checkpoint = read(args.checkpoint)
+    weights = only_weights(checkpoint, args.only)
+    if args.half:
+        weights = in_half(weights)
+    meta = getattr(checkpoint.get('meta'), 'get', lambda key: None)
+    row = publish_weights(weights, args.out, args.config, args.cfg_options,
+                          meta('dataset_meta'))
+    if args.half:
+        row['Metadata']['Half precision'] = args.half
+    print(yaml.safe_dump([row], sort_keys=False, allow_unicode=True), end='')
+    if row['Size'] > MAX_BYTES:
+        print(
+            f'{args.out} has {row["Size"] / 1e6:.1f} MB, more than the '
+            f'{MAX_BYTES / 1e6:.0f} that a repository should hold. Keep '
+            'what is needed by --only, or think of --half.',
+            file=sys.stderr)
+
+
+if __name__ == '__main__':
+    main()

@@ -41,7 +41,7 @@ train_dataloader = dict(batch_size=4)
 val_cfg = dict()
 test_cfg = dict()
 train_cfg = dict(max_iters=500, val_interval=500)
-optim_wrapper = dict(optimizer=dict(lr=1e-3))
+optim_wrapper = dict(optimizer=dict(lr=5e-4))
 param_scheduler = [
     dict(type='CosineAnnealingLR', by_epoch=False, T_max=500, eta_min=5e-5)
 ]

@@ -37,7 +37,7 @@ train_dataloader = dict(batch_size=2, sampler=dict(type='InfiniteSampler'))
 val_cfg = dict(type='ValLoop')
 test_cfg = dict(type='TestLoop')
 train_cfg = dict(max_iters=400, val_interval=400)
-optim_wrapper = dict(optimizer=dict(lr=1e-3))
+optim_wrapper = dict(optimizer=dict(lr=5e-4))
 param_scheduler = [
     dict(type='CosineAnnealingLR', by_epoch=False, T_max=400, eta_min=5e-5)
 ]

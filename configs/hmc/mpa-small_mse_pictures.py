@@ -33,10 +33,10 @@ train_dataloader = dict(
             dict(type='mmhmc.PackImageInputs')
         ]))
 test_dataloader = dict(num_workers=0)
-train_cfg = dict(max_iters=800)
-optim_wrapper = dict(optimizer=dict(lr=1e-3))
+train_cfg = dict(max_iters=600)
+optim_wrapper = dict(optimizer=dict(lr=5e-4))
 param_scheduler = [
-    dict(type='CosineAnnealingLR', by_epoch=False, T_max=800, eta_min=5e-5)
+    dict(type='CosineAnnealingLR', by_epoch=False, T_max=600, eta_min=5e-5)
 ]
 # The mean squared error alone.
 custom_hooks = [

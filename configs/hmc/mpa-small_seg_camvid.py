@@ -38,7 +38,7 @@ train_dataloader = dict(batch_size=2)
 val_cfg = dict(type='ValLoop')
 test_cfg = dict(type='TestLoop')
 train_cfg = dict(max_iters=700, val_interval=700)
-optim_wrapper = dict(optimizer=dict(lr=1e-3))
+optim_wrapper = dict(optimizer=dict(lr=5e-4))
 param_scheduler = [
     dict(type='CosineAnnealingLR', by_epoch=False, T_max=700, eta_min=5e-5)
 ]

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from mmhmc.registry import MODELS
 from mmhmc.structures import CodecOutput, CodingCondition
 from .layers import MultiPathStage, PathChoice
-from .layers.multi_path import PATH_WIDTHS
+from .layers.multi_path import PATH_WIDTHS, strongest_part
 from .tinylic import NUM_QUALITIES, TinyLIC
 
 #: The main path of the decoder, which needs no side path.
@@ -42,7 +42,8 @@ class MPA(TinyLIC):
     without a task decodes for people.
 
     Another task is one more name in ``tasks``; weights without it load as
-    they are, also strictly, and leave its path as it was initialised.
+    they are, also strictly, and its path begins as what of the main path is
+    strongest: all of it in an inverted bottleneck, a quarter in a bottleneck.
 
     Training has two stages. In the first, with ``tasks=()``, all learns for
     people. In the second ``trained_task`` names the one side path that learns
@@ -51,8 +52,9 @@ class MPA(TinyLIC):
     file. In training an output's ``extra_losses`` have the ratio loss, by
     which predictors learn to choose as many positions as they are to.
 
-    Differences from the paper: in the second stage frozen parts rest, where
-    the published code leaves their noise on. Pictures are never cut into
+    Differences from the paper: a task's path begins as a part of the main
+    one, not at random. In the second stage frozen parts rest, where the
+    published code leaves their noise on. Pictures are never cut into
     tiles, for positions are chosen among all of a picture.
     There is no :meth:`make_portable`: attention has no integer form.
 
@@ -235,7 +237,29 @@ class MPA(TinyLIC):
                 names = [k for k in own if belongs_to(k, task)]
                 if not any(prefix + name in state_dict for name in names):
                     state_dict.update({prefix + k: own[k] for k in names})
+                    state_dict.update(self._begun(task, state_dict, prefix))
         super()._load_from_state_dict(state_dict, prefix, *args)
+
+    def _begun(self, task: str, state_dict: dict[str, Tensor],
+               prefix: str) -> dict[str, Tensor]:
+        """Side paths of a task as what fits of the main path they leave."""
+        begun = {}
+        for number, stage in self.g_s.named_children():
+            if not isinstance(stage, MultiPathStage):
+                continue
+            for index, side in enumerate(stage.sides[task]):
+                stem = f'{prefix}g_s.{number}'
+                block = f'{stem}.blocks.{index}.'
+                main = {
+                    key.removeprefix(block): value
+                    for key, value in state_dict.items()
+                    if key.startswith(block)
+                }
+                begun.update({
+                    f'{stem}.sides.{task}.{index}.{key}': value
+                    for key, value in strongest_part(main, side).items()
+                })
+        return begun
 
 
 def encoder_path(quality: float) -> PathChoice:

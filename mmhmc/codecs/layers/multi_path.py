@@ -189,6 +189,38 @@ class MultiPathStage(AttentionStage):
         return tokens
 
 
+def strongest_part(main: dict[str, Tensor],
+                   side: nn.Module) -> dict[str, Tensor]:
+    """As much of a main path as a side path has room for.
+
+    Of the hidden channels those are taken whose weights, into them and out of
+    them, have the largest product of norms.
+
+    Args:
+        main: State dict of an :class:`AttentionBlock`.
+        side: A side path's network for that block.
+
+    Returns:
+        State dict for ``side``, empty if ``main`` is not whole.
+    """
+    names = ('norm2.weight', 'norm2.bias', 'mlp.0.weight', 'mlp.0.bias',
+             'mlp.2.weight', 'mlp.2.bias')
+    if not all(name in main for name in names):
+        return {}
+    scale, shift, inward, inner, outward, outer = (main[n] for n in names)
+    strength = inward.norm(dim=1) * outward.norm(dim=0)
+    count = min(side[1][0].out_features, len(strength))
+    kept = strength.topk(count).indices.sort()[0]
+    return {
+        '0.weight': scale.clone(),
+        '0.bias': shift.clone(),
+        '1.0.weight': inward[kept],
+        '1.0.bias': inner[kept],
+        '1.2.weight': outward[:, kept],
+        '1.2.bias': outer.clone(),
+    }
+
+
 def draw_mask(logits: Tensor) -> Tensor:
     """Random bits, with the gradient of a sigmoid.
 

@@ -4,7 +4,7 @@ CONFIG ?= configs/hmc/mask-rcnn_dynadapt_sample.py
 ARGS ?=
 RATE = $(if $(LMBDA),--lmbda $(LMBDA))
 
-.PHONY: help setup train test doctor clean
+.PHONY: help setup train test setup-upstream test-upstream docs doctor clean
 .DEFAULT_GOAL := help
 
 help:
@@ -12,13 +12,18 @@ help:
 	@echo 'make train    setup, then train $(CONFIG)'
 	@echo '              (goes on where it was stopped) and compare'
 	@echo 'make test     setup, then run the tests'
+	@echo 'make test-upstream'
+	@echo '              the same with the open-mmlab packages of upstream,'
+	@echo '              in .venv-upstream'
+	@echo 'make docs     setup, then build the pages of docs/ into site/'
 	@echo 'make doctor   say what is installed, what is missing and its cure'
-	@echo 'make clean    remove what builds and tests leave; .venv stays'
+	@echo 'make clean    remove what builds and tests leave; environments stay'
 	@echo
 	@echo 'ARGS="..."    arguments for train.py, pytest or doctor'
 	@echo 'CONFIG=FILE   another config to train'
 	@echo 'LMBDA=...     another rate, e.g. 0.0018'
-	@echo 'PYTHON=...    interpreter for a new .venv (python3.11, python3)'
+	@echo 'PYTHON=...    interpreter for a new .venv (python3.11, python3);'
+	@echo '              upstream: 3.10 or 3.11 (python3.10)'
 	@echo 'WHEELS=DIR    folder of mmcv wheels (../shared/wheels);'
 	@echo '              a folder that does not exist: build from source'
 
@@ -32,6 +37,15 @@ train: setup
 test: setup
 	$(ENV) -m pytest $(ARGS)
 
+setup-upstream:
+	@tools/setup_env.sh upstream
+
+test-upstream: setup-upstream
+	.venv-upstream/bin/python -m pytest $(ARGS)
+
+docs: setup
+	NO_MKDOCS_2_WARNING=1 $(ENV) -m mkdocs build --strict $(ARGS)
+
 # By its file: it has to run where nothing else does.
 doctor:
 	@python=$(ENV); [ -x "$$python" ] || python=$${PYTHON:-python3}; \
@@ -39,6 +53,7 @@ doctor:
 
 # Without its egg-info an editable install is not found: setup repeats it.
 clean:
-	rm -rf build dist *.egg-info .pytest_cache mmhmc/.mim .venv/.setup/mmhmc
+	rm -rf build dist site *.egg-info .pytest_cache mmhmc/.mim
+	rm -f .venv/.setup/mmhmc .venv-upstream/.setup/mmhmc
 	rm -f mmhmc/bitstream/_rans*.so
 	find mmhmc tools tests configs -name __pycache__ -prune -exec rm -r {} +

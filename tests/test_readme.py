@@ -15,7 +15,7 @@ def test_config_of_the_readme_wraps_its_host(tmp_path):
     from mmdet.registry import MODELS
 
     from mmhmc.models import CodecBackbone
-    block, = re.findall(r'```python\n(.*?)```', README, re.DOTALL)
+    block, = re.findall(r'```python\n(_base_.*?)```', README, re.DOTALL)
     (tmp_path / 'mine.py').write_text(block)
     cfg = Config.fromfile(tmp_path / 'mine.py')
     cfg.model.backbone.backbone.init_cfg = None
@@ -37,7 +37,7 @@ def test_files_that_the_readme_names_exist():
 
 
 def test_tree_of_the_readme_is_the_tree():
-    tree = README.split('```\nmmhmc/\n')[1].split('```')[0]
+    tree = README.split('```text\nmmhmc/\n')[1].split('```')[0]
     listed = set(re.findall(r'^  ([\w.]+)', tree, re.MULTILINE))
     there = {
         p.name

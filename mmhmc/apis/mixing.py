@@ -81,6 +81,7 @@ def mix_codec(cfg: Config,
         wrapper['adapter'] = _part(adapter, 'adapter')
     # Config.copy() shares what is nested.
     cfg = deepcopy(cfg)
+    _keep_imports(cfg, codec, adapter)
     holder, key = _backbone_place(cfg)
     wrapper['input_norm'] = _input_norm(cfg)
     holder[key] = ConfigDict(wrapper, backbone=holder[key])
@@ -155,6 +156,23 @@ def _part(part: Part, name: str) -> dict:
             "dict(type='mmhmc....', ...)`, as in configs/_base_/, got "
             f'{part!r}.')
     return deepcopy(part)
+
+
+def _keep_imports(cfg: Config, *parts: Optional[Part]) -> None:
+    """What files of parts import, a mixed config has to import again."""
+    for part in parts:
+        if not isinstance(part, (str, Path)):
+            continue
+        wanted = read_config(part).get('custom_imports')
+        if wanted is None:
+            continue
+        own = cfg.get('custom_imports') or dict(imports=[])
+        names = [
+            name for given in (own, wanted)
+            for name in ([given['imports']] if isinstance(
+                given['imports'], str) else given['imports'])
+        ]
+        cfg.custom_imports = dict(own, imports=list(dict.fromkeys(names)))
 
 
 def _type_name(part: dict) -> str:

@@ -145,6 +145,23 @@ def test_mixed_config_is_dumped_and_read_again(host, tmp_path):
     assert Config.fromfile(tmp_path / 'mixed.py').to_dict() == mixed.to_dict()
 
 
+@pytest.mark.parametrize('own', [
+    None,
+    dict(imports='json'),
+    dict(imports=['json', 'string'], allow_failed_imports=False)
+])
+def test_imports_of_a_codec_file_are_kept(host, own, tmp_path):
+    file = tmp_path / 'codec.py'
+    file.write_text("custom_imports = dict(imports=['string'])\n"
+                    "codec = dict(type='mmhmc.IdentityCodec')\n")
+    if own:
+        host.custom_imports = own
+    mixed = mix_codec(host, file).custom_imports
+    assert mixed['imports'] == (['json', 'string'] if own else ['string'])
+    assert mixed.get('allow_failed_imports') == (
+        own or {}).get('allow_failed_imports')
+
+
 def test_pure_python_config_is_mixed_too(tmp_path):
     (tmp_path / 'lazy.py').write_text('''
 from mmengine.model import ImgDataPreprocessor

@@ -1,0 +1,1 @@
+"""Parts of lazy configs; a file defines what its text twin defines."""

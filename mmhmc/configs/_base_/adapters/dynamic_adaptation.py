@@ -1,0 +1,3 @@
+from mmhmc.adapters import DynamicAdaptation
+
+adapter = dict(type=DynamicAdaptation, width=64)

@@ -1,0 +1,3 @@
+from mmhmc.codecs import IdentityCodec
+
+codec = dict(type=IdentityCodec)

@@ -1,0 +1,3 @@
+from mmhmc.codecs import JPEGXL
+
+codec = dict(type=JPEGXL, quality=50)

@@ -1,0 +1,3 @@
+from mmhmc.codecs import TinyLIC
+
+codec = dict(type=TinyLIC, variable_rate=True)

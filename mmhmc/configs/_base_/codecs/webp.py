@@ -1,0 +1,3 @@
+from mmhmc.codecs import WebP
+
+codec = dict(type=WebP, quality=50)

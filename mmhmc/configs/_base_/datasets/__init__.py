@@ -1,0 +1,1 @@
+"""Each file: loaders and what is measured on them."""

@@ -1,0 +1,1 @@
+"""Each file: loops, optimiser and hooks."""

@@ -1,0 +1,28 @@
+"""Stage A: the codec for people, R + lmbda_distortion * 255^2 * MSE."""
+from mmengine.optim import MultiStepLR, OptimWrapper
+from mmengine.runner import IterBasedTrainLoop
+from torch.optim import Adam
+
+from mmhmc.engine import (EntropyTableHook, FiniteLossHook, RandomStateHook,
+                          RateLossHook)
+
+train_cfg = dict(type=IterBasedTrainLoop, max_iters=500000)
+optim_wrapper = dict(
+    type=OptimWrapper,
+    optimizer=dict(type=Adam, lr=1e-4),
+    clip_grad=dict(max_norm=1.0))
+param_scheduler = [
+    dict(
+        type=MultiStepLR,
+        by_epoch=False,
+        begin=0,
+        end=500000,
+        milestones=[450000, 480000],
+        gamma=0.3)
+]
+custom_hooks = [
+    dict(type=RateLossHook, lmbda_rate=1.0, lmbda_distortion=0.0067),
+    dict(type=EntropyTableHook),
+    dict(type=FiniteLossHook),
+    dict(type=RandomStateHook),
+]

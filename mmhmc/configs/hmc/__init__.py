@@ -1,0 +1,1 @@
+"""Lazy configs that are whole."""

@@ -7,16 +7,18 @@ All of it stands here, and nothing else asks for a version:
 - **Weights of CompressAI's entropy bottleneck**: :func:`respell_bottleneck`.
 - **Checkpoints of a run, as data**: :func:`load_as_data`. torch before 2.5
   reads weights so and nothing else.
+- **Resumed runs that count iterations**: :func:`call_after_replay`.
 - **Packages**: requirements/upstream.txt, beside each its reason.
-- **Tests** that an old torch cannot pass: ``needs_new_torch`` in
+- **Tests** that an old torch cannot pass: the marks ``needs_...`` in
   tests/conftest.py.
 """
 import codecs
 import pickle
 from collections import OrderedDict
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
 from importlib.metadata import PackageNotFoundError, distribution
-from types import SimpleNamespace
+from itertools import islice
+from types import ModuleType
 from typing import Any
 
 
@@ -78,6 +80,31 @@ def _neutral(name: str) -> str:
     return name.removeprefix('_')
 
 
+def call_after_replay(loop, iterations: int, function: Callable) -> None:
+    """Call a function just before a loop loads its first new batch.
+
+    A loop that counts iterations first passes those that were trained.
+    mmengine 0.10.12 does so without loading them, and then the call is made
+    at once; 0.10.7 loads them, and augmentation draws random numbers.
+
+    Args:
+        loop: mmengine's loop, about to begin.
+        iterations: How many it is going to pass.
+        function: Called once, without arguments.
+    """
+    batches = getattr(loop, 'dataloader_iterator', None)
+    if batches is None or hasattr(batches, 'skip_iter'):
+        function()
+    else:
+        loop.dataloader_iterator = _call_after(batches, iterations, function)
+
+
+def _call_after(batches: Iterator, count: int, function: Callable) -> Iterator:
+    yield from islice(batches, count)
+    function()
+    yield from batches
+
+
 def load_as_data(file, map_location, stand_ins: dict[str, type]) -> Any:
     """``torch.load`` that runs no code of the file, with classes admitted.
 
@@ -109,8 +136,9 @@ def load_as_data(file, map_location, stand_ins: dict[str, type]) -> Any:
                 file, map_location=map_location, weights_only=True)
 
     reader = type('Reader', (_DataUnpickler, ), dict(stand_ins=stand_ins))
-    module = SimpleNamespace(
-        Unpickler=reader, load=lambda f, **kwargs: reader(f, **kwargs).load())
+    module = ModuleType('reader')
+    module.Unpickler = reader
+    module.load = lambda f, **kwargs: reader(f, **kwargs).load()
     return torch.load(
         file,
         map_location=map_location,

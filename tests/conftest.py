@@ -69,6 +69,12 @@ PREPROCESSOR = dict(
     bgr_to_rgb=True)
 
 
+#: What the upstream lineage cannot pass, see mmhmc/compat.py.
+needs_fsdp_on_cpu = pytest.mark.skipif(
+    not hasattr(torch.distributed, 'device_mesh'),
+    reason='FSDP before torch 2.2 works on GPUs only')
+
+
 @pytest.fixture(autouse=True)
 def seeded():
     """Every test draws the same numbers, whatever ran before it."""

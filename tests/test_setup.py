@@ -9,6 +9,7 @@ import pytest
 from packaging.requirements import Requirement
 from setuptools.config.setupcfg import read_configuration
 
+from mmhmc.apis.doctor import STACKS
 from mmhmc.version import __version__
 
 ROOT = Path(__file__).parents[1]
@@ -20,11 +21,11 @@ FAKE_PYTHON = '''#!/usr/bin/env bash
 echo "ops=${MMCV_WITH_OPS:-} $*" >>"$CALLS"
 case "$*" in
     *"${FAIL_ON:-nothing}"*) exit 1 ;;
-    "-m venv"*) mkdir -p .venv/bin; cp "$0" .venv/bin/python ;;
-    *"--no-binary onedl-mmcv"*) touch .venv/built ;;
-    *"--only-binary onedl-mmcv"*) [ -z "${WHEEL_FITS:-}" ] || touch .venv/built
-                                  [ -n "${WHEEL_FITS:-}" ] ;;
-    "-W ignore -"*) [ -e .venv/built ] ;;
+    "-m venv"*) mkdir -p "${*: -1}/bin"; cp "$0" "${*: -1}/bin/python" ;;
+    *"--no-binary "*mmcv" "*) touch built ;;
+    *"--only-binary "*mmcv" "*) [ -z "${WHEEL_FITS:-}" ] || touch built
+                                [ -n "${WHEEL_FITS:-}" ] ;;
+    "-W ignore -"*) [ -e built ] ;;
 esac
 '''
 
@@ -58,12 +59,13 @@ def checkout(tmp_path, monkeypatch):
     monkeypatch.setenv('PYTHON', str(python))
     monkeypatch.setenv('WHEELS', str(tmp_path / 'wheels'))
 
-    def setup(status: int = 0) -> list[str]:
+    def setup(*lineage: str, status: int = 0) -> list[str]:
         calls.write_text('')
-        process = subprocess.run([project / 'tools/setup_env.sh'],
+        process = subprocess.run([project / 'tools/setup_env.sh', *lineage],
                                  capture_output=True,
                                  text=True)
         assert process.returncode == status, process.stderr
+        setup.stderr = process.stderr
         return calls.read_text().splitlines()
 
     setup.project = project
@@ -81,10 +83,21 @@ def test_installing_mmhmc_requires_nothing(monkeypatch):
     assert configuration['metadata']['version'] == __version__
     extras = configuration['options']['extras_require']
     assert set(extras) == {
-        'onedl', 'codecs', 'sample', 'evaluation', 'tests'
+        'onedl', 'codecs', 'sample', 'evaluation', 'standard', 'perceptual',
+        'docs', 'all', 'tests'
     }
+    for extra in ('codecs', 'sample', 'evaluation', 'standard', 'perceptual'):
+        assert set(extras[extra]) <= set(extras['all'])
     assert 'compressai==1.2.6' in extras['codecs']
     assert 'requires' not in (ROOT / 'setup.py').read_text()
+
+
+def test_metadata_has_the_readme_and_the_notices(monkeypatch):
+    monkeypatch.chdir(ROOT)
+    metadata = read_configuration('setup.cfg')['metadata']
+    assert metadata['long_description'] == (ROOT / 'README.md').read_text()
+    assert metadata['license_files'] == ['LICENSE', 'NOTICE']
+    assert all((ROOT / name).is_file() for name in metadata['license_files'])
 
 
 @pytest.mark.parametrize('file', FILES, ids=lambda file: file.stem)
@@ -145,8 +158,10 @@ def test_shell_script_parses(script):
 
 
 @pytest.mark.skipif(not shutil.which('make'), reason='make is not installed')
-@pytest.mark.parametrize('target',
-                         ['help', 'setup', 'train', 'test', 'doctor', 'clean'])
+@pytest.mark.parametrize('target', [
+    'help', 'setup', 'train', 'test', 'setup-upstream', 'test-upstream',
+    'doctor', 'clean'
+])
 def test_make_knows_target(target):
     subprocess.run(['make', '-n', '-C', ROOT, target],
                    stdout=subprocess.DEVNULL,
@@ -217,3 +232,39 @@ def test_setup_builds_mmcv_with_ops_where_no_wheel_fits(
     assert len(build) == 1
     assert build[0].startswith('ops=1')
     assert '--no-build-isolation' in build[0]
+
+
+def test_upstream_gets_its_own_environment_and_packages(checkout):
+    calls = checkout('upstream')
+    assert '-m venv --clear .venv-upstream' in '\n'.join(calls)
+    hosts = checkout.project / '.venv-upstream/.setup/hosts.txt'
+    names = {requirement.name for requirement in requirements(hosts)}
+    assert {'torch', 'mmengine', 'mmdet', 'compressai'} <= names
+    assert 'mmcv' not in names
+    packages, mmcv, mmhmc = installs(calls)
+    assert '-r requirements/standard.txt' in packages
+    assert 'requirements/torch.txt' not in packages
+    assert mmcv.startswith('ops=1') and ' --no-binary mmcv mmcv==' in mmcv
+    assert mmhmc.endswith('-e .')
+    assert not (checkout.project / '.venv').exists()
+    assert checkout('upstream') == []
+
+
+def test_upstream_asks_for_a_python_that_its_torch_knows(
+        checkout, monkeypatch):
+    monkeypatch.setenv('FAIL_ON', 'version < (3, 12)')
+    checkout('upstream', status=1)
+    assert 'working Python with (3, 10) <= version < (3, 12)' in (
+        checkout.stderr)
+
+
+def test_unknown_lineage_is_refused(checkout):
+    assert checkout('other', status=2) == []
+    assert 'no lineage `other`: expected onedl or upstream' in checkout.stderr
+
+
+def test_advice_for_upstream_is_what_its_tests_run_with():
+    upstream = (ROOT / 'requirements/upstream.txt').read_text().split()
+    advised = dict(STACKS['open-mmlab'])
+    below = advised.pop('opencv')
+    assert {*advised.values(), f'opencv-python{below}'} <= set(upstream)

@@ -4,7 +4,7 @@ import pickle
 import compressai.models
 import pytest
 import torch
-from conftest import tiny_codec
+from conftest import first_layer, tiny_codec
 from torch import nn
 
 from mmhmc.bitstream import BitstreamError, SymbolDecoder, encode_symbols
@@ -137,7 +137,7 @@ def test_weights_that_the_mask_hides_do_not_tell_codecs_apart():
 def test_tables_follow_the_weights():
     codec = tiny_codec('FactorizedPrior')
     before = codec.entropy_tables()['y'].cdf
-    codec.entropy_bottleneck._bias0.data.add_(1)
+    first_layer(codec.entropy_bottleneck, 'bias').data.add_(1)
     assert torch.equal(codec.entropy_tables()['y'].cdf, before)
     codec.update_entropy_tables()
     after = codec.entropy_tables()['y'].cdf
@@ -147,7 +147,7 @@ def test_tables_follow_the_weights():
 def test_quantiles_are_solved_for():
     codec = tiny_codec('ScaleHyperprior')
     bottleneck = codec.entropy_bottleneck
-    bottleneck._bias0.data.add_(1)
+    first_layer(bottleneck, 'bias').data.add_(1)
     assert bottleneck.loss() > 1
     codec.update_entropy_tables()
     # Logits of the quantiles, at -21.4, 0 and 21.4, for 8 channels.

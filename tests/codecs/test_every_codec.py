@@ -1,14 +1,15 @@
 """What holds for every codec; a codec is a row of the table in conftest."""
 import copy
 import pickle
+import re
 import time
 
 import compressai.models
 import pytest
 import torch
-from conftest import (CODECS, coded_channels, last_layers, mean_networks,
-                      scale_biases, scale_networks, smooth_pictures,
-                      tiny_codec)
+from conftest import (CODECS, coded_channels, first_layer, last_layers,
+                      mean_networks, scale_biases, scale_networks,
+                      smooth_pictures, tiny_codec)
 from torch import nn
 
 from mmhmc.bitstream import Bitstream, encode_symbols
@@ -351,11 +352,31 @@ def test_state_dict_round_trip_is_strict_and_keeps_tables(codecs, name):
 
 
 @every_codec
+@pytest.mark.parametrize('spelling', ['_{}{}', '{}.{}', '_{}.{}'])
+def test_weights_load_in_every_spelling_of_compressai(codecs, name, spelling):
+    plural = dict(matrix='matrices', bias='biases', factor='factors')
+    state = codecs[name].state_dict()
+    respelt = {}
+    for key, value in state.items():
+        found = re.fullmatch(r'(.*bottleneck\.)_?(matri|bias|factor)\D*(\d)',
+                             key)
+        if found:
+            kind = next(k for k in plural if k.startswith(found[2]))
+            kind = plural[kind] if '.' in spelling else kind
+            key = found[1] + spelling.format(kind, found[3])
+        respelt[key] = value
+    other = fresh(name).eval()
+    other.load_state_dict(respelt, strict=True)
+    for key, value in other.state_dict().items():
+        assert torch.equal(value, state[key]), key
+
+
+@every_codec
 def test_tables_of_another_size_are_replaced(codecs, name):
     state = codecs[name].state_dict()
     other = fresh(name).eval()
     # A wider density has longer tables.
-    other.entropy_bottleneck._matrix0.data.sub_(2)
+    first_layer(other.entropy_bottleneck, 'matri').data.sub_(2)
     other.update_entropy_tables()
     key = 'entropy_bottleneck._quantized_cdf'
     assert other.state_dict()[key].shape != state[key].shape
@@ -496,7 +517,7 @@ def test_weights_that_are_not_finite_end_in_a_typed_error(codecs, name):
     codec.g_a[0].state_dict().popitem()[1].fill_(torch.nan)
     with pytest.raises(ValueError, match='latent is not sensible'):
         codec.compress(smooth_pictures(1, 64, 64))
-    codec.entropy_bottleneck._bias0.data[0] = torch.nan
+    first_layer(codec.entropy_bottleneck, 'bias').data[0] = torch.nan
     with pytest.raises(ValueError, match='non-finite'):
         codec.update_entropy_tables()
     assert time.perf_counter() - start < 1

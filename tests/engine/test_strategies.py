@@ -7,14 +7,16 @@ from datetime import timedelta
 import pytest
 import torch
 import torch.distributed as dist
-from conftest import (CODECS, Probe, TinyDataset, tiny_codec, with_val,
-                      wrapped_model)
+from conftest import (CODECS, Probe, TinyDataset, needs_fsdp_on_cpu,
+                      tiny_codec, with_val, wrapped_model)
 from mmengine.runner._flexible_runner import FlexibleRunner
 
 from mmhmc.adapters import DynamicAdaptation
 from mmhmc.codecs import build_codec
 from mmhmc.engine import (EntropyTableHook, FiniteLossHook, RandomStateHook,
                           RateLossHook, TrainingStageHook)
+
+pytestmark = needs_fsdp_on_cpu
 
 NAME = 'ScaleHyperprior'
 ON_CPU = dict(

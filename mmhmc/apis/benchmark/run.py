@@ -428,8 +428,11 @@ def file_hash(path: str) -> str:
     """SHA-256 of a file; of an address, the address."""
     if '://' in path:
         return path
+    digest = hashlib.sha256()
     with open(path, 'rb') as file:
-        return hashlib.file_digest(file, 'sha256').hexdigest()
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
 
 
 def _id(record: dict) -> str:

@@ -7,6 +7,7 @@ import torch
 from mmengine.dist import all_gather_object, get_rank
 from mmengine.hooks import CheckpointHook, Hook
 
+from mmhmc.compat import call_after_replay
 from mmhmc.registry import HOOKS
 
 
@@ -76,14 +77,14 @@ class RandomStateHook(Hook):
             self._waiting = states[get_rank() % len(states)]
 
     def before_train_epoch(self, runner) -> None:
-        """Restore, for loops that count epochs."""
-        self._restore()
+        """Restore before the first batch is loaded."""
+        call_after_replay(runner.train_loop, runner.iter, self._restore)
 
     def before_train_iter(self,
                           runner,
                           batch_idx: int,
                           data_batch: Optional[dict] = None) -> None:
-        """Restore, for loops that count iterations."""
+        """Restore, for loops that have no epoch."""
         self._restore()
 
     def before_val(self, runner) -> None:

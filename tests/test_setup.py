@@ -48,7 +48,8 @@ def checkout(tmp_path, monkeypatch):
     project = tmp_path / 'project'
     shutil.copytree(ROOT / 'requirements', project / 'requirements')
     for name in ('tools/setup_env.sh', 'setup.py', 'setup.cfg',
-                 'mmhmc/version.py', 'mmhmc/bitstream/rans.cpp'):
+                 'mmhmc/version.py', 'mmhmc/bitstream/rans.cpp',
+                 'model-index.yml'):
         (project / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(ROOT / name, project / name)
     python = tmp_path / 'python'

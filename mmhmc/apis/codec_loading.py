@@ -131,7 +131,7 @@ def codec_settings(config: Union[str, Path, dict],
             node = node.get(name) if isinstance(node, (Config, dict)) else None
         if isinstance(node, dict):
             return node
-    raise ValueError(f'{config} has no codec; expected one of '
+    raise ValueError(f'{_name_of(config)} has no codec; expected one of '
                      f'{", ".join(_PLACES)}.')
 
 
@@ -140,10 +140,17 @@ def _pretrained(init: Optional[dict],
     """Checkpoint and prefix of an ``init_cfg``."""
     if not isinstance(init, dict) or init.get('type') != 'Pretrained':
         raise ValueError(
-            f'There is no checkpoint, and the codec of {config} has no '
-            "`init_cfg=dict(type='Pretrained', checkpoint=...)`: random "
-            'weights would code. Give the checkpoint.')
+            f'There is no checkpoint, and the codec of {_name_of(config)} '
+            "has no `init_cfg=dict(type='Pretrained', checkpoint=...)`: "
+            'random weights would code. Give the checkpoint.')
     return init['checkpoint'], init.get('prefix')
+
+
+def _name_of(config: Union[str, Path, dict]) -> str:
+    """A config in few words; its text would fill the screen."""
+    if isinstance(config, (str, Path)):
+        return str(config)
+    return getattr(config, 'filename', None) or 'the config'
 
 
 def _own_weights(checkpoint: dict, name: Union[str, Path],

@@ -449,7 +449,7 @@ def test_config_without_weights_is_refused():
 
 
 def test_codec_without_weights_is_refused():
-    with pytest.raises(ValueError, match='There is no checkpoint'):
+    with pytest.raises(ValueError, match='the codec of the config has no'):
         HMCInferencer(dict(codec=dict(BENCH_CODEC)), device='cpu')
 
 

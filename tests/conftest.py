@@ -68,7 +68,6 @@ PREPROCESSOR = dict(
     std=[60., 50., 40.],
     bgr_to_rgb=True)
 
-
 #: What the upstream lineage cannot pass, see mmhmc/compat.py.
 needs_fsdp_on_cpu = pytest.mark.skipif(
     not hasattr(torch.distributed, 'device_mesh'),

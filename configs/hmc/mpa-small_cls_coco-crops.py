@@ -27,7 +27,6 @@ model = dict(
         type='mmhmc.CodecBackbone',
         codec=dict(
             _base_.codec,
-            tasks=['mse', 'cls', 'seg', 'det'],
             trained_task='cls',
             init_cfg=dict(type='Pretrained', checkpoint=None,
                           prefix='codec.')),
@@ -41,9 +40,9 @@ train_dataloader = dict(batch_size=4)
 val_cfg = dict()
 test_cfg = dict()
 train_cfg = dict(max_iters=500, val_interval=500)
-optim_wrapper = dict(optimizer=dict(lr=5e-4))
+optim_wrapper = dict(optimizer=dict(lr=2e-4))
 param_scheduler = [
-    dict(type='CosineAnnealingLR', by_epoch=False, T_max=500, eta_min=5e-5)
+    dict(type='CosineAnnealingLR', by_epoch=False, T_max=500, eta_min=2e-5)
 ]
 custom_hooks = [
     dict(

@@ -23,7 +23,6 @@ model = dict(
         type='mmhmc.CodecBackbone',
         codec=dict(
             _base_.codec,
-            tasks=['mse', 'cls', 'seg', 'det'],
             trained_task='det',
             init_cfg=dict(type='Pretrained', checkpoint=None,
                           prefix='codec.')),
@@ -37,9 +36,9 @@ train_dataloader = dict(batch_size=2, sampler=dict(type='InfiniteSampler'))
 val_cfg = dict(type='ValLoop')
 test_cfg = dict(type='TestLoop')
 train_cfg = dict(max_iters=400, val_interval=400)
-optim_wrapper = dict(optimizer=dict(lr=5e-4))
+optim_wrapper = dict(optimizer=dict(lr=2e-4))
 param_scheduler = [
-    dict(type='CosineAnnealingLR', by_epoch=False, T_max=400, eta_min=5e-5)
+    dict(type='CosineAnnealingLR', by_epoch=False, T_max=400, eta_min=2e-5)
 ]
 custom_hooks = [
     dict(

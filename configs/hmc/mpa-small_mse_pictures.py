@@ -15,7 +15,6 @@ model = dict(
     type='mmhmc.CodecModel',
     codec=dict(
         _base_.codec,
-        tasks=['mse', 'cls', 'seg', 'det'],
         trained_task='mse',
         init_cfg=dict(type='Pretrained', checkpoint=None, prefix='codec.')),
     condition=dict(quality=8, task='mse', alpha=1.),

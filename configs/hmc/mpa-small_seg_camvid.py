@@ -24,7 +24,6 @@ model = dict(
         type='mmhmc.CodecBackbone',
         codec=dict(
             _base_.codec,
-            tasks=['mse', 'cls', 'seg', 'det'],
             trained_task='seg',
             init_cfg=dict(type='Pretrained', checkpoint=None,
                           prefix='codec.')),
@@ -38,9 +37,9 @@ train_dataloader = dict(batch_size=2)
 val_cfg = dict(type='ValLoop')
 test_cfg = dict(type='TestLoop')
 train_cfg = dict(max_iters=700, val_interval=700)
-optim_wrapper = dict(optimizer=dict(lr=5e-4))
+optim_wrapper = dict(optimizer=dict(lr=2e-4))
 param_scheduler = [
-    dict(type='CosineAnnealingLR', by_epoch=False, T_max=700, eta_min=5e-5)
+    dict(type='CosineAnnealingLR', by_epoch=False, T_max=700, eta_min=2e-5)
 ]
 custom_hooks = [
     dict(

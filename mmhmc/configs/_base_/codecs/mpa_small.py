@@ -1,8 +1,13 @@
-"""MPA at a width that trains on a CPU."""
+"""MPA at a width that trains on a CPU.
+
+Bottlenecks would have 16 to 32 hidden channels there, too few for a task:
+all side paths of the decoder are inverted.
+"""
 from mmhmc.codecs import MPA
 
 codec = dict(
     type=MPA,
+    tasks=dict(mse='inverted', cls='inverted', seg='inverted', det='inverted'),
     hidden_channels=(32, 48, 64),
     latent_channels=96,
     hyper_channels=48,

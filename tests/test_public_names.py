@@ -157,7 +157,12 @@ def test_every_public_name_is_there(module):
 def test_registered_names_are_the_inventory(name):
     entries = getattr(registry, name)
     entries.import_from_location()
-    assert sorted(entries.module_dict) == REGISTERED[name]
+    # A user's codec registers here, too; other tests have one.
+    own = [
+        key for key, value in entries.module_dict.items()
+        if value.__module__.partition('.')[0] == 'mmhmc'
+    ]
+    assert sorted(own) == REGISTERED[name]
 
 
 @pytest.mark.parametrize('name', REGISTERED)

@@ -2,7 +2,6 @@
 import copy
 import pickle
 import re
-import time
 
 import compressai.models
 import pytest
@@ -463,11 +462,19 @@ def test_wavefronts_give_the_latents_of_the_serial_decoder(codecs, name):
 def test_picture_that_is_not_finite_is_refused_at_once(codecs, name, value):
     codec, x = codecs[name], smooth_pictures(2, 64, 64)
     x[1, 2, 5, 7] = value
-    for refuses in (codec, codec.encode_latents, codec.compress):
-        start = time.perf_counter()
-        with pytest.raises(ValueError, match=r'must be finite; .* \[0, 1\]'):
-            refuses(x)
-        assert time.perf_counter() - start < 0.1
+    # Before any layer works on it.
+    handles = [
+        layer.register_forward_pre_hook(lambda *_: pytest.fail('too late'))
+        for layer in codec.children()
+    ]
+    try:
+        for refuses in (codec, codec.encode_latents, codec.compress):
+            with pytest.raises(
+                    ValueError, match=r'must be finite; .* \[0, 1\]'):
+                refuses(x)
+    finally:
+        for handle in handles:
+            handle.remove()
 
 
 @every_codec
@@ -475,14 +482,12 @@ def test_picture_that_is_not_finite_is_refused_at_once(codecs, name, value):
 def test_absurd_pixels_end_in_a_stream_or_a_typed_error(codecs, name, value):
     codec, x = codecs[name], smooth_pictures(1, 64, 64)
     x[0, 0, 5, 7] = value
-    start = time.perf_counter()
     try:
         stream, = codec.compress(x)
     except ValueError as error:
         assert 'latent is not sensible' in str(error)
     else:
         assert codec.decompress([stream]).isfinite().all()
-    assert time.perf_counter() - start < 1
 
 
 @every_codec
@@ -513,14 +518,12 @@ def test_picture_of_integers_is_refused(codecs, name):
 @every_codec
 def test_weights_that_are_not_finite_end_in_a_typed_error(codecs, name):
     codec = copy.deepcopy(codecs[name])
-    start = time.perf_counter()
     codec.g_a[0].state_dict().popitem()[1].fill_(torch.nan)
     with pytest.raises(ValueError, match='latent is not sensible'):
         codec.compress(smooth_pictures(1, 64, 64))
     first_layer(codec.entropy_bottleneck, 'bias').data[0] = torch.nan
     with pytest.raises(ValueError, match='non-finite'):
         codec.update_entropy_tables()
-    assert time.perf_counter() - start < 1
 
 
 @every_codec

@@ -14,7 +14,7 @@ All of it stands here, and nothing else asks for a version:
 """
 import codecs
 import pickle
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Callable, Iterable, Iterator
 from importlib.metadata import PackageNotFoundError, distribution
 from itertools import islice
@@ -214,6 +214,9 @@ class _DataUnpickler(pickle._Unpickler):
             torch.serialization._get_layout,
             'torch.Size': torch.Size,
             'collections.OrderedDict': OrderedDict,
+            'collections.Counter': Counter,
+            'builtins.set': set,
+            'builtins.complex': complex,
             '_codecs.encode': _encode
         }
 
@@ -235,7 +238,8 @@ class _DataUnpickler(pickle._Unpickler):
     def _build(self) -> None:
         state = self.stack.pop()
         target = self.stack[-1]
-        if type(target) is OrderedDict:  # the versions in a state dict
+        # A state dict has versions; the milestones of a schedule, nothing.
+        if type(target) in (OrderedDict, Counter):
             target.__dict__.update(state)
         elif any(type(target) is entry for entry in self.stand_ins.values()):
             target.__setstate__(state)

@@ -1,6 +1,7 @@
 """What is adapted to the lineages, each of them played by fakes."""
 import io
 import pickle
+from collections import Counter, OrderedDict
 from types import SimpleNamespace
 
 import pytest
@@ -136,6 +137,17 @@ OBJECT = b'cthere\nClass\n)\x81'
 
 def test_stand_in_is_made_and_gets_its_state():
     assert read(OBJECT + b'K\x05b.').state == 5
+
+
+@pytest.mark.parametrize(
+    'value', [
+        Counter(a=2), {1, 2}, 1 + 2j,
+        OrderedDict(b=b'\x00'), (None, True, 1.5, 1 << 70)
+    ],
+    ids=str)
+def test_plain_values_are_read_as_they_are(value):
+    read_back = read(pickle.dumps(value, 2))
+    assert read_back == value and type(read_back) is type(value)
 
 
 @pytest.mark.parametrize('content', [

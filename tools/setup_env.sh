@@ -32,7 +32,7 @@ case $lineage in
         candidates=(python3.10 "${PYENV_ROOT:-$HOME/.pyenv}"/versions/3.10.*/bin/python)
         fits='(3, 10) <= version < (3, 12)'  # torch 2.1 ends there
         hosts=requirements/upstream.txt
-        packages=(requirements/{upstream,sample,evaluation,standard,tests}.txt)
+        packages=(requirements/{upstream,sample,evaluation,standard,tests,lint}.txt)
         steps=3
         ;;
     *)

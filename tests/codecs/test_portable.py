@@ -5,8 +5,9 @@ import pickle
 
 import pytest
 import torch
-from conftest import (CODECS, FLOATING, coded_channels, scale_biases,
-                      scale_networks, smooth_pictures, tiny_codec)
+from conftest import (CODECS, FLOATING, coded_channels, needs_harmless_compile,
+                      scale_biases, scale_networks, smooth_pictures,
+                      tiny_codec)
 from torch import nn
 
 from mmhmc.bitstream import Bitstream
@@ -145,6 +146,7 @@ def test_prior_is_made_of_multiples_of_a_power_of_two(codecs, name):
     assert torch.equal(y_hat, y_hat.round())
 
 
+@needs_harmless_compile
 def test_compiled_codec_gives_the_same(codecs):
     codec, x = codecs['MeanScaleHyperprior'], smooth_pictures(1, 64, 64)
     compiled = torch.compile(copy.deepcopy(codec), backend='eager')

@@ -85,9 +85,10 @@ def test_installing_mmhmc_requires_nothing(monkeypatch):
     extras = configuration['options']['extras_require']
     assert set(extras) == {
         'onedl', 'codecs', 'sample', 'evaluation', 'standard', 'perceptual',
-        'docs', 'all', 'tests'
+        'training', 'docs', 'all', 'tests'
     }
-    for extra in ('codecs', 'sample', 'evaluation', 'standard', 'perceptual'):
+    for extra in ('codecs', 'sample', 'evaluation', 'standard', 'perceptual',
+                  'training'):
         assert set(extras[extra]) <= set(extras['all'])
     assert 'compressai==1.2.6' in extras['codecs']
     assert 'requires' not in (ROOT / 'setup.py').read_text()

@@ -63,6 +63,7 @@ EXTRAS = {
     'perceptual': ('LPIPS, FID, KID, DISTS and NIQE',
                    ('lpips==0.1.4', 'torchmetrics==1.9.0',
                     'torch-fidelity==0.4.0', 'pyiqa==0.1.16')),
+    'training': ('Muon, an optimizer', ('pytorch_optimizer==4.1.0', )),
     'docs': ('the pages of docs/',
              ('mkdocs==1.6.1', 'mkdocs-material==9.7.7', 'mkdocstrings==1.0.8',
               'mkdocstrings-python==2.0.11')),

@@ -4,11 +4,12 @@ from .alternating_optim_wrapper import (AlternatingOptimWrapper,
 from .hooks import (AutocastHook, EntropyTableHook, FiniteLossHook,
                     LmbdaScheduleHook, RandomStateHook, RateLossHook,
                     TrainingStageHook)
+from .muon import muon
 from .optim_wrapper_constructor import CodecOptimWrapperConstructor
 
 __all__ = [
     'AlternatingOptimWrapper', 'AlternatingOptimWrapperConstructor',
     'AutocastHook', 'CodecOptimWrapperConstructor', 'EntropyTableHook',
     'FiniteLossHook', 'LmbdaScheduleHook', 'RandomStateHook', 'RateLossHook',
-    'TrainingStageHook'
+    'TrainingStageHook', 'muon'
 ]

@@ -25,8 +25,8 @@ _PUBLIC = {
      'KIDMetric', 'LPIPSMetric', 'MSSSIMMetric', 'NIQEMetric', 'PSNRMetric',
      'PointsMetric', 'SSIMMetric', 'SavingMetric'),
     'mmhmc.losses':
-    ('FeatureLoss', 'HingeLoss', 'LPIPSLoss', 'NonSaturatingLoss',
-     'PatchDiscriminator', 'TwoScaleDiscriminator'),
+    ('BackboneLoss', 'FeatureLoss', 'HingeLoss', 'LPIPSLoss',
+     'NonSaturatingLoss', 'PatchDiscriminator', 'TwoScaleDiscriminator'),
     'mmhmc.models':
     ('CodecBackbone', 'CodecModel', 'CompressedDomainNeck',
      'GenerativeCodecModel', 'LatentBackbone', 'LayeredCodecModel',

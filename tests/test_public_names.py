@@ -9,7 +9,7 @@ from mmhmc import registry
 NAMES = {
     'mmhmc': [
         'AVIF', 'AlternatingOptimWrapperConstructor', 'AttributeAccuracy',
-        'AutocastHook', 'BitrateMetric', 'Cheng2020Anchor',
+        'AutocastHook', 'BackboneLoss', 'BitrateMetric', 'Cheng2020Anchor',
         'Cheng2020Attention', 'CodecBackbone', 'CodecModel',
         'CodecOptimWrapperConstructor', 'CodecOutput',
         'CodecVisualizationHook', 'CodingCondition', 'CompressedDomainNeck',
@@ -71,7 +71,7 @@ NAMES = {
         'AlternatingOptimWrapper', 'AlternatingOptimWrapperConstructor',
         'AutocastHook', 'CodecOptimWrapperConstructor', 'EntropyTableHook',
         'FiniteLossHook', 'LmbdaScheduleHook', 'RandomStateHook',
-        'RateLossHook', 'TrainingStageHook'
+        'RateLossHook', 'TrainingStageHook', 'muon'
     ],
     'mmhmc.evaluation': [
         'AttributeAccuracy', 'BitrateMetric', 'BjontegaardDelta',
@@ -92,9 +92,9 @@ NAMES = {
         'valid_mask', 'yuv_to_rgb'
     ],
     'mmhmc.losses': [
-        'FeatureLoss', 'HingeLoss', 'LPIPSLoss', 'NonSaturatingLoss',
-        'PatchDiscriminator', 'PerceptualLoss', 'TwoScaleDiscriminator',
-        'match_features', 'shift_together'
+        'BackboneLoss', 'FeatureLoss', 'HingeLoss', 'LPIPSLoss',
+        'NonSaturatingLoss', 'PatchDiscriminator', 'PerceptualLoss',
+        'TwoScaleDiscriminator', 'match_features', 'shift_together'
     ],
     'mmhmc.models': [
         'CodecBackbone', 'CodecModel', 'CompressedDomainNeck',
@@ -117,15 +117,15 @@ NAMES = {
 #: What configs may name, as `mmhmc.NAME`.
 REGISTERED = dict(
     MODELS=[
-        'AVIF', 'Cheng2020Anchor', 'Cheng2020Attention', 'CodecBackbone',
-        'CodecModel', 'CompressedDomainNeck', 'DynamicAdaptation', 'ELIC',
-        'FactorizedPrior', 'FeatureLoss', 'GenerativeCodecModel', 'HEVCIntra',
-        'HingeLoss', 'IdentityCodec', 'JPEG', 'JPEGXL', 'JointAutoregressive',
-        'LPIPSLoss', 'LatentBackbone', 'LayeredCodecModel',
-        'LayeredGenerative', 'MPA', 'MRIC', 'MeanScaleHyperprior',
-        'MultiTaskModel', 'NonSaturatingLoss', 'PatchDiscriminator',
-        'PictureStem', 'PointsHead', 'ScaleHyperprior', 'TinyLIC',
-        'TwoScaleDiscriminator', 'VVCIntra', 'WebP'
+        'AVIF', 'BackboneLoss', 'Cheng2020Anchor', 'Cheng2020Attention',
+        'CodecBackbone', 'CodecModel', 'CompressedDomainNeck',
+        'DynamicAdaptation', 'ELIC', 'FactorizedPrior', 'FeatureLoss',
+        'GenerativeCodecModel', 'HEVCIntra', 'HingeLoss', 'IdentityCodec',
+        'JPEG', 'JPEGXL', 'JointAutoregressive', 'LPIPSLoss', 'LatentBackbone',
+        'LayeredCodecModel', 'LayeredGenerative', 'MPA', 'MRIC',
+        'MeanScaleHyperprior', 'MultiTaskModel', 'NonSaturatingLoss',
+        'PatchDiscriminator', 'PictureStem', 'PointsHead', 'ScaleHyperprior',
+        'TinyLIC', 'TwoScaleDiscriminator', 'VVCIntra', 'WebP'
     ],
     HOOKS=[
         'AutocastHook', 'CodecVisualizationHook', 'EntropyTableHook',

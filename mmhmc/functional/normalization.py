@@ -97,6 +97,18 @@ class InputNorm(nn.Module):
         x = (inputs.float() * self.std + self.mean) / 255
         return x.flip(1) if self.flipped else x
 
+    def from_picture(self, x: Tensor) -> Tensor:
+        """What a host would have for a picture.
+
+        Args:
+            x: RGB, nominally in [0, 1], shape (B, 3, H, W).
+
+        Returns:
+            Normalised as the host does, same shape.
+        """
+        return ((x.flip(1) if self.flipped else x) * 255 -
+                self.mean) / self.std
+
     def to_inputs(self, inputs: Tensor, x: Tensor, x_bar: Tensor) -> Tensor:
         """What the host sees when ``x_bar`` replaces ``x``.
 

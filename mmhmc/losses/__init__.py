@@ -1,4 +1,5 @@
 """What a picture costs beside its rate and its squared error."""
+from .backbone_loss import BackboneLoss
 from .feature_loss import FeatureLoss
 from .feature_matching import match_features
 from .hinge_loss import HingeLoss
@@ -10,7 +11,7 @@ from .random_shift import shift_together
 from .two_scale_discriminator import TwoScaleDiscriminator
 
 __all__ = [
-    'FeatureLoss', 'HingeLoss', 'LPIPSLoss', 'NonSaturatingLoss',
-    'PatchDiscriminator', 'PerceptualLoss', 'TwoScaleDiscriminator',
-    'match_features', 'shift_together'
+    'BackboneLoss', 'FeatureLoss', 'HingeLoss', 'LPIPSLoss',
+    'NonSaturatingLoss', 'PatchDiscriminator', 'PerceptualLoss',
+    'TwoScaleDiscriminator', 'match_features', 'shift_together'
 ]

@@ -5,7 +5,7 @@ import torch
 from torch import Tensor, nn
 
 from mmhmc.registry import MODELS
-from .perceptual_loss import PerceptualLoss
+from .perceptual_loss import PerceptualLoss, feature_distance
 
 
 @MODELS.register_module()
@@ -47,8 +47,6 @@ class FeatureLoss(PerceptualLoss):
         total = 0
         for stage in network:
             features = stage(features)
-            unit = nn.functional.normalize(features, dim=1, eps=1e-6)
-            one, other = unit.chunk(2)
-            total = total + (one - other).square().sum(dim=1).mean(dim=(1, 2))
+            total = total + feature_distance(features)
             features = nn.functional.avg_pool2d(features, 2, ceil_mode=True)
         return total / len(network)

@@ -44,3 +44,17 @@ class PerceptualLoss(nn.Module):
     @abstractmethod
     def distance(self, network: nn.Module, x: Tensor, x_hat: Tensor) -> Tensor:
         """Distances (B,) of pictures (B, 3, H, W) by ``network``."""
+
+
+def feature_distance(features: Tensor) -> Tensor:
+    """Distance of features, each vector of them brought to length 1.
+
+    Args:
+        features: Of pictures and then of what is compared with them, shape
+            (2 B, C, H, W).
+
+    Returns:
+        Mean over positions of the squared distance, in [0, 4], shape (B,).
+    """
+    one, other = nn.functional.normalize(features, dim=1, eps=1e-6).chunk(2)
+    return (one - other).square().sum(dim=1).mean(dim=(1, 2))

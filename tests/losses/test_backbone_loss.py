@@ -1,0 +1,82 @@
+"""Pictures compared by a backbone that is there anyway."""
+import pytest
+import torch
+from conftest import smooth_pictures
+from mmengine.model import BaseModule
+from torch import nn
+
+from mmhmc.functional import InputNorm
+from mmhmc.losses import BackboneLoss
+from mmhmc.registry import MODELS
+
+NORM = dict(mean=[120.] * 3, std=[60.] * 3)
+
+
+@MODELS.register_module()
+class TwoStages(BaseModule):
+    """Two feature maps; notes what it saw."""
+
+    def __init__(self, init_cfg=None):
+        super().__init__(init_cfg)
+        self.first = nn.Conv2d(3, 4, 3, padding=1)
+        self.second = nn.Conv2d(4, 8, 3, stride=2, padding=1)
+
+    def forward(self, x):
+        self.seen = x
+        first = self.first(x).relu()
+        return first, self.second(first)
+
+
+@pytest.fixture(scope='module', params=['host', 'alone'])
+def loss(request, tmp_path_factory):
+    """By weights of a host, and by those of the backbone itself."""
+    torch.manual_seed(0)
+    prefix = 'backbone.' if request.param == 'host' else ''
+    path = str(tmp_path_factory.mktemp('weights') / 'host.pth')
+    torch.save(
+        dict(state_dict={
+            prefix + k: v
+            for k, v in TwoStages().state_dict().items()
+        }), path)
+    if request.param == 'host':
+        loss = BackboneLoss(dict(type='TwoStages'), NORM, checkpoint=path)
+    else:
+        init_cfg = dict(type='Pretrained', checkpoint=path)
+        loss = BackboneLoss(dict(type='TwoStages', init_cfg=init_cfg), NORM)
+    network = loss._networks[0].backbone
+    expected = torch.load(path)['state_dict'][f'{prefix}second.weight']
+    assert torch.equal(network.second.weight, expected)
+    return loss
+
+
+def test_distance_grows_with_the_difference(loss):
+    x = smooth_pictures(2, 32, 48)
+    assert not loss(x, x).any()
+    near, far = (loss(x, x + share * (x.flip(3) - x)) for share in (0.1, 1))
+    assert near.shape == (2, )
+    assert (near > 0).all() and (far > 2 * near).all() and (far <= 4).all()
+
+
+def test_gradient_reaches_pictures_only(loss):
+    x = smooth_pictures(1, 16, 16)
+    x_hat = x.flip(2).requires_grad_()
+    loss(x, x_hat).sum().backward()
+    assert x_hat.grad.any()
+    assert list(loss.parameters()) == [] and loss.state_dict() == {}
+
+
+def test_backbone_sees_what_its_host_would(loss):
+    x = smooth_pictures(1, 16, 16)
+    loss(x, x)
+    seen = loss._networks[0].backbone.seen[:1]
+    torch.testing.assert_close(seen, (x.flip(1) * 255 - 120) / 60)
+
+
+def test_a_picture_of_a_host_is_the_picture_it_was():
+    norm, x = InputNorm.from_preprocessor(NORM), smooth_pictures(1, 8, 8)
+    torch.testing.assert_close(norm.to_picture(norm.from_picture(x)), x)
+
+
+def test_no_weights_are_refused():
+    with pytest.raises(ValueError, match='give its weights'):
+        BackboneLoss(dict(type='TwoStages'), NORM)

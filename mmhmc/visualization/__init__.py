@@ -6,6 +6,7 @@ from .curve_plots import axis_label, draw_curves
 from .demo_page import DemoFigure, write_demo_page
 from .panel import Instances, PanelRow, draw_panel
 from .path_masks import TaskColumn, draw_task_pictures, tint_side_path
+from .picture_grid import draw_picture_grid
 from .report_page import write_report
 from .result_tables import (benchmark_table, complexity_table, delta_table,
                             doubt_table, failure_table, point_table)
@@ -17,6 +18,7 @@ __all__ = [
     'PanelRow', 'Table', 'TaskColumn', 'WorstPicture', 'axis_label',
     'benchmark_table', 'bits_map', 'complexity_table', 'delta_table',
     'doubt_table', 'draw_bits', 'draw_coding', 'draw_curves', 'draw_error',
-    'draw_panel', 'draw_task_pictures', 'failure_table', 'point_table',
-    'tint_side_path', 'worst_pictures', 'write_demo_page', 'write_report'
+    'draw_panel', 'draw_picture_grid', 'draw_task_pictures', 'failure_table',
+    'point_table', 'tint_side_path', 'worst_pictures', 'write_demo_page',
+    'write_report'
 ]

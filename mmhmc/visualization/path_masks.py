@@ -7,9 +7,8 @@ from typing import Optional, Union
 import numpy as np
 from numpy import ndarray
 
-from .panel import _GAP, _TITLE, _add_axes, _new_figure, _save
+from .picture_grid import draw_picture_grid
 
-_WIDTH = 320  # of a small picture on the screen, so that titles fit
 _TINT = np.array([255, 75, 0])  # of the side path
 _OPACITY = 0.55
 
@@ -85,27 +84,9 @@ def draw_task_pictures(columns: Sequence[TaskColumn],
     Raises:
         ValueError: If there is no column, or pictures differ in size.
     """
-    if not columns:
-        raise ValueError('`columns` is empty: there is nothing to draw.')
-    sizes = {column.picture.shape for column in columns}
-    if len(sizes) > 1:
-        raise ValueError('The pictures of all columns must have one size, got '
-                         f'{sorted(sizes)}.')
-    height, width = columns[0].picture.shape[:2]
-    scale = -(-_WIDTH // width)
-    across, down = scale * width + _GAP, scale * height + _GAP + _TITLE
-    num_rows = 1 + max(len(column.masks) for column in columns)
-    figure = _new_figure(_GAP + len(columns) * across, _GAP + num_rows * down)
-    for number, column in enumerate(columns):
-        cells = [(column.title, column.picture)
-                 ] + [(f'{stage}: {np.mean(mask):.0%} take the main path',
-                       tint_side_path(column.picture, mask, coded_size))
-                      for stage, mask in column.masks.items()]
-        for row, (title, pixels) in enumerate(cells):
-            axes = _add_axes(figure, _GAP + number * across,
-                             _GAP + row * down + _TITLE, scale * width,
-                             scale * height)
-            axes.set_title(title, fontsize=10, pad=5, parse_math=False)
-            axes.imshow(pixels, interpolation='nearest', aspect='auto')
-            axes.set(xticks=(), yticks=())
-    return _save(figure, Path(out_file))
+    return draw_picture_grid(
+        [[(column.title, column.picture),
+          *((f'{stage}: {np.mean(mask):.0%} take the main path',
+             tint_side_path(column.picture, mask, coded_size))
+            for stage, mask in column.masks.items())]
+         for column in columns], out_file)

@@ -1,0 +1,107 @@
+"""What each layer of a bitstream shows, to people and to a network."""
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Optional, Union
+
+import numpy as np
+import torch
+from numpy import ndarray
+from torch import Tensor, nn
+
+from mmhmc.bitstream import Bitstream
+from mmhmc.codecs import LayeredGenerative
+from mmhmc.datasets import read_picture
+from mmhmc.evaluation import PSNRMetric
+from mmhmc.functional import crop_to
+from mmhmc.visualization import draw_picture_grid
+from .inference_inputs import to_bgr
+from .inferencer import HMCInferencer
+
+_TINT = 0.6  # of a class's colour over the picture
+
+
+@torch.no_grad()
+def write_layer_pictures(inferencer: HMCInferencer,
+                         pictures: Sequence[Union[str, Path]],
+                         out_file: Union[str, Path],
+                         reference: Optional[nn.Module] = None) -> Path:
+    """Draw what a file cut short shows, and what is read from its latents.
+
+    A row for each picture: the original, decoded from the base layer alone
+    and from all of the file, the classes of pixels that the network reads
+    from the bitstream, and those that ``reference`` reads from the original.
+    All that was coded comes from real bytes.
+
+    Args:
+        inferencer: Of an mmseg model that sees the latents of a
+            ``LayeredGenerative``.
+        pictures: Files of pictures of one size.
+        out_file: PNG.
+        reference: mmseg model that sees pictures, as
+            ``mmseg.apis.init_model`` gives it.
+
+    Returns:
+        ``out_file``.
+
+    Raises:
+        ValueError: If the codec has no layers, or the model predicts no
+            classes of pixels.
+    """
+    codec = inferencer.codec
+    if not isinstance(codec, LayeredGenerative):
+        raise ValueError(f'{type(codec).__name__} has no layers; expected '
+                         '`mmhmc.LayeredGenerative`.')
+    rows = [
+        _row(inferencer,
+             read_picture(path).to(inferencer.device), reference)
+        for path in pictures
+    ]
+    columns = [list(column) for column in zip(*rows)]
+    return draw_picture_grid(columns, out_file)
+
+
+def _row(inferencer: HMCInferencer, x: Tensor,
+         reference: Optional[nn.Module]) -> list[tuple[str, ndarray]]:
+    """See :func:`write_layer_pictures`."""
+    stream, = inferencer.codec.compress(x[None])
+    data = stream.to_bytes()
+    base = stream.keep(2).to_bytes()
+    row = [('original', _to_uint8(x)),
+           _decoded('base layer', inferencer, x, base),
+           _decoded('all', inferencer, x, data)]
+    found, = inferencer.analyze(
+        Bitstream.from_bytes(data), show_progress=False)['predictions']
+    if 'sem_seg' not in found:
+        raise ValueError('The model predicts no classes of pixels; expected '
+                         'one of mmseg behind a `LatentBackbone`.')
+    palette = np.array(inferencer.dataset_meta['palette'])
+    row.append(
+        ('read from the streams', _tinted(row[0][1], found['sem_seg'],
+                                          palette)))
+    if reference is not None:
+        from mmseg.apis import inference_model
+        sample = inference_model(reference, to_bgr(x))
+        labels = sample.pred_sem_seg.data[0].cpu().numpy()
+        row.append(
+            ('read from the original', _tinted(row[0][1], labels, palette)))
+    return row
+
+
+def _decoded(name: str, inferencer: HMCInferencer, x: Tensor,
+             data: bytes) -> tuple[str, ndarray]:
+    stream = Bitstream.from_bytes(data)
+    x_hat = crop_to(inferencer.codec.decompress([stream]), stream.size)
+    bpp = 8 * len(data) / (x.shape[1] * x.shape[2])
+    psnr = PSNRMetric().measure(x[None], x_hat)
+    return (f'{name}: {len(data)} bytes, {bpp:.3f} bpp, {psnr:.1f} dB',
+            _to_uint8(x_hat[0]))
+
+
+def _tinted(picture: ndarray, labels: ndarray, palette: ndarray) -> ndarray:
+    """The classes' colours over a picture."""
+    shown = (1 - _TINT) * picture + _TINT * palette[labels]
+    return shown.round().astype(np.uint8)
+
+
+def _to_uint8(x: Tensor) -> ndarray:
+    return (x.clamp(0, 1) * 255).round().byte().permute(1, 2, 0).cpu().numpy()

@@ -1,0 +1,47 @@
+"""What each layer of a bitstream shows, to people and to a network."""
+import argparse
+import sys
+
+from mmengine.config import DictAction
+
+from mmhmc.apis.cpu import tune_cpu
+
+
+def main(argv=None) -> None:
+    """Draw."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument(
+        'config', help="config of an mmseg model on a layered codec's latents")
+    parser.add_argument('checkpoint', help='its weights')
+    parser.add_argument('pictures', nargs='+', help='picture files')
+    parser.add_argument('--out', required=True, help='PNG to write')
+    parser.add_argument(
+        '--reference',
+        nargs=2,
+        metavar=('CONFIG', 'CHECKPOINT'),
+        help='model that sees pictures, for a last column')
+    parser.add_argument('--cfg-options', nargs='+', action=DictAction)
+    args = parser.parse_args(argv)
+    if argv is None:
+        tune_cpu()
+    from mmhmc.apis import HMCInferencer
+    from mmhmc.apis.layer_pictures import write_layer_pictures
+    try:
+        inferencer = HMCInferencer(
+            args.config,
+            args.checkpoint,
+            device='cpu',
+            options=args.cfg_options)
+        reference = None
+        if args.reference:
+            from mmseg.apis import init_model
+            reference = init_model(*args.reference, device='cpu')
+        path = write_layer_pictures(inferencer, args.pictures, args.out,
+                                    reference)
+    except (OSError, ValueError) as error:
+        sys.exit(f'{type(error).__name__}: {error}')
+    print(f'Written: {path}')
+
+
+if __name__ == '__main__':
+    main()

@@ -40,8 +40,8 @@ class CodecOptimWrapperConstructor:
             it, as the host's config has them.
 
     Raises:
-        ValueError: If a learning rate is negative, or settings are given for
-            a part that the model does not have.
+        ValueError: If a learning rate is negative, settings are given for a
+            part that the model does not have, or the optimizer is Muon.
     """
 
     def __init__(self,
@@ -70,6 +70,10 @@ class CodecOptimWrapperConstructor:
         with _bare_host(model):
             wrapper = self.host_constructor(model)
         optimizer = wrapper.optimizer
+        if any('use_muon' in group for group in optimizer.param_groups):
+            raise ValueError(
+                '`mmhmc.Muon` divides the parameters itself and is for codecs '
+                'that learn alone; behind a host use Adam or AdamW.')
         parts = split_parameters(model)
         for part in PARTS:
             if self.settings[part] and not parts[part]:

@@ -3,7 +3,8 @@ import sys
 
 import pytest
 import torch
-from mmengine.optim import LinearLR, OptimWrapper
+from conftest import tiny_codec, wrapped_model
+from mmengine.optim import LinearLR, OptimWrapper, build_optim_wrapper
 from mmengine.registry import OPTIMIZERS
 from torch import nn
 
@@ -93,3 +94,13 @@ def test_missing_package_is_named(monkeypatch):
     monkeypatch.setitem(sys.modules, 'pytorch_optimizer', None)
     with pytest.raises(ImportError, match='requirements/training.txt'):
         build([nn.Parameter(torch.rand(16, 16))])
+
+
+def test_host_and_codec_together_are_refused():
+    model = wrapped_model(tiny_codec('ScaleHyperprior'))
+    with pytest.raises(ValueError, match='codecs that learn alone'):
+        build_optim_wrapper(
+            model,
+            dict(
+                optimizer=dict(type='mmhmc.Muon', lr=0.1),
+                constructor='mmhmc.CodecOptimWrapperConstructor'))

@@ -22,7 +22,11 @@ METRICS = dict(
     layered_several_joint='attributes/accuracy',
     layered_several_rgb='mIoU',
     layered_points_latent='points/nme',
-    layered_points_rgb='points/nme')
+    layered_points_rgb='points/nme',
+    **{
+        'layered-small_parsing_latent': 'mFscore',
+        'layered-small_parsing_joint': 'mIoU'
+    })
 
 
 @pytest.fixture(scope='module')

@@ -1,13 +1,14 @@
 """Small MPA, stage 2: the path of classification, on objects of COCO.
 
-Without LPIPS's backbone, whose weights are a download: FeatureLoss, a
-stand-in, at a smaller weight.
+Pictures are compared by the features of YOLOX-nano's backbone, which is the
+host's own: small data sets are soon known by heart.
 """
 _base_ = [
     'mmpretrain::_base_/default_runtime.py',
     '../_base_/task_models/classifier_csp-nano.py',
     '../_base_/datasets/coco_crops.py',
     '../_base_/codecs/mpa_small.py',
+    '../_base_/losses/csp-nano.py',
     '../_base_/schedules/mpa_stage2.py',
 ]
 stages = [
@@ -40,15 +41,20 @@ train_dataloader = dict(batch_size=4)
 val_cfg = dict()
 test_cfg = dict()
 train_cfg = dict(max_iters=500, val_interval=500)
-optim_wrapper = dict(optimizer=dict(lr=2e-4))
+optim_wrapper = dict(
+    optimizer=dict(_delete_=True, type='mmhmc.Muon', lr=1e-3, adamw_lr=2e-4))
 param_scheduler = [
-    dict(type='CosineAnnealingLR', by_epoch=False, T_max=500, eta_min=2e-5)
+    dict(
+        type='CosineAnnealingLR',
+        by_epoch=False,
+        T_max=500,
+        eta_min_ratio=0.05)
 ]
 custom_hooks = [
     dict(
         _base_.custom_hooks[0],
-        perceptual=dict(type='mmhmc.FeatureLoss'),
-        lmbda_perceptual=1.), *_base_.custom_hooks[1:]
+        perceptual=_base_.perceptual,
+        lmbda_perceptual=10.), *_base_.custom_hooks[1:]
 ]
 val_evaluator = _base_.val_evaluator + [
     dict(type='mmhmc.BitrateMetric'),

@@ -1,13 +1,14 @@
 """Small MPA, stage 2: the path of detection, before YOLOX-nano on COCO.
 
-The detector: `data/weights/yolox_nano_mmdet.pth`. Without LPIPS's backbone,
-whose weights are a download: FeatureLoss, a stand-in, at a smaller weight.
+The detector: `data/weights/yolox_nano_mmdet.pth`. Pictures are also compared
+by the features of its backbone: small data sets are soon known by heart.
 """
 _base_ = [
     'mmdet::_base_/default_runtime.py',
     '../_base_/task_models/yolox_nano.py',
     '../_base_/datasets/coco_sample_detection.py',
     '../_base_/codecs/mpa_small.py',
+    '../_base_/losses/csp-nano.py',
     '../_base_/schedules/mpa_stage2.py',
 ]
 stages = [
@@ -36,16 +37,21 @@ train_dataloader = dict(batch_size=2, sampler=dict(type='InfiniteSampler'))
 val_cfg = dict(type='ValLoop')
 test_cfg = dict(type='TestLoop')
 train_cfg = dict(max_iters=400, val_interval=400)
-optim_wrapper = dict(optimizer=dict(lr=2e-4))
+optim_wrapper = dict(
+    optimizer=dict(_delete_=True, type='mmhmc.Muon', lr=1e-3, adamw_lr=2e-4))
 param_scheduler = [
-    dict(type='CosineAnnealingLR', by_epoch=False, T_max=400, eta_min=2e-5)
+    dict(
+        type='CosineAnnealingLR',
+        by_epoch=False,
+        T_max=400,
+        eta_min_ratio=0.05)
 ]
 custom_hooks = [
     dict(
         _base_.custom_hooks[0],
         lmbda_task=0.1,
-        perceptual=dict(type='mmhmc.FeatureLoss'),
-        lmbda_perceptual=1.), *_base_.custom_hooks[1:]
+        perceptual=_base_.perceptual,
+        lmbda_perceptual=10.), *_base_.custom_hooks[1:]
 ]
 val_evaluator = _base_.val_evaluator + [
     dict(type='mmhmc.BitrateMetric'),

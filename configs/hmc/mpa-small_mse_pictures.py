@@ -32,10 +32,15 @@ train_dataloader = dict(
             dict(type='mmhmc.PackImageInputs')
         ]))
 test_dataloader = dict(num_workers=0)
-train_cfg = dict(max_iters=600)
-optim_wrapper = dict(optimizer=dict(lr=5e-4))
+train_cfg = dict(max_iters=500)
+optim_wrapper = dict(
+    optimizer=dict(_delete_=True, type='mmhmc.Muon', lr=1e-3, adamw_lr=2e-4))
 param_scheduler = [
-    dict(type='CosineAnnealingLR', by_epoch=False, T_max=600, eta_min=5e-5)
+    dict(
+        type='CosineAnnealingLR',
+        by_epoch=False,
+        T_max=500,
+        eta_min_ratio=0.05)
 ]
 # The mean squared error alone.
 custom_hooks = [

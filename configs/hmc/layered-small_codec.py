@@ -1,0 +1,31 @@
+"""Layered generative codec at a width that trains on a CPU.
+
+`layered_codec.py` at a quarter of its cost. LPIPS's place is taken by the
+backbone of `data/weights/yolox_nano_mmdet.pth`. Rates: `model.lmbda_rate` of
+2, 4, 8 and 16; another one than the first may begin with
+`load_from=CHECKPOINT`.
+"""
+_base_ = ['./layered_codec.py', '../_base_/losses/csp-nano.py']
+model = dict(
+    codec=dict(
+        hidden_channels=64,
+        semantic_channels=32,
+        texture_channels=32,
+        hyper_channels=16,
+        texture_widths=(16, 32, 64, 96, 128),
+        decoder_widths=(128, 96, 64, 32, 16)),
+    perceptual=dict(_delete_=True, **_base_.perceptual),
+    discriminator=dict(hidden_channels=(16, 32, 64, 64)),
+    adversarial_begin=2400)
+train_dataloader = dict(batch_size=2)
+train_cfg = dict(max_iters=3000)
+optim_wrapper = dict(
+    optimizer=dict(_delete_=True, type='mmhmc.Muon', lr=2e-2, adamw_lr=1e-3),
+    discriminator=dict(optimizer=dict(type='Adam', lr=2e-4, betas=(0.5, 0.9))))
+param_scheduler = [
+    dict(
+        type='CosineAnnealingLR',
+        by_epoch=False,
+        T_max=3000,
+        eta_min_ratio=0.05)
+]

@@ -19,12 +19,12 @@ NAMES = {
         'ImageCodec', 'JPEG', 'JPEGXL', 'JointAutoregressive', 'KIDMetric',
         'LPIPSLoss', 'LPIPSMetric', 'LatentBackbone', 'LayeredCodecModel',
         'LayeredGenerative', 'LmbdaScheduleHook', 'MPA', 'MRIC',
-        'MSSSIMMetric', 'MeanScaleHyperprior', 'MultiTaskModel', 'NIQEMetric',
-        'NonSaturatingLoss', 'PSNRMetric', 'PatchDiscriminator', 'PictureStem',
-        'PointsHead', 'PointsMetric', 'RandomStateHook', 'RateLossHook',
-        'SSIMMetric', 'SavingMetric', 'ScaleHyperprior', 'TinyLIC',
-        'TrainingStageHook', 'TwoScaleDiscriminator', 'VVCIntra', 'WebP',
-        '__version__'
+        'MSSSIMMetric', 'MeanScaleHyperprior', 'MultiTaskModel', 'Muon',
+        'NIQEMetric', 'NonSaturatingLoss', 'PSNRMetric', 'PatchDiscriminator',
+        'PictureStem', 'PointsHead', 'PointsMetric', 'RandomStateHook',
+        'RateLossHook', 'SSIMMetric', 'SavingMetric', 'ScaleHyperprior',
+        'TinyLIC', 'TrainingStageHook', 'TwoScaleDiscriminator', 'VVCIntra',
+        'WebP', '__version__'
     ],
     'mmhmc.adapters': ['DynamicAdaptation'],
     'mmhmc.apis': [
@@ -70,8 +70,8 @@ NAMES = {
     'mmhmc.engine': [
         'AlternatingOptimWrapper', 'AlternatingOptimWrapperConstructor',
         'AutocastHook', 'CodecOptimWrapperConstructor', 'EntropyTableHook',
-        'FiniteLossHook', 'LmbdaScheduleHook', 'RandomStateHook',
-        'RateLossHook', 'TrainingStageHook', 'muon'
+        'FiniteLossHook', 'LmbdaScheduleHook', 'Muon', 'RandomStateHook',
+        'RateLossHook', 'TrainingStageHook'
     ],
     'mmhmc.evaluation': [
         'AttributeAccuracy', 'BitrateMetric', 'BjontegaardDelta',
@@ -136,6 +136,7 @@ REGISTERED = dict(
     OPTIM_WRAPPER_CONSTRUCTORS=[
         'AlternatingOptimWrapperConstructor', 'CodecOptimWrapperConstructor'
     ],
+    OPTIMIZERS=['Muon'],
     METRICS=[
         'AttributeAccuracy', 'BitrateMetric', 'DISTSMetric', 'FIDMetric',
         'KIDMetric', 'LPIPSMetric', 'MSSSIMMetric', 'NIQEMetric', 'PSNRMetric',

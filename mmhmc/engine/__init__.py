@@ -4,12 +4,12 @@ from .alternating_optim_wrapper import (AlternatingOptimWrapper,
 from .hooks import (AutocastHook, EntropyTableHook, FiniteLossHook,
                     LmbdaScheduleHook, RandomStateHook, RateLossHook,
                     TrainingStageHook)
-from .muon import muon
+from .muon import Muon
 from .optim_wrapper_constructor import CodecOptimWrapperConstructor
 
 __all__ = [
     'AlternatingOptimWrapper', 'AlternatingOptimWrapperConstructor',
     'AutocastHook', 'CodecOptimWrapperConstructor', 'EntropyTableHook',
-    'FiniteLossHook', 'LmbdaScheduleHook', 'RandomStateHook', 'RateLossHook',
-    'TrainingStageHook', 'muon'
+    'FiniteLossHook', 'LmbdaScheduleHook', 'Muon', 'RandomStateHook',
+    'RateLossHook', 'TrainingStageHook'
 ]

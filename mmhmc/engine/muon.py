@@ -11,11 +11,8 @@ from mmhmc.registry import OPTIMIZERS
 _SMALLEST_SIDE = 16
 
 
-@OPTIMIZERS.register_module(name='Muon')
-def muon(params: Iterable[Union[Tensor, dict]],
-         lr: float = 2e-2,
-         adamw_lr: float = 1e-3,
-         **kwargs) -> Optimizer:
+@OPTIMIZERS.register_module()
+class Muon:
     """Optimizer whose steps have equal strength in all directions of a matrix.
 
     Transforms of learned codecs are badly conditioned: Adam spends thousands
@@ -44,32 +41,37 @@ def muon(params: Iterable[Union[Tensor, dict]],
         adamw_lr: Learning rate of the rest, not negative.
         **kwargs: See ``pytorch_optimizer.Muon``.
 
-    Returns:
-        ``pytorch_optimizer.Muon``.
-
     Raises:
         ImportError: If the package ``pytorch_optimizer`` is missing.
     """
-    try:
-        from pytorch_optimizer import Muon
-    except ImportError as error:
-        raise ImportError(
-            '`mmhmc.Muon` needs the package `pytorch_optimizer`; install it '
-            'by `pip install -r requirements/training.txt`.') from error
-    groups = []
-    for group in _groups_of(params):
-        rate = group.get('lr', lr)
-        matrices = [p for p in group['params'] if _is_matrix(p)]
-        rest = [p for p in group['params'] if not _is_matrix(p)]
-        if matrices:
-            groups.append(dict(group, params=matrices, lr=rate, use_muon=True))
-        if rest:
-            rate = adamw_lr * rate / lr if lr else 0.
-            groups.append(dict(group, params=rest, lr=rate, use_muon=False))
-    optimizer = Muon(groups, lr=lr, adamw_lr=adamw_lr, **kwargs)
-    # mmengine's logs and schedules read the rate of the whole there.
-    optimizer.defaults['lr'] = lr
-    return optimizer
+
+    def __new__(cls,
+                params: Iterable[Union[Tensor, dict]],
+                lr: float = 2e-2,
+                adamw_lr: float = 1e-3,
+                **kwargs) -> Optimizer:
+        try:
+            from pytorch_optimizer import Muon as Base
+        except ImportError as error:
+            raise ImportError(
+                '`mmhmc.Muon` needs the package `pytorch_optimizer`: `pip '
+                'install -r requirements/training.txt`.') from error
+        groups = []
+        for group in _groups_of(params):
+            rate = group.get('lr', lr)
+            matrices = [p for p in group['params'] if _is_matrix(p)]
+            rest = [p for p in group['params'] if not _is_matrix(p)]
+            if matrices:
+                groups.append(
+                    dict(group, params=matrices, lr=rate, use_muon=True))
+            if rest:
+                rate = adamw_lr * rate / lr if lr else 0.
+                groups.append(
+                    dict(group, params=rest, lr=rate, use_muon=False))
+        optimizer = Base(groups, lr=lr, adamw_lr=adamw_lr, **kwargs)
+        # mmengine's logs and schedules read the rate of the whole there.
+        optimizer.defaults['lr'] = lr
+        return optimizer
 
 
 def _groups_of(params: Iterable[Union[Tensor, dict]]) -> list[dict]:

@@ -1,0 +1,84 @@
+"""Tables in pages are those of benchmarks."""
+import importlib.util
+from pathlib import Path
+
+import pytest
+
+PATH = Path(__file__).parents[2] / 'tools/analysis_tools/write_results.py'
+
+
+@pytest.fixture
+def main():
+    spec = importlib.util.spec_from_file_location('write_results', PATH)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return lambda *arguments: module.main([str(a) for a in arguments])
+
+
+@pytest.fixture
+def page(bench_cfg, tmp_path):
+    """A page with two tables, empty as yet."""
+    config = tmp_path / 'few.py'
+    bench_cfg.dump(config)
+    path = tmp_path / 'page.md'
+    path.write_text(f'# Page\n\n<!-- results: {config} points -->\n'
+                    '<!-- end of results -->\n\nBetween.\n\n'
+                    f'<!-- results: {config} summary -->\nold\n'
+                    '<!-- end of results -->\n')
+    return path
+
+
+def test_tables_are_written_where_the_page_says(main, page, capsys):
+    main(page)
+    assert capsys.readouterr().out == f'Changed: {page}\n'
+    text = page.read_text()
+    assert text.startswith('# Page\n\n<!-- results: ')
+    points, between, summary = text.partition('\n\nBetween.\n\n')
+    assert between and 'old' not in summary
+    assert [
+        line.split('|')[2].strip() for line in points.splitlines()
+        if line.startswith('| plain')
+    ] == ['one', 'two']
+    assert '| plain | 0.00 %' in ' '.join(summary.split())
+
+
+def test_what_is_right_stays(main, page, capsys):
+    main(page)
+    first = page.read_text()
+    main(page, '--check')
+    assert capsys.readouterr().out.endswith('Nothing changed.\n')
+    assert page.read_text() == first
+
+
+def test_check_finds_another_number_and_changes_nothing(main, page):
+    main(page)
+    other = page.read_text().replace('| plain', '| plane')
+    page.write_text(other)
+    with pytest.raises(SystemExit) as stopped:
+        main(page, '--check')
+    assert stopped.value.code == 1
+    assert page.read_text() == other
+
+
+def test_only_the_named_benchmark_is_run(main, page, capsys):
+    before = page.read_text()
+    main(page, '--config', 'configs/benchmarks/other.py')
+    assert capsys.readouterr().out == 'Nothing changed.\n'
+    assert page.read_text() == before
+
+
+@pytest.mark.parametrize('old, new, message', [
+    ('points -->', 'guesses -->', "no kind 'guesses'"),
+    ('few.py points', 'none.py points', 'FileNotFoundError'),
+])
+def test_what_cannot_be_made_is_said(main, page, old, new, message):
+    page.write_text(page.read_text().replace(old, new, 1))
+    with pytest.raises(SystemExit, match=message):
+        main(page)
+
+
+def test_page_without_a_place_is_refused(main, tmp_path):
+    page = tmp_path / 'plain.md'
+    page.write_text('# Page\n')
+    with pytest.raises(SystemExit, match='has no `<!-- results'):
+        main(page)

@@ -1,0 +1,92 @@
+"""Write the tables of benchmarks into pages, from the weights alone.
+
+A page says where: between `<!-- results: CONFIG KIND -->` and
+`<!-- end of results -->` stands what the benchmark CONFIG finds. KIND is
+`points` (rate and quality of each), `deltas` (BD-rates with intervals) or
+`summary` (BD-rates alone). What was made under the same settings is kept.
+"""
+import argparse
+import re
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from mmhmc.apis.cpu import tune_cpu
+
+BLOCK = re.compile(
+    r'(?P<begin><!-- results: (?P<config>\S+) (?P<kind>\w+) -->\n)'
+    r'.*?(?P<end><!-- end of results -->)', re.DOTALL)
+
+
+def main(argv=None) -> None:
+    """Run what the pages name, and write it into them."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument('pages', nargs='+', type=Path, help='Markdown files')
+    parser.add_argument(
+        '--config', help='only the tables of this benchmark config')
+    parser.add_argument(
+        '--check',
+        action='store_true',
+        help='change nothing; status 1 if a table is another one')
+    parser.add_argument(
+        '--jobs', type=int, default=1, help='processes (default: 1)')
+    args = parser.parse_args(argv)
+    if argv is None:
+        tune_cpu()
+    from mmhmc.datasets import write_whole
+    tables, stale = {}, []
+
+    def table_of(match: re.Match) -> str:
+        config, kind = match['config'], match['kind']
+        if args.config not in (None, config):
+            return match[0]
+        if config not in tables:
+            tables[config] = make_tables(config, args.jobs)
+        if kind not in tables[config]:
+            sys.exit(f'There is no kind {kind!r} of tables; there are '
+                     f'{sorted(tables[config])}.')
+        table = tables[config][kind]()
+        return f'{match["begin"]}\n{table}\n{match["end"]}'
+
+    try:
+        for page in args.pages:
+            text = page.read_text()
+            new, count = BLOCK.subn(table_of, text)
+            if not count:
+                sys.exit(f'{page} has no `<!-- results: CONFIG KIND -->`.')
+            if new != text:
+                stale.append(str(page))
+                if not args.check:
+                    write_whole(page, new.encode())
+    except (OSError, ValueError, RuntimeError) as error:
+        sys.exit(f'{type(error).__name__}: {error}')
+    print('Changed: ' + ', '.join(stale) if stale else 'Nothing changed.')
+    if args.check and stale:
+        sys.exit(1)
+
+
+def make_tables(config: str, jobs: int) -> dict[str, Callable[[], str]]:
+    """The tables of a benchmark, by their kind.
+
+    Raises:
+        RuntimeError: If a part of the benchmark failed.
+    """
+    from mmhmc.apis.benchmark import load_plan, run_benchmark
+    from mmhmc.evaluation import compare_codecs, read_results
+    from mmhmc.visualization import benchmark_table, delta_table, point_table
+    plan = load_plan(config)
+    outcome = run_benchmark(plan, True, jobs)
+    if outcome.failures:
+        raise RuntimeError(f'{len(outcome.failures)} parts of {config} '
+                           f'failed, first: {outcome.failures[0]["error"]}')
+    results = read_results(outcome.path)
+    anchor = plan.anchor or plan.rows[0]
+    return dict(
+        points=lambda: point_table(results).to_markdown(),
+        deltas=lambda: delta_table(compare_codecs(results, anchor)).
+        to_markdown(),
+        summary=lambda: benchmark_table(results, anchor=anchor).to_markdown())
+
+
+if __name__ == '__main__':
+    main()

@@ -4,6 +4,7 @@ default_hooks = dict(
     timer=dict(type='IterTimerHook'),
     logger=dict(type='LoggerHook', interval=50),
     param_scheduler=dict(type='ParamSchedulerHook'),
+    # The oldest is removed before the next is written: one would not do.
     checkpoint=dict(
         type='CheckpointHook', by_epoch=False, interval=5000,
         max_keep_ckpts=2),

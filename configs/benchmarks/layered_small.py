@@ -15,7 +15,7 @@ tasks = dict(
         checkpoint='work_dirs/layered/rgb/epoch_20.pth',
         dataset='faces',
         metrics=['mIoU', 'aAcc', 'mFscore']))
-_weights = {2: 'iter_800', 4: 'iter_3000', 8: 'iter_800', 16: 'iter_800'}
+_weights = {2: 'iter_600', 4: 'iter_2000', 8: 'iter_600', 16: 'iter_600'}
 
 
 def _ours(**changes):

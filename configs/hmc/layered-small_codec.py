@@ -16,9 +16,9 @@ model = dict(
         decoder_widths=(128, 96, 64, 32, 16)),
     perceptual=dict(_delete_=True, **_base_.perceptual),
     discriminator=dict(hidden_channels=(16, 32, 64, 64)),
-    adversarial_begin=2400)
+    adversarial_begin=1600)
 train_dataloader = dict(batch_size=2)
-train_cfg = dict(max_iters=3000)
+train_cfg = dict(max_iters=2000)
 optim_wrapper = dict(
     optimizer=dict(_delete_=True, type='mmhmc.Muon', lr=2e-2, adamw_lr=1e-3),
     discriminator=dict(optimizer=dict(type='Adam', lr=2e-4, betas=(0.5, 0.9))))
@@ -26,6 +26,6 @@ param_scheduler = [
     dict(
         type='CosineAnnealingLR',
         by_epoch=False,
-        T_max=3000,
+        T_max=2000,
         eta_min_ratio=0.05)
 ]

@@ -26,7 +26,7 @@ model = dict(
     lmbda_adversarial=1.,
     lmbda_matching=10.,
     adversarial_begin=4000)
-default_hooks = dict(checkpoint=dict(interval=1000, max_keep_ckpts=1))
+default_hooks = dict(checkpoint=dict(interval=1000, max_keep_ckpts=2))
 custom_hooks = _base_.custom_hooks + [
     dict(
         type='mmhmc.AutocastHook',

@@ -6,5 +6,5 @@ _base_ = [
     '../_base_/schedules/layered_rgb.py',
 ]
 default_hooks = dict(
-    logger=dict(interval=20), checkpoint=dict(interval=20, max_keep_ckpts=1))
+    logger=dict(interval=20), checkpoint=dict(interval=20, max_keep_ckpts=2))
 randomness = dict(seed=0)

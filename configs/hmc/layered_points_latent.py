@@ -32,5 +32,5 @@ val_evaluator = _base_.val_evaluator + [
 ]
 test_evaluator = val_evaluator
 default_hooks = dict(
-    logger=dict(interval=20), checkpoint=dict(interval=20, max_keep_ckpts=1))
+    logger=dict(interval=20), checkpoint=dict(interval=20, max_keep_ckpts=2))
 randomness = dict(seed=0)

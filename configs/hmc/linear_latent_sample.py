@@ -37,5 +37,5 @@ model = dict(
 val_evaluator = _base_.val_evaluator + [dict(type='mmhmc.BitrateMetric')]
 test_evaluator = val_evaluator
 default_hooks = dict(
-    logger=dict(interval=20), checkpoint=dict(interval=4, max_keep_ckpts=1))
+    logger=dict(interval=20), checkpoint=dict(interval=4, max_keep_ckpts=2))
 randomness = dict(seed=0)

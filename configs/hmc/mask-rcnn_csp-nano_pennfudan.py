@@ -26,7 +26,7 @@ param_scheduler = [
         convert_to_iter_based=True)
 ]
 default_hooks = dict(
-    logger=dict(interval=25), checkpoint=dict(interval=8, max_keep_ckpts=1))
+    logger=dict(interval=25), checkpoint=dict(interval=8, max_keep_ckpts=2))
 custom_hooks = [
     dict(
         type='mmhmc.AutocastHook',

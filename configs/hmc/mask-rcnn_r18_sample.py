@@ -26,7 +26,7 @@ param_scheduler = [
 ]
 default_hooks = dict(
     logger=dict(interval=20),
-    checkpoint=dict(interval=4, max_keep_ckpts=1, save_optimizer=True))
+    checkpoint=dict(interval=4, max_keep_ckpts=2, save_optimizer=True))
 train_dataloader = dict(batch_size=4)
 custom_hooks = [
     dict(

@@ -29,7 +29,7 @@ param_scheduler = [
     dict(type='CosineAnnealingLR', by_epoch=False, T_max=3500, eta_min=5e-5)
 ]
 optim_wrapper = dict(optimizer=dict(lr=1e-3))
-default_hooks = dict(checkpoint=dict(interval=500, max_keep_ckpts=1))
+default_hooks = dict(checkpoint=dict(interval=500, max_keep_ckpts=2))
 custom_hooks = _base_.custom_hooks + [
     dict(
         type='mmhmc.AutocastHook',

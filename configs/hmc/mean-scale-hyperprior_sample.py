@@ -27,7 +27,7 @@ param_scheduler = [
     dict(type='CosineAnnealingLR', by_epoch=False, T_max=2000, eta_min=5e-5)
 ]
 optim_wrapper = dict(optimizer=dict(lr=1e-3))
-default_hooks = dict(checkpoint=dict(interval=400, max_keep_ckpts=1))
+default_hooks = dict(checkpoint=dict(interval=400, max_keep_ckpts=2))
 custom_hooks = [dict(type='mmhmc.RateLossHook', lmbda_distortion=0.0035)
                 ] + _base_.custom_hooks[1:] + [
                     dict(

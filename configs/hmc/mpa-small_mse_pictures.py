@@ -47,5 +47,5 @@ custom_hooks = [
     dict(type='mmhmc.RateLossHook', lmbda_rate=0., lmbda_distortion=0.01),
     *_base_.custom_hooks[1:]
 ]
-default_hooks = dict(checkpoint=dict(interval=100, max_keep_ckpts=1))
+default_hooks = dict(checkpoint=dict(interval=100, max_keep_ckpts=2))
 randomness = dict(seed=0)

@@ -28,7 +28,7 @@ train_dataloader = dict(
             dict(type='mmhmc.PackImageInputs')
         ]))
 test_dataloader = dict(num_workers=0)
-train_cfg = dict(max_iters=2000)
+train_cfg = dict(max_iters=1500)
 optim_wrapper = dict(
     optimizer=dict(_delete_=True, type='mmhmc.Muon', lr=5e-3, adamw_lr=1e-3))
 param_scheduler = [
@@ -37,8 +37,8 @@ param_scheduler = [
         type='CosineAnnealingLR',
         by_epoch=False,
         begin=50,
-        end=2000,
+        end=1500,
         eta_min_ratio=0.05)
 ]
-default_hooks = dict(checkpoint=dict(interval=250, max_keep_ckpts=1))
+default_hooks = dict(checkpoint=dict(interval=250, max_keep_ckpts=2))
 randomness = dict(seed=0)

@@ -28,17 +28,16 @@ train_dataloader = dict(
             dict(type='mmhmc.PackImageInputs')
         ]))
 test_dataloader = dict(num_workers=0)
-train_cfg = dict(max_iters=1500)
-optim_wrapper = dict(
-    optimizer=dict(_delete_=True, type='mmhmc.Muon', lr=5e-3, adamw_lr=1e-3))
+train_cfg = dict(max_iters=4500)
+optim_wrapper = dict(optimizer=dict(lr=1e-3))
 param_scheduler = [
-    dict(type='LinearLR', by_epoch=False, start_factor=0.1, begin=0, end=50),
+    dict(type='LinearLR', by_epoch=False, start_factor=0.1, begin=0, end=100),
     dict(
         type='CosineAnnealingLR',
         by_epoch=False,
-        begin=50,
-        end=1500,
-        eta_min_ratio=0.05)
+        begin=100,
+        end=4500,
+        eta_min=1e-4)
 ]
 default_hooks = dict(checkpoint=dict(interval=250, max_keep_ckpts=2))
 randomness = dict(seed=0)

@@ -10,14 +10,8 @@ model = dict(
         _delete_=True,
         type='mmhmc.PatchDiscriminator',
         hidden_channels=(16, 32, 64, 64)))
-train_cfg = dict(max_iters=400)
-optim_wrapper = dict(
-    optimizer=dict(lr=1e-3, adamw_lr=2e-4),
-    discriminator=dict(optimizer=dict(type='Adam', lr=2e-4)))
+train_cfg = dict(max_iters=1000)
+optim_wrapper = dict(optimizer=dict(lr=2e-4))
 param_scheduler = [
-    dict(
-        type='CosineAnnealingLR',
-        by_epoch=False,
-        T_max=400,
-        eta_min_ratio=0.05)
+    dict(type='CosineAnnealingLR', by_epoch=False, T_max=1000, eta_min=2e-5)
 ]

@@ -25,7 +25,8 @@ METRICS = dict(
     layered_points_rgb='points/nme',
     **{
         'layered-small_parsing_latent': 'mFscore',
-        'layered-small_parsing_joint': 'mIoU'
+        'layered-small_parsing_joint': 'mIoU',
+        'layered-small_parsing_rgb': 'mIoU'
     })
 
 

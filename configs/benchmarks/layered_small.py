@@ -11,7 +11,7 @@ complexity = (256, 256)
 datasets = dict(faces=dict(root='data/celebamask_hq/val/images'))
 tasks = dict(
     parsing=dict(
-        config='configs/hmc/layered_parsing_rgb.py',
+        config='configs/hmc/layered-small_parsing_rgb.py',
         checkpoint='work_dirs/layered/rgb/epoch_20.pth',
         dataset='faces',
         metrics=['mIoU', 'aAcc', 'mFscore']))

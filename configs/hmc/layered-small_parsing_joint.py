@@ -15,7 +15,19 @@ model = dict(
             hyper_channels=16,
             texture_widths=(16, 32, 64, 96, 128),
             decoder_widths=(128, 96, 64, 32, 16))),
-    neck=dict(in_channels=64))
+    neck=dict(in_channels=64, out_channels=64, num_blocks=4),
+    decode_head=dict(in_channels=64))
+train_cfg = dict(max_epochs=20, val_interval=10)
+param_scheduler = [
+    dict(type='LinearLR', start_factor=0.01, by_epoch=False, begin=0, end=100),
+    dict(
+        type='CosineAnnealingLR',
+        T_max=20,
+        begin=0,
+        end=20,
+        by_epoch=True,
+        convert_to_iter_based=True)
+]
 custom_hooks = [
     dict(_base_.custom_hooks[0], perceptual=_base_.perceptual),
     *_base_.custom_hooks[1:]

@@ -19,7 +19,9 @@ model = dict(
         init_cfg=dict(type='Pretrained', checkpoint=None, prefix='codec.')),
     condition=dict(quality=8, task='mse', alpha=1.),
     train_condition=dict(
-        quality=[1, 2, 3, 4, 5, 6, 7, 8], alpha=[k / 7 for k in range(8)]))
+        quality=[1, 2, 3, 4, 5, 6, 7, 8],
+        # Most often what it is tested at.
+        alpha=[0.25, 0.5, 0.75, 1., 1., 1.]))
 train_dataloader = dict(
     batch_size=4,
     num_workers=1,

@@ -32,8 +32,9 @@ model = dict(
         input_norm=_base_.model.data_preprocessor,
         condition=dict(quality=8, task='seg', alpha=1.),
         train_condition=dict(
-            quality=[1, 2, 3, 4, 5, 6, 7, 8], alpha=[k / 7
-                                                     for k in range(8)])))
+            quality=[1, 2, 3, 4, 5, 6, 7, 8],
+            # Most often what it is tested at.
+            alpha=[0.25, 0.5, 0.75, 1., 1., 1.])))
 train_dataloader = dict(batch_size=2)
 val_cfg = dict(type='ValLoop')
 test_cfg = dict(type='TestLoop')

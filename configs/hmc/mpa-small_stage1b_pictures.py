@@ -5,12 +5,13 @@ stages = [
         name='1a', config='mpa-small_stage1a_pictures.py', result='load_from')
 ]
 model = dict(
+    lmbda_adversarial=0.1,
     discriminator=dict(
         _delete_=True,
         type='mmhmc.PatchDiscriminator',
         hidden_channels=(16, 32, 64, 64)))
-train_cfg = dict(max_iters=600)
+train_cfg = dict(max_iters=1000)
 optim_wrapper = dict(optimizer=dict(lr=2e-4))
 param_scheduler = [
-    dict(type='CosineAnnealingLR', by_epoch=False, T_max=600, eta_min=2e-5)
+    dict(type='CosineAnnealingLR', by_epoch=False, T_max=1000, eta_min=2e-5)
 ]

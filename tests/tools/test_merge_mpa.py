@@ -27,8 +27,8 @@ def merge(monkeypatch):
     return run
 
 
-def codec(*tasks):
-    return MPA(tasks, **CODECS['MPA']).eval()
+def codec(*tasks, **kinds):
+    return MPA(kinds or tasks, **CODECS['MPA']).eval()
 
 
 @pytest.fixture
@@ -69,6 +69,17 @@ def test_merged_codec_decodes_each_task_as_the_one_trained(merge, files, out):
         condition = CodingCondition(task=task)
         assert merged.decompress([stream], condition).equal(
             trained.decompress([stream], condition))
+
+
+def test_path_can_be_another_tasks_that_goes_on(merge, files):
+    merge(files / 'base.pth', files / 'out.pth', '--task',
+          f'seg/mse={files / "mse.pth"}')
+    begun, trained = codec(seg='inverted'), codec('mse')
+    begun.load_state_dict(read_checkpoint(files / 'out.pth')['state_dict'])
+    trained.load_state_dict(read_checkpoint(files / 'mse.pth')['state_dict'])
+    stream, = begun.compress(smooth_pictures(1, 64, 64))
+    assert begun.decompress([stream], CodingCondition(task='seg')).equal(
+        trained.decompress([stream], CodingCondition(task='mse')))
 
 
 def test_second_merge_adds_to_the_first(merge, files):

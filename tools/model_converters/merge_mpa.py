@@ -3,6 +3,9 @@
 python tools/model_converters/merge_mpa.py BASE OUT --task NAME=FILE
     [--task NAME=FILE ...]
 
+NAME/OTHER=FILE takes the path of OTHER and calls it NAME: so a task with few
+pictures can begin as one with more.
+
 BASE is what the tasks were trained from. Of each FILE only the path of its
 task is taken; all else in its codec must be as in BASE, entropy tables aside,
 for a path fits no other codec. OUT has the names of BASE, so that of a codec
@@ -10,6 +13,7 @@ alone stays one; it ends in .pth or .safetensors.
 """
 import argparse
 from pathlib import Path
+from typing import Optional
 
 import torch
 from torch import Tensor
@@ -55,8 +59,11 @@ def may_differ(key: str) -> bool:
         'entropy_bottleneck._quantized_cdf', 'entropy_bottleneck._cdf_length')
 
 
-def take_path(base: dict[str, Tensor], trained: dict[str, Tensor], task: str,
-              source: str) -> dict[str, Tensor]:
+def take_path(base: dict[str, Tensor],
+              trained: dict[str, Tensor],
+              task: str,
+              source: str,
+              name: Optional[str] = None) -> dict[str, Tensor]:
     """The path of a task that was trained from ``base``.
 
     Args:
@@ -64,6 +71,7 @@ def take_path(base: dict[str, Tensor], trained: dict[str, Tensor], task: str,
         trained: Weights of the codec with the task.
         task: Name of the task.
         source: Where ``trained`` comes from, for errors.
+        name: What the task is to be called; ``task`` if left out.
 
     Raises:
         ValueError: If the task is missing, or anything else has changed.
@@ -79,7 +87,16 @@ def take_path(base: dict[str, Tensor], trained: dict[str, Tensor], task: str,
                 f'{source} was not trained from this base, or not with all '
                 f'else frozen: {key!r} is another. Train it with '
                 f'`trained_task={task!r}` from the base checkpoint.')
-    return path
+    if name is None:
+        return path
+    return {renamed(key, task, name): value for key, value in path.items()}
+
+
+def renamed(key: str, task: str, name: str) -> str:
+    """A codec's name of a part of a task's path, for another task."""
+    for kind in ('predictors', 'sides'):
+        key = key.replace(f'.{kind}.{task}.', f'.{kind}.{name}.')
+    return key
 
 
 def merge(base: dict[str, Tensor],
@@ -88,7 +105,8 @@ def merge(base: dict[str, Tensor],
 
     Args:
         base: State dict with one MPA.
-        trained: For each task where it comes from and its state dict.
+        trained: For each task, ``'NAME'`` or ``'NAME/OTHER'``, where it comes
+            from and its state dict.
 
     Raises:
         ValueError: See :func:`split_codec` and :func:`take_path`.
@@ -97,7 +115,8 @@ def merge(base: dict[str, Tensor],
     merged = dict(base)
     for task, (source, state_dict) in trained.items():
         _, other = split_codec(state_dict, source)
-        path = take_path(codec, other, task, source)
+        name, _, task = task.partition('/')
+        path = take_path(codec, other, task or name, source, name)
         merged.update({prefix + key: value for key, value in path.items()})
     return merged
 
@@ -109,14 +128,15 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('base', type=Path)
     parser.add_argument('out', type=Path)
     parser.add_argument(
-        '--task', action='append', required=True, metavar='NAME=FILE')
+        '--task', action='append', required=True, metavar='NAME[/OTHER]=FILE')
     args = parser.parse_args()
     if args.out.suffix not in ('.pth', '.safetensors'):
         parser.error('`out` must end in .pth or .safetensors, got '
                      f'{args.out}')
     pairs = [pair.partition('=') for pair in args.task]
     if not all(name and file for name, _, file in pairs):
-        parser.error(f'`--task` must be NAME=FILE, got {args.task}')
+        parser.error(
+            f'`--task` must be NAME=FILE or NAME/OTHER=FILE, got {args.task}')
     args.task = {name: Path(file) for name, _, file in pairs}
     if len(args.task) < len(pairs):
         parser.error('`--task` names one task twice')

@@ -1,7 +1,7 @@
 """Small MPA, stage 2: the path of segmentation, before PSPNet on CamVid.
 
-Pictures are compared by the features of YOLOX-nano's backbone, which is the
-host's own: small data sets are soon known by heart.
+It learns without labels, from the features of the host's own backbone: those
+of 123 pictures were learnt by heart, and mIoU on others fell.
 """
 _base_ = [
     'mmseg::_base_/default_runtime.py',
@@ -38,20 +38,22 @@ model = dict(
 train_dataloader = dict(batch_size=2)
 val_cfg = dict(type='ValLoop')
 test_cfg = dict(type='TestLoop')
-train_cfg = dict(max_iters=500, val_interval=500)
+train_cfg = dict(max_iters=900, val_interval=900)
 optim_wrapper = dict(
     optimizer=dict(_delete_=True, type='mmhmc.Muon', lr=1e-3, adamw_lr=2e-4))
 param_scheduler = [
     dict(
         type='CosineAnnealingLR',
         by_epoch=False,
-        T_max=500,
+        T_max=900,
         eta_min_ratio=0.05)
 ]
 custom_hooks = [
     dict(
         _base_.custom_hooks[0],
-        perceptual=_base_.perceptual,
+        lmbda_task=0.,
+        lmbda_distortion=0.01,
+        perceptual=dict(_base_.perceptual, unit=False),
         lmbda_perceptual=10.), *_base_.custom_hooks[1:]
 ]
 val_evaluator = _base_.val_evaluator + [

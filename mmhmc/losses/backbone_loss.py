@@ -16,8 +16,9 @@ class BackboneLoss(PerceptualLoss):
 
     Like LPIPS, but by a network that is at hand: the machine's own, say. It
     needs no labels, so a codec learns from any pictures what a machine needs,
-    and not by heart what a small data set shows. Feature vectors are brought
-    to length 1, and distances averaged over stages.
+    and not by heart what a small data set shows. Distances are averaged over
+    stages. Those of LPIPS, of vectors of length 1, let colours and contrast
+    drift; a host that reads the features themselves may need ``unit=False``.
 
     .. code-block:: python
 
@@ -39,6 +40,9 @@ class BackboneLoss(PerceptualLoss):
             maps (B, C, H, W).
         input_norm: The data preprocessor config of its host, or an
             :class:`InputNorm`: what the backbone expects.
+        unit: Whether vectors are brought to length 1; if not, squared
+            differences are measured by the mean square of the original's
+            features.
         checkpoint: File of the host's weights, of which it takes those of
             ``backbone.``; by default the backbone's own ``init_cfg``.
 
@@ -49,6 +53,7 @@ class BackboneLoss(PerceptualLoss):
     def __init__(self,
                  backbone: dict,
                  input_norm: Union[InputNorm, dict],
+                 unit: bool = True,
                  checkpoint: Optional[str] = None) -> None:
         backbone = deepcopy(backbone)
         if checkpoint is not None:
@@ -65,11 +70,19 @@ class BackboneLoss(PerceptualLoss):
             input_norm if isinstance(input_norm, InputNorm) else
             InputNorm.from_preprocessor(input_norm))
         super().__init__(network)
+        self.unit = unit
 
     def distance(self, network: nn.Module, x: Tensor, x_hat: Tensor) -> Tensor:
-        """See :meth:`PerceptualLoss.distance`; within [0, 4]."""
+        """See :meth:`PerceptualLoss.distance`; in [0, 4] if ``unit``."""
         features = network.backbone(
             network.norm.from_picture(torch.cat((x, x_hat))))
         if isinstance(features, Tensor):
             features = (features, )
-        return sum(map(feature_distance, features)) / len(features)
+        compare = feature_distance if self.unit else _relative_error
+        return sum(map(compare, features)) / len(features)
+
+
+def _relative_error(features: Tensor) -> Tensor:
+    one, other = features.chunk(2)
+    error = (one - other).square().mean(dim=(1, 2, 3))
+    return error / one.square().mean(dim=(1, 2, 3)).clamp(min=1e-12)

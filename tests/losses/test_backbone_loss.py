@@ -1,4 +1,6 @@
 """Pictures compared by a backbone that is there anyway."""
+import copy
+
 import pytest
 import torch
 from conftest import smooth_pictures
@@ -80,3 +82,24 @@ def test_a_picture_of_a_host_is_the_picture_it_was():
 def test_no_weights_are_refused():
     with pytest.raises(ValueError, match='give its weights'):
         BackboneLoss(dict(type='TwoStages'), NORM)
+
+
+def test_only_the_features_themselves_see_contrast(loss):
+
+    class Contrast(nn.Module):
+
+        def forward(self, x):
+            return x
+
+    seen = loss._networks[0]
+    whole, unit = copy.copy(loss), loss
+    whole.unit = False
+    x = smooth_pictures(1, 16, 16)
+    norm, backbone = seen.norm, seen.backbone
+    try:
+        seen.backbone, seen.norm = Contrast(), InputNorm()
+        twice = unit(x, x * 0.5), whole(x, x * 0.5)
+    finally:
+        seen.backbone, seen.norm = backbone, norm
+    torch.testing.assert_close(twice[0], torch.zeros(1), atol=1e-6, rtol=0)
+    torch.testing.assert_close(twice[1], torch.full((1, ), 0.25))

@@ -52,6 +52,21 @@ def test_amp_on_a_cpu_finds_a_codec_wherever_the_host_has_it(tmp_path):
     assert set(seen) == {torch.bfloat16}
 
 
+def test_amp_on_a_cpu_reaches_the_backbone_of_a_bare_host(tmp_path):
+    cfg = Config(dict(PROBLEM, model=dict(type='MockTaskModel')))
+    _use_amp(cfg, cuda=False)
+    model = MockTaskModel()
+    seen = []
+    first = next(m for m in model.backbone.modules()
+                 if isinstance(m, nn.Conv2d))
+    first.register_forward_hook(
+        lambda module, args, output: seen.append(output.dtype))
+    # It has no rate for RateLossHook.
+    hooks = [HOOKS.build(hook) for hook in cfg.custom_hooks[1:]]
+    make_runner(model, tmp_path, hooks, max_epochs=1).train()
+    assert set(seen) == {torch.bfloat16}
+
+
 def test_outputs_keep_what_they_are_beside_their_precision():
     from mmhmc.engine.hooks.autocast_hook import _plain
     features = LatentFeatures.over([torch.ones(1, 2, 3, 3).bfloat16()],

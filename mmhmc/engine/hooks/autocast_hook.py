@@ -8,7 +8,7 @@ from mmengine.model import is_model_wrapper
 from torch import Tensor, nn
 
 from mmhmc.engine.parts import find_coders
-from mmhmc.models import LatentFeatures
+from mmhmc.models import LatentFeatures, PictureCoding
 from mmhmc.registry import HOOKS
 
 
@@ -26,7 +26,8 @@ class AutocastHook(Hook):
         modules: Names of modules that take tensors or tuples and lists of
             them and return the same, e.g. ``('backbone', 'neck')``; None for
             whatever holds a codec in front of a host, wherever the host has
-            it, and of a codec alone its transforms.
+            it, of a codec alone its transforms, and of a host without a
+            codec its ``backbone``.
         channels_last: Keep the modules' weights in channels_last, in which
             CPUs compute convolutions faster.
     """
@@ -53,6 +54,9 @@ class AutocastHook(Hook):
             module.forward = _autocast(module, module.forward)
 
     def _find(self, model: nn.Module) -> list[nn.Module]:
+        if self.names is None and hasattr(model, 'backbone') and not any(
+                isinstance(m, PictureCoding) for m in model.modules()):
+            return [model.backbone]
         if self.names is None:
             return [
                 module for coder in find_coders(model)

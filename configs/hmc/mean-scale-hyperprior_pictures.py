@@ -33,7 +33,7 @@ param_scheduler = [
         eta_min=5e-5)
 ]
 optim_wrapper = dict(optimizer=dict(lr=1e-3))
-default_hooks = dict(checkpoint=dict(interval=500, max_keep_ckpts=1))
+default_hooks = dict(checkpoint=dict(interval=500, max_keep_ckpts=2))
 custom_hooks = _base_.custom_hooks + [
     dict(
         type='mmhmc.AutocastHook',

@@ -34,15 +34,6 @@ class Muon:
     Reference:
         K. Jordan et al.: "Muon: An optimizer for hidden layers in neural
         networks", 2024. https://kellerjordan.github.io/posts/muon/
-
-    Args:
-        params: Parameters or groups of them.
-        lr: Learning rate of matrices, not negative.
-        adamw_lr: Learning rate of the rest, not negative.
-        **kwargs: See ``pytorch_optimizer.Muon``.
-
-    Raises:
-        ImportError: If the package ``pytorch_optimizer`` is missing.
     """
 
     def __new__(cls,
@@ -50,6 +41,20 @@ class Muon:
                 lr: float = 2e-2,
                 adamw_lr: float = 1e-3,
                 **kwargs) -> Optimizer:
+        """Divide the parameters, and build the optimizer.
+
+        Args:
+            params: Parameters or groups of them.
+            lr: Learning rate of matrices, not negative.
+            adamw_lr: Learning rate of the rest, not negative.
+            **kwargs: See ``pytorch_optimizer.Muon``.
+
+        Returns:
+            ``pytorch_optimizer.Muon``.
+
+        Raises:
+            ImportError: If the package ``pytorch_optimizer`` is missing.
+        """
         try:
             from pytorch_optimizer import Muon as Base
         except ImportError as error:

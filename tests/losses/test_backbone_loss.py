@@ -41,10 +41,12 @@ def loss(request, tmp_path_factory):
             for k, v in TwoStages().state_dict().items()
         }), path)
     if request.param == 'host':
-        loss = BackboneLoss(dict(type='TwoStages'), NORM, checkpoint=path)
+        loss = BackboneLoss(
+            dict(type='mmhmc.TwoStages'), NORM, checkpoint=path)
     else:
         init_cfg = dict(type='Pretrained', checkpoint=path)
-        loss = BackboneLoss(dict(type='TwoStages', init_cfg=init_cfg), NORM)
+        loss = BackboneLoss(
+            dict(type='mmhmc.TwoStages', init_cfg=init_cfg), NORM)
     network = loss._networks[0].backbone
     expected = torch.load(path)['state_dict'][f'{prefix}second.weight']
     assert torch.equal(network.second.weight, expected)
@@ -81,7 +83,7 @@ def test_a_picture_of_a_host_is_the_picture_it_was():
 
 def test_no_weights_are_refused():
     with pytest.raises(ValueError, match='give its weights'):
-        BackboneLoss(dict(type='TwoStages'), NORM)
+        BackboneLoss(dict(type='mmhmc.TwoStages'), NORM)
 
 
 def test_only_the_features_themselves_see_contrast(loss):

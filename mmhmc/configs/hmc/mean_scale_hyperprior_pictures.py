@@ -32,7 +32,7 @@ param_scheduler = [
     dict(type=CosineAnnealingLR, by_epoch=False, T_max=6000, eta_min=5e-5)
 ]
 optim_wrapper.optimizer.update(lr=1e-3)
-default_hooks.checkpoint.update(interval=500, max_keep_ckpts=1)
+default_hooks.checkpoint.update(interval=500, max_keep_ckpts=2)
 custom_hooks = custom_hooks + [
     dict(
         type=AutocastHook,

@@ -27,6 +27,7 @@ from mmhmc.codecs import build_codec
 from mmhmc.codecs.standard import StandardCodec
 from mmhmc.registry import MODELS
 from mmhmc.version import __version__
+from mmhmc.zoo import find_model
 from ..codec_loading import codec_settings
 from ..progress import progress
 from ..ranks import Ranks, join_ranks
@@ -425,7 +426,9 @@ def _state_of(path: str) -> list:
 
 
 def file_hash(path: str) -> str:
-    """SHA-256 of a file; of an address, the address."""
+    """SHA-256 of a file or a model of the zoo; else the address itself."""
+    if path.startswith('mmhmc://'):
+        return find_model(path.removeprefix('mmhmc://')).sha256
     if '://' in path:
         return path
     digest = hashlib.sha256()

@@ -90,6 +90,12 @@ def codec_apart(cfg):
     return address.removeprefix('mmhmc://')
 
 
+def has_codec(name):
+    """Whether there is one, rather than a host alone."""
+    model = load_config(name).model
+    return 'codec' in model or 'codec' in model.get('backbone', {})
+
+
 def of_the_codec(key):
     return key.startswith('backbone.codec.')
 
@@ -105,6 +111,8 @@ def build(cfg):
 @every_model
 def test_tables_come_with_the_weights(name):
     """So that every machine decodes by the same ones."""
+    if not has_codec(name):
+        pytest.skip('a host alone')
     name = codec_apart(load_config(name)) or name
     state = read_checkpoint(fetch_weights(name))['state_dict']
     tables = [k for k in state if k.endswith('_quantized_cdf')]
@@ -115,11 +123,11 @@ def test_tables_come_with_the_weights(name):
 def test_row_says_what_it_cost_to_train_and_what_it_costs(name):
     model = MODELS[name]
     assert model.summary and model.collection
-    assert {
-        'Training Data', 'Training Command', 'Codec Parameters',
-        'KMAC per pixel'
-    } <= set(model.metadata)
-    assert all('bpp' in metrics for metrics in model.results.values())
+    assert {'Training Data', 'Training Command'} <= set(model.metadata)
+    assert model.results
+    if has_codec(name):
+        assert {'Codec Parameters', 'KMAC per pixel'} <= set(model.metadata)
+        assert all('bpp' in metrics for metrics in model.results.values())
     assert '?' not in yaml.safe_dump(vars(model))
 
 

@@ -18,6 +18,12 @@ model = dict(
     neck=dict(in_channels=64, out_channels=64, num_blocks=4),
     decode_head=dict(in_channels=64))
 train_cfg = dict(max_epochs=20, val_interval=10)
+optim_wrapper = dict(
+    _delete_=True,
+    type='OptimWrapper',
+    optimizer=dict(type='mmhmc.Muon', lr=2e-2, adamw_lr=1e-3),
+    clip_grad=dict(max_norm=10),
+    paramwise_cfg=dict(custom_keys={'backbone.codec': dict(lr_mult=0.05)}))
 param_scheduler = [
     dict(type='LinearLR', start_factor=0.01, by_epoch=False, begin=0, end=100),
     dict(

@@ -1,8 +1,9 @@
 """Every path of one small MPA checkpoint, by the metric that it is for.
 
 Kodak for people and for the mean squared error at all qualities; CamVid, a
-part of COCO, and objects of it for the machines at four. The configs of the
-weights are `configs/hmc/mpa-small_*.py` and those of their hosts.
+part of COCO, and objects of it for the machines at four. The weights are the
+zoo's; `docs/mpa.md` has the commands that make them. `data/coco_crops`:
+`python tools/dataset_converters/coco_crops.py data/coco_sample`.
 """
 anchor = 'main path'
 picture_metrics = ['psnr', 'ms_ssim']
@@ -16,12 +17,12 @@ datasets = dict(
 tasks = dict(
     pspnet=dict(
         config='configs/hmc/pspnet_csp-nano_camvid.py',
-        checkpoint='work_dirs/pspnet_csp-nano_camvid/iter_600.pth',
+        checkpoint='mmhmc://pspnet_csp-nano_camvid',
         dataset='camvid',
         metrics=['mIoU']),
     classifier=dict(
         config='configs/hmc/classifier_csp-nano_coco-crops.py',
-        checkpoint='work_dirs/classifier_csp-nano_coco-crops/iter_400.pth',
+        checkpoint='mmhmc://classifier_csp-nano_coco-crops',
         dataset='crops',
         metrics=['accuracy/top1']),
     yolox=dict(
@@ -35,11 +36,15 @@ tasks = dict(
             'test_dataloader.dataset.data_prefix.img': 'images/',
             'test_evaluator.ann_file': f'{_coco}/instances_val.json',
         }))
-_weights = 'work_dirs/mpa-small.pth'
+_weights = 'mmhmc://mpa-small_pictures'
+
+_few = (2, 4, 6, 8)
+# Above, PSPNet is as good as on what nobody coded.
+_low = (1, 2, 3, 4)
 
 
-def _path(task, alpha, few, every=()):
-    """Data sets of a few qualities, and of every one."""
+def _path(task, alpha, **datasets):
+    """Points of one path: data sets with their qualities."""
     return dict(
         codec='configs/hmc/mpa-small_pictures.py',
         points={
@@ -49,16 +54,24 @@ def _path(task, alpha, few, every=()):
                 quality=q,
                 task=task,
                 alpha=alpha,
-                datasets=[*every, *(few if q % 2 == 0 else ())])
-            for q in range(1, 9) if every or q % 2 == 0
+                datasets=[
+                    name for name, those in datasets.items() if q in those
+                ])
+            for q in range(1, 9)
+            if any(q in those for those in datasets.values())
         })
 
 
 codecs = {
     # Which task is the same to the main path.
-    'main path': _path('mse', 0., ['camvid', 'crops', 'coco'], ['kodak']),
-    'MSE path': _path('mse', 1., [], ['kodak']),
-    'segmentation path': _path('seg', 1., ['camvid']),
-    'classification path': _path('cls', 1., ['crops']),
-    'detection path': _path('det', 1., ['coco']),
+    'main path':
+    _path('mse', 0., kodak=range(1, 9), camvid=_low, crops=_few, coco=_few),
+    'MSE path':
+    _path('mse', 1., kodak=range(1, 9)),
+    'segmentation path':
+    _path('seg', 1., camvid=_low),
+    'classification path':
+    _path('cls', 1., crops=_few),
+    'detection path':
+    _path('det', 1., coco=_few),
 }

@@ -1,7 +1,8 @@
 """Small MPA, stage 2: the path of segmentation, before PSPNet on CamVid.
 
 It learns without labels, from the features of the host's own backbone: those
-of 123 pictures were learnt by heart, and mIoU on others fell.
+of 123 pictures were learnt by heart, and mIoU on others fell. At the higher
+rates there is nothing to gain.
 """
 _base_ = [
     'mmseg::_base_/default_runtime.py',
@@ -32,27 +33,27 @@ model = dict(
         input_norm=_base_.model.data_preprocessor,
         condition=dict(quality=8, task='seg', alpha=1.),
         train_condition=dict(
-            quality=[1, 2, 3, 4, 5, 6, 7, 8],
+            quality=[1, 2, 3, 4],
             # Most often what it is tested at.
-            alpha=[0.25, 0.5, 0.75, 1., 1., 1.])))
+            alpha=[0.5, 1., 1., 1.])))
 train_dataloader = dict(batch_size=2)
 val_cfg = dict(type='ValLoop')
 test_cfg = dict(type='TestLoop')
-train_cfg = dict(max_iters=900, val_interval=900)
+train_cfg = dict(max_iters=400, val_interval=400)
 optim_wrapper = dict(
-    optimizer=dict(_delete_=True, type='mmhmc.Muon', lr=1e-3, adamw_lr=2e-4))
+    optimizer=dict(_delete_=True, type='mmhmc.Muon', lr=3e-3, adamw_lr=5e-4))
 param_scheduler = [
     dict(
         type='CosineAnnealingLR',
         by_epoch=False,
-        T_max=900,
+        T_max=400,
         eta_min_ratio=0.05)
 ]
 custom_hooks = [
     dict(
         _base_.custom_hooks[0],
         lmbda_task=0.,
-        lmbda_distortion=0.01,
+        lmbda_distortion=0.003,
         perceptual=dict(_base_.perceptual, unit=False),
         lmbda_perceptual=10.), *_base_.custom_hooks[1:]
 ]

@@ -100,14 +100,16 @@ def doubt_table(comparisons: Sequence[Comparison]) -> Table:
                                       for flag in delta.flags), *c.refusals))])
 
 
-def point_table(results: Results) -> Table:
+def point_table(results: Results,
+                columns: Optional[Sequence[tuple[str, str]]] = None) -> Table:
     """Rate and quality of every point.
 
     Args:
         results: What the benchmark wrote.
+        columns: Data sets and metrics; all if not given.
     """
     rows = []
-    for dataset, metric in all_columns(results):
+    for dataset, metric in columns or all_columns(results):
         uncompressed = results.uncompressed(dataset, metric)
         if uncompressed is not None:
             rows.append([

@@ -42,6 +42,18 @@ def test_tables_are_written_where_the_page_says(main, page, capsys):
     assert '| plain | 0.00 %' in ' '.join(summary.split())
 
 
+def test_a_table_may_have_some_columns_only(main, page):
+    text = page.read_text().replace('points -->', 'points few/psnr -->')
+    page.write_text(text)
+    main(page)
+    points = page.read_text().partition('Between.')[0]
+    metrics = {
+        line.split('|')[4].strip()
+        for line in points.splitlines() if line.startswith('| plain')
+    }
+    assert metrics == {'PSNR (dB)'}
+
+
 def test_what_is_right_stays(main, page, capsys):
     main(page)
     first = page.read_text()
@@ -70,6 +82,7 @@ def test_only_the_named_benchmark_is_run(main, page, capsys):
 @pytest.mark.parametrize('old, new, message', [
     ('points -->', 'guesses -->', "no kind 'guesses'"),
     ('few.py points', 'none.py points', 'FileNotFoundError'),
+    ('points -->', 'points few/beauty -->', 'does not measure few/beauty'),
 ])
 def test_what_cannot_be_made_is_said(main, page, old, new, message):
     page.write_text(page.read_text().replace(old, new, 1))

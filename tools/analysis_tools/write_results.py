@@ -1,9 +1,10 @@
 """Write the tables of benchmarks into pages, from the weights alone.
 
-A page says where: between `<!-- results: CONFIG KIND -->` and
-`<!-- end of results -->` stands what the benchmark CONFIG finds. KIND is
-`points` (rate and quality of each), `deltas` (BD-rates with intervals) or
-`summary` (BD-rates alone). What was made under the same settings is kept.
+A page says where: between `<!-- results: CONFIG KIND [DATASET/METRIC ...] -->`
+and `<!-- end of results -->` stands what the benchmark CONFIG finds, on these
+data sets by these metrics, or on all by all. KIND is `points` (rate and quality
+of each), `deltas` (BD-rates with intervals) or `summary` (BD-rates alone). What
+was made under the same settings is kept.
 """
 import argparse
 import re
@@ -14,8 +15,11 @@ from pathlib import Path
 from mmhmc.apis.cpu import tune_cpu
 
 BLOCK = re.compile(
-    r'(?P<begin><!-- results: (?P<config>\S+) (?P<kind>\w+) -->\n)'
+    r'(?P<begin><!-- results: (?P<config>\S+) (?P<kind>\w+)'
+    r'(?P<columns>(?: \S+/\S+)*) -->\n)'
     r'.*?(?P<end><!-- end of results -->)', re.DOTALL)
+#: Resamples of the pictures for an interval.
+NUM_SAMPLES = 1000
 
 
 def main(argv=None) -> None:
@@ -45,7 +49,8 @@ def main(argv=None) -> None:
         if kind not in tables[config]:
             sys.exit(f'There is no kind {kind!r} of tables; there are '
                      f'{sorted(tables[config])}.')
-        table = tables[config][kind]()
+        columns = [tuple(c.split('/', 1)) for c in match['columns'].split()]
+        table = tables[config][kind](columns)
         return f'{match["begin"]}\n{table}\n{match["end"]}'
 
     try:
@@ -65,15 +70,17 @@ def main(argv=None) -> None:
         sys.exit(1)
 
 
-def make_tables(config: str, jobs: int) -> dict[str, Callable[[], str]]:
-    """The tables of a benchmark, by their kind.
+def make_tables(
+        config: str,
+        jobs: int) -> dict[str, Callable[[list[tuple[str, str]]], str]]:
+    """The tables of a benchmark, by their kind, of columns or of all.
 
     Raises:
         RuntimeError: If a part of the benchmark failed.
     """
     from mmhmc.apis.benchmark import load_plan, run_benchmark
-    from mmhmc.evaluation import compare_codecs, read_results
-    from mmhmc.visualization import benchmark_table, delta_table, point_table
+    from mmhmc.evaluation import all_columns, read_results
+    from mmhmc.visualization import benchmark_table, point_table
     plan = load_plan(config)
     outcome = run_benchmark(plan, True, jobs)
     if outcome.failures:
@@ -81,11 +88,31 @@ def make_tables(config: str, jobs: int) -> dict[str, Callable[[], str]]:
                            f'failed, first: {outcome.failures[0]["error"]}')
     results = read_results(outcome.path)
     anchor = plan.anchor or plan.rows[0]
+
+    def checked(columns):
+        there = all_columns(results)
+        for column in columns:
+            if column not in there:
+                raise ValueError(
+                    f'{config} does not measure {"/".join(column)}; it has '
+                    f'{", ".join(map("/".join, there))}.')
+        return columns or there
+
     return dict(
-        points=lambda: point_table(results).to_markdown(),
-        deltas=lambda: delta_table(compare_codecs(results, anchor)).
+        points=lambda columns: point_table(results, checked(columns)).
         to_markdown(),
-        summary=lambda: benchmark_table(results, anchor=anchor).to_markdown())
+        deltas=lambda columns: _deltas(results, anchor, checked(columns)),
+        summary=lambda columns: benchmark_table(
+            results, checked(columns), anchor=anchor).to_markdown())
+
+
+def _deltas(results, anchor: str, columns: list[tuple[str, str]]) -> str:
+    """Table of what was measured, with intervals."""
+    from mmhmc.evaluation import compare_codecs
+    from mmhmc.visualization import delta_table
+    compared = compare_codecs(results, anchor, columns, NUM_SAMPLES)
+    return delta_table([c for c in compared
+                        if c.rate or c.quality]).to_markdown()
 
 
 if __name__ == '__main__':

@@ -24,7 +24,7 @@ case $lineage in
         candidates=(python3.11 python3)
         fits='(3, 10) <= version'
         hosts=requirements/onedl.txt
-        packages=(requirements/{build,torch,onedl,codecs,sample,evaluation,standard,tests,lint,docs}.txt)
+        packages=(requirements/{build,torch,onedl,codecs,sample,evaluation,standard,training,tests,lint,docs}.txt)
         steps=5
         ;;
     upstream)
@@ -32,7 +32,7 @@ case $lineage in
         candidates=(python3.10 "${PYENV_ROOT:-$HOME/.pyenv}"/versions/3.10.*/bin/python)
         fits='(3, 10) <= version < (3, 12)'  # torch 2.1 ends there
         hosts=requirements/upstream.txt
-        packages=(requirements/{upstream,sample,evaluation,standard,tests,lint}.txt)
+        packages=(requirements/{upstream,sample,evaluation,standard,training,tests,lint}.txt)
         steps=3
         ;;
     *)

@@ -2,8 +2,9 @@
 
 Pictures for people, and the network for pictures on what is decoded; what is
 read from the streams themselves is a test of its own, `tools/test.py
-configs/hmc/layered-small_parsing_latent.py`. `docs/layered.md` has the
-commands that make the weights.
+configs/hmc/layered-small_parsing_latent.py`. The weights are those of
+`configs/hmc/layered-small_codec.py`, where the rates are, and
+`layered-small_parsing_rgb.py`.
 """
 anchor = 'HEVC'
 picture_metrics = ['psnr', 'ms_ssim']

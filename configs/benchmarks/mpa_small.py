@@ -39,7 +39,7 @@ tasks = dict(
 _weights = 'mmhmc://mpa-small_pictures'
 
 _few = (2, 4, 6, 8)
-# Above, PSPNet is as good as on what nobody coded.
+# Those that the path of segmentation was trained at.
 _low = (1, 2, 3, 4)
 
 

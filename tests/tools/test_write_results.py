@@ -54,6 +54,24 @@ def test_a_table_may_have_some_columns_only(main, page):
     assert metrics == {'PSNR (dB)'}
 
 
+def test_deltas_are_of_what_was_coded(main, page, bench_cfg, bench_home,
+                                      tmp_path):
+    """Also where they cannot be computed; not of what nobody asked for."""
+    bench_cfg.datasets.other = dict(root=str(bench_home / 'pictures'))
+    bench_cfg.codecs.plain.points.one.datasets = ['few']
+    bench_cfg.codecs.plain.points.two.datasets = ['few', 'other']
+    few = dict(bench_cfg.codecs.plain.points.two, datasets=['few'])
+    bench_cfg.codecs.again = dict(
+        codec=bench_cfg.codecs.plain.codec, points=dict(one=few))
+    bench_cfg.dump(tmp_path / 'few.py')
+    page.write_text(page.read_text().replace('points -->', 'deltas -->'))
+    main(page)
+    deltas = page.read_text().partition('Between.')[0]
+    rows = [[cell.strip() for cell in line.split('|')[1:5]]
+            for line in deltas.splitlines() if line.startswith('| again')]
+    assert rows == [['again', 'few', 'PSNR (dB)', '–']]
+
+
 def test_what_is_right_stays(main, page, capsys):
     main(page)
     first = page.read_text()
@@ -83,6 +101,7 @@ def test_only_the_named_benchmark_is_run(main, page, capsys):
     ('points -->', 'guesses -->', "no kind 'guesses'"),
     ('few.py points', 'none.py points', 'FileNotFoundError'),
     ('points -->', 'points few/beauty -->', 'does not measure few/beauty'),
+    ('points -->', 'points psnr -->', 'does not measure psnr'),
 ])
 def test_what_cannot_be_made_is_said(main, page, old, new, message):
     page.write_text(page.read_text().replace(old, new, 1))

@@ -16,7 +16,7 @@ from mmhmc.apis.cpu import tune_cpu
 
 BLOCK = re.compile(
     r'(?P<begin><!-- results: (?P<config>\S+) (?P<kind>\w+)'
-    r'(?P<columns>(?: \S+/\S+)*) -->\n)'
+    r'(?P<columns>(?: \S+)*) -->\n)'
     r'.*?(?P<end><!-- end of results -->)', re.DOTALL)
 #: Resamples of the pictures for an interval.
 NUM_SAMPLES = 1000
@@ -107,12 +107,18 @@ def make_tables(
 
 
 def _deltas(results, anchor: str, columns: list[tuple[str, str]]) -> str:
-    """Table of what was measured, with intervals."""
+    """Table with intervals; data sets that a codec did not code are left out.
+
+    What was coded and cannot be compared keeps its row, with dashes.
+    """
     from mmhmc.evaluation import compare_codecs
     from mmhmc.visualization import delta_table
+    coded = {(row['codec'], row['dataset'])
+             for row in (*results.coded, *results.tasks)}
     compared = compare_codecs(results, anchor, columns, NUM_SAMPLES)
-    return delta_table([c for c in compared
-                        if c.rate or c.quality]).to_markdown()
+    return delta_table([
+        c for c in compared if (c.codec, c.column[0]) in coded
+    ]).to_markdown()
 
 
 if __name__ == '__main__':

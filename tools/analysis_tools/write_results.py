@@ -1,10 +1,14 @@
 """Write the tables of benchmarks into pages, from the weights alone.
 
-A page says where: between `<!-- results: CONFIG KIND [DATASET/METRIC ...]
--->` and `<!-- end of results -->` stands what the benchmark CONFIG finds, on these
-data sets by these metrics, or on all by all. KIND is `points` (rate and
-quality of each), `deltas` (BD-rates with intervals) or `summary` (BD-rates
-alone). What was made under the same settings is kept.
+A page says where. Between
+
+    <!-- results: CONFIG KIND [DATASET/METRIC ...] -->
+    <!-- end of results -->
+
+stands what the benchmark CONFIG finds, on these data sets by these metrics, or
+on all by all. KIND is `points` (rate and quality of each), `deltas` (BD-rates
+with intervals) or `summary` (BD-rates alone). What was made under the same
+settings is kept.
 """
 import argparse
 import re

@@ -25,7 +25,7 @@ _PUBLIC = {
      'KIDMetric', 'LPIPSMetric', 'MSSSIMMetric', 'NIQEMetric', 'PSNRMetric',
      'PointsMetric', 'SSIMMetric', 'SavingMetric'),
     'mmhmc.losses':
-    ('BackboneLoss', 'FeatureLoss', 'HingeLoss', 'LPIPSLoss',
+    ('BackboneLoss', 'FeatureLoss', 'HingeLoss', 'LPIPSLoss', 'MSSSIMLoss',
      'NonSaturatingLoss', 'PatchDiscriminator', 'TwoScaleDiscriminator'),
     'mmhmc.models':
     ('CodecBackbone', 'CodecModel', 'CompressedDomainNeck',

@@ -18,7 +18,7 @@ NAMES = {
         'GenerativeCodecModel', 'HEVCIntra', 'HingeLoss', 'IdentityCodec',
         'ImageCodec', 'JPEG', 'JPEGXL', 'JointAutoregressive', 'KIDMetric',
         'LPIPSLoss', 'LPIPSMetric', 'LatentBackbone', 'LayeredCodecModel',
-        'LayeredGenerative', 'LmbdaScheduleHook', 'MPA', 'MRIC',
+        'LayeredGenerative', 'LmbdaScheduleHook', 'MPA', 'MRIC', 'MSSSIMLoss',
         'MSSSIMMetric', 'MeanScaleHyperprior', 'MultiTaskModel', 'Muon',
         'NIQEMetric', 'NonSaturatingLoss', 'PSNRMetric', 'PatchDiscriminator',
         'PictureStem', 'PointsHead', 'PointsMetric', 'RandomStateHook',
@@ -92,7 +92,7 @@ NAMES = {
         'valid_mask', 'yuv_to_rgb'
     ],
     'mmhmc.losses': [
-        'BackboneLoss', 'FeatureLoss', 'HingeLoss', 'LPIPSLoss',
+        'BackboneLoss', 'FeatureLoss', 'HingeLoss', 'LPIPSLoss', 'MSSSIMLoss',
         'NonSaturatingLoss', 'PatchDiscriminator', 'PerceptualLoss',
         'TwoScaleDiscriminator', 'match_features', 'shift_together'
     ],
@@ -123,7 +123,7 @@ REGISTERED = dict(
         'DynamicAdaptation', 'ELIC', 'FactorizedPrior', 'FeatureLoss',
         'GenerativeCodecModel', 'HEVCIntra', 'HingeLoss', 'IdentityCodec',
         'JPEG', 'JPEGXL', 'JointAutoregressive', 'LPIPSLoss', 'LatentBackbone',
-        'LayeredCodecModel', 'LayeredGenerative', 'MPA', 'MRIC',
+        'LayeredCodecModel', 'LayeredGenerative', 'MPA', 'MRIC', 'MSSSIMLoss',
         'MeanScaleHyperprior', 'MultiTaskModel', 'NonSaturatingLoss',
         'PatchDiscriminator', 'PictureStem', 'PointsHead', 'ScaleHyperprior',
         'TinyLIC', 'TwoScaleDiscriminator', 'VVCIntra', 'WebP'

@@ -4,6 +4,7 @@ from .feature_loss import FeatureLoss
 from .feature_matching import match_features
 from .hinge_loss import HingeLoss
 from .lpips_loss import LPIPSLoss
+from .ms_ssim_loss import MSSSIMLoss
 from .non_saturating_loss import NonSaturatingLoss
 from .patch_discriminator import PatchDiscriminator
 from .perceptual_loss import PerceptualLoss
@@ -11,7 +12,7 @@ from .random_shift import shift_together
 from .two_scale_discriminator import TwoScaleDiscriminator
 
 __all__ = [
-    'BackboneLoss', 'FeatureLoss', 'HingeLoss', 'LPIPSLoss',
+    'BackboneLoss', 'FeatureLoss', 'HingeLoss', 'LPIPSLoss', 'MSSSIMLoss',
     'NonSaturatingLoss', 'PatchDiscriminator', 'PerceptualLoss',
     'TwoScaleDiscriminator', 'match_features', 'shift_together'
 ]

@@ -114,3 +114,27 @@ def test_page_without_a_place_is_refused(main, tmp_path):
     page.write_text('# Page\n')
     with pytest.raises(SystemExit, match='has no `<!-- results'):
         main(page)
+
+
+def test_a_table_of_tested_models_stands_where_the_page_says(
+        main, tmp_path, monkeypatch):
+    from mmhmc.apis import tested_models
+    from mmhmc.visualization import Table
+    asked = []
+    monkeypatch.setattr(
+        tested_models, 'tabulate_tests',
+        lambda path: asked.append(path) or Table(('', 'mIoU'), [('one', '5')]))
+    path = tmp_path / 'page.md'
+    path.write_text('<!-- results: rows.py tests -->\n'
+                    '<!-- end of results -->\n')
+    main(path)
+    assert asked == ['rows.py']
+    assert '\n| one |    5 |\n' in path.read_text()
+
+
+def test_a_benchmark_has_no_table_of_tested_models_and_the_reverse(
+        main, page, monkeypatch):
+    text = page.read_text()
+    page.write_text(text.replace(' points -->', ' tests -->'))
+    with pytest.raises(SystemExit, match='needs `tests`'):
+        main(page)

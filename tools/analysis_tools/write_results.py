@@ -1,4 +1,4 @@
-"""Write the tables of benchmarks into pages, from the weights alone.
+"""Write tables of results into pages, from the weights alone.
 
 A page says where. Between
 
@@ -7,8 +7,9 @@ A page says where. Between
 
 stands what the benchmark CONFIG finds, on these data sets by these metrics, or
 on all by all. KIND is `points` (rate and quality of each), `deltas` (BD-rates
-with intervals) or `summary` (BD-rates alone). What was made under the same
-settings is kept.
+with intervals) or `summary` (BD-rates alone). Or it is `tests`, and CONFIG
+lists models that are tested (`mmhmc.apis.tested_models`). What was made under
+the same settings is kept.
 """
 import argparse
 import re
@@ -22,6 +23,7 @@ BLOCK = re.compile(
     r'(?P<begin><!-- results: (?P<config>\S+) (?P<kind>\w+)'
     r'(?P<columns>(?: \S+)*) -->\n)'
     r'.*?(?P<end><!-- end of results -->)', re.DOTALL)
+KINDS = ('points', 'deltas', 'summary', 'tests')
 #: Resamples of the pictures for an interval.
 NUM_SAMPLES = 1000
 
@@ -48,11 +50,14 @@ def main(argv=None) -> None:
         config, kind = match['config'], match['kind']
         if args.config not in (None, config):
             return match[0]
-        if config not in tables:
-            tables[config] = make_tables(config, args.jobs)
-        if kind not in tables[config]:
+        if kind not in KINDS:
             sys.exit(f'There is no kind {kind!r} of tables; there are '
-                     f'{sorted(tables[config])}.')
+                     f'{", ".join(KINDS)}.')
+        if config not in tables:
+            tables[config] = make_tables(config, args.jobs, kind == 'tests')
+        if kind not in tables[config]:
+            raise ValueError(f'{config} has no tables of kind {kind!r}, but '
+                             f'{", ".join(tables[config])}.')
         columns = [tuple(c.split('/', 1)) for c in match['columns'].split()]
         table = tables[config][kind](columns)
         return f'{match["begin"]}\n{table}\n{match["end"]}'
@@ -75,13 +80,19 @@ def main(argv=None) -> None:
 
 
 def make_tables(
-        config: str,
-        jobs: int) -> dict[str, Callable[[list[tuple[str, str]]], str]]:
+        config: str, jobs: int,
+        tests: bool) -> dict[str, Callable[[list[tuple[str, str]]], str]]:
     """The tables of a benchmark, by their kind, of columns or of all.
+
+    With ``tests`` the one of tested models, which has its own columns.
 
     Raises:
         RuntimeError: If a part of the benchmark failed.
     """
+    if tests:
+        from mmhmc.apis.tested_models import tabulate_tests
+        table = tabulate_tests(config).to_markdown()
+        return dict(tests=lambda columns: table)
     from mmhmc.apis.benchmark import load_plan, run_benchmark
     from mmhmc.evaluation import all_columns, read_results
     from mmhmc.visualization import benchmark_table, point_table

@@ -1,0 +1,100 @@
+"""Tests of several models as one table.
+
+A config says which. Each of ``tests`` is a row, and each of ``metrics`` a
+column::
+
+    metrics = {'rate/bpp': 'bpp', 'mIoU': 'mIoU'}
+    tests = {
+        'pictures': dict(config='configs/...', checkpoint='mmhmc://...'),
+        'streams': dict(config='configs/...', checkpoint='FILE.pth',
+                        cfg_options={'model.backbone.seen_channels': 32}),
+    }
+"""
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Union
+
+from mmengine.config import Config
+
+from mmhmc.datasets import write_whole
+from mmhmc.visualization import Table
+from .benchmark.plan import fingerprint
+from .benchmark.run import file_hash
+from .testing import run_test
+from .training import load_config
+
+_KEYS = {'config', 'checkpoint', 'cfg_options'}
+_NONE = '–'
+
+
+def tabulate_tests(path: Union[str, Path],
+                   out_dir: Union[str, Path] = 'work_dirs') -> Table:
+    """Test what a config names, as `tools/test.py` does, row by row.
+
+    What was tested under the same settings, with the same weights, is not
+    tested again: ``tested_models/NAME.json`` keeps it.
+
+    Args:
+        path: Config with ``tests`` and ``metrics``.
+        out_dir: Folder for results and logs.
+
+    Returns:
+        A row for each test. A cell without a number is a metric that this
+        row does not have.
+
+    Raises:
+        FileNotFoundError: If a config, weights or data are missing.
+        ValueError: If the config is none of a table, or no row has one of its
+            metrics.
+    """
+    path = Path(path)
+    tests, metrics = _read(path)
+    folder = Path(out_dir) / 'tested_models'
+    folder.mkdir(parents=True, exist_ok=True)
+    store = folder / f'{path.stem}.json'
+    kept = json.loads(store.read_text()) if store.exists() else {}
+    found = {}
+    for row, test in tests.items():
+        cfg = load_config(test['config'], test.get('cfg_options'),
+                          str(folder / path.stem))
+        key = fingerprint([cfg.to_dict(), file_hash(test['checkpoint'])])
+        if key not in kept:
+            kept[key] = {
+                name: float(value)
+                for name, value in run_test(cfg, test['checkpoint']).items()
+            }
+            write_whole(store, json.dumps(kept, indent=1).encode())
+        found[row] = kept[key]
+    for name in metrics:
+        if not any(name in values for values in found.values()):
+            there = sorted(set().union(*found.values()))
+            raise ValueError(f'No test of {path} has the metric {name!r}; '
+                             f'there are {", ".join(there)}.')
+    return Table(('', *metrics.values()), [(row, *(_cell(values.get(name))
+                                                   for name in metrics))
+                                           for row, values in found.items()])
+
+
+def _read(path: Path) -> tuple[dict, dict]:
+    """Rows and columns of a table.
+
+    Raises:
+        ValueError: If the config lacks them or a row has other keys.
+    """
+    cfg = Config.fromfile(path).to_dict()
+    tests, metrics = cfg.get('tests'), cfg.get('metrics')
+    if not tests or not metrics:
+        raise ValueError(f'{path} needs `tests`, the rows of a table, and '
+                         '`metrics`, its columns.')
+    for row, test in tests.items():
+        given = set(test) if isinstance(test, Mapping) else set()
+        if not {'config', 'checkpoint'} <= given <= _KEYS:
+            raise ValueError(
+                f'Test {row!r} of {path} must have `config` and `checkpoint`, '
+                f'and may have `cfg_options`; it has {sorted(given)}.')
+    return tests, metrics
+
+
+def _cell(value) -> str:
+    return _NONE if value is None else f'{value:.4f}'

@@ -20,7 +20,7 @@ import sys
 import tarfile
 import zipfile
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from pickle import UnpicklingError
 from typing import Optional, Union
@@ -35,6 +35,7 @@ from mmengine.runner.checkpoint import (CheckpointLoader,
                                         get_deprecated_model_names,
                                         get_external_models, get_mmcls_models,
                                         get_torchvision_models)
+from torch import Tensor
 
 from mmhmc.compat import load_as_data
 from mmhmc.zoo import fetch_weights
@@ -130,6 +131,8 @@ def write_safetensors(state_dict: dict,
     """Write weights as a file that cannot hold code.
 
     The versions of the modules, by which hosts rename old keys, are kept.
+    Entropy tables lose the zeros behind the end of each row, which are most
+    of them; :func:`read_checkpoint` puts them back.
 
     Args:
         state_dict: Tensors by name.
@@ -151,12 +154,56 @@ def write_safetensors(state_dict: dict,
         key: value.detach().clone(memory_format=torch.contiguous_format)
         for key, value in state_dict.items()
     }
+    for key, lengths in _tables(tensors):
+        tensors[key] = _without_ends(tensors[key], lengths)
     meta = dict(module_versions=getattr(state_dict, '_metadata', {}))
     if dataset_meta:
         meta['dataset_meta'] = dataset_meta
     # One entry: safetensors writes several in any order, and the same weights
     # would not have the same SHA-256.
     save_file(tensors, path, {_OWN: json.dumps(meta)})
+
+
+def _tables(tensors: dict) -> Iterator[tuple[str, Tensor]]:
+    """Names of entropy tables, with the lengths of their rows."""
+    for key in list(tensors):
+        lengths = tensors.get(
+            key.removesuffix('_quantized_cdf') + '_cdf_length')
+        if key.endswith('_quantized_cdf') and lengths is not None:
+            yield key, lengths
+
+
+def _without_ends(table: Tensor, lengths: Tensor) -> Tensor:
+    """Rows up to their lengths, one behind the other.
+
+    A table whose ends are no zeros stays what it is.
+    """
+    if table.ndim != 2 or table.shape[:1] != lengths.shape:
+        return table
+    inside = _inside(lengths, table.shape[1])
+    rows = table[inside]
+    fits = table.numel() and lengths.max() == table.shape[1]
+    return rows if fits and not table[~inside].any() else table
+
+
+def _with_ends(rows: Tensor, lengths: Tensor) -> Tensor:
+    """Reverse :func:`_without_ends`.
+
+    Raises:
+        ValueError: If the lengths are not those of the rows.
+    """
+    if rows.ndim != 1 or not rows.numel():
+        return rows
+    if lengths.ndim != 1 or lengths.sum() != rows.numel() or (lengths
+                                                              < 0).any():
+        raise ValueError('the rows of an entropy table have other lengths')
+    table = rows.new_zeros(len(lengths), int(lengths.max()))
+    table[_inside(lengths, table.shape[1])] = rows
+    return table
+
+
+def _inside(lengths: Tensor, width: int) -> Tensor:
+    return torch.arange(width, device=lengths.device) < lengths[:, None]
 
 
 def load_from_mmhmc(filename: str, map_location: MapLocation = None) -> dict:
@@ -272,6 +319,8 @@ def _read_safetensors(file: Path, map_location: MapLocation) -> dict:
             meta = content.metadata() or {}
             state_dict = OrderedDict((key, content.get_tensor(key).to(device))
                                      for key in content.keys())
+        for key, lengths in _tables(state_dict):
+            state_dict[key] = _with_ends(state_dict[key], lengths)
         own = json.loads(meta.pop(_OWN, '{}'))
         if 'module_versions' in own:
             state_dict._metadata = OrderedDict(own.pop('module_versions'))

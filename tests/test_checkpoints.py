@@ -16,7 +16,7 @@ from zipfile import ZipFile
 import numpy as np
 import pytest
 import torch
-from conftest import MockTaskModel, make_runner
+from conftest import MockTaskModel, make_runner, tiny_codec
 from mmengine.logging import HistoryBuffer
 from mmengine.model import BaseModule
 from mmengine.runner import load_checkpoint
@@ -25,7 +25,8 @@ from torch import nn
 
 import mmhmc.registry  # noqa: F401
 from mmhmc import checkpoints
-from mmhmc.checkpoints import read_checkpoint, read_trusted_checkpoint
+from mmhmc.checkpoints import (read_checkpoint, read_trusted_checkpoint,
+                               write_safetensors)
 
 ROOT = Path(__file__).parents[1]
 
@@ -435,6 +436,45 @@ def test_safetensors_are_read_with_their_metadata_and_by_mmengine(tmp_path):
     other = MockTaskModel()
     load_checkpoint(other, str(path), strict=True)
     assert other.head.weight.equal(model.head.weight)
+
+
+def test_entropy_tables_come_back_from_less_than_they_are(tmp_path):
+    pytest.importorskip('safetensors')
+    state = tiny_codec('MeanScaleHyperprior').state_dict()
+    tables = [state[key] for key in state if key.endswith('_quantized_cdf')]
+    assert sum(table.numel() for table in tables) > 100_000
+    path = tmp_path / 'a.safetensors'
+    write_safetensors(state, path)
+    assert path.stat().st_size < max(t.nbytes for t in tables)
+    again = read_checkpoint(path)['state_dict']
+    assert again.keys() == state.keys()
+    assert all(torch.equal(again[key], state[key]) for key in state)
+
+
+@pytest.mark.parametrize('table, lengths', [
+    (torch.zeros(0, dtype=torch.int), torch.zeros(0, dtype=torch.int)),
+    (torch.tensor([[1, 2, 0]]), torch.tensor([2])),
+    (torch.tensor([[1, 2, 3], [4, 5, 6]]), torch.tensor([3, 2])),
+    (torch.tensor([[1, 2]]), torch.tensor([2, 2])),
+])
+def test_tables_that_do_not_end_in_zeros_stay_what_they_are(
+        table, lengths, tmp_path):
+    pytest.importorskip('safetensors')
+    state = dict(_quantized_cdf=table, _cdf_length=lengths)
+    write_safetensors(state, tmp_path / 'a.safetensors')
+    again = read_checkpoint(tmp_path / 'a.safetensors')['state_dict']
+    assert torch.equal(again['_quantized_cdf'], table)
+
+
+@pytest.mark.parametrize('lengths', [[3, 3], [6, -1], [[2, 3]]])
+def test_rows_of_a_table_with_other_lengths_are_unreadable(lengths, tmp_path):
+    torch_files = pytest.importorskip('safetensors.torch')
+    torch_files.save_file(
+        dict(
+            _quantized_cdf=torch.arange(5), _cdf_length=torch.tensor(lengths)),
+        tmp_path / 'a.safetensors')
+    with pytest.raises(ValueError, match='cannot be read'):
+        read_checkpoint(tmp_path / 'a.safetensors')
 
 
 def test_safetensors_go_to_a_device_only(tmp_path):

@@ -36,6 +36,8 @@ PAIRS = (
     ('mask-rcnn_latent_sample', 'mask-rcnn_r18_small', (256, 256)),
     ('fcn_latent_sample', 'fcn_r18_small', (256, 256)),
     ('linear_latent_sample', 'resnet18_small', (256, 256)),
+    ('layered_parsing_latent', 'face_parsing', (256, 256)),
+    ('layered_parts_latent', 'face_parts', (256, 256)),
 )
 #: Of every latent there is.
 STRIDE = 16

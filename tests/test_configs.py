@@ -66,6 +66,14 @@ def test_codec_leaf_has_rate_loss_first_and_keeps_the_hosts_scope(leaf):
 
 
 @pytest.mark.parametrize('leaf', LEAVES, ids=lambda p: p.stem)
+def test_segmentation_leaf_has_what_inference_of_its_host_reads(leaf):
+    cfg = read(leaf)
+    if cfg.model.type == 'EncoderDecoder':
+        # mmseg.apis.inference_model asks for it.
+        assert cfg.test_pipeline[0].type == 'LoadImageFromFile'
+
+
+@pytest.mark.parametrize('leaf', LEAVES, ids=lambda p: p.stem)
 def test_stages_of_a_leaf_exist_and_their_results_have_a_place(leaf):
     cfg = read(leaf)
     for stage in cfg.get('stages', []):

@@ -108,8 +108,8 @@ NAMES = {
         'benchmark_table', 'bits_map', 'complexity_table', 'delta_table',
         'doubt_table', 'draw_bits', 'draw_coding', 'draw_curves', 'draw_error',
         'draw_panel', 'draw_picture_grid', 'draw_task_pictures',
-        'failure_table', 'point_table', 'tint_side_path', 'worst_pictures',
-        'write_demo_page', 'write_report'
+        'draw_training', 'failure_table', 'point_table', 'read_scalars',
+        'tint_side_path', 'worst_pictures', 'write_demo_page', 'write_report'
     ],
     'mmhmc.zoo':
     ['ZooModel', 'config_path', 'fetch_weights', 'find_model', 'list_models'],

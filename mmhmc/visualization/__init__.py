@@ -11,6 +11,7 @@ from .report_page import write_report
 from .result_tables import (benchmark_table, complexity_table, delta_table,
                             doubt_table, failure_table, point_table)
 from .tables import Table
+from .training_plots import draw_training, read_scalars
 from .worst_pictures import WorstPicture, worst_pictures
 
 __all__ = [
@@ -18,7 +19,7 @@ __all__ = [
     'PanelRow', 'Table', 'TaskColumn', 'WorstPicture', 'axis_label',
     'benchmark_table', 'bits_map', 'complexity_table', 'delta_table',
     'doubt_table', 'draw_bits', 'draw_coding', 'draw_curves', 'draw_error',
-    'draw_panel', 'draw_picture_grid', 'draw_task_pictures', 'failure_table',
-    'point_table', 'tint_side_path', 'worst_pictures', 'write_demo_page',
-    'write_report'
+    'draw_panel', 'draw_picture_grid', 'draw_task_pictures', 'draw_training',
+    'failure_table', 'point_table', 'read_scalars', 'tint_side_path',
+    'worst_pictures', 'write_demo_page', 'write_report'
 ]

@@ -1,0 +1,33 @@
+"""Draw what trainings logged, over their steps.
+
+    python tools/analysis_tools/training_curves.py work_dirs/a work_dirs/b \\
+        --quantities loss bpp psnr --out curves.png
+
+A line is named by its folder.
+"""
+import argparse
+import sys
+from pathlib import Path
+
+from mmhmc.visualization import draw_training, read_scalars
+
+
+def main(argv=None) -> None:
+    """Read and draw."""
+    parser = argparse.ArgumentParser(
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('work_dirs', nargs='+', type=Path)
+    parser.add_argument('--quantities', nargs='+', default=['loss'])
+    parser.add_argument('--out', type=Path, required=True, help='PNG')
+    args = parser.parse_args(argv)
+    try:
+        runs = {path.name: read_scalars(path) for path in args.work_dirs}
+        path = draw_training(runs, args.quantities, args.out)
+    except (OSError, ValueError) as error:
+        sys.exit(f'{type(error).__name__}: {error}')
+    print(f'Written: {path}')
+
+
+if __name__ == '__main__':
+    main()

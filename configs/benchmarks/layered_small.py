@@ -1,10 +1,8 @@
 """The small layered codec on 100 faces, beside what is standard.
 
 Pictures for people, and the network for pictures on what is decoded; what is
-read from the streams themselves is a test of its own, `tools/test.py
-configs/hmc/layered-small_parsing_latent.py`. The weights are those of
-`configs/hmc/layered-small_codec.py`, where the rates are, and
-`layered-small_parsing_rgb.py`.
+read from the streams themselves is `configs/tested_models/layered_small.py`.
+The weights are the zoo's; `docs/layered.md` has the commands that make them.
 """
 anchor = 'HEVC'
 picture_metrics = ['psnr', 'ms_ssim']
@@ -13,10 +11,9 @@ datasets = dict(faces=dict(root='data/celebamask_hq/val/images'))
 tasks = dict(
     parsing=dict(
         config='configs/hmc/layered-small_parsing_rgb.py',
-        checkpoint='work_dirs/layered/rgb/epoch_20.pth',
+        checkpoint='mmhmc://layered-small_parsing_rgb',
         dataset='faces',
         metrics=['mIoU', 'aAcc', 'mFscore']))
-_weights = {2: 'iter_600', 4: 'iter_2000', 8: 'iter_600', 16: 'iter_600'}
 
 
 def _ours(**changes):
@@ -33,8 +30,8 @@ def _ours(**changes):
             **changes),
         points={
             f'rate{rate}':
-            dict(checkpoint=f'work_dirs/layered/rate{rate}/{name}.pth')
-            for rate, name in _weights.items()
+            dict(checkpoint=f'mmhmc://layered-small_parsing_rate{rate}')
+            for rate in (1, 2, 4, 8)
         })
 
 

@@ -1,0 +1,32 @@
+"""Faces parsed from the streams of the small layered codec, or from pictures.
+
+Real bytes of each stream; the network for pictures sees what nobody coded.
+"""
+metrics = {
+    'rate/bpp': 'bpp',
+    'rate/bpp_z': 'z',
+    'rate/bpp_y': 'y',
+    'rate/bpp_t': 't',
+    'rate/saving': 'saving',
+    'mIoU': 'mIoU (%)',
+    'aAcc': 'pixel accuracy (%)',
+    'mFscore': 'mean F1 (%)',
+}
+_latent = 'configs/hmc/layered-small_parsing_latent.py'
+tests = {
+    'pictures':
+    dict(
+        config='configs/hmc/layered-small_parsing_rgb.py',
+        checkpoint='mmhmc://layered-small_parsing_rgb'),
+    **{
+        f'streams, rate {rate}':
+        dict(
+            config=_latent,
+            checkpoint=f'mmhmc://layered-small_parsing_rate{rate}')
+        for rate in (1, 2, 4, 8)
+    },
+    'streams, rate 1, joint':
+    dict(
+        config='configs/hmc/layered-small_parsing_joint.py',
+        checkpoint='mmhmc://layered-small_parsing_joint'),
+}

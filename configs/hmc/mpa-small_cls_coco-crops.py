@@ -41,20 +41,22 @@ model = dict(
 train_dataloader = dict(batch_size=4)
 val_cfg = dict()
 test_cfg = dict()
-train_cfg = dict(max_iters=500, val_interval=500)
+train_cfg = dict(max_iters=600, val_interval=600)
 optim_wrapper = dict(
-    optimizer=dict(_delete_=True, type='mmhmc.Muon', lr=1e-3, adamw_lr=2e-4))
+    optimizer=dict(_delete_=True, type='mmhmc.Muon', lr=3e-3, adamw_lr=5e-4))
 param_scheduler = [
     dict(
         type='CosineAnnealingLR',
         by_epoch=False,
-        T_max=500,
+        T_max=600,
         eta_min_ratio=0.05)
 ]
 custom_hooks = [
     dict(
         _base_.custom_hooks[0],
-        perceptual=_base_.perceptual,
+        lmbda_task=0.1,
+        lmbda_distortion=0.003,
+        perceptual=dict(_base_.perceptual, unit=False),
         lmbda_perceptual=10.), *_base_.custom_hooks[1:]
 ]
 val_evaluator = _base_.val_evaluator + [

@@ -39,7 +39,7 @@ val_cfg = dict(type='ValLoop')
 test_cfg = dict(type='TestLoop')
 train_cfg = dict(max_iters=400, val_interval=400)
 optim_wrapper = dict(
-    optimizer=dict(_delete_=True, type='mmhmc.Muon', lr=1e-3, adamw_lr=2e-4))
+    optimizer=dict(_delete_=True, type='mmhmc.Muon', lr=3e-3, adamw_lr=5e-4))
 param_scheduler = [
     dict(
         type='CosineAnnealingLR',
@@ -51,7 +51,8 @@ custom_hooks = [
     dict(
         _base_.custom_hooks[0],
         lmbda_task=0.1,
-        perceptual=_base_.perceptual,
+        lmbda_distortion=0.003,
+        perceptual=dict(_base_.perceptual, unit=False),
         lmbda_perceptual=10.), *_base_.custom_hooks[1:]
 ]
 val_evaluator = _base_.val_evaluator + [

@@ -34,14 +34,14 @@ train_dataloader = dict(
             dict(type='mmhmc.PackImageInputs')
         ]))
 test_dataloader = dict(num_workers=0)
-train_cfg = dict(max_iters=1500)
+train_cfg = dict(max_iters=800)
 optim_wrapper = dict(
     optimizer=dict(_delete_=True, type='mmhmc.Muon', lr=3e-3, adamw_lr=5e-4))
 param_scheduler = [
     dict(
         type='CosineAnnealingLR',
         by_epoch=False,
-        T_max=1500,
+        T_max=800,
         eta_min_ratio=0.05)
 ]
 # The mean squared error alone.

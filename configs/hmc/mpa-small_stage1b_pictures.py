@@ -1,25 +1,32 @@
 """Small MPA, stage 1, second half: against a discriminator per quality.
 
-LPIPS's place is taken by the first two stages, which see edges and textures,
-of the backbone of `data/weights/yolox_nano_mmdet.pth`, at four times the
-published weight: of so few steps the discriminators learn next to nothing.
+MS-SSIM takes LPIPS's place: what people see, by nothing that a host's network
+knows, for the machines' paths are compared with this one. Rates weigh four
+times as much as published, so that the machines' tasks suffer enough for a
+path of their own to help.
 """
-_base_ = ['./mpa-small_stage1a_pictures.py', '../_base_/losses/csp-nano.py']
+_base_ = ['./mpa-small_stage1a_pictures.py']
 stages = [
     dict(
         name='1a', config='mpa-small_stage1a_pictures.py', result='load_from')
 ]
 model = dict(
-    perceptual=dict(
-        _delete_=True,
-        **dict(
-            _base_.perceptual,
-            backbone=dict(_base_.perceptual.backbone, out_indices=(0, 1)))),
-    lmbda_perceptual=17.,
+    perceptual=dict(_delete_=True, type='mmhmc.MSSSIMLoss'),
+    lmbda_rate=(72., 37.28, 19.32, 10., 5.2, 2.68, 1.4, 0.72),
+    lmbda_distortion=0.003,
+    lmbda_perceptual=15.,
+    max_shift=0,
     discriminator=dict(
         _delete_=True,
         type='mmhmc.PatchDiscriminator',
         hidden_channels=(16, 32, 64, 64)))
+train_dataloader = dict(
+    batch_size=2,
+    dataset=dict(pipeline=[
+        dict(type='LoadImageFromFile'),
+        dict(type='mmhmc.RandomCropOrPad', crop_size=192),
+        dict(type='mmhmc.PackImageInputs')
+    ]))
 train_cfg = dict(max_iters=1500)
 optim_wrapper = dict(
     optimizer=dict(_delete_=True, type='mmhmc.Muon', lr=2e-3, adamw_lr=3e-4),

@@ -38,9 +38,7 @@ tasks = dict(
         }))
 _weights = 'mmhmc://mpa-small_pictures'
 
-_few = (2, 4, 6, 8)
-# Those that the path of segmentation was trained at.
-_low = (1, 2, 3, 4)
+_few = (1, 2, 4, 8)
 
 
 def _path(task, alpha, **datasets):
@@ -65,11 +63,11 @@ def _path(task, alpha, **datasets):
 codecs = {
     # Which task is the same to the main path.
     'main path':
-    _path('mse', 0., kodak=range(1, 9), camvid=_low, crops=_few, coco=_few),
+    _path('mse', 0., kodak=range(1, 9), camvid=_few, crops=_few, coco=_few),
     'MSE path':
     _path('mse', 1., kodak=range(1, 9)),
     'segmentation path':
-    _path('seg', 1., camvid=_low),
+    _path('seg', 1., camvid=_few),
     'classification path':
     _path('cls', 1., crops=_few),
     'detection path':

@@ -50,6 +50,9 @@ _SCHEMES = ('', _ZOO, 'http://', 'https://', 'modelzoo://', 'torchvision://',
 #: Key under which our files have what is not a tensor.
 _OWN = 'mmhmc'
 
+#: Behind the name of weights in 8 bits: the name of their steps.
+STEP = '@step'
+
 #: Numbers and truth values, of a size that numpy has.
 _PLAIN_DTYPE = re.compile(r'b1|[iu][1248]|f[248]|c(8|16)')
 
@@ -81,7 +84,8 @@ def read_checkpoint(path: Union[str, Path],
             before anything is read.
 
     Returns:
-        What was saved. For ``.safetensors`` a dict with ``state_dict``, and
+        What was saved. For ``.safetensors`` a dict with ``state_dict``, in
+        which weights of 8 bits (:func:`in_steps`) are float32 again, and
         with the file's metadata (strings, and ``dataset_meta`` as
         :func:`write_safetensors` took it) as ``meta``.
 
@@ -206,6 +210,42 @@ def _inside(lengths: Tensor, width: int) -> Tensor:
     return torch.arange(width, device=lengths.device) < lengths[:, None]
 
 
+def in_steps(weight: Tensor) -> tuple[Tensor, Tensor]:
+    """A weight in 8 bits: whole steps, and their size.
+
+    Args:
+        weight: Of at least one dimension; each entry of the first has a step
+            of its own, a 127th of its largest magnitude.
+
+    Returns:
+        int8 of the weight's shape, and float32 of its first dimension.
+    """
+    size = weight.detach().abs().flatten(1).amax(1).float() / 127
+    # Where all is zero, any step will do.
+    size = torch.where(size > 0, size, torch.ones_like(size))
+    return (weight.detach() / _beside(size, weight)).round().to(
+        torch.int8), size
+
+
+def _from_steps(state_dict: OrderedDict[str, Tensor]) -> None:
+    """Replace weights in 8 bits by the numbers that they stand for.
+
+    Raises:
+        ValueError: If steps belong to no weight.
+    """
+    for key in [key for key in state_dict if key.endswith(STEP)]:
+        size, name = state_dict.pop(key), key.removesuffix(STEP)
+        steps = state_dict.get(name)
+        if steps is None or steps.dtype != torch.int8 or \
+                size.shape != steps.shape[:1]:
+            raise ValueError(f'{key} does not fit {name}')
+        state_dict[name] = steps * _beside(size, steps)
+
+
+def _beside(size: Tensor, weight: Tensor) -> Tensor:
+    return size.reshape(-1, *[1] * (weight.ndim - 1))
+
+
 def load_from_mmhmc(filename: str, map_location: MapLocation = None) -> dict:
     """Loader for mmengine, which logs what follows ``load_from_``."""
     return read_checkpoint(filename, map_location)
@@ -321,6 +361,7 @@ def _read_safetensors(file: Path, map_location: MapLocation) -> dict:
                                      for key in content.keys())
         for key, lengths in _tables(state_dict):
             state_dict[key] = _with_ends(state_dict[key], lengths)
+        _from_steps(state_dict)
         own = json.loads(meta.pop(_OWN, '{}'))
         if 'module_versions' in own:
             state_dict._metadata = OrderedDict(own.pop('module_versions'))

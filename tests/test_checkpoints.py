@@ -25,8 +25,8 @@ from torch import nn
 
 import mmhmc.registry  # noqa: F401
 from mmhmc import checkpoints
-from mmhmc.checkpoints import (read_checkpoint, read_trusted_checkpoint,
-                               write_safetensors)
+from mmhmc.checkpoints import (in_steps, read_checkpoint,
+                               read_trusted_checkpoint, write_safetensors)
 
 ROOT = Path(__file__).parents[1]
 
@@ -474,6 +474,34 @@ def test_rows_of_a_table_with_other_lengths_are_unreadable(lengths, tmp_path):
             _quantized_cdf=torch.arange(5), _cdf_length=torch.tensor(lengths)),
         tmp_path / 'a.safetensors')
     with pytest.raises(ValueError, match='cannot be read'):
+        read_checkpoint(tmp_path / 'a.safetensors')
+
+
+def test_weights_in_8_bits_come_back_as_numbers(tmp_path):
+    pytest.importorskip('safetensors')
+    weight = torch.tensor([[1., -127.], [0., 0.], [254., 2.]])
+    steps, size = in_steps(weight)
+    assert steps.dtype == torch.int8
+    write_safetensors({
+        'a': steps,
+        'a@step': size,
+        'b': steps
+    }, tmp_path / 'a.safetensors')
+    state = read_checkpoint(tmp_path / 'a.safetensors')['state_dict']
+    assert list(state) == ['a', 'b']
+    assert torch.equal(state['a'], weight)
+    assert torch.equal(state['b'], steps)
+
+
+@pytest.mark.parametrize('state', [
+    {'a@step': torch.ones(1)},
+    {'a@step': torch.ones(1), 'a': torch.ones(1)},
+    {'a@step': torch.ones(2), 'a': torch.ones(1, dtype=torch.int8)},
+])
+def test_steps_that_belong_to_no_weight_are_unreadable(state, tmp_path):
+    pytest.importorskip('safetensors')
+    write_safetensors(state, tmp_path / 'a.safetensors')
+    with pytest.raises(ValueError, match='a@step does not fit a'):
         read_checkpoint(tmp_path / 'a.safetensors')
 
 

@@ -8,7 +8,7 @@ from typing import Any, Optional, Union
 import torch
 from torch import Tensor
 
-from mmhmc.checkpoints import write_safetensors
+from mmhmc.checkpoints import STEP, in_steps, write_safetensors
 from mmhmc.codecs import ImageCodec
 from mmhmc.evaluation import count_kmac, count_parameters
 from .codec_loading import load_codec
@@ -81,6 +81,27 @@ def in_half(weights: OrderedDict[str, Tensor]) -> OrderedDict[str, Tensor]:
     return halves
 
 
+def in_eight_bits(
+        weights: OrderedDict[str, Tensor]) -> OrderedDict[str, Tensor]:
+    """Kernels in 8 bits, other weights as :func:`in_half` has them.
+
+    Each output channel (of a transposed convolution, input channel) has a
+    step of its own; :func:`mmhmc.checkpoints.read_checkpoint` makes numbers
+    of the steps.
+
+    Raises:
+        ValueError: If a weight is too large for float16.
+    """
+    small = OrderedDict()
+    for key, value in in_half(weights).items():
+        if value.dtype == torch.half and value.ndim > 2:
+            small[key], small[key + STEP] = in_steps(weights[key])
+        else:
+            small[key] = value
+    small._metadata = getattr(weights, '_metadata', OrderedDict())
+    return small
+
+
 def publish_weights(weights: OrderedDict[str, Tensor],
                     out: Union[str, Path],
                     config: Optional[str] = None,
@@ -93,7 +114,8 @@ def publish_weights(weights: OrderedDict[str, Tensor],
     every machine decodes by the same ones.
 
     Args:
-        weights: See :func:`only_weights`.
+        weights: See :func:`only_weights`, :func:`in_half` and
+            :func:`in_eight_bits`.
         out: File, ``.safetensors``; it appears whole or not at all.
         config: Config of the model; None writes without a trial.
         options: Settings of the config to override, by dotted name.

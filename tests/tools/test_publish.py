@@ -170,6 +170,33 @@ def test_half_precision_needs_its_effect_and_its_range(run, tmp_path, capsys):
         in_half(OrderedDict(a=torch.full((1, 1), 1e6)))
 
 
+def test_eight_bits_are_of_kernels_and_half_a_step_off_at_most(
+        run, tmp_path, capsys):
+    codec = tiny_codec('MeanScaleHyperprior')
+    torch.save(codec.state_dict(), tmp_path / 'a.pth')
+    out = tmp_path / 'a.safetensors'
+    run('publish', tmp_path / 'a.pth', out, '--eight-bits', '-0.1 dB on Kodak')
+    row, = yaml.safe_load(capsys.readouterr().out)
+    assert row['Metadata']['Eight bits'] == '-0.1 dB on Kodak'
+    state = read_checkpoint(out)['state_dict']
+    for key, value in codec.state_dict().items():
+        kernel = key.split('.')[0] in ('g_a', 'g_s', 'h_a', 'h_s') and \
+            value.ndim > 2
+        matrix = key.endswith('gamma')
+        assert state[key].dtype == (torch.half if matrix else value.dtype)
+        if kernel:
+            steps = value.abs().flatten(1).amax(1) / 127
+            error = (state[key] - value).abs().flatten(1).amax(1)
+            assert (error <= 0.501 * steps).all() and error.any()
+        elif not matrix:
+            assert torch.equal(state[key], value)
+    load_codec(
+        dict(
+            codec=dict(
+                type='mmhmc.MeanScaleHyperprior',
+                **CODECS['MeanScaleHyperprior'])), out)
+
+
 def test_large_file_is_told(run, tmp_path, capsys):
     torch.save(dict(a=torch.ones(2_000_001)), tmp_path / 'a.pth')
     run('publish', tmp_path / 'a.pth', tmp_path / 'a.safetensors')

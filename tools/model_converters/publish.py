@@ -2,7 +2,7 @@
 
 python tools/model_converters/publish.py IN OUT.safetensors
     [--config CONFIG [--cfg-options KEY=VALUE ...]] [--only PART,PART]
-    [--half EFFECT] [--trust]
+    [--half EFFECT | --eight-bits EFFECT] [--trust]
 
 Keeps the weights (optimizer, logs and averages go) in a file that cannot hold
 code, and prints its row for a metafile of the model zoo, with size and
@@ -11,7 +11,8 @@ codec is tried, and gets the entropy tables if it lacks them.
 
 --only keeps parts, as backbone.codec,backbone.adapter. --half stores weights
 as float16; EFFECT is what that costs, measured, as '-0.01 dB on Kodak', and
-goes into the row. A file that needs its code to be run is refused, unless
+goes into the row; --eight-bits stores kernels in 8 bits and the rest of the
+weights as --half does. A file that needs its code to be run is refused, unless
 --trust says that it is yours.
 """
 import argparse
@@ -21,9 +22,15 @@ from pathlib import Path
 import yaml
 from mmengine.config import DictAction
 
-from mmhmc.apis.publishing import (MAX_BYTES, in_half, only_weights,
-                                   publish_weights)
+from mmhmc.apis.publishing import (MAX_BYTES, in_eight_bits, in_half,
+                                   only_weights, publish_weights)
 from mmhmc.checkpoints import read_checkpoint, read_trusted_checkpoint
+
+#: By option: name in the metafile, and what makes weights smaller.
+_SMALLER = {
+    'half': ('Half precision', in_half),
+    'eight-bits': ('Eight bits', in_eight_bits),
+}
 
 
 def parse_args() -> argparse.Namespace:
@@ -40,7 +47,9 @@ def parse_args() -> argparse.Namespace:
         type=lambda text: text.split(','),
         default=[],
         metavar='PART,PART')
-    parser.add_argument('--half', metavar='EFFECT')
+    smaller = parser.add_mutually_exclusive_group()
+    for name in _SMALLER:
+        smaller.add_argument(f'--{name}', metavar='EFFECT')
     parser.add_argument(
         '--trust',
         action='store_true',
@@ -48,8 +57,10 @@ def parse_args() -> argparse.Namespace:
     args = parser.parse_args()
     if args.out.suffix != '.safetensors':
         parser.error(f'`out` must end in .safetensors, got {args.out}')
-    if args.half is not None and not args.half.strip():
-        parser.error('--half needs its measured effect')
+    for name in _SMALLER:
+        effect = getattr(args, name.replace('-', '_'))
+        if effect is not None and not effect.strip():
+            parser.error(f'--{name} needs its measured effect')
     return args
 
 
@@ -59,19 +70,22 @@ def main() -> None:
     read = read_trusted_checkpoint if args.trust else read_checkpoint
     checkpoint = read(args.checkpoint)
     weights = only_weights(checkpoint, args.only)
-    if args.half:
-        weights = in_half(weights)
+    costs = {}
+    for name, (label, make) in _SMALLER.items():
+        effect = getattr(args, name.replace('-', '_'))
+        if effect:
+            weights, costs[label] = make(weights), effect
     meta = getattr(checkpoint.get('meta'), 'get', lambda key: None)
     row = publish_weights(weights, args.out, args.config, args.cfg_options,
                           meta('dataset_meta'))
-    if args.half:
-        row['Metadata']['Half precision'] = args.half
+    row['Metadata'].update(costs)
     print(yaml.safe_dump([row], sort_keys=False, allow_unicode=True), end='')
     if row['Size'] > MAX_BYTES:
         print(
             f'{args.out} has {row["Size"] / 1e6:.1f} MB, more than the '
             f'{MAX_BYTES / 1e6:.0f} that a repository should hold. Keep '
-            'what is needed by --only, or think of --half.',
+            'what is needed by --only, or think of --half and '
+            '--eight-bits.',
             file=sys.stderr)
 
 

@@ -54,6 +54,27 @@ def test_a_table_may_have_some_columns_only(main, page):
     assert metrics == {'PSNR (dB)'}
 
 
+def test_a_table_may_have_another_anchor(main, page, bench_cfg, tmp_path):
+    bench_cfg.codecs.other = bench_cfg.codecs.plain
+    bench_cfg.dump(tmp_path / 'few.py')
+    text = page.read_text()
+    page.write_text(text.replace(' summary -->', ' summary anchor=other -->'))
+    main(page)
+    assert 'BD-rate against other' in page.read_text()
+    page.write_text(text.replace(' summary -->', ' deltas anchor=no -->'))
+    with pytest.raises(SystemExit, match="has no codec 'no'; it has other,"):
+        main(page)
+
+
+def test_deltas_are_also_of_published_curves(main, page, bench_cfg, tmp_path):
+    bench_cfg.datasets = dict(kodak=bench_cfg.datasets.few)
+    bench_cfg.published = ['HM']
+    bench_cfg.dump(tmp_path / 'few.py')
+    page.write_text(page.read_text().replace(' points -->', ' deltas -->'))
+    main(page)
+    assert '| HM (published) |' in ' '.join(page.read_text().split())
+
+
 def test_deltas_are_of_what_was_coded(main, page, bench_cfg, bench_home,
                                       tmp_path):
     """Also where they cannot be computed; not of what nobody asked for."""

@@ -2,12 +2,13 @@
 
 A page says where. Between
 
-    <!-- results: CONFIG KIND [DATASET/METRIC ...] -->
+    <!-- results: CONFIG KIND [anchor=CODEC] [DATASET/METRIC ...] -->
     <!-- end of results -->
 
 stands what the benchmark CONFIG finds, on these data sets by these metrics, or
 on all by all. KIND is `points` (rate and quality of each), `deltas` (BD-rates
-with intervals) or `summary` (BD-rates alone). Or it is `tests`, and CONFIG
+with intervals, those of published curves too) or `summary` (BD-rates alone),
+against the anchor of CONFIG or another codec. Or it is `tests`, and CONFIG
 lists models that are tested (`mmhmc.apis.tested_models`). What was made under
 the same settings is kept.
 """
@@ -16,14 +17,17 @@ import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Optional
 
 from mmhmc.apis.cpu import tune_cpu
 
 BLOCK = re.compile(
     r'(?P<begin><!-- results: (?P<config>\S+) (?P<kind>\w+)'
-    r'(?P<columns>(?: \S+)*) -->\n)'
+    r'(?: anchor=(?P<anchor>\S+))?(?P<columns>(?: \S+)*) -->\n)'
     r'.*?(?P<end><!-- end of results -->)', re.DOTALL)
 KINDS = ('points', 'deltas', 'summary', 'tests')
+#: Data set and metric of each.
+Columns = list[tuple[str, str]]
 #: Resamples of the pictures for an interval.
 NUM_SAMPLES = 1000
 
@@ -59,7 +63,7 @@ def main(argv=None) -> None:
             raise ValueError(f'{config} has no tables of kind {kind!r}, but '
                              f'{", ".join(tables[config])}.')
         columns = [tuple(c.split('/', 1)) for c in match['columns'].split()]
-        table = tables[config][kind](columns)
+        table = tables[config][kind](columns, match['anchor'])
         return f'{match["begin"]}\n{table}\n{match["end"]}'
 
     try:
@@ -81,8 +85,10 @@ def main(argv=None) -> None:
 
 def make_tables(
         config: str, jobs: int,
-        tests: bool) -> dict[str, Callable[[list[tuple[str, str]]], str]]:
+        tests: bool) -> dict[str, Callable[[Columns, Optional[str]], str]]:
     """The tables of a benchmark, by their kind, of columns or of all.
+
+    Each takes columns, and an anchor or None for that of the benchmark.
 
     With ``tests`` the one of tested models, which has its own columns.
 
@@ -92,7 +98,7 @@ def make_tables(
     if tests:
         from mmhmc.apis.tested_models import tabulate_tests
         table = tabulate_tests(config).to_markdown()
-        return dict(tests=lambda columns: table)
+        return dict(tests=lambda columns, anchor: table)
     from mmhmc.apis.benchmark import load_plan, run_benchmark
     from mmhmc.evaluation import all_columns, read_results
     from mmhmc.visualization import benchmark_table, point_table
@@ -102,9 +108,8 @@ def make_tables(
         raise RuntimeError(f'{len(outcome.failures)} parts of {config} '
                            f'failed, first: {outcome.failures[0]["error"]}')
     results = read_results(outcome.path)
-    anchor = plan.anchor or plan.rows[0]
 
-    def checked(columns):
+    def checked(columns: Columns) -> Columns:
         there = all_columns(results)
         for column in columns:
             if column not in there:
@@ -113,26 +118,37 @@ def make_tables(
                     f'{", ".join(map("/".join, there))}.')
         return columns or there
 
+    def checked_anchor(anchor: Optional[str]) -> str:
+        anchor = anchor or plan.anchor or plan.rows[0]
+        if anchor not in plan.rows:
+            raise ValueError(f'{config} has no codec {anchor!r}; it has '
+                             f'{", ".join(plan.rows)}.')
+        return anchor
+
     return dict(
-        points=lambda columns: point_table(results, checked(columns)).
-        to_markdown(),
-        deltas=lambda columns: _deltas(results, anchor, checked(columns)),
-        summary=lambda columns: benchmark_table(
-            results, checked(columns), anchor=anchor).to_markdown())
+        points=lambda columns, anchor: point_table(results, checked(columns)
+                                                   ).to_markdown(),
+        deltas=lambda columns, anchor: _deltas(
+            results, checked_anchor(anchor), checked(columns), plan.published),
+        summary=lambda columns, anchor: benchmark_table(
+            results, checked(columns), anchor=checked_anchor(anchor)).
+        to_markdown())
 
 
-def _deltas(results, anchor: str, columns: list[tuple[str, str]]) -> str:
+def _deltas(results, anchor: str, columns: Columns,
+            published: tuple[str, ...]) -> str:
     """Table with intervals; data sets that a codec did not code are left out.
 
     What was coded and cannot be compared keeps its row, with dashes.
     """
-    from mmhmc.evaluation import compare_codecs
+    from mmhmc.evaluation import compare_codecs, compare_published
     from mmhmc.visualization import delta_table
     coded = {(row['codec'], row['dataset'])
              for row in (*results.coded, *results.tasks)}
     compared = compare_codecs(results, anchor, columns, NUM_SAMPLES)
     return delta_table([
-        c for c in compared if (c.codec, c.column[0]) in coded
+        *(c for c in compared if (c.codec, c.column[0]) in coded),
+        *compare_published(results, anchor, columns, published)
     ]).to_markdown()
 
 

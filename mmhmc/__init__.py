@@ -18,8 +18,9 @@ _PUBLIC = {
      'MeanScaleHyperprior', 'ScaleHyperprior', 'TinyLIC', 'VVCIntra', 'WebP'),
     'mmhmc.engine': ('AlternatingOptimWrapperConstructor', 'AutocastHook',
                      'CodecOptimWrapperConstructor', 'EntropyTableHook',
-                     'FiniteLossHook', 'LmbdaScheduleHook', 'Muon',
-                     'RandomStateHook', 'RateLossHook', 'TrainingStageHook'),
+                     'FiniteLossHook', 'KLTInitHook', 'LmbdaScheduleHook',
+                     'Muon', 'RandomStateHook', 'RateLossHook',
+                     'TrainingStageHook'),
     'mmhmc.evaluation':
     ('AttributeAccuracy', 'BitrateMetric', 'DISTSMetric', 'FIDMetric',
      'KIDMetric', 'LPIPSMetric', 'MSSSIMMetric', 'NIQEMetric', 'PSNRMetric',

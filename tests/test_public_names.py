@@ -17,8 +17,8 @@ NAMES = {
         'FIDMetric', 'FactorizedPrior', 'FeatureLoss', 'FiniteLossHook',
         'GenerativeCodecModel', 'HEVCIntra', 'HingeLoss', 'IdentityCodec',
         'ImageCodec', 'JPEG', 'JPEGXL', 'JointAutoregressive', 'KIDMetric',
-        'LPIPSLoss', 'LPIPSMetric', 'LatentBackbone', 'LayeredCodecModel',
-        'LayeredGenerative', 'LmbdaScheduleHook', 'MPA', 'MRIC', 'MSSSIMLoss',
+        'KLTInitHook', 'LPIPSLoss', 'LPIPSMetric', 'LatentBackbone',
+        'LayeredCodecModel', 'LayeredGenerative', 'LmbdaScheduleHook', 'MPA', 'MRIC', 'MSSSIMLoss',
         'MSSSIMMetric', 'MeanScaleHyperprior', 'MultiTaskModel', 'Muon',
         'NIQEMetric', 'NonSaturatingLoss', 'PSNRMetric', 'PatchDiscriminator',
         'PictureStem', 'PointsHead', 'PointsMetric', 'RandomStateHook',
@@ -57,7 +57,8 @@ NAMES = {
     'mmhmc.codecs.layers': [
         'AttentionBlock', 'AttentionStage', 'Derived', 'FixedPointNetwork',
         'MultiPathStage', 'NeighbourhoodAttention', 'PathChoice', 'Transform',
-        'activation_ranges', 'choose_settings', 'interpolate_gains'
+        'activation_ranges', 'best_step', 'choose_settings', 'init_as_klt',
+        'interpolate_gains'
     ],
     'mmhmc.datasets': [
         'CelebAMaskHQ', 'FACE_PARTS', 'FACE_POINTS', 'ImageFolder',
@@ -70,8 +71,8 @@ NAMES = {
     'mmhmc.engine': [
         'AlternatingOptimWrapper', 'AlternatingOptimWrapperConstructor',
         'AutocastHook', 'CodecOptimWrapperConstructor', 'EntropyTableHook',
-        'FiniteLossHook', 'LmbdaScheduleHook', 'Muon', 'RandomStateHook',
-        'RateLossHook', 'TrainingStageHook'
+        'FiniteLossHook', 'KLTInitHook', 'LmbdaScheduleHook', 'Muon',
+        'RandomStateHook', 'RateLossHook', 'TrainingStageHook'
     ],
     'mmhmc.evaluation': [
         'AttributeAccuracy', 'BitrateMetric', 'BjontegaardDelta',
@@ -130,8 +131,8 @@ REGISTERED = dict(
     ],
     HOOKS=[
         'AutocastHook', 'CodecVisualizationHook', 'EntropyTableHook',
-        'FiniteLossHook', 'LmbdaScheduleHook', 'RandomStateHook',
-        'RateLossHook', 'TrainingStageHook'
+        'FiniteLossHook', 'KLTInitHook', 'LmbdaScheduleHook',
+        'RandomStateHook', 'RateLossHook', 'TrainingStageHook'
     ],
     OPTIM_WRAPPER_CONSTRUCTORS=[
         'AlternatingOptimWrapperConstructor', 'CodecOptimWrapperConstructor'

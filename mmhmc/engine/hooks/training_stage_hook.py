@@ -121,7 +121,7 @@ class TrainingStageHook(Hook):
                 parameter.grad = None
         model = _inner(runner.model)
         if isinstance(runner.model, MMDistributedDataParallel):
-            runner.model = _wrap_anew(runner, model)
+            runner.model = wrap_anew(runner, model)
         runner.logger.info(f'Stage {due + 1} of {len(self.stages)}: training '
                            f'{", ".join(trainable)}.')
 
@@ -146,7 +146,7 @@ class TrainingStageHook(Hook):
                     module.eval()
 
 
-def _wrap_anew(runner, model: nn.Module) -> nn.Module:
+def wrap_anew(runner, model: nn.Module) -> nn.Module:
     """The model in a new wrapper, as mmengine's runner made the first."""
     # A FlexibleRunner has left this to its strategy.
     if hasattr(runner, 'strategy'):

@@ -1,0 +1,124 @@
+"""Codecs begin as the best linear ones."""
+from typing import Optional
+
+import torch
+from mmengine.dist import broadcast
+from mmengine.hooks import Hook
+from mmengine.model import MMDistributedDataParallel, is_model_wrapper
+from torch import nn
+
+from mmhmc.codecs.layers import best_step, init_as_klt
+from mmhmc.engine.parts import find_coder
+from mmhmc.registry import HOOKS
+from .rate_loss_hook import RateLossHook
+from .training_stage_hook import wrap_anew
+
+
+@HOOKS.register_module()
+class KLTInitHook(Hook):
+    """Lets g_a and g_s begin as a Karhunen-Loeve transform of the data.
+
+    A codec with random weights spends thousands of steps before its pictures
+    are those of a linear transform. This one begins there: axes are those of
+    training pictures, and the step that of the weights of ``RateLossHook``.
+    For ``frozen_iters`` only the entropy model learns, to which everything is
+    new. Training that resumes, or begins with other weights, is left alone.
+
+    Args:
+        num_pictures: Training pictures that the axes are found from.
+        frozen_iters: Iterations for which g_a and g_s stand still.
+
+    Raises:
+        ValueError: If a number is out of range.
+    """
+
+    # Before hooks that look at what trains.
+    priority = 'HIGH'
+
+    def __init__(self,
+                 num_pictures: int = 400,
+                 frozen_iters: int = 300) -> None:
+        if num_pictures < 1 or frozen_iters < 0:
+            raise ValueError(
+                '`num_pictures` must be positive and `frozen_iters` not '
+                f'negative, got {num_pictures} and {frozen_iters}.')
+        self.num_pictures = num_pictures
+        self.frozen_iters = frozen_iters
+        self._frozen: Optional[list[nn.Parameter]] = None
+
+    def before_train(self, runner) -> None:
+        """Set the weights, if training begins with none.
+
+        Raises:
+            ValueError: If there is not exactly one ``RateLossHook`` with
+                weights, or the codec's transforms are of another kind.
+        """
+        self._frozen = None
+        if runner._load_from is not None and not runner._resume:
+            return
+        if runner.iter == 0:
+            self._set_weights(runner)
+        if runner.iter < self.frozen_iters:
+            codec = _codec(runner)
+            self._frozen = [
+                p for part in (codec.g_a, codec.g_s)
+                for p in part.parameters() if p.requires_grad
+            ]
+            _let_train(runner, self._frozen, False)
+
+    def before_train_iter(self,
+                          runner,
+                          batch_idx: int,
+                          data_batch: Optional[dict] = None) -> None:
+        """Let the transforms learn when their time comes."""
+        if self._frozen and runner.iter >= self.frozen_iters:
+            _let_train(runner, self._frozen, True)
+            self._frozen = None
+
+    def after_train(self, runner) -> None:
+        """Leave the model as it was built."""
+        for parameter in self._frozen or []:
+            parameter.requires_grad_(True)
+
+    def _set_weights(self, runner) -> None:
+        weights = [h for h in runner.hooks if isinstance(h, RateLossHook)]
+        if len(weights) != 1 or not weights[0].lmbda_distortion:
+            raise ValueError(
+                'KLTInitHook finds its step from one RateLossHook with '
+                f'`lmbda_distortion`; `custom_hooks` has {len(weights)}.')
+        model = runner.model
+        model = model.module if is_model_wrapper(model) else model
+        coder = find_coder(model)
+        codec = coder.codec
+        # Not by the loader, whose workers have begun what comes next.
+        loader = runner.train_dataloader
+        count = len(loader.dataset)
+        batches = (
+            loader.collate_fn([loader.dataset[i % count]])
+            for i in range(self.num_pictures))
+        pictures = torch.cat([
+            coder.input_norm.to_picture(
+                model.data_preprocessor(batch, True)['inputs'])
+            for batch in batches
+        ])
+        init_as_klt(codec.g_a, codec.g_s, pictures,
+                    best_step(weights[0].lmbda_distortion))
+        # Each process saw pictures of its own.
+        for part in (codec.g_a, codec.g_s):
+            for parameter in part.parameters():
+                broadcast(parameter.data)
+        runner.logger.info('g_a and g_s begin as a linear transform of '
+                           f'{len(pictures)} pictures.')
+
+
+def _codec(runner) -> nn.Module:
+    model = runner.model
+    return find_coder(model.module if is_model_wrapper(model) else model).codec
+
+
+def _let_train(runner, parameters: list[nn.Parameter], whether: bool) -> None:
+    for parameter in parameters:
+        parameter.requires_grad_(whether)
+        parameter.grad = None
+    if isinstance(runner.model, MMDistributedDataParallel):
+        runner.model = wrap_anew(runner, runner.model.module)

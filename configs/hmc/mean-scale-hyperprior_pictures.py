@@ -1,8 +1,10 @@
 """A small codec for people on any folder of pictures, tested on Kodak.
 
 Pictures (also links) go to data/pictures, Kodak to data/kodak. A rate is a
-value of `--lmbda`: 0.0018, 0.0035, 0.0067, 0.013. A lower rate may begin with
-the weights of a higher one: `--cfg-options load_from=...`.
+value of `--lmbda`: 0.0067, 0.0035, 0.0018, 0.0009. The first one begins as a
+linear transform, each other one with the weights of the rate above it:
+`--cfg-options load_from=FILE train_cfg.max_iters=2500
+param_scheduler.1.end=2500`.
 """
 _base_ = [
     '../_base_/default_runtime.py',
@@ -14,7 +16,7 @@ model = dict(
     type='mmhmc.CodecModel',
     codec=dict(_base_.codec, hidden_channels=64, latent_channels=96))
 train_dataloader = dict(
-    batch_size=8,
+    batch_size=4,
     num_workers=1,
     persistent_workers=True,
     dataset=dict(
@@ -24,17 +26,21 @@ train_dataloader = dict(
             dict(type='mmhmc.RandomCropOrPad', crop_size=128),
             dict(type='mmhmc.PackImageInputs')
         ]))
-train_cfg = dict(max_iters=6000)
+train_cfg = dict(max_iters=4000)
+optim_wrapper = dict(
+    optimizer=dict(_delete_=True, type='mmhmc.Muon', lr=4e-3, adamw_lr=1e-3))
 param_scheduler = [
+    dict(type='LinearLR', by_epoch=False, start_factor=0.1, begin=0, end=50),
     dict(
         type='CosineAnnealingLR',
         by_epoch=False,
-        T_max=6000,
-        eta_min=5e-5)
+        begin=50,
+        end=4000,
+        eta_min_ratio=0.02)
 ]
-optim_wrapper = dict(optimizer=dict(lr=1e-3))
-default_hooks = dict(checkpoint=dict(interval=500, max_keep_ckpts=2))
+default_hooks = dict(checkpoint=dict(interval=500, max_keep_ckpts=1))
 custom_hooks = _base_.custom_hooks + [
+    dict(type='mmhmc.KLTInitHook'),
     dict(
         type='mmhmc.AutocastHook',
         modules=['codec.g_a', 'codec.g_s'],

@@ -50,6 +50,8 @@ _SCHEMES = ('', _ZOO, 'http://', 'https://', 'modelzoo://', 'torchvision://',
 #: Key under which our files have what is not a tensor.
 _OWN = 'mmhmc'
 
+_UINT16 = 1 << 16
+
 #: Behind the name of weights in 8 bits: the name of their steps.
 STEP = '@step'
 
@@ -136,7 +138,8 @@ def write_safetensors(state_dict: dict,
 
     The versions of the modules, by which hosts rename old keys, are kept.
     Entropy tables lose the zeros behind the end of each row, which are most
-    of them; :func:`read_checkpoint` puts them back.
+    of them, and have 16 bits for 32; :func:`read_checkpoint` makes them again
+    what they were.
 
     Args:
         state_dict: Tensors by name.
@@ -180,14 +183,23 @@ def _tables(tensors: dict) -> Iterator[tuple[str, Tensor]]:
 def _without_ends(table: Tensor, lengths: Tensor) -> Tensor:
     """Rows up to their lengths, one behind the other.
 
-    A table whose ends are no zeros stays what it is.
+    A table whose ends are no zeros stays what it is. Rows that rise by less
+    than 2**16 at a time, as those of probabilities do, become their rises.
     """
     if table.ndim != 2 or table.shape[:1] != lengths.shape:
         return table
     inside = _inside(lengths, table.shape[1])
     rows = table[inside]
     fits = table.numel() and lengths.max() == table.shape[1]
-    return rows if fits and not table[~inside].any() else table
+    if not fits or table[~inside].any():
+        return table
+    rises = table.diff(dim=1, prepend=torch.zeros_like(table[:, :1]))[inside]
+    if table.dtype != torch.int32 or (rises < 0).any() or (
+            rises >= _UINT16).any():
+        return rows
+    # torch of the upstream lineage has no uint16.
+    return torch.where(rises < _UINT16 // 2, rises,
+                       rises - _UINT16).to(torch.int16)
 
 
 def _with_ends(rows: Tensor, lengths: Tensor) -> Tensor:
@@ -201,8 +213,14 @@ def _with_ends(rows: Tensor, lengths: Tensor) -> Tensor:
     if lengths.ndim != 1 or lengths.sum() != rows.numel() or (lengths
                                                               < 0).any():
         raise ValueError('the rows of an entropy table have other lengths')
-    table = rows.new_zeros(len(lengths), int(lengths.max()))
-    table[_inside(lengths, table.shape[1])] = rows
+    inside = _inside(lengths, int(lengths.max()))
+    is_rises = rows.dtype == torch.int16
+    if is_rises:
+        rows = rows.int() % _UINT16
+    table = rows.new_zeros(inside.shape)
+    table[inside] = rows
+    if is_rises:
+        table = table.cumsum(1, dtype=table.dtype) * inside
     return table
 
 

@@ -456,7 +456,8 @@ def test_entropy_tables_come_back_from_less_than_they_are(tmp_path):
     (torch.tensor([[1, 2, 0]]), torch.tensor([2])),
     (torch.tensor([[1, 2, 3], [4, 5, 6]]), torch.tensor([3, 2])),
     (torch.tensor([[1, 2]]), torch.tensor([2, 2])),
-    (torch.tensor([[0, 40000, 65536], [1 << 20, 0, 0]]).int(), torch.tensor([3, 1])),
+    (torch.tensor([[0, 40000, 65536], [1 << 20, 0, 0]]).int(),
+     torch.tensor([3, 1])),
     (torch.tensor([[0, 65535, 65536], [5, 9, 0]]).int(), torch.tensor([3, 2])),
     (torch.tensor([[0, 65536, 65537], [9, 5, 0]]).int(), torch.tensor([3, 2])),
 ])

@@ -19,7 +19,7 @@ from torch import Tensor
 
 from mmhmc.functional import crop_to, extend_edges, padded_size
 from mmhmc.visualization import Instances, PanelRow, bits_map, draw_panel
-from .model_loading import complete_codec
+from .model_loading import complete_model
 from .training import build_runner
 
 _COLUMNS = {
@@ -107,6 +107,7 @@ def _variants(cfg: Config, out_dir: Path) -> dict[str, Config]:
 
 
 def _build_runner(cfg: Config, checkpoint: str, out_dir: Path):
+    host = cfg.get('load_from')
     cfg.load_from = checkpoint
     cfg.work_dir = str(out_dir)
     # Only testing: nothing of the training is built or checked.
@@ -115,7 +116,7 @@ def _build_runner(cfg: Config, checkpoint: str, out_dir: Path):
         if training or key.startswith(('train_', 'val_')):
             cfg.pop(key)
     runner = build_runner(cfg)
-    complete_codec(runner.model, checkpoint)
+    complete_model(runner.model, checkpoint, host)
     return runner
 
 

@@ -105,7 +105,7 @@ def load_model(cfg: Config, checkpoint: Union[str, Path, None],
                 'random weights would predict. Give a checkpoint that was '
                 'trained with this config, or the name of a model of the zoo.')
         if saved:
-            _load_weights(model, saved, checkpoint)
+            _load_weights(model, saved, checkpoint, cfg.get('load_from'))
         model.dataset_meta = _dataset_meta(cfg, saved)
     if coder.uses_adapter and adapter_changes_nothing(coder):
         raise ValueError(
@@ -151,14 +151,15 @@ def _settings(cfg: Config) -> ConfigDict:
     return settings
 
 
-def _load_weights(model: nn.Module, saved: dict, name: Union[str,
-                                                             Path]) -> None:
+def _load_weights(model: nn.Module, saved: dict, name: Union[str, Path],
+                  host: Optional[str]) -> None:
     """Give all parts their weights; see :func:`load_model`."""
     state = saved.get('state_dict', saved)
     if not state or not all(isinstance(v, Tensor) for v in state.values()):
         raise ValueError(f'{name} holds no weights; expected tensors by name, '
                          'or `state_dict` with them.')
     apart = _complete(model, state, name)
+    host_is_apart = _complete_host(model, state, name, host)
     try:
         missing, unexpected = model.load_state_dict(state, strict=False)
     except RuntimeError as error:
@@ -168,6 +169,7 @@ def _load_weights(model: nn.Module, saved: dict, name: Union[str,
     missing = [
         key for key in missing
         if key.rpartition('.')[2] not in _TABLES and not key.startswith(apart)
+        and not (host_is_apart and _is_of_host(key, model))
     ]
     if missing:
         raise ValueError(
@@ -181,30 +183,37 @@ def _load_weights(model: nn.Module, saved: dict, name: Union[str,
             logger='current')
 
 
-def complete_codec(model: nn.Module, checkpoint: Union[str, Path]) -> None:
-    """Give a codec what its config names, where a checkpoint is a bare host's.
+def complete_model(model: nn.Module,
+                   checkpoint: Union[str, Path],
+                   host: Optional[str] = None) -> None:
+    """Load what a config names beside a checkpoint that is a part only.
 
-    For models whose weights somebody else loads, and not strictly: a runner
-    that tests would leave the codec random.
+    That is the codec (``codec.init_cfg``) for a bare host, and the host
+    (``load_from``) for a codec with its adaptation. For models whose weights
+    somebody else loads, and not strictly: a runner that tests would leave the
+    rest random.
 
     Args:
         model: With codecs, or without.
         checkpoint: What will be loaded.
+        host: File or address of the host's weights.
 
     Raises:
         OSError: If a file cannot be read.
-        ValueError: If neither has weights of the codec.
+        ValueError: If none of them has weights of the codec or of the host.
     """
     while is_model_wrapper(model) or isinstance(model, BaseTTAModel):
         model = model.module
     if any(isinstance(m, PictureCoding) for m in model.modules()):
         saved = read_checkpoint(checkpoint)
-        _complete(model, saved.get('state_dict', saved), checkpoint)
+        state = saved.get('state_dict', saved)
+        _complete(model, state, checkpoint)
+        _complete_host(model, state, checkpoint, host)
 
 
 def _complete(model: nn.Module, state: dict,
               name: Union[str, Path]) -> tuple[str, ...]:
-    """See :func:`complete_codec`; gives the prefixes of what it has loaded."""
+    """Load codecs that are apart; gives the prefixes of what it has loaded."""
     coders = {
         m.codec: m
         for m in model.modules() if isinstance(m, PictureCoding)
@@ -217,6 +226,31 @@ def _complete(model: nn.Module, state: dict,
             _load_own_codec(coders[module], name)
             apart.append(f'{prefix}.')
     return tuple(apart)
+
+
+def _complete_host(model: nn.Module, state: dict, name: Union[str, Path],
+                   host: Optional[str]) -> bool:
+    """Load a host that is apart; says whether it was."""
+    if any(_is_of_host(key.removeprefix('module.'), model) for key in state) \
+            or not any(_is_of_host(key, model) for key in model.state_dict()):
+        return False
+    if host is None or str(host) == str(name):
+        raise ValueError(
+            f'{name} holds weights of a codec only, and the config names none'
+            ' of the host (`load_from`): a random host would predict. Give a '
+            'checkpoint of the trained model.')
+    saved = read_checkpoint(host)
+    model.load_state_dict(saved.get('state_dict', saved), strict=False)
+    return True
+
+
+def _is_of_host(key: str, model: nn.Module) -> bool:
+    """Whether a weight is neither the codec's nor the adapter's."""
+    return not key.startswith(
+        tuple(f'{prefix}.{part}.'.removeprefix('.')
+              for prefix, module in model.named_modules()
+              if isinstance(module, PictureCoding)
+              for part in ('codec', 'adapter')))
 
 
 def _load_own_codec(coder: PictureCoding, name: Union[str, Path]) -> None:

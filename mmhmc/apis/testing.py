@@ -6,7 +6,7 @@ from typing import Optional
 
 from mmengine.config import Config, ConfigDict
 
-from .model_loading import complete_codec
+from .model_loading import complete_model
 from .training import TrainingError, build_runner, prepare_data
 
 #: What joins the views of a picture where a config does not say it.
@@ -46,17 +46,18 @@ def run_test(cfg: Config,
     Raises:
         FileNotFoundError: If data are missing.
         TrainingError: If the config lacks what an option needs.
-        ValueError: If nothing has weights of the codec.
+        ValueError: If nothing has weights of the codec, or of the host.
     """
     prepare_data(cfg, ('test', ))
     cfg.launcher = launcher
+    host = cfg.get('load_from')
     cfg.load_from = checkpoint
     if show or show_dir:
         _show(cfg, show, show_dir, wait_time)
     if tta:
         _augment(cfg)
     runner = build_runner(cfg)
-    complete_codec(runner.model, checkpoint)
+    complete_model(runner.model, checkpoint, host)
     if out is not None:
         runner.test_evaluator.metrics.append(_dump(out))
     return runner.test()

@@ -1,10 +1,13 @@
-"""Where a codec's weights come from if a checkpoint is a bare host's."""
+"""What a model gets beside a checkpoint of a part of it."""
 import pytest
 import torch
 from conftest import MockTaskModel, tiny_codec, wrapped_model
 
-from mmhmc.apis.model_loading import complete_codec
+from mmhmc.adapters import DynamicAdaptation
+from mmhmc.apis.model_loading import complete_model
 from mmhmc.codecs import IdentityCodec
+
+CODED = ('backbone.codec.', 'backbone.adapter.')
 
 
 def saved(tmp_path, state_dict, name='host.pth'):
@@ -22,7 +25,7 @@ def bare(model):
     return {
         key.replace('backbone.backbone.', 'backbone.'): value
         for key, value in model.state_dict().items()
-        if not key.startswith('backbone.codec.')
+        if not key.startswith(CODED)
     }
 
 
@@ -32,7 +35,7 @@ def test_codec_of_the_config_is_taken(model, tmp_path):
     path = saved(tmp_path, trained.state_dict(), 'codec.pth')
     model.backbone.codec.init_cfg = dict(
         type='Pretrained', checkpoint=str(path))
-    complete_codec(model, saved(tmp_path, bare(model)))
+    complete_model(model, saved(tmp_path, bare(model)))
     assert (model.backbone.codec.g_a[0].bias == 7).all()
 
 
@@ -40,8 +43,8 @@ def test_codec_of_the_checkpoint_is_left_to_it(model, tmp_path):
     model.backbone.codec.init_cfg = dict(
         type='Pretrained', checkpoint='nowhere.pth')
     prefixed = {f'module.{k}': v for k, v in model.state_dict().items()}
-    complete_codec(model, saved(tmp_path, model.state_dict()))
-    complete_codec(model, saved(tmp_path, prefixed))
+    complete_model(model, saved(tmp_path, model.state_dict()))
+    complete_model(model, saved(tmp_path, prefixed))
 
 
 @pytest.mark.parametrize('init_cfg', [
@@ -52,13 +55,46 @@ def test_codec_of_the_checkpoint_is_left_to_it(model, tmp_path):
 def test_codec_without_weights_is_refused(model, init_cfg, tmp_path):
     model.backbone.codec.init_cfg = init_cfg
     with pytest.raises(ValueError, match='holds no weights of the codec'):
-        complete_codec(model, saved(tmp_path, bare(model)))
+        complete_model(model, saved(tmp_path, bare(model)))
+
+
+def coded_only(model):
+    """What is published of a codec and its adaptation."""
+    return {
+        key: value
+        for key, value in model.state_dict().items()
+        if key.startswith(CODED)
+    }
+
+
+def test_host_of_the_config_is_taken(tmp_path):
+    model = wrapped_model(
+        tiny_codec('MeanScaleHyperprior'), DynamicAdaptation(8))
+    trained = bare(model)
+    key = next(key for key in trained if key.startswith('backbone.'))
+    trained[key] = torch.full_like(trained[key], 7.)
+    host = saved(tmp_path, trained)
+    part = saved(tmp_path, coded_only(model), 'codec.pth')
+    complete_model(model, part, host)
+    weight = model.state_dict()[key.replace('backbone.', 'backbone.backbone.')]
+    assert (weight == 7).all()
+
+
+def test_host_of_the_checkpoint_is_left_to_it(model, tmp_path):
+    complete_model(model, saved(tmp_path, model.state_dict()), 'nowhere.pth')
+
+
+@pytest.mark.parametrize('same', [True, False])
+def test_host_without_weights_is_refused(model, same, tmp_path):
+    path = saved(tmp_path, coded_only(model))
+    with pytest.raises(ValueError, match='holds weights of a codec only'):
+        complete_model(model, path, str(path) if same else None)
 
 
 def test_model_without_a_codec_needs_none(tmp_path):
     # Not even its checkpoint is looked at.
-    complete_codec(MockTaskModel(), tmp_path / 'nowhere.pth')
-    complete_codec(
+    complete_model(MockTaskModel(), tmp_path / 'nowhere.pth')
+    complete_model(
         wrapped_model(IdentityCodec()),
         saved(tmp_path,
               MockTaskModel().state_dict()))

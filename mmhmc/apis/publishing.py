@@ -96,8 +96,8 @@ def in_eight_bits(
     """
     small = OrderedDict()
     for key, value in in_half(weights).items():
-        if value.ndim > 2 and value.dtype == torch.half and min(
-                value.shape[:2]) > _PIXEL_CHANNELS:
+        if value.dtype == torch.half and value.ndim > 2 and \
+                min(value.shape[:2]) > _PIXEL_CHANNELS:
             small[key], small[key + STEP] = in_steps(weights[key])
         else:
             small[key] = value

@@ -87,9 +87,9 @@ def in_eight_bits(
     """Kernels in 8 bits, other weights as :func:`in_half` has them.
 
     Layers that see or make pixels are among the others: they are small, and
-    half of what 8 bits cost a codec is theirs. Each output channel (of a transposed convolution, input channel) has a
-    step of its own; :func:`mmhmc.checkpoints.read_checkpoint` makes numbers
-    of the steps.
+    half of what 8 bits cost a codec is theirs. Each output channel (of a
+    transposed convolution, input channel) has a step of its own;
+    :func:`mmhmc.checkpoints.read_checkpoint` makes numbers of the steps.
 
     Raises:
         ValueError: If a weight is too large for float16.

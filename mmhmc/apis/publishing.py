@@ -17,7 +17,9 @@ from .codec_loading import load_codec
 MAX_BYTES = 8_000_000
 #: Half precision would change which symbols are how probable.
 _PROBABILITIES = ('entropy_bottleneck.', 'gaussian_conditional.')
-_PIXEL_CHANNELS = 3
+#: A weight of fewer numbers is worth no precision: layers that see or make
+#: pixels are small, and half of what 8 bits cost a codec was theirs.
+_LARGE = 2**14
 _TABLES = ('_quantized_cdf', '_offset', '_cdf_length', 'scale_table')
 
 
@@ -84,10 +86,9 @@ def in_half(weights: OrderedDict[str, Tensor]) -> OrderedDict[str, Tensor]:
 
 def in_eight_bits(
         weights: OrderedDict[str, Tensor]) -> OrderedDict[str, Tensor]:
-    """Kernels in 8 bits, other weights as :func:`in_half` has them.
+    """Large weights in 8 bits, others as :func:`in_half` has them.
 
-    Layers that see or make pixels are among the others: they are small, and
-    half of what 8 bits cost a codec is theirs. Each output channel (of a
+    Large are those of at least 16384 numbers. Each output channel (of a
     transposed convolution, input channel) has a step of its own;
     :func:`mmhmc.checkpoints.read_checkpoint` makes numbers of the steps.
 
@@ -96,8 +97,7 @@ def in_eight_bits(
     """
     small = OrderedDict()
     for key, value in in_half(weights).items():
-        if value.dtype == torch.half and value.ndim > 2 and \
-                min(value.shape[:2]) > _PIXEL_CHANNELS:
+        if value.dtype == torch.half and value.numel() >= _LARGE:
             small[key], small[key + STEP] = in_steps(weights[key])
         else:
             small[key] = value

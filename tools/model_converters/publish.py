@@ -11,9 +11,9 @@ codec is tried, and gets the entropy tables if it lacks them.
 
 --only keeps parts, as backbone.codec,backbone.adapter. --half stores weights
 as float16; EFFECT is what that costs, measured, as '-0.01 dB on Kodak', and
-goes into the row; --eight-bits stores kernels in 8 bits and the rest of the
-weights as --half does. A file that needs its code to be run is refused, unless
---trust says that it is yours.
+goes into the row; --eight-bits stores large weights in 8 bits and the others
+as --half does. A file that needs its code to be run is refused, unless --trust
+says that it is yours.
 """
 import argparse
 import sys

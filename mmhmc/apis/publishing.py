@@ -19,7 +19,7 @@ MAX_BYTES = 8_000_000
 _PROBABILITIES = ('entropy_bottleneck.', 'gaussian_conditional.')
 #: A weight of fewer numbers is worth no precision: layers that see or make
 #: pixels are small, and half of what 8 bits cost a codec was theirs.
-_LARGE = 2**14
+_LARGE = 2**13
 _TABLES = ('_quantized_cdf', '_offset', '_cdf_length', 'scale_table')
 
 
@@ -88,7 +88,7 @@ def in_eight_bits(
         weights: OrderedDict[str, Tensor]) -> OrderedDict[str, Tensor]:
     """Large weights in 8 bits, others as :func:`in_half` has them.
 
-    Large are those of at least 16384 numbers. Each output channel (of a
+    Large are those of at least 8192 numbers. Each output channel (of a
     transposed convolution, input channel) has a step of its own;
     :func:`mmhmc.checkpoints.read_checkpoint` makes numbers of the steps.
 

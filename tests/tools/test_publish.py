@@ -186,7 +186,7 @@ def test_eight_bits_are_of_large_weights_and_half_a_step_off_at_most(
     state = read_checkpoint(out)['state_dict']
     transforms = [(key, value) for key, value in codec.state_dict().items()
                   if key.split('.')[0] in ('g_a', 'g_s', 'h_a', 'h_s')]
-    large = {key for key, value in transforms if value.numel() >= 2**14}
+    large = {key for key, value in transforms if value.numel() >= 2**13}
     assert 0 < len(large) < len(transforms)
     for key, value in transforms:
         if key not in large:

@@ -29,6 +29,9 @@ _STYLE = {
     'svg.hashsalt': 'mmhmc',  # equal curves give equal files
 }
 _SIZE = (3.5, 2.7)  # inches: a column of a two-column page
+#: More names than these would hide curves: they go below the figure.
+_NAMES_INSIDE = 5
+_NAME_HEIGHT = 0.15  # inches
 _DPI = 300
 #: Names of metrics, with their units, as they stand at an axis.
 _AXES = {
@@ -90,7 +93,7 @@ def draw_curves(curves: Sequence[RateCurve],
             _use_log_rate(axes)
         axes.grid(True)
         axes.set_axisbelow(True)
-        axes.legend(frameon=True, framealpha=0.85, edgecolor='none')
+        _name_curves(figure, axes)
         out_file.parent.mkdir(parents=True, exist_ok=True)
         return [
             _save(figure, out_file.with_name(f'{out_file.name}.{kind}'), kind)
@@ -129,6 +132,23 @@ def _draw(axes, curves: Sequence[RateCurve],
             linestyle=(0, (5, 3)),
             linewidth=0.8,
             label='Uncompressed')
+
+
+def _name_curves(figure, axes) -> None:
+    """Legend, in the figure or, if that is long, in room of its own below."""
+    handles, names = axes.get_legend_handles_labels()
+    if len(names) <= _NAMES_INSIDE:
+        axes.legend(frameon=True, framealpha=0.85, edgecolor='none')
+        return
+    columns = 2
+    rows = -(-len(names) // columns)
+    figure.set_figheight(_SIZE[1] + rows * _NAME_HEIGHT)
+    figure.legend(
+        handles,
+        names,
+        loc='outside lower center',
+        ncols=columns,
+        frameon=False)
 
 
 def _plain(text: str) -> str:

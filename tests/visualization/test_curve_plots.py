@@ -23,6 +23,14 @@ def test_a_figure_is_a_png_for_print_and_an_svg(tmp_path):
                   for path in png.parent.iterdir()) == ['a.png', 'a.svg']
 
 
+def test_many_names_go_below_the_curves(tmp_path):
+    few, many = (
+        Image.open(
+            draw_curves([curve(str(i), i) for i in range(number)],
+                        tmp_path / str(number))[0]) for number in (5, 9))
+    assert few.width == many.width and few.height < many.height
+
+
 def test_names_with_points_are_kept(tmp_path):
     files = draw_curves([curve()], tmp_path / 'kodak_v1.5_psnr')
     assert [path.name for path in files

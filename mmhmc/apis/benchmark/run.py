@@ -18,7 +18,7 @@ import platform
 from collections.abc import Callable, Iterable
 from contextlib import closing
 from dataclasses import dataclass
-from functools import partial
+from functools import lru_cache, partial
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Optional
@@ -417,12 +417,11 @@ def task_key(task: Task, plan: Plan) -> str:
 
 
 def _state_of(path: str) -> list:
-    """What tells whether a file is the same, without reading it."""
+    """What tells whether a file is the same, wherever it was copied from."""
     try:
-        state = os.stat(path)
+        return [path, _hash_now(path)]
     except OSError:
         return [path]
-    return [path, state.st_size, state.st_mtime_ns]
 
 
 def file_hash(path: str) -> str:
@@ -431,6 +430,17 @@ def file_hash(path: str) -> str:
         return find_model(path.removeprefix('mmhmc://')).sha256
     if '://' in path:
         return path
+    return _hash_now(path)
+
+
+def _hash_now(path: str) -> str:
+    state = os.stat(path)
+    return _hash_of(path, state.st_size, state.st_mtime_ns)
+
+
+@lru_cache(maxsize=None)
+def _hash_of(path: str, size: int, changed_ns: int) -> str:
+    """SHA-256 of a file, which is read once as long as it stays."""
     digest = hashlib.sha256()
     with open(path, 'rb') as file:
         while block := file.read(1 << 20):

@@ -1,5 +1,6 @@
 """A benchmark as a whole: cached, resumed, shared out, failing in parts."""
 import json
+import os
 
 import pytest
 import torch
@@ -81,6 +82,11 @@ def test_picture_that_changed_is_coded_again(bench_cfg, calls, tmp_path):
     run_benchmark(plan, resume=True)
     assert sorted(calls) == [('one', 'b.png'), ('two', 'b.png')]
     assert {r['width'] for r in records_of(plan, 'coded')} == {40, 48}
+    # A copy of a data set has other times.
+    os.utime(pictures / 'a.png', (1, 1))
+    calls.clear()
+    run_benchmark(plan, resume=True)
+    assert not calls
 
 
 def test_another_metric_of_pictures_is_measured(bench_cfg):

@@ -19,7 +19,7 @@ MAX_BYTES = 8_000_000
 _PROBABILITIES = ('entropy_bottleneck.', 'gaussian_conditional.')
 #: A weight of fewer numbers is worth no precision: layers that see or make
 #: pixels are small, and half of what 8 bits cost a codec was theirs.
-_LARGE = 2**13
+_LARGE = 5000
 _TABLES = ('_quantized_cdf', '_offset', '_cdf_length', 'scale_table')
 
 
@@ -62,7 +62,10 @@ def only_weights(
         versions = OrderedDict(
             (_begun(name + '.', *rename).removesuffix('.'), version)
             for name, version in versions.items())
-    weights._metadata = versions
+    # Modules without weights, as those of other parts, have nothing to load.
+    weights._metadata = OrderedDict(
+        (name, version) for name, version in versions.items()
+        if not name or any(_is_of(key, name) for key in weights))
     return weights
 
 
@@ -88,7 +91,7 @@ def in_eight_bits(
         weights: OrderedDict[str, Tensor]) -> OrderedDict[str, Tensor]:
     """Large weights in 8 bits, others as :func:`in_half` has them.
 
-    Large are those of at least 8192 numbers. Each output channel (of a
+    Large are those of at least 5000 numbers. Each output channel (of a
     transposed convolution, input channel) has a step of its own;
     :func:`mmhmc.checkpoints.read_checkpoint` makes numbers of the steps.
 

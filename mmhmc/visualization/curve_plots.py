@@ -32,6 +32,8 @@ _SIZE = (3.5, 2.7)  # inches: a column of a two-column page
 #: More names than these would hide curves: they go below the figure.
 _NAMES_INSIDE = 5
 _NAME_HEIGHT = 0.15  # inches
+#: Letters up to which two names stand side by side.
+_SHORT_NAME = 30
 _DPI = 300
 #: Names of metrics, with their units, as they stand at an axis.
 _AXES = {
@@ -140,7 +142,7 @@ def _name_curves(figure, axes) -> None:
     if len(names) <= _NAMES_INSIDE:
         axes.legend(frameon=True, framealpha=0.85, edgecolor='none')
         return
-    columns = 2
+    columns = 1 if max(map(len, names)) > _SHORT_NAME else 2
     rows = -(-len(names) // columns)
     figure.set_figheight(_SIZE[1] + rows * _NAME_HEIGHT)
     figure.legend(

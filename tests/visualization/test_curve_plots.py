@@ -23,12 +23,16 @@ def test_a_figure_is_a_png_for_print_and_an_svg(tmp_path):
                   for path in png.parent.iterdir()) == ['a.png', 'a.svg']
 
 
-def test_many_names_go_below_the_curves(tmp_path):
-    few, many = (
-        Image.open(
-            draw_curves([curve(str(i), i) for i in range(number)],
-                        tmp_path / str(number))[0]) for number in (5, 9))
-    assert few.width == many.width and few.height < many.height
+def test_many_names_go_below_the_curves_and_long_ones_below_each_other(
+        tmp_path):
+
+    def size(number, name=''):
+        curves = [curve(f'{name}{i}', i) for i in range(number)]
+        return Image.open(draw_curves(curves, tmp_path / 'a')[0]).size
+
+    few, many, long = size(5), size(9), size(9, 'x' * 40)
+    assert few[0] == many[0] == long[0]
+    assert few[1] < many[1] < long[1]
 
 
 def test_names_with_points_are_kept(tmp_path):

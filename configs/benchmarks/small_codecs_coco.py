@@ -1,0 +1,67 @@
+"""The small codecs of the zoo before YOLOX-nano, on a part of COCO val2017.
+
+Pictures are coded as the detector gets them, resized to 416 and padded, for
+so the adaptation was trained. `data/coco_sample` holds `instances_val.json`
+and `images/`, `data/weights/yolox_nano_mmdet.pth` is the detector.
+"""
+anchor = 'HEVC'
+protocol = 'in the model'
+_root, _annotations = 'data/coco_sample', 'instances_val.json'
+datasets = dict(
+    coco=dict(root=f'{_root}/images', annotations=f'{_root}/{_annotations}'))
+tasks = dict(
+    yolox=dict(
+        config='mmdet::yolox/yolox_nano_8xb8-300e_coco.py',
+        checkpoint='data/weights/yolox_nano_mmdet.pth',
+        dataset='coco',
+        metrics=['coco/bbox_mAP'],
+        cfg_options={
+            'test_dataloader.dataset.data_root': f'{_root}/',
+            'test_dataloader.dataset.ann_file': _annotations,
+            'test_dataloader.dataset.data_prefix.img': 'images/',
+            'test_evaluator.ann_file': f'{_root}/{_annotations}',
+        }))
+_lmbdas = (0.0009, 0.0018, 0.0035, 0.0067)
+
+
+def _standard(name, qualities):
+    return dict(
+        codec=dict(type=f'mmhmc.{name}'),
+        points={f'qp{q}': dict(quality=q)
+                for q in qualities})
+
+
+def _learned(config, name, **adapter):
+    return dict(
+        codec=f'configs/hmc/{config}.py',
+        points={
+            f'lmbda{lmbda}': dict(checkpoint=f'mmhmc://{name}_{lmbda}')
+            for lmbda in _lmbdas
+        },
+        **adapter)
+
+
+_adapter = dict(type='mmhmc.DynamicAdaptation', width=32)
+codecs = {
+    'HEVC':
+    _standard('HEVCIntra', (47, 42, 37, 32)),
+    'VVC':
+    _standard('VVCIntra', (47, 42, 37, 32)),
+    'MeanScaleHyperprior':
+    _learned('mean-scale-hyperprior_pictures',
+             'mean-scale-hyperprior_pictures'),
+    'MeanScaleHyperprior, adapted':
+    _learned(
+        'yolox-nano_dynadapt_coco',
+        'mean-scale-hyperprior_dynadapt_coco',
+        adapter=_adapter,
+        without_adapter='MeanScaleHyperprior, adapted, without g_t'),
+    'Cheng2020Attention':
+    _learned('cheng2020-attn_pictures', 'cheng2020-attn_pictures'),
+    'Cheng2020Attention, adapted':
+    _learned(
+        'yolox-nano_dynadapt_coco_cheng2020-attn',
+        'cheng2020-attn_dynadapt_coco',
+        adapter=_adapter,
+        without_adapter='Cheng2020Attention, adapted, without g_t'),
+}

@@ -1,0 +1,83 @@
+"""Dynamic adaptation before a frozen YOLOX-nano, on a part of COCO.
+
+Needs `data/coco_sample` and `data/weights/yolox_nano_mmdet.pth`. The codec for
+people comes first, unless it is given:
+`--cfg-options model.backbone.codec.init_cfg.checkpoint=FILE`. The last
+iterations train the adaptation alone. Besides the detector's losses, the
+features of its backbone are compared: the labels of a few pictures are soon
+known by heart.
+"""
+_base_ = [
+    'mmdet::_base_/default_runtime.py',
+    '../_base_/task_models/yolox_nano.py',
+    '../_base_/datasets/coco_sample_detection.py',
+    '../_base_/codecs/mean-scale-hyperprior.py',
+    '../_base_/adapters/dynamic-adaptation.py',
+    '../_base_/losses/csp-nano.py',
+    '../_base_/schedules/joint_adapt.py',
+]
+stages = [
+    dict(
+        name='codec',
+        config='mean-scale-hyperprior_pictures.py',
+        result='model.backbone.codec.init_cfg.checkpoint')
+]
+load_from = 'data/weights/yolox_nano_mmdet.pth'
+model = dict(
+    backbone=dict(
+        _delete_=True,
+        type='mmhmc.CodecBackbone',
+        codec=dict(
+            _base_.codec,
+            hidden_channels=64,
+            latent_channels=96,
+            init_cfg=dict(type='Pretrained', checkpoint=None,
+                          prefix='codec.')),
+        adapter=dict(_base_.adapter, width=32),
+        backbone=_base_.model.backbone,
+        input_norm=_base_.model.data_preprocessor))
+train_dataloader = dict(batch_size=2, sampler=dict(type='InfiniteSampler'))
+train_cfg = dict(
+    _delete_=True, type='IterBasedTrainLoop', max_iters=400, val_interval=400)
+optim_wrapper = dict(
+    _delete_=True,
+    type='OptimWrapper',
+    optimizer=dict(type='mmhmc.Muon', lr=2e-3, adamw_lr=5e-4),
+    clip_grad=dict(max_norm=1.))
+param_scheduler = [
+    dict(
+        type='CosineAnnealingLR',
+        by_epoch=False,
+        T_max=400,
+        eta_min_ratio=0.05)
+]
+custom_hooks = [
+    dict(
+        type='mmhmc.RateLossHook',
+        lmbda_distortion=0.0018,
+        lmbda_task=0.03,
+        perceptual=dict(_base_.perceptual, unit=False),
+        lmbda_perceptual=0.5),
+    dict(
+        type='mmhmc.TrainingStageHook',
+        by_epoch=False,
+        stages=[
+            dict(begin=0, trainable=['codec', 'adapter']),
+            dict(begin=320, trainable=['adapter'])
+        ]),
+    dict(type='mmhmc.EntropyTableHook'),
+    dict(type='mmhmc.FiniteLossHook'),
+    dict(type='mmhmc.RandomStateHook'),
+    dict(type='mmhmc.AutocastHook', modules=['backbone'], channels_last=True)
+]
+val_evaluator = _base_.val_evaluator + [
+    dict(type='mmhmc.BitrateMetric'),
+    dict(type='mmhmc.PSNRMetric'),
+    dict(type='mmhmc.MSSSIMMetric')
+]
+test_evaluator = val_evaluator
+default_hooks = dict(
+    logger=dict(interval=25),
+    checkpoint=dict(by_epoch=False, interval=200, max_keep_ckpts=1))
+log_processor = dict(by_epoch=False)
+randomness = dict(seed=0)

@@ -39,7 +39,8 @@ codecs = {
     _learned('mean-scale-hyperprior_pictures',
              'mean-scale-hyperprior_pictures'),
     'MeanScaleHyperprior, adapted':
-    _learned('yolox-nano_dynadapt_coco', 'mean-scale-hyperprior_dynadapt_coco'),
+    _learned('yolox-nano_dynadapt_coco',
+             'mean-scale-hyperprior_dynadapt_coco'),
     'Cheng2020Attention':
     _learned('cheng2020-attn_pictures', 'cheng2020-attn_pictures'),
     'Cheng2020Attention, adapted':

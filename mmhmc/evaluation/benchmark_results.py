@@ -159,7 +159,9 @@ class Results:
         - ``IoUMetric``: for each picture a list of areas per class, first of
           intersection, then of union;
         - ``Accuracy``: for each picture 1 if it was classified rightly;
-        - ``pictures``: names of the pictures of the two lists above.
+        - ``BitrateMetric``: for each picture its rate in bpp, where the task
+          coded by itself;
+        - ``pictures``: names of the pictures of the lists above.
 
         Args:
             codec: Its name.
@@ -180,7 +182,7 @@ class Results:
             rows = self._whole_points(codec, dataset)[label]
             scorer, names = self._scorer(codec, label, dataset, metric, rows,
                                          annotations)
-            rates = {row['picture']: _bpp(row) for row in rows}
+            rates = self._picture_rates(codec, label, dataset, metric, rows)
             if not set(names) <= set(rates):
                 raise ValueError(
                     f'Point {label!r} of {codec!r}: {dataset!r} was not coded '
@@ -270,6 +272,15 @@ class Results:
         if row is not None and _RATE in row['metrics']:
             return row['metrics'][_RATE]
         return np.mean([_bpp(row) for row in rows]) if rows else None
+
+    def _picture_rates(self, codec: str, point: str, dataset: str, metric: str,
+                       rows: Sequence[dict]) -> dict[str, Optional[float]]:
+        """Rate of each picture: the task's own where it coded by itself."""
+        row = self._task_row(codec, point, dataset, metric)
+        if row is None or _RATE not in row['metrics']:
+            return {row['picture']: _bpp(row) for row in rows}
+        found = json.loads((self.path.parent / row['predictions']).read_text())
+        return dict(zip(found['pictures'], found.get('BitrateMetric', ())))
 
     def _scorer(
         self, codec: str, point: str, dataset: str, metric: str,

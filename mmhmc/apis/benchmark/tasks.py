@@ -324,7 +324,8 @@ class PictureScores(Hook):
 
     - COCO: files of detections;
     - segmentation: areas of intersection and union of each class;
-    - classification: whether the best class is right.
+    - classification: whether the best class is right;
+    - the rate of a codec in the model, in bpp of the original picture.
     """
 
     def __init__(self) -> None:
@@ -366,4 +367,15 @@ def _is_right(result: dict) -> int:
     return int(best == int(result['gt_label']))
 
 
-_READERS = dict(IoUMetric=_areas, Accuracy=_is_right)
+def _bpp(result: list[dict]) -> Optional[float]:
+    """Of our BitrateMetric, mean over the frames of a sample.
+
+    None where nothing was really coded.
+    """
+    if any(frame['num_bytes'] is None for frame in result):
+        return None
+    return sum(8 * frame['num_bytes'] / math.prod(frame['original_size'])
+               for frame in result) / len(result)
+
+
+_READERS = dict(IoUMetric=_areas, Accuracy=_is_right, BitrateMetric=_bpp)

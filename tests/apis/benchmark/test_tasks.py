@@ -13,6 +13,7 @@ from mmengine.registry import MODELS, DefaultScope
 from mmhmc.apis.benchmark import read_plan, run_benchmark
 from mmhmc.apis.benchmark.tasks import (HostTester, PictureScores, TaskRun,
                                         _check_metrics)
+from mmhmc.evaluation import read_results
 
 HOST = '''
 default_scope = 'mmpretrain'
@@ -132,6 +133,15 @@ def test_codec_in_the_model_is_the_one_of_the_point(with_task):
     assert records['one']['bpp'] == pytest.approx(expected)
     assert records['one']['bpp'] == records['one']['metrics']['rate/bpp']
     assert 'bpp' not in records[None]
+    # Picture by picture too, for intervals.
+    curve = read_results(outcome.path).picture_curve('plain', 'few',
+                                                     'accuracy/top1')
+    point, = (p for p in curve.points if p.label == 'one')
+    rates = {
+        r['picture']: 8 * r['bytes'] / (r['width'] * r['height'])
+        for r in coded
+    }
+    assert dict(zip(curve.pictures, point.bpp)) == pytest.approx(rates)
 
 
 def test_condition_of_a_point_reaches_the_codec_in_the_model(with_task):

@@ -44,6 +44,7 @@ def test_what_cannot_be_built_is_said_before_processes_start(jobs):
 
 
 def test_killed_worker_loses_no_finished_result_and_ends_the_rest(tmp_path):
+    interrupts = signal.getsignal(signal.SIGINT)
     results = work(partial(build, tmp_path, 10), [1, 2, 3, None, 4], jobs=2)
     seen = []
     with pytest.raises(RuntimeError, match='ended early.* of 5 files are fin'):
@@ -53,7 +54,7 @@ def test_killed_worker_loses_no_finished_result_and_ends_the_rest(tmp_path):
     assert set(seen) <= {11, 12, 13, 14}
     assert not multiprocessing.active_children()
     # The parent's interrupts are as they were.
-    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    assert signal.getsignal(signal.SIGINT) is interrupts
 
 
 def test_closing_early_leaves_no_process(tmp_path):

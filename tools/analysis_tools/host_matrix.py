@@ -254,7 +254,10 @@ def _smallest(host: str, family: str) -> tuple:
         try:
             cfg = Config.fromfile(file)
         # What a broken config of a host raises is not ours to know.
-        except Exception:  # noqa: B902
+        except Exception as error:  # noqa: B902
+            print(
+                f'{file} is left out: {type(error).__name__}: {error}',
+                file=sys.stderr)
             continue
         if isinstance(cfg.get('model'), dict):
             return cfg, file.relative_to(_configs(host)).as_posix()

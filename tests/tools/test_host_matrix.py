@@ -91,3 +91,15 @@ def test_family_that_crashes_or_hangs_is_a_row(tool, monkeypatch, does,
         config='b/c.py',
         bare_train=True,
         reason=reason)
+
+
+def test_broken_config_is_left_out_and_told(tool, tmp_path, monkeypatch,
+                                            capsys):
+    folder = tmp_path / 'net'
+    folder.mkdir()
+    (folder / 'a.py').write_text('model = 1 / 0')
+    (folder / 'bb.py').write_text('model = dict(type="Net")')
+    monkeypatch.setattr(tool, '_configs', lambda host: tmp_path)
+    assert tool._smallest('mmdet', 'net')[1] == 'net/bb.py'
+    told = capsys.readouterr().err
+    assert 'a.py is left out: ' in told and 'bb.py' not in told

@@ -13,11 +13,14 @@ class Cheng2020Anchor(JointAutoregressive):
 
     Data flow as in :class:`JointAutoregressive`. Network, entropy models and
     weights are CompressAI's ``cheng2020-anchor``. Notation:
-    ``hidden_channels`` is the paper's N; the latent has as many channels.
+    ``hidden_channels`` is the paper's N, which its latent has too.
 
     Differences from the paper: one Gaussian instead of a mixture of three (as
     CompressAI); wavefronts and solved quantiles as in
-    :class:`JointAutoregressive`.
+    :class:`JointAutoregressive`; the latent may have channels of its own. A
+    codec of few hidden channels needs that: however long it is trained, as
+    many latent ones bound its quality, nearly as in a linear transform that
+    keeps as many coefficients of each 16x16 block.
 
     Reference:
         Z. Cheng, H. Sun, M. Takeuchi, J. Katto: "Learned Image Compression
@@ -25,12 +28,13 @@ class Cheng2020Anchor(JointAutoregressive):
         CVPR 2020. https://arxiv.org/abs/2001.01568
 
     Args:
-        hidden_channels: Channels of the transforms and of the latent.
-        latent_channels: None or equal to ``hidden_channels``.
+        hidden_channels: Channels of the transforms' hidden layers.
+        latent_channels: Channels of the latent ``y``; as many as hidden ones
+            if not given.
         init_cfg: mmengine's initialisation.
 
     Raises:
-        ValueError: If a channel count is not positive, or the two differ.
+        ValueError: If a channel count is not positive.
     """
 
     codec_id = 'cheng2020'
@@ -41,18 +45,18 @@ class Cheng2020Anchor(JointAutoregressive):
                  hidden_channels: int = 192,
                  latent_channels: Optional[int] = None,
                  init_cfg: Optional[dict] = None) -> None:
-        if latent_channels not in (None, hidden_channels):
-            raise ValueError(
-                f'{type(self).__name__} has as many latent as hidden channels;'
-                f' got {latent_channels} and {hidden_channels}. Leave '
-                '`latent_channels` out.')
-        super().__init__(hidden_channels, hidden_channels, init_cfg)
+        if latent_channels is None:
+            latent_channels = hidden_channels
+        super().__init__(hidden_channels, latent_channels, init_cfg)
 
     @staticmethod
     def build_network(hidden_channels: int, latent_channels: int) -> nn.Module:
         """CompressAI's network, whose parts are taken."""
         from compressai.models import Cheng2020Anchor as Network
-        return Network(hidden_channels)
+        network = Network(hidden_channels)
+        if latent_channels != hidden_channels:
+            set_latent_channels(network, latent_channels)
+        return network
 
 
 @MODELS.register_module()
@@ -72,8 +76,33 @@ class Cheng2020Attention(Cheng2020Anchor):
         """CompressAI's network, whose parts are taken."""
         from compressai.models import Cheng2020Attention as Network
         network = Network(hidden_channels)
+        if latent_channels != hidden_channels:
+            set_latent_channels(network, latent_channels)
         name_residual_units(network)
         return network
+
+
+def set_latent_channels(network: nn.Module, latent_channels: int) -> None:
+    """Replace the layers of CompressAI's network that meet the latent.
+
+    Args:
+        network: ``Cheng2020Anchor`` or ``Cheng2020Attention`` of CompressAI.
+        latent_channels: Channels that the latent gets.
+    """
+    from compressai.layers import AttentionBlock, ResidualBlock, conv3x3
+    from compressai.models import JointAutoregressiveHierarchicalPriors
+    hidden = network.N
+    attention = int(isinstance(network.g_s[0], AttentionBlock))
+    if attention:
+        network.g_a[-1] = AttentionBlock(latent_channels)
+        network.g_s[0] = AttentionBlock(latent_channels)
+    network.g_a[-1 - attention] = conv3x3(hidden, latent_channels, stride=2)
+    network.g_s[attention] = ResidualBlock(latent_channels, hidden)
+    network.h_a[0] = conv3x3(latent_channels, hidden)
+    network.h_s[-1] = conv3x3(hidden * 3 // 2, latent_channels * 2)
+    priors = JointAutoregressiveHierarchicalPriors(hidden, latent_channels)
+    network.context_prediction = priors.context_prediction
+    network.entropy_parameters = priors.entropy_parameters
 
 
 class ResidualUnit(nn.Module):

@@ -89,7 +89,8 @@ def set_latent_channels(network: nn.Module, latent_channels: int) -> None:
         network: ``Cheng2020Anchor`` or ``Cheng2020Attention`` of CompressAI.
         latent_channels: Channels that the latent gets.
     """
-    from compressai.layers import AttentionBlock, ResidualBlock, conv3x3
+    from compressai.layers import (AttentionBlock, ResidualBlock,
+                                   ResidualBlockUpsample, conv3x3)
     from compressai.models import JointAutoregressiveHierarchicalPriors
     hidden = network.N
     attention = int(isinstance(network.g_s[0], AttentionBlock))
@@ -97,7 +98,9 @@ def set_latent_channels(network: nn.Module, latent_channels: int) -> None:
         network.g_a[-1] = AttentionBlock(latent_channels)
         network.g_s[0] = AttentionBlock(latent_channels)
     network.g_a[-1 - attention] = conv3x3(hidden, latent_channels, stride=2)
-    network.g_s[attention] = ResidualBlock(latent_channels, hidden)
+    network.g_s[attention] = ResidualBlock(latent_channels, latent_channels)
+    # Not before there are four times as many positions: nothing is lost.
+    network.g_s[attention + 1] = ResidualBlockUpsample(latent_channels, hidden)
     network.h_a[0] = conv3x3(latent_channels, hidden)
     network.h_s[-1] = conv3x3(hidden * 3 // 2, latent_channels * 2)
     priors = JointAutoregressiveHierarchicalPriors(hidden, latent_channels)

@@ -36,8 +36,16 @@ def test_hidden_layers_keep_their_width(codec_class):
         if value.shape != wide.state_dict()[name].shape
     }
     latent = ('context_prediction', 'entropy_parameters', 'h_a.0', 'h_s.8',
-              'g_s.0', 'g_s.1', 'g_a.6', 'g_a.7', 'g_a.8')
+              'g_s.0', 'g_s.1', 'g_s.2', 'g_a.6', 'g_a.7', 'g_a.8')
     assert all(name.startswith(latent) for name in shapes)
+
+
+@both
+def test_decoder_does_not_narrow_the_latent_before_it_upsamples(codec_class):
+    codec = codec_class(8, latent_channels=12).double()
+    jacobian = torch.autograd.functional.jacobian(
+        codec.g_s, torch.randn(1, 12, 1, 1, dtype=torch.double))
+    assert torch.linalg.matrix_rank(jacobian.reshape(-1, 12)) == 12
 
 
 def test_attention_equals_that_of_compressai():

@@ -65,7 +65,7 @@ def test_other_weights_are_left_alone(model, tmp_path):
 @pytest.mark.parametrize('hooks, codec, message', [
     ([], 'ScaleHyperprior', '`custom_hooks` has 0'),
     ([RateLossHook(lmbda_distortion=0.)], 'ScaleHyperprior', 'has 1'),
-    ([RateLossHook()], 'Cheng2020Anchor', 'ConvTranspose2d of stride 2'),
+    ([RateLossHook()], 'TinyLIC', 'all of stride 2'),
 ])
 def test_what_it_cannot_begin_with_is_refused(hooks, codec, message, tmp_path):
     runner = make_runner(

@@ -4,6 +4,9 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+#: Bias of the gates of attention that lets next to nothing through.
+_CLOSED = -5.
+
 
 @torch.no_grad()
 def init_as_klt(g_a: Sequence[nn.Module],
@@ -11,11 +14,11 @@ def init_as_klt(g_a: Sequence[nn.Module],
                 pictures: Tensor,
                 step: float,
                 gain: float = 0.3) -> None:
-    """Make a Karhunen-Loeve transform of strided convolutions.
+    """Make a Karhunen-Loeve transform of the layers that change the size.
 
-    Each of the ``n`` convolutions of ``g_a`` turns blocks of 2 x 2 positions
-    by the principal axes of what comes before it, and keeps the first ones;
-    ``g_s`` turns them back:
+    Each of the ``n`` layers of ``g_a`` that halve the size turns blocks of
+    2 x 2 positions by the principal axes of what comes before it, and keeps
+    the first ones; ``g_s`` turns them back:
 
     .. code-block:: none
 
@@ -23,9 +26,11 @@ def init_as_klt(g_a: Sequence[nn.Module],
              (3 * 4 = 12)     (12 * 4 = 48)
 
     Channels beyond those axes keep their random weights, and nothing reads
-    them to begin with. What lies between (GDN) must be nearly the identity
-    for small values: signals are small there by ``gain``, and a codec with
-    GDN that mirrors itself cancels most of the rest.
+    them to begin with. What lies between must be nearly the identity: GDN is
+    for small values, as signals are by ``gain``, and residual and attention
+    blocks are made so here. A residual block that halves the size is linear
+    while its LeakyReLU sees positive values, to which biases lift them; one
+    that doubles it has a linear shortcut.
 
     Reference:
         H. Hotelling: "Analysis of a complex of statistical variables into
@@ -33,8 +38,10 @@ def init_as_klt(g_a: Sequence[nn.Module],
         a beginning for learned codecs it is this project's.
 
     Args:
-        g_a: Analysis: its ``Conv2d`` have stride 2.
-        g_s: Synthesis: as many ``ConvTranspose2d`` of stride 2.
+        g_a: Analysis: ``Conv2d`` of stride 2, or ``ResidualBlockWithStride``
+            of CompressAI.
+        g_s: Synthesis: as many ``ConvTranspose2d`` of stride 2,
+            ``ResidualBlockUpsample`` or ``subpel_conv3x3``.
         pictures: Examples (B, 3, H, W) in [0, 1], sides multiples of
             ``2**n``.
         step: Step of quantisation of an orthonormal coefficient, in units of
@@ -44,27 +51,21 @@ def init_as_klt(g_a: Sequence[nn.Module],
     Raises:
         ValueError: If the layers are others.
     """
-    down = [layer for layer in g_a if isinstance(layer, nn.Conv2d)]
-    up = [layer for layer in g_s if isinstance(layer, nn.ConvTranspose2d)]
-    if not down or len(down) != len(up) or any(
-            layer.stride != (2, 2) for layer in (*down, *up)):
-        raise ValueError(
-            'The transform can begin as a linear one where g_a has Conv2d and '
-            f'g_s as many ConvTranspose2d of stride 2; got {len(down)} and '
-            f'{len(up)}.')
+    down, up = _resizing(g_a, g_s)
     mean = pictures.mean((0, 2, 3))
     signal = pictures - mean[:, None, None]
     last = len(down) - 1
     for i, (analysis, synthesis) in enumerate(zip(down, reversed(up))):
-        axes, next_signal = _axes(signal, analysis.out_channels)
+        conv = getattr(analysis, 'conv1', analysis)
+        axes, signal = _axes(signal, conv.out_channels)
         scale = (gain if i == 0 else 1.) / (step * gain if i == last else 1.)
-        _turn(analysis, axes * scale)
-        _turn_back(synthesis, axes / scale)
-        if i == 0:
-            count = len(axes)
-            analysis.bias[:count] = -analysis.weight[:count].sum((2, 3)) @ mean
-            synthesis.bias.copy_(mean)
-        signal = next_signal
+        offset = axes.new_zeros(axes.shape[1]) if i else mean
+        _turn(conv, axes * scale, offset)
+        _turn_back(synthesis, axes / scale, offset)
+        if conv is not analysis:
+            _straighten(analysis, gain * signal)
+    for layer in (*g_a, *g_s):
+        _let_pass(layer)
 
 
 def best_step(lmbda: float) -> float:
@@ -80,6 +81,43 @@ def best_step(lmbda: float) -> float:
     return float((18 / (torch.log(torch.tensor(2.)) * lmbda * 255**2))**0.5)
 
 
+def _resizing(
+        g_a: Sequence[nn.Module],
+        g_s: Sequence[nn.Module]) -> tuple[list[nn.Module], list[nn.Module]]:
+    """Layers that halve the size, and those that double it, in order."""
+    from compressai.layers import (GDN, AttentionBlock, ResidualBlock,
+                                   ResidualBlockUpsample,
+                                   ResidualBlockWithStride)
+    halving = nn.Conv2d, ResidualBlockWithStride
+    doubling = nn.ConvTranspose2d, ResidualBlockUpsample, nn.Sequential
+    between = GDN, ResidualBlock, AttentionBlock
+    down = [layer for layer in g_a if not isinstance(layer, between)]
+    up = [layer for layer in g_s if not isinstance(layer, between)]
+    others = [
+        type(layer).__name__
+        for layers, kinds in ((down, halving), (up, doubling))
+        for layer in layers
+        if not (isinstance(layer, kinds) and _is_by_two(layer))
+    ]
+    if not down or len(down) != len(up) or others:
+        raise ValueError(
+            'The transform can begin as a linear one where g_a has Conv2d or '
+            'ResidualBlockWithStride, and g_s as many ConvTranspose2d, '
+            'ResidualBlockUpsample or subpel_conv3x3, all of stride 2, with '
+            'GDN, ResidualBlock and AttentionBlock between them; got '
+            f'{len(down)} and {len(up)}, of which others: '
+            f'{", ".join(others) or "none"}.')
+    return down, up
+
+
+def _is_by_two(layer: nn.Module) -> bool:
+    """Whether a layer halves or doubles the size."""
+    layer = getattr(layer, 'conv1', getattr(layer, 'upsample', layer))
+    if isinstance(layer, nn.Sequential):
+        return getattr(layer[-1], 'upscale_factor', None) == 2
+    return layer.stride == (2, 2)
+
+
 def _axes(signal: Tensor, most: int) -> tuple[Tensor, Tensor]:
     """Principal axes (K, C, 2, 2) of 2 x 2 positions, and the signal there."""
     channels = signal.shape[1]
@@ -92,17 +130,54 @@ def _axes(signal: Tensor, most: int) -> tuple[Tensor, Tensor]:
     return axes.reshape(-1, channels, 2, 2), turned
 
 
-def _turn(layer: nn.Conv2d, axes: Tensor) -> None:
+def _turn(layer: nn.Conv2d, axes: Tensor, offset: Tensor) -> None:
+    """Turn what is ``offset`` (C,) too large by axes (K, C, 2, 2)."""
     count, channels = axes.shape[:2]
     rows, columns = (slice(p, p + 2) for p in layer.padding)
     layer.weight[:count] = 0
     layer.weight[:count, :channels, rows, columns] = axes
-    layer.bias[:count] = 0
+    layer.bias[:count] = -axes.sum((2, 3)) @ offset
 
 
-def _turn_back(layer: nn.ConvTranspose2d, axes: Tensor) -> None:
+def _turn_back(layer: nn.Module, axes: Tensor, offset: Tensor) -> None:
+    """Undo :func:`_turn`."""
     count, channels = axes.shape[:2]
-    rows, columns = (slice(p, p + 2) for p in layer.padding)
-    layer.weight[:, :channels] = 0
-    layer.weight[:count, :channels, rows, columns] = axes
-    layer.bias[:channels] = 0
+    if isinstance(layer, nn.ConvTranspose2d):
+        rows, columns = (slice(p, p + 2) for p in layer.padding)
+        layer.weight[:, :channels] = 0
+        layer.weight[:count, :channels, rows, columns] = axes
+        layer.bias[:channels] = offset
+        return
+    conv = getattr(layer, 'upsample', layer)[0]
+    # The four positions of a channel come one after the other.
+    conv.weight[:4 * channels] = 0
+    conv.weight[:4 * channels, :count, 1, 1] = axes.flatten(1).T
+    conv.bias[:4 * channels] = offset.repeat_interleave(4)
+
+
+def _straighten(block: nn.Module, signal: Tensor) -> None:
+    """Make a strided residual block linear for its signal (B, K, h, w)."""
+    lift = 2 * signal.abs().amax((0, 2, 3))
+    count = len(lift)
+    block.conv1.bias[:count] += lift
+    block.conv2.weight[:count] = 0
+    block.conv2.weight[range(count), range(count), 1, 1] = 1
+    block.conv2.bias[:count] = -lift
+    block.skip.weight[:count] = 0
+    block.skip.bias[:count] = 0
+
+
+def _let_pass(layer: nn.Module) -> None:
+    """Make blocks pass on what they get, along their shortcuts."""
+    from compressai.layers import (AttentionBlock, ResidualBlock,
+                                   ResidualBlockUpsample)
+    branches = []
+    if isinstance(layer, ResidualBlock):
+        branches = [layer.conv2]
+    elif isinstance(layer, ResidualBlockUpsample):
+        branches = [layer.conv]
+    elif isinstance(layer, AttentionBlock):
+        branches = [layer.conv_b[-1]]
+    for conv in branches:
+        conv.weight.zero_()
+        conv.bias.fill_(_CLOSED if isinstance(layer, AttentionBlock) else 0.)

@@ -88,19 +88,33 @@ def in_half(weights: OrderedDict[str, Tensor]) -> OrderedDict[str, Tensor]:
 
 
 def in_eight_bits(
-        weights: OrderedDict[str, Tensor]) -> OrderedDict[str, Tensor]:
+    weights: OrderedDict[str, Tensor], but: Sequence[str] = ()
+) -> OrderedDict[str, Tensor]:
     """Large weights in 8 bits, others as :func:`in_half` has them.
 
     Large are those of at least 5000 numbers. Each output channel (of a
     transposed convolution, input channel) has a step of its own;
     :func:`mmhmc.checkpoints.read_checkpoint` makes numbers of the steps.
 
+    Args:
+        weights: Names and values.
+        but: Parts that stay as :func:`in_half` has them, by dotted name:
+            layers of which one number outweighs all others of its channel,
+            so that little of those would be left.
+
     Raises:
-        ValueError: If a weight is too large for float16.
+        ValueError: If a weight is too large for float16, or a part has none.
     """
+    for part in but:
+        if not any(_is_of(key, part) for key in weights):
+            raise ValueError(
+                f'No weight is of the part {part!r} that is to stay out of 8 '
+                f'bits; names begin as {next(iter(weights), "nothing")!r}.')
     small = OrderedDict()
     for key, value in in_half(weights).items():
-        if value.dtype == torch.half and value.numel() >= _LARGE:
+        stays = any(_is_of(key, part) for part in but)
+        if (value.dtype == torch.half and value.numel() >= _LARGE
+                and not stays):
             small[key], small[key + STEP] = in_steps(weights[key])
         else:
             small[key] = value

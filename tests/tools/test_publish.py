@@ -206,6 +206,27 @@ def test_eight_bits_are_of_large_weights_and_half_a_step_off_at_most(
     load_codec(dict(codec=cfg), out)
 
 
+def test_parts_may_stay_out_of_eight_bits(run, tmp_path, capsys):
+    state = {
+        f'{name}.weight': torch.randn(80, 80)
+        for name in ('a.conv', 'a.conv2', 'b')
+    }
+    torch.save(state, tmp_path / 'a.pth')
+    file, out = tmp_path / 'a.pth', tmp_path / 'a.safetensors'
+    run('publish', file, out, '--eight-bits', 'none', '--but', 'a.conv,b')
+    published = read_checkpoint(out)['state_dict']
+    stayed = {
+        key
+        for key, value in state.items() if published[key].equal(value.half())
+    }
+    assert stayed == {'a.conv.weight', 'b.weight'}
+    with pytest.raises(ValueError, match="No weight is of the part 'c'"):
+        run('publish', file, out, '--eight-bits', 'none', '--but', 'c')
+    with pytest.raises(SystemExit):
+        run('publish', file, out, '--but', 'b')
+    assert '--but needs --eight-bits' in capsys.readouterr().err
+
+
 def test_large_file_is_told(run, tmp_path, capsys):
     torch.save(dict(a=torch.ones(2_000_001)), tmp_path / 'a.pth')
     run('publish', tmp_path / 'a.pth', tmp_path / 'a.safetensors')

@@ -2,7 +2,7 @@
 
 python tools/model_converters/publish.py IN OUT.safetensors
     [--config CONFIG [--cfg-options KEY=VALUE ...]] [--only PART,PART]
-    [--half EFFECT | --eight-bits EFFECT] [--trust]
+    [--half EFFECT | --eight-bits EFFECT [--but PART,PART]] [--trust]
 
 Keeps the weights (optimizer, logs and averages go) in a file that cannot hold
 code, and prints its row for a metafile of the model zoo, with size and
@@ -11,9 +11,9 @@ codec is tried, and gets the entropy tables if it lacks them.
 
 --only keeps parts, as backbone.codec,backbone.adapter. --half stores weights
 as float16; EFFECT is what that costs, measured, as '-0.01 dB on Kodak', and
-goes into the row; --eight-bits stores large weights in 8 bits and the others
-as --half does. A file that needs its code to be run is refused, unless --trust
-says that it is yours.
+goes into the row; --eight-bits stores large weights in 8 bits and the others,
+and the parts of --but, as --half does. A file that needs its code to be run is
+refused, unless --trust says that it is yours.
 """
 import argparse
 import sys
@@ -47,6 +47,12 @@ def parse_args() -> argparse.Namespace:
         type=lambda text: text.split(','),
         default=[],
         metavar='PART,PART')
+    parser.add_argument(
+        '--but',
+        type=lambda text: text.split(','),
+        default=[],
+        metavar='PART,PART',
+        help='layers that --eight-bits leaves in float16')
     smaller = parser.add_mutually_exclusive_group()
     for name in _SMALLER:
         smaller.add_argument(f'--{name}', metavar='EFFECT')
@@ -57,6 +63,8 @@ def parse_args() -> argparse.Namespace:
     args = parser.parse_args()
     if args.out.suffix != '.safetensors':
         parser.error(f'`out` must end in .safetensors, got {args.out}')
+    if args.but and not args.eight_bits:
+        parser.error('--but needs --eight-bits')
     for name in _SMALLER:
         effect = getattr(args, name.replace('-', '_'))
         if effect is not None and not effect.strip():
@@ -74,7 +82,8 @@ def main() -> None:
     for name, (label, make) in _SMALLER.items():
         effect = getattr(args, name.replace('-', '_'))
         if effect:
-            weights, costs[label] = make(weights), effect
+            but = [args.but] if args.but else []
+            weights, costs[label] = make(weights, *but), effect
     meta = getattr(checkpoint.get('meta'), 'get', lambda key: None)
     row = publish_weights(weights, args.out, args.config, args.cfg_options,
                           meta('dataset_meta'))

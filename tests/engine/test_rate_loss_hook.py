@@ -426,12 +426,16 @@ def test_untrained_adapter_is_refused_at_test_time():
     assert tested(trained)
 
 
-def coded_batch(quality, x_hat=None):
+def coded_batch(quality, x_hat=None, x_bar=None):
     x = torch.zeros(2, 3, 8, 8)
     bits = torch.tensor([64., 128.], requires_grad=True)
     condition = None if quality is None else CodingCondition(quality=quality)
     return CodedBatch(
-        x, x_hat, x, [(8, 8), (4, 4)], bits, [None] * 2, condition=condition)
+        x,
+        x_hat,
+        x if x_bar is None else x_bar, [(8, 8), (4, 4)],
+        bits, [None] * 2,
+        condition=condition)
 
 
 def test_rate_is_weighed_by_the_quality_of_each_batch():
@@ -449,13 +453,13 @@ def test_rate_without_a_weight_is_an_error(quality):
         hook._losses([coded_batch(quality)])
 
 
+class Largest(nn.Module):
+
+    def forward(self, x, x_hat):
+        return (x - x_hat).abs().amax(dim=(1, 2, 3))
+
+
 def test_perceptual_distance_leaves_batch_padding_out():
-
-    class Largest(nn.Module):
-
-        def forward(self, x, x_hat):
-            return (x - x_hat).abs().amax(dim=(1, 2, 3))
-
     x_hat = torch.full((2, 3, 8, 8), 9.)
     x_hat[0] = 0.25
     x_hat[1, :, :4, :4] = 0.5
@@ -464,6 +468,44 @@ def test_perceptual_distance_leaves_batch_padding_out():
     losses = hook._losses([coded_batch(None, x_hat)])
     assert losses['loss_perceptual'].item() == 4 * (0.25 + 0.5) / 2
     assert 'loss_perceptual' not in hook._losses([coded_batch(None)])
+
+
+def test_perceptual_distance_may_be_of_what_the_machine_sees():
+    x_hat = torch.full((2, 3, 8, 8), 0.25)
+    x_bar = torch.full((2, 3, 8, 8), 0.5)
+    hook = RateLossHook(lmbda_perceptual=4., perceptual_of='x_bar')
+    hook.perceptual = Largest()
+    losses = hook._losses([coded_batch(None, x_hat, x_bar)])
+    assert losses['loss_perceptual'].item() == 4 * 0.5
+
+
+@pytest.mark.parametrize('shown', ['x_hat', 'x_bar'])
+def test_adapter_learns_from_the_picture_of_the_machine(shown):
+    adapter = DynamicAdaptation(width=2)
+    model = wrapped_model(tiny_codec('MeanScaleHyperprior'), adapter)
+    hook = RateLossHook(
+        lmbda_task=0,
+        perceptual=dict(type='mmhmc.FeatureLoss'),
+        perceptual_of=shown)
+    hook.attach(model)
+    losses_of(model)['loss_perceptual'].backward()
+    learns = adapter.layers[-1].bias.grad
+    assert (learns is not None) == (shown == 'x_bar')
+    assert learns is None or learns.any()
+    assert model.backbone.codec.g_a[0].weight.grad.any()
+
+
+def test_pictures_of_machines_are_not_latents():
+    hook = RateLossHook(perceptual_of='x_bar')
+    hook.perceptual = Largest()
+    latents = torch.zeros(2, 8, 1, 1)
+    with pytest.raises(ValueError, match="latents.*perceptual_of='x_hat'"):
+        hook._losses([coded_batch(None, torch.zeros(2, 3, 8, 8), latents)])
+
+
+def test_perceptual_distance_of_something_else_is_refused():
+    with pytest.raises(ValueError, match="'x_hat' or 'x_bar', got 'y_hat'"):
+        RateLossHook(perceptual_of='y_hat')
 
 
 def test_perceptual_loss_is_built_from_its_config(model):

@@ -57,12 +57,16 @@ class RateLossHook(Hook):
         lmbda_distortion: Weight of ``255^2 * MSE``, not negative; CompressAI
             uses .0018 .0035 .0067 .0130 for qualities 1 to 4.
         lmbda_task: Weight of the host's losses, not negative.
-        perceptual: Config of a loss that compares x and x_hat, e.g.
+        perceptual: Config of a loss that compares two pictures, e.g.
             ``LPIPSLoss``; None leaves it out.
         lmbda_perceptual: Weight of ``perceptual``, not negative.
+        perceptual_of: What it compares with x: ``'x_hat'``, which people
+            see, or ``'x_bar'``, which the machine sees, so that an adapter
+            learns from it too, without labels. Not the paper's.
 
     Raises:
-        ValueError: If a weight is negative or not finite.
+        ValueError: If a weight is negative or not finite, or
+            ``perceptual_of`` is neither.
     """
 
     def __init__(self,
@@ -70,7 +74,8 @@ class RateLossHook(Hook):
                  lmbda_distortion: float = 0.0067,
                  lmbda_task: float = 1.,
                  perceptual: Optional[dict] = None,
-                 lmbda_perceptual: float = 1.) -> None:
+                 lmbda_perceptual: float = 1.,
+                 perceptual_of: str = 'x_hat') -> None:
         self.lmbda_rate = lmbda_rate
         for value in _several(lmbda_rate):
             check_lmbda('lmbda_rate', value)
@@ -80,6 +85,10 @@ class RateLossHook(Hook):
         self.lmbda_perceptual = check_lmbda('lmbda_perceptual',
                                             lmbda_perceptual)
         self.perceptual = perceptual and MODELS.build(perceptual)
+        if perceptual_of not in ('x_hat', 'x_bar'):
+            raise ValueError("`perceptual_of` must be 'x_hat' or 'x_bar', got "
+                             f'{perceptual_of!r}.')
+        self.perceptual_of = perceptual_of
         self._handles = []
         self._coders = []
         self._augmented: Optional[BaseTTAModel] = None
@@ -220,7 +229,7 @@ class RateLossHook(Hook):
                 psnr=-10 * mse.detach().clamp(min=1e-10).log10().mean())
         if decoded and self.perceptual is not None:
             distances = [
-                self.perceptual(r.x, _without_padding(r)) for r in decoded
+                self.perceptual(r.x, self._compared(r)) for r in decoded
             ]
             losses['loss_perceptual'] = \
                 self.lmbda_perceptual * torch.cat(distances).mean()
@@ -231,6 +240,20 @@ class RateLossHook(Hook):
             extra = [loss for loss in extra if loss.requires_grad] or extra
             losses[f'loss_{name}'] = torch.stack(extra).mean()
         return losses
+
+    def _compared(self, coded: CodedBatch) -> Tensor:
+        """Pictures that are compared with the originals.
+
+        Raises:
+            ValueError: If the machine sees no pictures.
+        """
+        if self.perceptual_of == 'x_hat':
+            return _without_padding(coded)
+        if coded.x_bar.shape != coded.x.shape:
+            raise ValueError(
+                'This machine sees latents, which are not compared with '
+                "pictures; set `perceptual_of='x_hat'`.")
+        return coded.x_bar
 
     def _rate_weight(self, coded: CodedBatch) -> float:
         """Weight of the rate at the quality of a batch.

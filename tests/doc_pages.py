@@ -1,4 +1,5 @@
 """Blocks of code in the documentation, and how each is run in miniature."""
+import ast
 import contextlib
 import io
 import json
@@ -160,6 +161,8 @@ class Scratch:
             whole = Path(block.notes['part'].removeprefix('of '))
             assert block.text in whole.read_text(), \
                 f'{block} is no part of {whole}'
+        elif 'dry' in block.notes and block.language == 'python':
+            import_names(block.text)
         elif 'dry' in block.notes:
             for words in block.commands():
                 look_at(words)
@@ -204,6 +207,17 @@ def run_script(path, *arguments):
         return end.code
     finally:
         sys.argv = old
+
+
+def import_names(text):
+    """Check Python that is not run: it compiles, and what it imports is there.
+    """
+    tree = ast.parse(text)
+    tree.body = [
+        line for line in tree.body
+        if isinstance(line, (ast.Import, ast.ImportFrom))
+    ]
+    exec(compile(tree, 'imports', 'exec'), {})
 
 
 def look_at(words):

@@ -17,7 +17,8 @@ from subprocess import CalledProcessError
 
 import pytest
 import yaml
-from doc_pages import LANGUAGES, PAGES, ROOT, Scratch, blocks_of, look_at
+from doc_pages import (LANGUAGES, PAGES, ROOT, Scratch, blocks_of,
+                       import_names, look_at)
 
 from mmhmc.version import __version__
 
@@ -70,6 +71,18 @@ def test_files_that_a_page_names_exist(page):
             (place / name).exists() for place in places)
     ]
     assert missing == []
+
+
+@pytest.mark.parametrize(
+    'text',
+    ['from mmhmc.evaluation import nothing', 'import mmhmc.nothing', 'print('])
+def test_python_that_cannot_be_is_found(text):
+    with pytest.raises((ImportError, SyntaxError)):
+        import_names(text)
+
+
+def test_python_that_is_not_run_only_imports():
+    import_names('import mmhmc\nraise SystemExit')
 
 
 @pytest.mark.parametrize('command', [

@@ -220,6 +220,9 @@ def test_interrupt_is_one_line_and_keeps_what_is_done(home, tmp_path):
     write_picture(tmp_path / 'x.png', smooth_pictures(1, 256, 256)[0])
     for number in range(2000):
         (pictures / f'{number:04}.png').symlink_to(tmp_path / 'x.png')
+    # What a shell runs in the background ignores interrupts, and what that
+    # runs too, unless there is a handler.
+    old = signal.signal(signal.SIGINT, signal.default_int_handler)
     command = subprocess.Popen([
         sys.executable, '-m', 'mmhmc.cli',
         *with_codec(home, 'encode', pictures, '-o', out, '--jobs', '2')
@@ -231,6 +234,7 @@ def test_interrupt_is_one_line_and_keeps_what_is_done(home, tmp_path):
                                    **os.environ, 'OMP_NUM_THREADS': '1'
                                },
                                start_new_session=True)
+    signal.signal(signal.SIGINT, old)
     log = out / 'encode.jsonl'
     while not log.exists() and command.poll() is None:
         time.sleep(0.05)

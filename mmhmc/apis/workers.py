@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
+from multiprocessing import resource_tracker
 from multiprocessing.connection import wait
 from typing import Any, Optional
 
@@ -110,16 +111,19 @@ def _work_in_processes(build: Callable, tasks: list,
 def _workers_ignore_interrupts() -> Iterator[None]:
     """Ctrl-C reaches a whole process group; this process answers for all.
 
-    What is ignored while a process starts, it ignores from the beginning.
+    What is blocked while a process starts, it blocks from the beginning. What
+    comes to this process meanwhile waits: it would be lost if it was ignored.
     """
-    if threading.current_thread() is not threading.main_thread():
+    if not hasattr(signal, 'pthread_sigmask'):  # Windows inherits none
         yield
         return
-    old = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # Its start would end the blocking.
+    resource_tracker.ensure_running()
+    old = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, old)
+        signal.pthread_sigmask(signal.SIG_SETMASK, old)
 
 
 def _start_worker(build: Callable) -> None:

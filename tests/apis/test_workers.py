@@ -2,6 +2,7 @@
 import multiprocessing
 import os
 import signal
+from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from pathlib import Path
 
@@ -55,6 +56,24 @@ def test_killed_worker_loses_no_finished_result_and_ends_the_rest(tmp_path):
     assert not multiprocessing.active_children()
     # The parent's interrupts are as they were.
     assert signal.getsignal(signal.SIGINT) is interrupts
+
+
+def test_interrupt_while_processes_start_is_not_lost(tmp_path, monkeypatch):
+    submit = ProcessPoolExecutor.submit
+
+    def interrupted(*args):
+        os.kill(os.getpid(), signal.SIGINT)
+        return submit(*args)
+
+    monkeypatch.setattr(ProcessPoolExecutor, 'submit', interrupted)
+    # What runs in the background of a shell may ignore interrupts.
+    old = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            list(work(partial(build, tmp_path, 10), [1, 2], jobs=2))
+    finally:
+        signal.signal(signal.SIGINT, old)
+    assert not multiprocessing.active_children()
 
 
 def test_closing_early_leaves_no_process(tmp_path):

@@ -25,6 +25,9 @@ class BjontegaardDelta:
         overlap_share: Length of that interval over the one that both curves
             span together, in (0, 1]; of the logarithm where it is a rate.
         flags: Reasons for doubt, as sentences; empty if there is none.
+        bends: Whether a curve goes back on its way, at its points or between
+            them, so that the rate is no function of quality. False for
+            :func:`bd_quality`.
     """
 
     value: float
@@ -32,6 +35,7 @@ class BjontegaardDelta:
     overlap: tuple[float, float]
     overlap_share: float
     flags: tuple[str, ...] = ()
+    bends: bool = False
 
 
 def bd_rate(anchor: RateCurve,
@@ -89,9 +93,10 @@ def bd_rate(anchor: RateCurve,
     with np.errstate(over='ignore'):
         # A cubic that bends back may say anything.
         value = float(np.expm1(log_rate) * 100)
+    rising = anchor.is_monotone and test.is_monotone
     return BjontegaardDelta(value, method,
                             _overlap(anchor.quality, test.quality), share,
-                            flags)
+                            flags, any(bends) or not rising)
 
 
 def bd_quality(anchor: RateCurve,

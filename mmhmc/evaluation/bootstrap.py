@@ -1,6 +1,7 @@
 """How far a Bjøntegaard delta depends on the pictures that were taken."""
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Optional
 
 import numpy as np
 
@@ -35,7 +36,7 @@ class BootstrapInterval:
 
 def bootstrap_bd(anchor: PictureCurve,
                  test: PictureCurve,
-                 method: str = 'cubic',
+                 method: Optional[str] = None,
                  num_samples: int = 1000,
                  seed: int = 0,
                  level: float = 0.95,
@@ -49,7 +50,10 @@ def bootstrap_bd(anchor: PictureCurve,
     Args:
         anchor: Curve compared with.
         test: Curve compared.
-        method: How points are connected; see :func:`bd_rate`.
+        method: How points are connected, see :func:`bd_rate`. If not given,
+            by a cubic, or by ``'pchip'`` where there is none or where it
+            bends back: each resample for itself, since one that bends may
+            say anything.
         num_samples: Number of resamples.
         seed: Of the generator; equal arguments give equal intervals.
         level: Share of the resamples inside of the interval, in (0, 1).
@@ -78,15 +82,13 @@ def bootstrap_bd(anchor: PictureCurve,
             'A bootstrap needs at least 2 pictures, 1 sample and a level in '
             f'(0, 1); got {num_pictures}, {num_samples} and {level}.')
     everything = np.arange(num_pictures)
-    value = delta(anchor.select(everything), test.select(everything),
-                  method).value
+    value = _delta(anchor, test, everything, method, delta)
     generator = np.random.default_rng(seed)
     values = []
     for _ in range(num_samples):
         drawn = generator.integers(num_pictures, size=num_pictures)
         try:
-            values.append(
-                delta(anchor.select(drawn), test.select(drawn), method).value)
+            values.append(_delta(anchor, test, drawn, method, delta))
         except ValueError:  # counted: the caller is told
             continue
     if 2 * len(values) < num_samples:
@@ -97,3 +99,16 @@ def bootstrap_bd(anchor: PictureCurve,
     low, high = np.quantile(values, [(1 - level) / 2, (1 + level) / 2])
     return BootstrapInterval(value, float(low), float(high), level,
                              len(values), num_samples - len(values))
+
+
+def _delta(anchor: PictureCurve, test: PictureCurve, pictures: np.ndarray,
+           method: Optional[str], delta: Delta) -> float:
+    """Delta of some pictures; the method is chosen if it is None."""
+    curves = anchor.select(pictures), test.select(pictures)
+    if method is not None:
+        return delta(*curves, method).value
+    try:
+        found = delta(*curves, 'cubic')
+    except ValueError:  # of fewer points, or of points of equal quality
+        return delta(*curves, 'pchip').value
+    return (delta(*curves, 'pchip') if found.bends else found).value

@@ -29,8 +29,9 @@ class Comparison:
         column: Data set and metric.
         rate: BD-rate by method; without the methods that refused.
         quality: BD-quality by method, likewise.
-        interval: Of the BD-rate by :attr:`method`; None if none was asked
-            for or if it was refused.
+        interval: Of the BD-rate by :attr:`method`, which each resample
+            chooses for itself; None if none was asked for or if it was
+            refused, as where the curves do not rise.
         refusals: What was refused, and why, as sentences.
     """
 
@@ -46,11 +47,11 @@ class Comparison:
     def method(self) -> Optional[str]:
         """Method of the figure that stands in tables; None if there is none.
 
-        The cubic, as in the papers, unless only another one is free of
-        doubt: a cubic through points that saturate may bend back.
+        The cubic, as in the papers, unless it bends back, as it may through
+        points that saturate, and another one does not.
         """
         there = [name for name in METHODS if name in self.rate]
-        return next((name for name in there if not self.rate[name].flags),
+        return next((name for name in there if not self.rate[name].bends),
                     next(iter(there), None))
 
     @property
@@ -215,8 +216,9 @@ def _compare(results: Results, anchor: str, codec: str, column: Column,
         return found
     try:
         interval = bootstrap_bd(
-            picture_curve(anchor, column), picture_curve(codec, column),
-            found.method, num_samples)
+            picture_curve(anchor, column),
+            picture_curve(codec, column),
+            num_samples=num_samples)
     except (ValueError, OSError) as error:
         refusals = (*found.refusals, f'No interval: {error}')
         return replace(found, refusals=refusals)

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from mmhmc.evaluation import (MeanScore, PictureCurve, PicturePoint,
-                              bd_quality, bootstrap_bd)
+                              bd_quality, bd_rate, bootstrap_bd)
 
 pytest.importorskip('bjontegaard')
 
@@ -67,6 +67,46 @@ def test_seed_decides():
     assert first == again != other
 
 
+def saturating(name, factor, num_pictures=8):
+    """Pictures that saturate, some of which nearly fall at the end."""
+    ends = np.resize([0.2, -0.1], num_pictures)
+    qualities = (10., 20., 25., 25.)
+    return PictureCurve(name, [f'{n}' for n in range(num_pictures)], [
+        PicturePoint(
+            np.full(num_pictures, factor * rate),
+            MeanScore(quality + last * ends))
+        for rate, quality, last in zip((0.1, 0.2, 0.4,
+                                        0.8), qualities, (0, 0, 0, 30))
+    ], 'mAP')
+
+
+def test_each_resample_takes_pchip_where_its_cubic_bends_back():
+    anchor, test = saturating('a', 1.), curve(0.8, num_pictures=8)
+    test = PictureCurve('b', anchor.pictures, [
+        PicturePoint(point.bpp, MeanScore(np.full(8, quality)))
+        for point, quality in zip(test.points, (12., 17., 22., 27.))
+    ], 'mAP')
+    methods = set()
+    for seed in range(12):
+        drawn = np.random.default_rng(seed).integers(8, size=8)
+        curves = anchor.select(drawn), test.select(drawn)
+        if not curves[0].is_monotone:
+            continue
+        method = 'pchip' if bd_rate(*curves).bends else 'cubic'
+        methods.add(method)
+        found = bootstrap_bd(anchor, test, num_samples=1, seed=seed)
+        assert found.low == bd_rate(*curves, method).value
+    assert methods == {'cubic', 'pchip'}
+
+
+def test_curves_of_two_points_have_an_interval():
+    short = [
+        PictureCurve('a', c.pictures, c.points[:2], 'psnr')
+        for c in (curve(), curve(0.8))
+    ]
+    assert bootstrap_bd(*short, num_samples=5).low == pytest.approx(-20)
+
+
 def test_quality_has_an_interval_too():
     interval = bootstrap_bd(
         curve(), curve(shift=1.5), num_samples=20, delta=bd_quality)
@@ -107,9 +147,10 @@ def rising_by_one_picture(which, name):
     ])
 
 
-def test_refused_resamples_are_counted():
+@pytest.mark.parametrize('method', [None, 'pchip'])
+def test_refused_resamples_are_counted(method):
     rising = rising_by_one_picture(0, 'a')
-    interval = bootstrap_bd(rising, rising, 'pchip', num_samples=60)
+    interval = bootstrap_bd(rising, rising, method, num_samples=60)
     assert interval.num_samples + interval.num_refused == 60
     assert 10 < interval.num_refused < 30
 

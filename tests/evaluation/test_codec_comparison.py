@@ -164,3 +164,12 @@ def test_cubic_stands_where_all_are_in_doubt():
     found = compare_curves(anchor, test, 'kodak')
     assert all(delta.flags for delta in found.rate.values())
     assert found.method == 'cubic'
+
+
+def test_cubic_that_bends_back_does_not_stand_for_pchip_with_little_overlap():
+    anchor = RateCurve('HEVC', [1., 2., 4., 8.], [30., 37., 38., 38.1])
+    test = RateCurve('VVC', [1., 2., 4., 8.], [20., 24., 28., 36.])
+    found = compare_curves(anchor, test, 'kodak')
+    assert all(delta.flags for delta in found.rate.values())
+    assert found.rate['cubic'].bends and not found.rate['pchip'].bends
+    assert found.method == 'pchip'

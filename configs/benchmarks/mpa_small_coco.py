@@ -1,0 +1,43 @@
+"""Detection's path of the small MPA, coded as the detector gets pictures.
+
+Pictures are resized to 416 and padded before they are coded, for so the path
+was trained. `mpa_small.py` codes them at their own size, as an encoder that
+knows no detector does, and the detector's pipeline shrinks what is decoded.
+`data/coco_sample` holds `instances_val.json` and `images/`,
+`data/weights/yolox_nano_mmdet.pth` is the detector.
+"""
+anchor = 'main path'
+protocol = 'in the model'
+_root, _annotations = 'data/coco_sample', 'instances_val.json'
+datasets = dict(
+    coco=dict(root=f'{_root}/images', annotations=f'{_root}/{_annotations}'))
+tasks = dict(
+    yolox=dict(
+        config='mmdet::yolox/yolox_nano_8xb8-300e_coco.py',
+        checkpoint='data/weights/yolox_nano_mmdet.pth',
+        dataset='coco',
+        metrics=['coco/bbox_mAP'],
+        cfg_options={
+            'test_dataloader.dataset.data_root': f'{_root}/',
+            'test_dataloader.dataset.ann_file': _annotations,
+            'test_dataloader.dataset.data_prefix.img': 'images/',
+            'test_evaluator.ann_file': f'{_root}/{_annotations}',
+        }))
+
+
+def _path(alpha):
+    """Points of the path, or without it (0) of the main one."""
+    return dict(
+        codec='configs/hmc/mpa-small_pictures.py',
+        points={
+            f'q{q}':
+            dict(
+                checkpoint='mmhmc://mpa-small_pictures',
+                quality=q,
+                task='det',
+                alpha=alpha)
+            for q in (1, 2, 4, 8)
+        })
+
+
+codecs = {'main path': _path(0.), 'detection path': _path(1.)}

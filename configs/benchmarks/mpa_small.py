@@ -5,15 +5,13 @@ part of COCO, and objects of it for the machines at four. The weights are the
 zoo's; `docs/mpa.md` has the commands that make them. `data/coco_crops`:
 `python tools/dataset_converters/coco_crops.py data/coco_sample`.
 """
+_base_ = '../_base_/benchmarks/yolox_nano_coco.py'
 anchor = 'main path'
 picture_metrics = ['psnr', 'ms_ssim']
-_coco = 'data/coco_sample'
 datasets = dict(
     kodak=dict(root='data/kodak'),
     camvid=dict(root='data/camvid/val'),
-    crops=dict(root='data/coco_crops/val'),
-    coco=dict(
-        root=f'{_coco}/images', annotations=f'{_coco}/instances_val.json'))
+    crops=dict(root='data/coco_crops/val'))
 tasks = dict(
     pspnet=dict(
         config='configs/hmc/pspnet_csp-nano_camvid.py',
@@ -24,18 +22,7 @@ tasks = dict(
         config='configs/hmc/classifier_csp-nano_coco-crops.py',
         checkpoint='mmhmc://classifier_csp-nano_coco-crops',
         dataset='crops',
-        metrics=['accuracy/top1']),
-    yolox=dict(
-        config='mmdet::yolox/yolox_nano_8xb8-300e_coco.py',
-        checkpoint='data/weights/yolox_nano_mmdet.pth',
-        dataset='coco',
-        metrics=['coco/bbox_mAP'],
-        cfg_options={
-            'test_dataloader.dataset.data_root': f'{_coco}/',
-            'test_dataloader.dataset.ann_file': 'instances_val.json',
-            'test_dataloader.dataset.data_prefix.img': 'images/',
-            'test_evaluator.ann_file': f'{_coco}/instances_val.json',
-        }))
+        metrics=['accuracy/top1']))
 _weights = 'mmhmc://mpa-small_pictures'
 
 _few = (1, 2, 4, 8)

@@ -95,7 +95,12 @@ def test_codec_axis_builds_with_the_papers_sizes(axis):
 
 
 def test_every_axis_is_used_or_is_a_codec_to_choose():
-    used = {base for leaf in LEAVES for base in bases_of(leaf)}
+    benchmarks = ROOT.glob('benchmarks/*.py')
+    used = {
+        base
+        for config in (*LEAVES, *benchmarks)
+        for base in bases_of(config)
+    }
     unused = {
         p.relative_to(ROOT).as_posix()
         for p in AXES if p not in used and p.parent.name != 'codecs'

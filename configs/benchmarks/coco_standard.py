@@ -3,7 +3,7 @@
 `data/coco_sample` holds `instances_val.json` and `images/`, and
 `data/weights/yolox_nano_mmdet.pth` the detector.
 """
-_base_ = '../_base_/benchmarks/yolox_nano_coco.py'
+_base_ = ['../_base_/benchmarks/yolox_nano_coco.py']
 anchor = 'HEVC'
 picture_metrics = ['psnr', 'ms_ssim']
 # A detector sees little more than in the original from 0.3 bpp on.

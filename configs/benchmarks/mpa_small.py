@@ -5,7 +5,7 @@ part of COCO, and objects of it for the machines at four. The weights are the
 zoo's; `docs/mpa.md` has the commands that make them. `data/coco_crops`:
 `python tools/dataset_converters/coco_crops.py data/coco_sample`.
 """
-_base_ = '../_base_/benchmarks/yolox_nano_coco.py'
+_base_ = ['../_base_/benchmarks/yolox_nano_coco.py']
 anchor = 'main path'
 picture_metrics = ['psnr', 'ms_ssim']
 datasets = dict(

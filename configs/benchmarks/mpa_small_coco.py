@@ -6,7 +6,7 @@ knows no detector does, and the detector's pipeline shrinks what is decoded.
 `data/coco_sample` holds `instances_val.json` and `images/`,
 `data/weights/yolox_nano_mmdet.pth` is the detector.
 """
-_base_ = '../_base_/benchmarks/yolox_nano_coco.py'
+_base_ = ['../_base_/benchmarks/yolox_nano_coco.py']
 anchor = 'main path'
 protocol = 'in the model'
 

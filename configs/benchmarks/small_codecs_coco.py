@@ -4,7 +4,7 @@ Pictures are coded as the detector gets them, resized to 416 and padded, for
 so the adaptation was trained. `data/coco_sample` holds `instances_val.json`
 and `images/`, `data/weights/yolox_nano_mmdet.pth` is the detector.
 """
-_base_ = '../_base_/benchmarks/yolox_nano_coco.py'
+_base_ = ['../_base_/benchmarks/yolox_nano_coco.py']
 anchor = 'HEVC'
 protocol = 'in the model'
 _lmbdas = (0.0009, 0.0018, 0.0035, 0.0067)

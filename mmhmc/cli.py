@@ -118,45 +118,6 @@ def _info(args: argparse.Namespace) -> int:
     return status
 
 
-def _add_portable(commands: argparse._SubParsersAction) -> None:
-    parser = commands.add_parser(
-        'portable',
-        help='make a codec whose streams decode alike on every machine',
-        description='Let integers choose the entropy tables of a codec, so '
-        'that its streams decode alike on every machine. The pictures show '
-        'the range of values to expect. The result is a checkpoint for the '
-        'same config; streams of the old one need the old one.')
-    parser.add_argument(
-        'inputs',
-        nargs='+',
-        metavar='PICTURE',
-        help='picture file, or folder of such')
-    _add_codec(parser, coding=False)
-    parser.add_argument(
-        '-o',
-        '--out',
-        required=True,
-        metavar='FILE',
-        help='checkpoint to write, .safetensors')
-    parser.add_argument(
-        '--max-pictures',
-        type=_positive,
-        default=32,
-        metavar='N',
-        help='pictures to use at most, evenly chosen; default 32')
-    parser.add_argument(
-        '--force', action='store_true', help='replace FILE if it exists')
-    parser.set_defaults(run=_guarded(_portable))
-
-
-def _portable(args: argparse.Namespace) -> int:
-    from mmhmc.apis.portable import write_portable_checkpoint
-    count = write_portable_checkpoint(args.inputs, args.out, _source(args),
-                                      args.max_pictures, args.force)
-    print(f'{args.out}: portable, by {count} pictures')
-    return 0
-
-
 def _add_download(commands: argparse._SubParsersAction) -> None:
     parser = commands.add_parser(
         'download',
@@ -333,7 +294,6 @@ def build_parser() -> argparse.ArgumentParser:
     _add_encode(commands)
     _add_decode(commands)
     _add_info(commands)
-    _add_portable(commands)
     _add_download(commands)
     _add_demo(commands)
     _add_doctor(commands)

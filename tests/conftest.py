@@ -58,9 +58,6 @@ CODECS = dict(
         hyper_channels=16,
         depths=(1, 1, 1, 1, 1, 1)))
 
-#: Those whose streams cannot be made portable.
-FLOATING = ('MPA', 'MRIC', 'TinyLIC')
-
 #: Not that of any real host, so that nothing fits by accident.
 PREPROCESSOR = dict(
     type='ImgDataPreprocessor',
@@ -143,7 +140,7 @@ def last_layers(networks):
 
 def scale_biases(codec):
     """For each network what it adds to ``scales_hat``, (M,) in all."""
-    biases = [m.bias.data for m in last_layers(scale_networks(codec))]
+    biases = [m.bias.detach() for m in last_layers(scale_networks(codec))]
     with_means = sum(map(len, biases)) > codec.latent_channels
     return [b[:len(b) // (1 + with_means)] for b in biases]
 

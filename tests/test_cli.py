@@ -142,7 +142,7 @@ def test_options_of_the_config_are_overridden(home, tmp_path, capsys):
                      'codec.hidden_channels=8']) == 0
 
 
-@pytest.mark.parametrize('command', ['encode', 'decode', 'portable'])
+@pytest.mark.parametrize('command', ['encode', 'decode'])
 @pytest.mark.parametrize('arguments, words', [
     (['--codec', 'nothing.py'], 'nothing.py'),
     (['--checkpoint', 'nothing.pth'], 'nothing.pth'),
@@ -182,19 +182,6 @@ def test_info_shows_good_files_beside_bad_ones(home, tmp_path, capsys):
     first, second = err.splitlines()
     assert first.startswith('mmhmc info: no.hmc: ')
     assert second.startswith(f'mmhmc info: {bad}: This is no mmhmc bitstream')
-
-
-def test_portable_writes_a_checkpoint_that_codes(home, tmp_path, capsys):
-    out = str(tmp_path / 'portable.safetensors')
-    arguments = with_codec(home, 'portable', home / 'a.png', '-o', out)
-    assert cli.main(arguments) == 0
-    assert capsys.readouterr().out == f'{out}: portable, by 1 pictures\n'
-    assert cli.main(arguments) == 1
-    assert '--force' in capsys.readouterr().err
-    arguments = with_codec(home, 'encode', home / 'a.png', '-o', tmp_path)
-    assert cli.main([*arguments, '--checkpoint', out]) == 0
-    cli.main(['info', str(tmp_path / 'a.png.hmc')])
-    assert 'on every machine' in capsys.readouterr().out
 
 
 def test_help_loads_next_to_nothing():

@@ -33,7 +33,7 @@ NAMES = {
         'ZooModel', 'decode_bitstreams', 'describe_bitstream',
         'download_model', 'encode_pictures', 'fetch_weights', 'find_model',
         'format_description', 'list_models', 'load_codec', 'load_config',
-        'mix_codec', 'read_config', 'write_portable_checkpoint'
+        'mix_codec', 'read_config'
     ],
     'mmhmc.apis.benchmark': [
         'Outcome', 'PICTURE_METRICS', 'PROTOCOLS', 'Plan', 'load_plan',
@@ -41,8 +41,9 @@ NAMES = {
     ],
     'mmhmc.bitstream': [
         'Bitstream', 'BitstreamError', 'CdfTables', 'CutStream',
-        'QUALITY_STEP', 'SymbolDecoder', 'device_fingerprint',
-        'encode_symbols', 'find_levels'
+        'QUALITY_STEP', 'SymbolDecoder', 'deterministic_kernels',
+        'device_fingerprint', 'encode_symbols', 'find_levels',
+        'former_fingerprint'
     ],
     'mmhmc.codecs': [
         'AVIF', 'Cheng2020Anchor', 'Cheng2020Attention', 'ELIC',
@@ -58,8 +59,8 @@ NAMES = {
     'mmhmc.codecs.layers': [
         'AttentionBlock', 'AttentionStage', 'Derived', 'FixedPointNetwork',
         'MultiPathStage', 'NeighbourhoodAttention', 'PathChoice', 'Transform',
-        'activation_ranges', 'best_step', 'choose_settings', 'init_as_klt',
-        'interpolate_gains'
+        'best_step', 'exact_gains', 'init_as_klt', 'interpolate_gains',
+        'saturation'
     ],
     'mmhmc.datasets': [
         'CelebAMaskHQ', 'FACE_PARTS', 'FACE_POINTS', 'ImageFolder',

@@ -11,7 +11,6 @@ _PUBLIC = {
     'inference_inputs': ('EncodedPicture', ),
     'inferencer': ('HMCInferencer', ),
     'mixing': ('mix_codec', 'read_config'),
-    'portable': ('write_portable_checkpoint', ),
     'stream_info': ('describe_bitstream', 'format_description'),
     'zoo': ('ZooModel', 'download_model', 'fetch_weights', 'find_model',
             'list_models', 'load_config'),

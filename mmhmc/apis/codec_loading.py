@@ -57,7 +57,8 @@ class CodecSource:
 def load_codec(config: Union[str, Path, dict],
                checkpoint: Union[str, Path, None] = None,
                device: str = 'cpu',
-               cfg_options: Optional[dict] = None) -> ImageCodec:
+               cfg_options: Optional[dict] = None,
+               update_quantiles: bool = True) -> ImageCodec:
     """Load a trained codec, ready to code.
 
     Args:
@@ -70,6 +71,8 @@ def load_codec(config: Union[str, Path, dict],
             without weights needs none.
         device: Where the codec goes.
         cfg_options: Settings of the config to override, by dotted name.
+        update_quantiles: False keeps the quantiles of a checkpoint without
+            tables, which was trained elsewhere with an auxiliary loss.
 
     Returns:
         The codec in evaluation mode, with the tables of the checkpoint or, if
@@ -99,7 +102,7 @@ def load_codec(config: Union[str, Path, dict],
         _load_strictly(codec, state, checkpoint)
     codec.to(device).eval()
     if not all(table.cdf.numel() for table in codec.entropy_tables().values()):
-        codec.update_entropy_tables()
+        codec.update_entropy_tables(update_quantiles)
     return codec
 
 

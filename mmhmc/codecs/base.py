@@ -3,6 +3,8 @@ import hashlib
 import warnings
 from abc import abstractmethod
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import replace
 from difflib import get_close_matches
 from fractions import Fraction
@@ -16,11 +18,28 @@ from torch.func import functional_call
 
 from mmhmc.bitstream import (QUALITY_STEP, Bitstream, BitstreamError,
                              CdfTables, SymbolDecoder, device_fingerprint,
-                             encode_symbols)
+                             encode_symbols, former_fingerprint)
 from mmhmc.functional import crop_to, extend_edges, padded_size, run_in_tiles
 from mmhmc.registry import MODELS
 from mmhmc.structures import CodecOutput, CodingCondition
-from .layers import Derived
+from .layers import Derived, saturation
+
+#: Whether the file that is being read is portable; None: none is.
+_PORTABLE: ContextVar[Optional[bool]] = ContextVar('portable', default=None)
+
+
+@contextmanager
+def use_integers(portable: bool) -> Iterator[None]:
+    """Choose tables by integers or in floating point, whatever a codec says.
+
+    Args:
+        portable: See :attr:`ImageCodec.portable`.
+    """
+    token = _PORTABLE.set(portable)
+    try:
+        yield
+    finally:
+        _PORTABLE.reset(token)
 
 
 class ImageCodec(BaseModule):
@@ -39,8 +58,8 @@ class ImageCodec(BaseModule):
     is noise, or rounding that gradients pass; in evaluation mode it is
     rounding and everything is exact: what
     :meth:`read` returns equals ``y_hat`` of :meth:`encode_latents` to the
-    last bit, on one machine and one picture at a time; if the codec is
-    ``portable``, on all machines and in any batch.
+    last bit; if the codec is :attr:`portable`, on all machines and in any
+    batch, otherwise on one machine and one picture at a time.
 
     Args:
         init_cfg: mmengine's initialisation, e.g. ``dict(type='Pretrained',
@@ -61,6 +80,8 @@ class ImageCodec(BaseModule):
     #: Type in which the transforms between picture and latent compute in
     #: evaluation, e.g. ``torch.bfloat16``; None: that of their weights.
     transform_dtype: Optional[torch.dtype] = None
+    #: Whether streams that are written decode identically on every machine.
+    portable: bool = False
 
     def __init__(self, init_cfg: Optional[dict] = None) -> None:
         super().__init__(init_cfg)
@@ -131,8 +152,34 @@ class ImageCodec(BaseModule):
         """
 
     @abstractmethod
-    def update_entropy_tables(self) -> None:
-        """Make tables from the present weights; needed before coding."""
+    def update_entropy_tables(self, update_quantiles: bool = True) -> None:
+        """Make tables from the present weights; needed before coding.
+
+        Args:
+            update_quantiles: False keeps the quantiles of the factorised
+                priors, their medians among them, as weights bring them that
+                were trained elsewhere with an auxiliary loss.
+        """
+
+    def refresh_entropy_tables(self) -> None:
+        """Make tables if there are none or weights have changed since.
+
+        Tables that a checkpoint brings are those of its weights.
+        """
+        self.update_entropy_tables()
+
+    def load_training_state(self, state_dict: dict[str, Tensor]) -> None:
+        """Load a state in which tables may be older than the weights.
+
+        That is one of a training that this codec, or what it was copied
+        from, is in; it knows for which weights it has made its tables.
+        """
+        self.load_state_dict(state_dict)
+
+    @property
+    def tables_can_change(self) -> bool:
+        """Whether training may change the weights that tables come from."""
+        return False
 
     @abstractmethod
     def drop_entropy_tables(self) -> None:
@@ -159,23 +206,28 @@ class ImageCodec(BaseModule):
         output.extra_losses.update(losses)
         return output
 
-    @property
-    def portable(self) -> bool:
-        """Whether streams decode identically on every machine."""
-        return False
-
-    def make_portable(self, pictures: Tensor) -> None:
-        """Let integers choose the tables, so that every machine agrees.
+    def make_portable(self, pictures: Optional[Tensor] = None) -> None:
+        """Do nothing but warn: learned codecs are portable as they are.
 
         Args:
-            pictures: RGB in [0, 1], shape (B, 3, H, W), that show the range
-                of values to expect.
-
-        Raises:
-            RuntimeError: If the codec has no integer form.
+            pictures: Ignored.
         """
-        raise RuntimeError(f'{type(self).__name__} has no integer form, so '
-                           'its streams cannot be made portable.')
+        warnings.warn(
+            '`make_portable` does nothing any more: learned codecs are '
+            'portable without it, unless built with `portable=False`.',
+            DeprecationWarning,
+            stacklevel=2)
+
+    @property
+    def in_integers(self) -> bool:
+        """Whether integers choose the tables now.
+
+        Outside training as :attr:`portable` says, or as the file needs it
+        that is being read.
+        """
+        asked = _PORTABLE.get()
+        return not self.training and (self.portable
+                                      if asked is None else asked)
 
     @torch.no_grad()
     def compress(
@@ -212,8 +264,16 @@ class ImageCodec(BaseModule):
                       condition: Optional[CodingCondition]) -> Bitstream:
         size = x.shape[-2], x.shape[-1]
         target = padded_size(size, self.downsampling_factor)
-        output = self.encode_latents(
-            extend_edges(x, [size], target), condition, rate=False)
+        with saturation() as ratios:
+            output = self.encode_latents(
+                extend_edges(x, [size], target), condition, rate=False)
+        if ratios and (largest := torch.stack(ratios).amax().item()) > 1:
+            warnings.warn(
+                f'Activations of {type(self).__name__} reach {largest:.3g} '
+                'times the range of its integers and are clamped. The stream '
+                'decodes everywhere, but may be larger than it need be: check '
+                "the codec's weights, and that `x` lies in [0, 1].",
+                stacklevel=3)
         return self.write(output, size, condition)
 
     @torch.no_grad()
@@ -298,20 +358,26 @@ class ImageCodec(BaseModule):
             padded_size(size, self.downsampling_factor),
             self.weights_hash(),
             quality=condition.quality if condition else None,
-            device=None if self.portable else self._fingerprint())
+            device=None if self.in_integers else self._fingerprint())
 
     def read(self,
              bitstream: Bitstream,
              condition: Optional[CodingCondition] = None) -> Tensor:
         """Decode ``y_hat`` of one picture, shape (1, M, h, w).
 
-        Warns if the stream is not portable and comes from another device.
+        A stream in floating point is read so, whatever the codec writes.
 
         Raises:
             BitstreamError: If the stream is of another codec or other
-                weights, or damaged.
+                weights, or damaged; if it is not portable and was written on
+                another device or with other settings.
             RuntimeError: If tables are missing.
         """
+        with use_integers(bitstream.device is None):
+            return self._read(bitstream, condition)
+
+    def _read(self, bitstream: Bitstream,
+              condition: Optional[CodingCondition]) -> Tensor:
         tables = self._present_tables()
         self._check_origin(bitstream, list(tables))
         decoders = {
@@ -373,35 +439,49 @@ class ImageCodec(BaseModule):
     def _check_weights(self, bitstream: Bitstream) -> None:
         name, ours = type(self).__name__, self.weights_hash()
         if bitstream.weights != ours:
-            hint = ''
-            if (bitstream.device is None) != self.portable:
-                one, other = ('codec', 'file') if self.portable else ('file',
-                                                                      'codec')
-                hint = (f' The {one} is portable and the {other} is not: '
-                        '`make_portable` changes what decides decoding.')
             raise BitstreamError(
                 f'The file is of {name} with the weights and tables '
                 f'{bitstream.weights.hex()}; those of this codec are '
                 f'{ours.hex()}. Load the checkpoint that wrote it, and its '
-                f'tables rather than new ones.{hint}')
-        if bitstream.device not in (None, self._fingerprint()):
+                'tables rather than new ones.')
+        if bitstream.device is None:
+            return
+        if bitstream.device == former_fingerprint(self._prior_weight()):
             warnings.warn(
-                'This stream is not portable and was written on another '
-                'device, or with other settings of this one: it may decode to '
-                'garbage. `make_portable` gives a codec whose streams decode '
-                'everywhere.',
-                stacklevel=4)
+                'This stream is in floating point and of a version that noted '
+                'no number of threads: with another number than that of its '
+                'encoder it decodes to garbage. Encode the image again, '
+                'portably.',
+                stacklevel=5)
+        elif bitstream.device != self._fingerprint():
+            raise BitstreamError(
+                'This stream is in floating point (`portable=False`) and was '
+                'written on another device or with other settings: number of '
+                'threads, memory format, kernels, precision or version of '
+                'torch. Here it would decode to garbage. Decode it where it '
+                'was written, or encode the image again with a portable '
+                'codec.')
+
+    def _prior_weight(self) -> Tensor:
+        """A convolution's weight of what chooses tables."""
+        weights = [t for _, t in self.decoding_tensors() if t.ndim == 4]
+        return weights[0] if weights else torch.empty(0)
 
     def _fingerprint(self) -> bytes:
-        weights = [t for _, t in self.decoding_tensors() if t.ndim == 4]
-        return device_fingerprint(weights[0] if weights else torch.empty(0))
+        compiled = any(
+            getattr(part, '_compiled_call_impl', None) is not None
+            for part in self.modules())
+        return device_fingerprint(self._prior_weight(), compiled)
 
     def weights_hash(self) -> bytes:
-        """First 4 bytes of a SHA-256 of :meth:`decoding_tensors`."""
-        tensors = dict(self.decoding_tensors())
+        """First 4 bytes of a SHA-256 of what decides decoding.
+
+        That is :meth:`decoding_tensors`, and :attr:`arithmetic`.
+        """
+        tensors, arithmetic = dict(self.decoding_tensors()), self.arithmetic
 
         def digest() -> bytes:
-            result = hashlib.sha256()
+            result = hashlib.sha256(arithmetic)
             for name, tensor in tensors.items():
                 kind = f'{name} {tensor.dtype} {tuple(tensor.shape)}'
                 content = tensor.detach().cpu().contiguous().flatten()
@@ -409,8 +489,13 @@ class ImageCodec(BaseModule):
                 result.update(content.view(torch.uint8).numpy().tobytes())
             return result.digest()[:4]
 
-        return self._derived.get('hash of the weights', list(tensors.values()),
-                                 digest)
+        return self._derived.get(f'hash of the weights {arithmetic}',
+                                 list(tensors.values()), digest)
+
+    @property
+    def arithmetic(self) -> bytes:
+        """Name of the rules by which weights and symbols become ``y_hat``."""
+        return b''
 
     def run_transform(self, part: nn.Module, x: Tensor,
                       scale: Fraction) -> Tensor:

@@ -33,6 +33,7 @@ class FactorizedPrior(CompressAICodec):
     Args:
         hidden_channels: Channels of the transforms' hidden layers.
         latent_channels: Channels of the latent ``y``.
+        portable: See :class:`CompressAICodec`.
         init_cfg: mmengine's initialisation.
 
     Raises:
@@ -93,6 +94,7 @@ class ScaleHyperprior(CompressAICodec):
     Args:
         hidden_channels: Channels of the transforms' hidden layers.
         latent_channels: Channels of the latent ``y``.
+        portable: See :class:`CompressAICodec`.
         init_cfg: mmengine's initialisation.
 
     Raises:
@@ -137,7 +139,3 @@ class ScaleHyperprior(CompressAICodec):
         symbols = decoders['y'].decode(
             self.scale_indexes(scales_hat).flatten())
         return symbols.view_as(scales_hat).float()
-
-    def prior_inputs(self, y: Tensor) -> dict[str, Tensor]:
-        """See :meth:`CompressAICodec.prior_inputs`."""
-        return {'h_s': self.run_bottleneck(self.h_a(y.abs()))[0]}

@@ -31,6 +31,7 @@ class Cheng2020Anchor(JointAutoregressive):
         hidden_channels: Channels of the transforms' hidden layers.
         latent_channels: Channels of the latent ``y``; as many as hidden ones
             if not given.
+        portable: See :class:`CompressAICodec`.
         init_cfg: mmengine's initialisation.
 
     Raises:
@@ -44,10 +45,11 @@ class Cheng2020Anchor(JointAutoregressive):
     def __init__(self,
                  hidden_channels: int = 192,
                  latent_channels: Optional[int] = None,
+                 portable: bool = True,
                  init_cfg: Optional[dict] = None) -> None:
         if latent_channels is None:
             latent_channels = hidden_channels
-        super().__init__(hidden_channels, latent_channels, init_cfg)
+        super().__init__(hidden_channels, latent_channels, portable, init_cfg)
 
     @staticmethod
     def build_network(hidden_channels: int, latent_channels: int) -> nn.Module:

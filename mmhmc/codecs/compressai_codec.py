@@ -1,6 +1,8 @@
 """What all codecs over CompressAI's networks share."""
+import hashlib
 from abc import abstractmethod
 from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from fractions import Fraction
 from functools import partial
 from typing import Optional
@@ -9,12 +11,13 @@ import torch
 from torch import Tensor, nn
 from torch._compile import _disable_dynamo
 
-from mmhmc.bitstream import CdfTables, SymbolDecoder, find_levels
+from mmhmc.bitstream import (CdfTables, SymbolDecoder, deterministic_kernels,
+                             find_levels)
 from mmhmc.compat import respell_bottleneck
-from mmhmc.functional import extend_edges, padded_size
 from mmhmc.structures import CodecOutput, CodingCondition, LatentSymbols
 from .base import ImageCodec
-from .layers import FixedPointNetwork, activation_ranges, choose_settings
+from .layers import FixedPointNetwork
+from .layers.fixed_point import ARITHMETIC
 
 _TABLE_BUFFERS = ('_quantized_cdf', '_offset', '_cdf_length', 'scale_table')
 #: Scales that have a table, evenly spaced by logarithm from 0.11 to 256. With
@@ -47,13 +50,18 @@ class CompressAICodec(ImageCodec):
     auxiliary loss: :meth:`update_entropy_tables` solves for them.
 
     In evaluation a portable codec computes :attr:`prior_networks` in integers
-    (:class:`~mmhmc.codecs.layers.FixedPointNetwork`). The state dict has the
-    settings of each as ``NAME_fixed_point``: loading such a one makes a codec
-    portable, loading weights without them makes it ordinary.
+    (:class:`~mmhmc.codecs.layers.FixedPointNetwork`), which follow from the
+    weights alone. State dicts of former portable codecs also bring settings
+    of each network as ``NAME_fixed_point``; they are kept, so that the files
+    of such a codec decode.
 
     Args:
         hidden_channels: Channels of the transforms' hidden layers.
         latent_channels: Channels of the latent ``y``.
+        portable: Whether streams decode identically on every machine. False
+            computes :attr:`prior_networks` in floating point, for
+            experiments: streams are refused where device, threads or
+            settings of the kernels differ.
         init_cfg: mmengine's initialisation.
 
     Raises:
@@ -66,6 +74,7 @@ class CompressAICodec(ImageCodec):
     def __init__(self,
                  hidden_channels: int = 128,
                  latent_channels: int = 192,
+                 portable: bool = True,
                  init_cfg: Optional[dict] = None) -> None:
         super().__init__(init_cfg)
         _check_channels(
@@ -81,6 +90,9 @@ class CompressAICodec(ImageCodec):
                 part.__class__ = PointwiseStridedConv2d
         for name in self.prior_networks:
             self.register_buffer(_settings_of(name), None)
+        # Without such networks the tables alone decide.
+        self.portable = bool(portable) or not self.prior_networks
+        self._tables_of: Optional[bytes] = None
 
     @staticmethod
     @abstractmethod
@@ -95,9 +107,17 @@ class CompressAICodec(ImageCodec):
         self.check_input(x, condition)
         y = self.run_transform(self.g_a, x, Fraction(1, 16))
         self._check_latent(y)
-        with torch.autocast(x.device.type, enabled=False):
+        with self._arithmetic_of_priors(x.device):
             # The decoder has no other memory format.
             return self.code_latent(y.float().contiguous(), rate)
+
+    @contextmanager
+    def _arithmetic_of_priors(self, device: torch.device) -> Iterator[None]:
+        """No autocast, and where floating point decides no free choice."""
+        free = self.training or self.in_integers
+        with torch.autocast(device.type, enabled=False), \
+                nullcontext() if free else deterministic_kernels():
+            yield
 
     def decode_latents(self,
                        y_hat: Tensor,
@@ -121,7 +141,7 @@ class CompressAICodec(ImageCodec):
         device = self.entropy_bottleneck.quantiles.device
         latent_size = tuple(side // self.downsampling_factor
                             for side in coded_size)
-        with torch.autocast(device.type, enabled=False):
+        with self._arithmetic_of_priors(device):
             return self.decode_latent(decoders, latent_size)
 
     @abstractmethod
@@ -141,59 +161,6 @@ class CompressAICodec(ImageCodec):
             ``y_hat``, shape (1, M, h, w).
         """
 
-    @property
-    def portable(self) -> bool:
-        """See :attr:`ImageCodec.portable`."""
-        return all(
-            getattr(self, _settings_of(name)) is not None
-            for name in self.prior_networks)
-
-    # What is made in inference mode could not be changed outside it.
-    @torch.inference_mode(False)
-    @torch.no_grad()
-    def make_portable(self, pictures: Tensor) -> None:
-        """See :meth:`ImageCodec.make_portable`.
-
-        Tables may be made before or after. Streams from before can no longer
-        be read.
-
-        Args:
-            pictures: RGB in [0, 1], shape (B, 3, H, W), of any size, that
-                show the range of values to expect: activations beyond eight
-                times what they give are clamped.
-
-        Raises:
-            RuntimeError: In training mode.
-            ValueError: If there are no pictures or they are not finite, or a
-                network has no integer form.
-        """
-        self.check_pictures(pictures, None)
-        if self.training:
-            raise RuntimeError('A portable codec computes in evaluation mode; '
-                               'call `codec.eval()` first.')
-        if not len(pictures):
-            raise ValueError('`make_portable` needs at least one picture.')
-        size = pictures.shape[-2], pictures.shape[-1]
-        target = padded_size(size, self.downsampling_factor)
-        ranges = {}
-        for picture in pictures:
-            x = extend_edges(picture[None], [size], target)
-            y = self.run_transform(self.g_a, x, Fraction(1, 16)).float()
-            for name, entering in self.prior_inputs(y).items():
-                seen = activation_ranges(self.get_submodule(name), entering)
-                ranges[name] = seen.maximum(ranges.get(name, seen))
-        for name, seen in ranges.items():
-            setattr(self, _settings_of(name),
-                    choose_settings(self.get_submodule(name), seen))
-
-    def prior_inputs(self, y: Tensor) -> dict[str, Tensor]:
-        """What about enters each of :attr:`prior_networks`.
-
-        Args:
-            y: Latent that is not quantised, shape (B, M, h, w).
-        """
-        return {}
-
     def prior_layers(self, name: str) -> nn.Module:
         """Layers that are computed in integers for a network."""
         return self.get_submodule(name)
@@ -202,25 +169,48 @@ class CompressAICodec(ImageCodec):
         """One of :attr:`prior_networks` in integers, by present weights.
 
         Raises:
-            RuntimeError: If its weights have outgrown the settings.
+            RuntimeError: If its weights have outgrown the settings that a
+                former portable codec brought.
+            ValueError: If a layer has no integer form, or its weights are too
+                large.
         """
         settings = getattr(self, _settings_of(name))
+        tensors = [*self.get_submodule(name).parameters()]
+        if settings is not None:
+            tensors.append(settings)
         return self._derived.get(
-            name, (*self.get_submodule(name).parameters(), settings),
+            name, tensors,
             lambda: FixedPointNetwork(self.prior_layers(name), settings))
 
-    def run_prior(self, name: str, x: Tensor) -> Tensor:
-        """Run one of :attr:`prior_networks`, in integers where they count."""
-        if self.training or not self.portable:
-            return self.get_submodule(name)(x)
-        return self.fixed_point(name)(x)
+    def run_prior(self, name: str, x: Tensor, **controls) -> Tensor:
+        """Run one of :attr:`prior_networks`, in integers where they count.
 
-    def run_hyper_analysis(self, y: Tensor) -> Tensor:
+        The gradient is that of the network in floating point.
+
+        Args:
+            name: Which one.
+            x: What it is given.
+            controls: For networks that know them, e.g. ``quality``.
+
+        Returns:
+            As the network gives it.
+        """
+        network = self.get_submodule(name)
+        if not self.in_integers:
+            return network(x, **controls)
+        exact = self.fixed_point(name)(x, **controls)
+        learns = any(t.requires_grad for t in (x, *network.parameters()))
+        if not (learns and torch.is_grad_enabled()):
+            return exact
+        smooth = network(x.to(exact.dtype), **controls)
+        return exact + (smooth - smooth.detach())
+
+    def run_hyper_analysis(self, y: Tensor, **controls) -> Tensor:
         """Latent (B, M, h, w) to hyper-latent ``z``."""
-        if self.training or not self.portable:
-            return self.h_a(y)
+        if not self.in_integers:
+            return self.h_a(y, **controls)
         # A kernel may round differently for a batch.
-        return torch.cat([self.h_a(one) for one in y.split(1)])
+        return torch.cat([self.h_a(one, **controls) for one in y.split(1)])
 
     # CompressAI permutes by numpy, which a tracer gets wrong.
     @_disable_dynamo
@@ -260,13 +250,59 @@ class CompressAICodec(ImageCodec):
 
     @torch.inference_mode(False)
     @torch.no_grad()
-    def update_entropy_tables(self) -> None:
+    def update_entropy_tables(self, update_quantiles: bool = True) -> None:
         """See :meth:`ImageCodec.update_entropy_tables`."""
         from compressai.models.base import get_scale_table
-        self.entropy_bottleneck.update(force=True, update_quantiles=True)
+        for bottleneck in self._bottlenecks():
+            bottleneck.update(force=True, update_quantiles=update_quantiles)
         if hasattr(self, 'gaussian_conditional'):
             self.gaussian_conditional.update_scale_table(
                 get_scale_table(levels=SCALE_LEVELS), force=True)
+        self._forget_hidden()
+        self._tables_of = _digest(self._prior_parameters())
+
+    def refresh_entropy_tables(self) -> None:
+        """See :meth:`ImageCodec.refresh_entropy_tables`."""
+        if self._tables_of == _digest(self._prior_parameters()):
+            self._forget_hidden()
+        else:
+            self.update_entropy_tables()
+
+    def load_training_state(self, state_dict: dict[str, Tensor]) -> None:
+        """See :meth:`ImageCodec.load_training_state`."""
+        tables_of = self._tables_of
+        super().load_training_state(state_dict)
+        self._tables_of = tables_of
+
+    def _bottlenecks(self) -> list[nn.Module]:
+        return [part for part in self.modules() if hasattr(part, 'quantiles')]
+
+    def _prior_parameters(self) -> dict[str, Tensor]:
+        """What the tables are made of, by name."""
+        return {
+            f'{name}.{key}': parameter
+            for name, part in self.named_modules()
+            if hasattr(part, 'quantiles')
+            for key, parameter in part.named_parameters()
+        }
+
+    @torch.inference_mode(False)
+    @torch.no_grad()
+    def _forget_hidden(self) -> None:
+        """Set the weights that masks hide to zero.
+
+        An optimizer changes them too; two codecs that decode alike are to
+        have equal weights.
+        """
+        for part in self.modules():
+            if hasattr(part, 'mask') and part.weight[part.mask == 0].any():
+                part.weight.masked_fill_(part.mask == 0, 0)
+
+    @property
+    def tables_can_change(self) -> bool:
+        """See :attr:`ImageCodec.tables_can_change`."""
+        return any(parameter.requires_grad
+                   for parameter in self._prior_parameters().values())
 
     def drop_entropy_tables(self) -> None:
         """See :meth:`ImageCodec.drop_entropy_tables`."""
@@ -275,6 +311,7 @@ class CompressAICodec(ImageCodec):
                 old = getattr(part, name, None)
                 if torch.is_tensor(old):
                     setattr(part, name, old.new_empty(0))
+        self._tables_of = None
 
     def bottleneck_symbols(self,
                            z: Tensor,
@@ -351,8 +388,18 @@ class CompressAICodec(ImageCodec):
             for key, parameter in network.named_parameters():
                 yield f'{name}.{key}', parameter
             settings = getattr(self, _settings_of(name))
-            if settings is not None:
+            if settings is not None and self.in_integers:
                 yield _settings_of(name), settings
+
+    @property
+    def arithmetic(self) -> bytes:
+        """See :attr:`ImageCodec.arithmetic`."""
+        former = any(
+            getattr(self, _settings_of(name)) is not None
+            for name in self.prior_networks)
+        if former or not (self.prior_networks and self.in_integers):
+            return b''
+        return ARITHMETIC
 
     def _entropy_models(self) -> Iterator[tuple[str, nn.Module]]:
         if hasattr(self, 'gaussian_conditional'):
@@ -382,15 +429,40 @@ class CompressAICodec(ImageCodec):
                     new.to(
                         self.entropy_bottleneck.quantiles.device, copy=True))
             elif any(k.startswith(f'{prefix}{name}.') for k in state_dict):
-                # Weights of an ordinary codec; without weights, as in a
-                # host's checkpoint, this one stays what it is.
+                # Without weights, as in a host's checkpoint, this one stays
+                # what it is.
                 setattr(self, key, None)
+        self._note_tables(state_dict, prefix)
         super()._load_from_state_dict(state_dict, prefix, *args)
+
+    def _note_tables(self, state_dict: dict, prefix: str) -> None:
+        """Take the tables that a checkpoint brings for those of its weights.
+        """
+        coming = {
+            name: state_dict.get(prefix + name, parameter)
+            for name, parameter in self._prior_parameters().items()
+        }
+        tables = [
+            state_dict.get(f'{prefix}{name}._quantized_cdf')
+            for name, part in self.named_modules()
+            if hasattr(part, '_quantized_cdf')
+        ]
+        if all(table is not None and table.numel() for table in tables):
+            self._tables_of = _digest(coming)
 
 
 def _settings_of(network: str) -> str:
     """Name of the buffer with a network's fixed point."""
     return f'{network.replace(".", "_")}_fixed_point'
+
+
+def _digest(tensors: dict[str, Tensor]) -> bytes:
+    """SHA-256 of the values of some tensors, in float32."""
+    result = hashlib.sha256()
+    for name, tensor in tensors.items():
+        result.update(name.encode())
+        result.update(tensor.detach().float().cpu().contiguous().numpy())
+    return result.digest()
 
 
 def _check_channels(**channels: int) -> None:

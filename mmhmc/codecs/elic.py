@@ -58,8 +58,8 @@ class ELIC(SteppedCodec):
 
     Differences from the paper: the quantiles are solved for instead of learnt
     with an auxiliary loss; training rounds with a straight-through gradient.
-    A portable codec (:meth:`make_portable`) computes the hyper-synthesis, the
-    contexts and the entropy parameters in integers.
+    A portable codec computes the hyper-synthesis, the contexts and the
+    entropy parameters in integers.
 
     Reference:
         D. He, Z. Yang, W. Peng, R. Ma, H. Qin, Y. Wang: "ELIC: Efficient
@@ -74,6 +74,7 @@ class ELIC(SteppedCodec):
         groups: Channels of each group, in coding order; they sum to
             ``latent_channels``.
         context_channels: Hidden channels of the channel contexts.
+        portable: See :class:`CompressAICodec`.
         init_cfg: mmengine's initialisation.
 
     Raises:
@@ -91,10 +92,11 @@ class ELIC(SteppedCodec):
                  latent_channels: int = 320,
                  groups: Sequence[int] = (16, 16, 32, 64, 192),
                  context_channels: tuple[int, int] = (224, 128),
+                 portable: bool = True,
                  init_cfg: Optional[dict] = None) -> None:
         self.groups = tuple(groups)
         self.context_channels = tuple(context_channels)
-        super().__init__(hidden_channels, latent_channels, init_cfg)
+        super().__init__(hidden_channels, latent_channels, portable, init_cfg)
 
     def build_network(self, hidden_channels: int,
                       latent_channels: int) -> nn.Module:
@@ -190,32 +192,6 @@ class ELIC(SteppedCodec):
     def _take(self, k: int, phase: int, y: Tensor) -> Tensor:
         """Elements (B, g, h, w / 2) of one group and phase."""
         return take_phase(y.split(self.groups, dim=1)[k], phase)
-
-    def prior_inputs(self, y: Tensor) -> dict[str, Tensor]:
-        """See :meth:`CompressAICodec.prior_inputs`.
-
-        ``y_hat`` is within a half of ``y``: no difference for its range.
-        """
-        z_hat, _ = self.run_bottleneck(self.h_a(y))
-        params = self.h_s(z_hat)
-        inputs = {'h_s': z_hat}
-        for k, group in enumerate(y.split(self.groups, dim=1)):
-            known = [self.spatial_context[f'y{k}'](group)]
-            inputs[f'spatial_context.y{k}'] = group
-            if k:
-                before = y[:, :sum(self.groups[:k])]
-                inputs[f'channel_context.y{k}'] = before
-                known.append(self.channel_context[f'y{k}'](before))
-            inputs[f'entropy_parameters.y{k}'] = torch.cat((*known, params),
-                                                           dim=1)
-        return inputs
-
-    def update_entropy_tables(self) -> None:
-        """See :meth:`ImageCodec.update_entropy_tables`."""
-        super().update_entropy_tables()
-        # Two codecs that decode alike are to have equal weights.
-        for conv in self.spatial_context.values():
-            conv.forget_hidden()
 
     def _load_from_state_dict(self, state_dict, prefix, *args) -> None:
         for key in [k for k in state_dict if k.startswith(prefix)]:

@@ -52,7 +52,7 @@ class IdentityCodec(ImageCodec):
         """None."""
         return iter(())
 
-    def update_entropy_tables(self) -> None:
+    def update_entropy_tables(self, update_quantiles: bool = True) -> None:
         """Nothing to do."""
 
     def drop_entropy_tables(self) -> None:

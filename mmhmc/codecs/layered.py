@@ -61,8 +61,7 @@ class LayeredGenerative(SteppedCodec):
 
     Training rounds with a straight-through gradient, and now and then leaves
     out the enhancement. Normalisation sees the whole picture, so that large
-    pictures are encoded, but not decoded in tiles. There are integers for
-    ``h_s`` in a portable codec.
+    pictures are encoded, but not decoded in tiles.
 
     Reference:
         Y. Zhang, C. Jia, J. Chang, S. Ma: "Machine Perception-Driven Image
@@ -90,6 +89,7 @@ class LayeredGenerative(SteppedCodec):
         base_only_rate: Chance in training, in [0, 1], that a picture is
             decoded without its enhancement.
         base_only: Whether evaluation cuts the enhancement off every file.
+        portable: See :class:`CompressAICodec`.
         init_cfg: mmengine's initialisation.
 
     Raises:
@@ -115,6 +115,7 @@ class LayeredGenerative(SteppedCodec):
                  fusion: str = 'adain',
                  base_only_rate: float = 0.1,
                  base_only: bool = False,
+                 portable: bool = True,
                  init_cfg: Optional[dict] = None) -> None:
         _check_channels(
             semantic_channels=semantic_channels,
@@ -130,7 +131,8 @@ class LayeredGenerative(SteppedCodec):
         self.decoder_widths = tuple(decoder_widths)
         self.driver, self.fusion = driver, fusion
         self.base_only_rate, self.base_only = base_only_rate, base_only
-        super().__init__(hidden_channels, semantic_channels, init_cfg)
+        super().__init__(hidden_channels, semantic_channels, portable,
+                         init_cfg)
         self.latent_channels = semantic_channels + texture_channels
         self.texture_bottleneck.quantiles.requires_grad_(False)
         self.default_texture = nn.Parameter(torch.zeros(texture_channels))
@@ -276,17 +278,6 @@ class LayeredGenerative(SteppedCodec):
         scales_hat, means_hat = params.chunk(2, dim=1)
         y_hat = settle(lambda y: y, scales_hat, means_hat)
         return y_hat, scales_hat, means_hat
-
-    def prior_inputs(self, y: Tensor) -> dict[str, Tensor]:
-        """See :meth:`CompressAICodec.prior_inputs`."""
-        return {'h_s': self.run_bottleneck(self.h_a(y))[0]}
-
-    @torch.inference_mode(False)
-    @torch.no_grad()
-    def update_entropy_tables(self) -> None:
-        """See :meth:`ImageCodec.update_entropy_tables`."""
-        super().update_entropy_tables()
-        self.texture_bottleneck.update(force=True, update_quantiles=True)
 
     def decoding_tensors(self) -> Iterator[tuple[str, Tensor]]:
         """See :meth:`ImageCodec.decoding_tensors`."""

@@ -40,6 +40,7 @@ class MeanScaleHyperprior(CompressAICodec):
     Args:
         hidden_channels: Channels of the transforms' hidden layers.
         latent_channels: Channels of the latent ``y``.
+        portable: See :class:`CompressAICodec`.
         init_cfg: mmengine's initialisation.
 
     Raises:
@@ -85,10 +86,6 @@ class MeanScaleHyperprior(CompressAICodec):
             self.scale_indexes(scales_hat).flatten())
         return symbols.view_as(means_hat) + means_hat
 
-    def prior_inputs(self, y: Tensor) -> dict[str, Tensor]:
-        """See :meth:`CompressAICodec.prior_inputs`."""
-        return {'h_s': self.run_bottleneck(self.h_a(y))[0]}
-
 
 @MODELS.register_module()
 class JointAutoregressive(CompressAICodec):
@@ -129,6 +126,7 @@ class JointAutoregressive(CompressAICodec):
     Args:
         hidden_channels: Channels of the transforms' hidden layers.
         latent_channels: Channels of the latent ``y``.
+        portable: See :class:`CompressAICodec`.
         init_cfg: mmengine's initialisation.
 
     Raises:
@@ -143,8 +141,9 @@ class JointAutoregressive(CompressAICodec):
     def __init__(self,
                  hidden_channels: int = 192,
                  latent_channels: int = 192,
+                 portable: bool = True,
                  init_cfg: Optional[dict] = None) -> None:
-        super().__init__(hidden_channels, latent_channels, init_cfg)
+        super().__init__(hidden_channels, latent_channels, portable, init_cfg)
 
     @staticmethod
     def build_network(hidden_channels: int, latent_channels: int) -> nn.Module:
@@ -193,19 +192,6 @@ class JointAutoregressive(CompressAICodec):
             context.put(row, column, symbols.view_as(means_hat) + means_hat)
         return context.y_hat[None]
 
-    def prior_inputs(self, y: Tensor) -> dict[str, Tensor]:
-        """See :meth:`CompressAICodec.prior_inputs`.
-
-        ``y_hat`` is within a half of ``y``: no difference for its range.
-        """
-        z_hat, _ = self.run_bottleneck(self.h_a(y))
-        both = torch.cat((self.h_s(z_hat), self.context_prediction(y)), dim=1)
-        return {
-            'h_s': z_hat,
-            'context_prediction': y,
-            'entropy_parameters': both
-        }
-
     def prior_layers(self, name: str) -> nn.Module:
         """See :meth:`CompressAICodec.prior_layers`."""
         if name != 'context_prediction':
@@ -226,15 +212,6 @@ class JointAutoregressive(CompressAICodec):
         pointwise.weight = nn.Parameter(weight[:, :, None, None], False)
         pointwise.bias = nn.Parameter(conv.bias.detach(), False)
         return pointwise
-
-    @torch.no_grad()
-    def update_entropy_tables(self) -> None:
-        """See :meth:`ImageCodec.update_entropy_tables`."""
-        super().update_entropy_tables()
-        # An optimizer also changes what the mask hides; two codecs that
-        # decode alike are to have equal weights.
-        conv = self.context_prediction
-        conv.weight.masked_fill_(conv.mask == 0, 0)
 
     @torch.no_grad()
     def _walk_encoding(
@@ -288,7 +265,7 @@ class _Context:
             (codec.latent_channels, height + side, width + side))
         # Only the taps that the mask leaves: (taps, 2).
         self.taps = conv.mask[0, 0].nonzero()
-        if codec.portable:
+        if codec.in_integers:
             self.predict_context = codec.fixed_point('context_prediction')
             self.mix = codec.fixed_point('entropy_parameters')
         else:

@@ -56,7 +56,6 @@ class MPA(TinyLIC):
     one, not at random. In the second stage frozen parts rest, where the
     published code leaves their noise on. Pictures are never cut into
     tiles, for positions are chosen among all of a picture.
-    There is no :meth:`make_portable`: attention has no integer form.
 
     Reference:
         X. Zhang, P. Guo, M. Lu, Z. Ma: "All-in-One Image Coding for Joint
@@ -76,6 +75,7 @@ class MPA(TinyLIC):
         hyper_channels: Channels of the hyper-latent ``z``.
         depths: Blocks of each stage.
         drop_path: Chance in training that a picture skips a branch.
+        portable: See :class:`CompressAICodec`.
         init_cfg: mmengine's initialisation.
 
     Raises:
@@ -97,6 +97,7 @@ class MPA(TinyLIC):
                  hyper_channels: int = 192,
                  depths: Sequence[int] = (2, 2, 6, 2, 2, 2),
                  drop_path: float = 0.1,
+                 portable: bool = True,
                  init_cfg: Optional[dict] = None) -> None:
         self.tasks = _kinds_of(tasks)
         if trained_task is not None and trained_task not in self.tasks:
@@ -108,7 +109,7 @@ class MPA(TinyLIC):
                              f'{lmbda_ratio}.')
         self.trained_task, self.lmbda_ratio = trained_task, lmbda_ratio
         super().__init__(True, hidden_channels, latent_channels,
-                         hyper_channels, depths, drop_path, init_cfg)
+                         hyper_channels, depths, drop_path, portable, init_cfg)
         if trained_task is not None:
             self.requires_grad_(False)
             for part in self.task_parts(trained_task):

@@ -10,7 +10,6 @@ from torch import Tensor, nn
 
 from mmhmc.registry import MODELS
 from mmhmc.structures import CodingCondition
-from .base import ImageCodec
 from .elic import channel_context, elic_network
 from .stepped_codec import Settle, SteppedCodec
 
@@ -58,9 +57,6 @@ class MRIC(SteppedCodec):
     are solved for instead of learnt, training rounds with a straight-through
     gradient.
 
-    Latent residuals pass through a hyperbolic tangent, which has no integer
-    form: the codec cannot be made portable.
-
     Reference:
         E. Agustsson, D. Minnen, G. Toderici, F. Mentzer: "Multi-Realism Image
         Compression with a Conditional Generator", CVPR 2023.
@@ -79,6 +75,7 @@ class MRIC(SteppedCodec):
         context_channels: Hidden channels of what predicts scales, means and
             residuals.
         embedding_channels: Width of the embedding of ``beta``.
+        portable: See :class:`CompressAICodec`.
         init_cfg: mmengine's initialisation.
 
     Raises:
@@ -98,12 +95,13 @@ class MRIC(SteppedCodec):
                  num_slices: int = 10,
                  context_channels: tuple[int, int] = (224, 128),
                  embedding_channels: int = 512,
+                 portable: bool = True,
                  init_cfg: Optional[dict] = None) -> None:
         self.hyper_channels = hyper_channels
         self.num_slices = num_slices
         self.context_channels = tuple(context_channels)
         self.embedding_channels = embedding_channels
-        super().__init__(hidden_channels, latent_channels, init_cfg)
+        super().__init__(hidden_channels, latent_channels, portable, init_cfg)
 
     def build_network(self, hidden_channels: int,
                       latent_channels: int) -> nn.Module:
@@ -135,12 +133,13 @@ class MRIC(SteppedCodec):
                 gaussian_conditional=GaussianConditional(None),
                 scale_context=self._contexts(latent_channels, 1),
                 mean_context=self._contexts(latent_channels, 1),
-                residual_context=self._contexts(latent_channels, 2),
+                residual_context=self._contexts(latent_channels, 2, nn.Tanh()),
                 beta_embedding=nn.Sequential(
                     nn.Linear(1 + 2 * NUM_FREQUENCIES, width), nn.ReLU(),
                     nn.Linear(width, width), nn.ReLU())))
 
-    def _contexts(self, latent_channels: int, own: int) -> nn.ModuleDict:
+    def _contexts(self, latent_channels: int, own: int,
+                  *last: nn.Module) -> nn.ModuleDict:
         """A network for each slice.
 
         Args:
@@ -151,8 +150,10 @@ class MRIC(SteppedCodec):
         width = latent_channels // self.num_slices
         return nn.ModuleDict({
             f'y{k}':
-            channel_context(
-                (k + own) * width, self.context_channels, width, last_kernel=3)
+            channel_context((k + own) * width,
+                            self.context_channels,
+                            width,
+                            last_kernel=3).extend(last)
             for k in range(self.num_slices)
         })
 
@@ -162,19 +163,6 @@ class MRIC(SteppedCodec):
         return ('h_s', *(f'{part}_context.y{k}'
                          for part in ('scale', 'mean', 'residual')
                          for k in range(self.num_slices)))
-
-    @property
-    def portable(self) -> bool:
-        """Never: see :meth:`make_portable`."""
-        return False
-
-    def make_portable(self, pictures: Tensor) -> None:
-        """There is no integer form of latent residual prediction.
-
-        Raises:
-            RuntimeError: Always.
-        """
-        ImageCodec.make_portable(self, pictures)
 
     def walk(self, params: Tensor,
              settle: Settle) -> tuple[Tensor, Tensor, Tensor]:
@@ -195,7 +183,7 @@ class MRIC(SteppedCodec):
                 f'residual_context.y{k}',
                 torch.cat((seen, values), dim=1).contiguous())
             # What rounding took away is half a step at most.
-            coded.append((values + 0.5 * residual.tanh()).contiguous())
+            coded.append((values + 0.5 * residual).contiguous())
             scales.append(scales_hat)
             means.append(means_hat)
         return tuple(

@@ -14,8 +14,8 @@ from torch import Tensor, nn
 from mmhmc.bitstream import Bitstream, BitstreamError, SymbolDecoder
 from mmhmc.registry import MODELS
 from mmhmc.structures import CodecOutput, CodingCondition
-from .base import ImageCodec
-from .layers import AttentionStage, Transform, interpolate_gains
+from .layers import (AttentionStage, Transform, exact_gains,
+                     interpolate_gains)
 from .layers.attention_stage import HEAD_CHANNELS
 from .layers.checkerboard import MaskedConv2d
 from .stepped_codec import Settle, SteppedCodec
@@ -26,6 +26,9 @@ NUM_QUALITIES = 8
 #: of each: 0 1 in even rows, 2 3 in odd rows.
 SCHEDULE = (((0, ), (3, ), (1, ), (2, )), ((1, 2), (0, 3)), ((0, 3), (1, 2)),
             ((0, 1, 2, 3), ))
+
+#: Gains between symbols and ``y_hat``.
+_EXACT_GAINS = ('inverse_hyper_gain', )
 
 
 @MODELS.register_module()
@@ -63,7 +66,9 @@ class TinyLIC(SteppedCodec):
     code of October 2022; the quantiles are solved for instead of learnt with
     an auxiliary loss; the gains are those of MPA's base codec (Zhang et al.,
     2024). Parameters have other names than in the published code.
-    There is no :meth:`make_portable`: attention has no integer form.
+    A portable codec computes the hyper-synthesis with its attention, the
+    contexts and the entropy parameters in integers; between two qualities the
+    gain of ``z`` is then found by square roots.
 
     Reference:
         M. Lu, F. Chen, S. Pu, Z. Ma: "High-Efficiency Lossy Image Coding
@@ -80,6 +85,7 @@ class TinyLIC(SteppedCodec):
             those of the hyperprior; the decoder has them in reverse.
         drop_path: Chance in training that a picture skips a residual branch
             of the last block; less in those before it.
+        portable: See :class:`CompressAICodec`.
         init_cfg: mmengine's initialisation.
 
     Raises:
@@ -94,8 +100,6 @@ class TinyLIC(SteppedCodec):
     # Each block reaches three positions further, at 1/8 there are six blocks.
     receptive_radius = 320
     tile_size = 1024
-    prior_networks = ('h_s', 'channel_context', 'spatial_context',
-                      'entropy_parameters')
     #: Fields of a condition that a codec with several rates knows.
     controls: tuple[str, ...] = ('quality', )
 
@@ -106,6 +110,7 @@ class TinyLIC(SteppedCodec):
                  hyper_channels: int = 192,
                  depths: Sequence[int] = (2, 2, 6, 2, 2, 2),
                  drop_path: float = 0.1,
+                 portable: bool = True,
                  init_cfg: Optional[dict] = None) -> None:
         _check_sizes(hidden_channels, latent_channels, hyper_channels, depths)
         self.variable_rate = bool(variable_rate)
@@ -113,7 +118,7 @@ class TinyLIC(SteppedCodec):
         self.hyper_channels = hyper_channels
         self.depths, self.drop_path = tuple(depths), drop_path
         self.slices = slice_channels(latent_channels)
-        super().__init__(hyper_channels, latent_channels, init_cfg)
+        super().__init__(hyper_channels, latent_channels, portable, init_cfg)
         if self.variable_rate:
             self.codec_id = self.variable_codec_id
             for name, channels in (('gain', latent_channels),
@@ -157,6 +162,15 @@ class TinyLIC(SteppedCodec):
                                        len(steps) > 1)
                     for name, size, steps in zip(names, self.slices, SCHEDULE)
                 })))
+
+    @property
+    def prior_networks(self) -> tuple[str, ...]:
+        """See :attr:`CompressAICodec.prior_networks`."""
+        count = len(self.slices)
+        return ('h_s', *(f'channel_context.y{i}' for i in range(count)),
+                *(f'spatial_context.y{i}.{j}' for i in range(count)
+                  for j in range(len(SCHEDULE[i]) - 1)),
+                *(f'entropy_parameters.y{i}' for i in range(count)))
 
     def _stages(self, latent_channels: int) -> dict[str, list[nn.Module]]:
         """The stages of each transform, in the order of the data."""
@@ -244,7 +258,7 @@ class TinyLIC(SteppedCodec):
                        y: Tensor,
                        quality: Optional[float] = None) -> Tensor:
         """See :meth:`SteppedCodec.hyper_analysis`."""
-        z = self.h_a.at(quality=quality)(y)
+        z = self.run_hyper_analysis(y, quality=quality)
         return self.scale(z, 'hyper_gain', quality)
 
     def hyper_synthesis(self,
@@ -255,15 +269,15 @@ class TinyLIC(SteppedCodec):
         # own, by which kernels may be chosen.
         z_hat = z_hat.reshape(-1).view(z_hat.shape)
         z_hat = self.scale(z_hat, 'inverse_hyper_gain', quality)
-        return self.h_s.at(quality=quality)(z_hat)
+        return self.run_prior('h_s', z_hat, quality=quality)
 
     def walk(self, params: Tensor,
              settle: Settle) -> tuple[Tensor, Tensor, Tensor]:
         """See :meth:`SteppedCodec.walk`; nine steps."""
         coded, scales, means = [], [], []
         for i in range(len(self.slices)):
-            channel = self.channel_context[f'y{i}'](
-                torch.cat((params, *coded), dim=1))
+            channel = self.run_prior(f'channel_context.y{i}',
+                                     torch.cat((params, *coded), dim=1))
             for parts, part in zip((coded, scales, means),
                                    self._walk_slice(i, params, channel,
                                                     settle)):
@@ -292,10 +306,12 @@ class TinyLIC(SteppedCodec):
                 # Around the first phase nothing is known yet.
                 spatial = torch.zeros_like(entering[1])
                 if j:
-                    context = self.spatial_context[name][j - 1]
-                    spatial = take_phases(context(join_phases(y_hat)), phases)
+                    context = self.run_prior(
+                        f'spatial_context.{name}.{j - 1}', join_phases(y_hat))
+                    spatial = take_phases(context, phases)
                 entering.insert(1, spatial)
-            here = self.entropy_parameters[name](torch.cat(entering, dim=1))
+            here = self.run_prior(f'entropy_parameters.{name}',
+                                  torch.cat(entering, dim=1))
             values = settle(
                 partial(self._take, i, phases), *here.chunk(2, dim=1))
             for known, part in ((y_hat, values), (both, here)):
@@ -319,8 +335,9 @@ class TinyLIC(SteppedCodec):
         """Multiply the channels of ``t`` (B, C, h, w) by a gain."""
         if quality is None:
             return t
-        return t * interpolate_gains(getattr(self, name), quality).view(
-            -1, 1, 1)
+        gains, exact = getattr(self, name), name in _EXACT_GAINS
+        find = exact_gains if exact and self.in_integers else interpolate_gains
+        return t * find(gains, quality).view(-1, 1, 1)
 
     def compress(
             self,
@@ -367,23 +384,6 @@ class TinyLIC(SteppedCodec):
             raise BitstreamError(
                 f'{type(self).__name__} has the qualities 1 to '
                 f'{NUM_QUALITIES}; the file says {bitstream.quality}.')
-
-    @property
-    def portable(self) -> bool:
-        """See :attr:`ImageCodec.portable`."""
-        return False
-
-    def make_portable(self, pictures: Tensor) -> None:
-        """See :meth:`ImageCodec.make_portable`; there is no such form."""
-        ImageCodec.make_portable(self, pictures)
-
-    def update_entropy_tables(self) -> None:
-        """See :meth:`ImageCodec.update_entropy_tables`."""
-        super().update_entropy_tables()
-        # Two codecs that decode alike are to have equal weights.
-        for part in self.spatial_context.modules():
-            if isinstance(part, MaskedConv2d):
-                part.forget_hidden()
 
     def decoding_tensors(self) -> Iterator[tuple[str, Tensor]]:
         """See :meth:`ImageCodec.decoding_tensors`."""

@@ -11,6 +11,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from mmhmc.bitstream import Bitstream
 from mmhmc.codecs import ImageCodec
+from mmhmc.codecs.base import use_integers
 from mmhmc.codecs.layers import NeighbourhoodAttention
 from mmhmc.functional import extend_edges, padded_size
 from mmhmc.structures import CodingCondition
@@ -46,7 +47,8 @@ def count_kmac(codec: ImageCodec,
     :func:`count_parameters` divides it: convolutions and matrix products,
     half of what torch's ``FlopCounterMode`` counts. Attention counts the
     positions that are attended to, not those that a kernel also computes.
-    What encoder and decoder both compute (h_s, context) counts once.
+    What encoder and decoder both compute (h_s, context) counts once, by its
+    networks in floating point.
 
     Args:
         codec: In evaluation mode.
@@ -57,7 +59,7 @@ def count_kmac(codec: ImageCodec,
     x = torch.rand(1, 3, *size)
     x = extend_edges(x, [size], padded_size(size, codec.downsampling_factor))
     spent = dict(encoder=0., hyper=0., decoder=0., adapter=0.)
-    with FlopCounterMode(display=False) as counter:
+    with FlopCounterMode(display=False) as counter, use_integers(False):
         with _counted(codec, counter, spent) as corrections:
             # As for coding: nobody asks for likelihoods.
             output = codec.encode_latents(x, condition, rate=False)

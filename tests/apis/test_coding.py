@@ -3,6 +3,7 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,6 @@ from conftest import smooth_pictures, tiny_codec
 
 from mmhmc.apis.codec_loading import CodecSource
 from mmhmc.apis.coding import decode_bitstreams, encode_pictures
-from mmhmc.apis.portable import write_portable_checkpoint
 from mmhmc.apis.stream_info import describe_bitstream
 from mmhmc.bitstream import Bitstream
 from mmhmc.datasets import read_picture, write_picture
@@ -300,22 +300,17 @@ def test_bad_stream_does_not_stop_the_others(source, coded, tmp_path):
     assert set(content_of(tmp_path / 'd', '.png')) == {'b.png', 'sub/c.png'}
 
 
-def test_stream_of_another_device_decodes_with_a_warning(
+def test_stream_in_floating_point_of_another_device_is_refused(
         source, coded, tmp_path):
     path = tmp_path / 'coded' / 'a.png.hmc'
-    stream = Bitstream.from_bytes(path.read_bytes())
-    path.write_bytes(
-        Bitstream(
-            stream.codec,
-            stream.size,
-            stream.streams,
-            stream.coded_size,
-            stream.weights,
-            device=b'??').to_bytes())
+    codec = source.load()
+    codec.portable = False
+    stream, = codec.compress(torch.rand(1, 3, 40, 50))
+    path.write_bytes(replace(stream, device=b'??').to_bytes())
     report = decode_bitstreams([tmp_path / 'coded'], tmp_path / 'd', source)
     first, *others = report.outcomes
-    assert 'not portable' in first.warnings[0] and not first.error
-    assert not any(outcome.warnings for outcome in others)
+    assert 'written on another device' in first.error
+    assert not any(outcome.error for outcome in others)
 
 
 def test_quality_that_the_codec_does_not_know_is_refused_at_once(
@@ -426,7 +421,7 @@ def test_two_ranks_share_the_files_and_merge_the_results(
     assert not list(folder.glob('*.rank*'))
 
 
-# What a stream says, and portable codecs.
+# What a stream says.
 
 
 def test_description_has_all_that_the_file_says(source, coded, tmp_path):
@@ -436,7 +431,7 @@ def test_description_has_all_that_the_file_says(source, coded, tmp_path):
     size = row['height'], row['width'], row['coded_height'], row['coded_width']
     assert size == (33, 65, 64, 128)
     assert row['weights'] == source.load().weights_hash().hex()
-    assert row['portable'] is False and len(row['device']) == 4
+    assert row['portable'] is True and row['device'] is None
     assert row['header_bytes'] + sum(
         row['streams'].values()) == row['num_bytes'] == path.stat().st_size
     assert list(row['streams']) == ['z', 'y'] and row['cut'] == []
@@ -450,40 +445,3 @@ def test_cut_layers_and_quality_are_described(tmp_path):
     row = describe_bitstream(tmp_path / 'a.hmc')
     assert row['cut'] == ['b'] and row['streams'] == dict(a=1)
     assert row['quality'] == 1.5 and row['portable'] and row['device'] is None
-
-
-def test_portable_checkpoint_codes_portable_streams(home, source, tmp_path):
-    out = tmp_path / 'more' / 'portable.safetensors'
-    assert write_portable_checkpoint([home / 'pictures'], out, source) == 3
-    assert [path.name for path in out.parent.iterdir()] == [out.name]
-    portable = CodecSource(CONFIG, str(out))
-    assert portable.load().portable and not source.load().portable
-    encode_pictures([home / 'pictures'], tmp_path / 'c', portable)
-    assert describe_bitstream(tmp_path / 'c' / 'a.png.hmc')['portable']
-    report = decode_bitstreams([tmp_path / 'c'], tmp_path / 'd', portable)
-    assert not report.failed
-    # The ordinary codec says why it cannot.
-    report = decode_bitstreams([tmp_path / 'c'], tmp_path / 'e', source)
-    assert 'the codec is not' in report.failed[0].error
-
-
-def test_portable_checkpoint_uses_no_more_pictures_than_asked(
-        home, source, tmp_path):
-    out = tmp_path / 'portable.safetensors'
-    for most, used in ((1, 1), (2, 2), (3, 3)):
-        assert write_portable_checkpoint([home / 'pictures'],
-                                         out,
-                                         source,
-                                         max_pictures=most,
-                                         force=True) == used
-
-
-def test_portable_checkpoint_overwrites_nothing(home, source, tmp_path):
-    out = tmp_path / 'portable.safetensors'
-    out.write_bytes(b'precious')
-    with pytest.raises(FileExistsError, match='replace it with --force'):
-        write_portable_checkpoint([home / 'pictures'], out, source)
-    assert out.read_bytes() == b'precious'
-    with pytest.raises(ValueError, match='must end in .safetensors'):
-        write_portable_checkpoint([home / 'pictures'], tmp_path / 'a.pth',
-                                  source)

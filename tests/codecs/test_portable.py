@@ -2,39 +2,38 @@
 import contextlib
 import copy
 import pickle
+from dataclasses import replace
 
 import pytest
 import torch
-from conftest import (CODECS, FLOATING, coded_channels, needs_harmless_compile,
+from conftest import (CODECS, last_layers, needs_harmless_compile,
                       scale_biases, scale_networks, smooth_pictures,
                       tiny_codec)
 from torch import nn
 
-from mmhmc.bitstream import Bitstream
+from mmhmc.bitstream import Bitstream, BitstreamError, former_fingerprint
 from mmhmc.codecs import IdentityCodec, build_codec
 from mmhmc.functional import extend_edges, padded_size
 
-PORTABLE = tuple(name for name in CODECS if name not in FLOATING)
-HYPER = tuple(name for name in PORTABLE if name != 'FactorizedPrior')
+HYPER = tuple(name for name in CODECS if name != 'FactorizedPrior')
 
-every_codec = pytest.mark.parametrize('name', PORTABLE)
+every_codec = pytest.mark.parametrize('name', CODECS)
 every_hyper_codec = pytest.mark.parametrize('name', HYPER)
 
 
 @pytest.fixture(scope='module')
-def ordinary():
+def codecs():
     """One of each in evaluation mode with tables; not to be changed."""
     torch.manual_seed(0)
-    return {name: tiny_codec(name) for name in PORTABLE}
+    return {name: tiny_codec(name) for name in CODECS}
 
 
 @pytest.fixture(scope='module')
-def codecs(ordinary):
-    """The same, portable; not to be changed."""
-    torch.manual_seed(1)
-    made = copy.deepcopy(ordinary)
-    for codec in made.values():
-        codec.make_portable(smooth_pictures(2, 100, 130))
+def floating(codecs):
+    """The same in floating point; not to be changed."""
+    made = copy.deepcopy(codecs)
+    for name in HYPER:
+        made[name].portable = False
     return made
 
 
@@ -42,8 +41,23 @@ def fresh(name):
     return build_codec(dict(type=f'mmhmc.{name}', **CODECS[name])).eval()
 
 
-def settings_of(part):
-    return f'{part.replace(".", "_")}_fixed_point'
+#: Codecs that a former version could make portable, with settings.
+FORMER = tuple(name for name in HYPER if name not in ('MPA', 'MRIC',
+                                                      'TinyLIC'))
+
+
+def with_settings(codec):
+    """A state dict as a former portable codec has it."""
+    state = codec.state_dict()
+    for part in codec.prior_networks:
+        layers = [
+            layer for layer in codec.get_submodule(part).modules()
+            if hasattr(layer, 'weight')
+        ]
+        rows = [[14, 26, 13]] * len(layers) + [[12, 24, 0]]
+        key = f'{part.replace(".", "_")}_fixed_point'
+        state[key] = torch.tensor(rows, dtype=torch.int32)
+    return state
 
 
 def encoded(codec, x):
@@ -56,9 +70,9 @@ def in_channels_last(codec):
 
 
 @contextlib.contextmanager
-def two_threads():
+def more_threads():
     threads = torch.get_num_threads()
-    torch.set_num_threads(2)
+    torch.set_num_threads(threads + 1)
     yield
     torch.set_num_threads(threads)
 
@@ -66,7 +80,7 @@ def two_threads():
 #: Ways to compute the same: what to make of the codec, and where to run it.
 BACKENDS = dict(
     channels_last=(in_channels_last, contextlib.nullcontext),
-    threads=(copy.deepcopy, two_threads),
+    threads=(copy.deepcopy, more_threads),
     without_onednn=(copy.deepcopy,
                     lambda: torch.backends.mkldnn.flags(enabled=False)),
     autocast=(copy.deepcopy, lambda: torch.autocast('cpu', torch.bfloat16)))
@@ -102,48 +116,39 @@ def test_tables_of_a_latent_are_the_same_in_another_backend(
         codecs, name, backend):
     # Where it differs, few streams show it: look at the scales themselves.
     codec, (change, where) = codecs[name], BACKENDS[backend]
-    z_hat = torch.randint(-9, 10, (1, 8, 5, 6)).float()
-    expected = codec.run_prior('h_s', z_hat)
-    with where():
-        assert torch.equal(change(codec).run_prior('h_s', z_hat), expected)
+    channels = codec.entropy_bottleneck.channels
+    z_hat = torch.randint(-9, 10, (1, channels, 5, 6)).float()
+    controls = dict(quality=4.5) if name == 'MPA' else {}
+    with torch.no_grad():
+        expected = codec.run_prior('h_s', z_hat, **controls)
+        with where():
+            found = change(codec).run_prior('h_s', z_hat, **controls)
+    assert torch.equal(found, expected)
 
 
 @every_hyper_codec
 def test_picture_of_a_batch_gets_what_it_gets_alone(codecs, name):
     codec = codecs[name]
+    quality = dict(quality=8.) if name == 'MPA' else {}
     with torch.no_grad():
         y = codec.g_a(smooth_pictures(3, 128, 64))
-        together = codec.code_latent(y)
-        alone = [codec.code_latent(one) for one in y.split(1)]
+        together = codec.code_latent(y, **quality)
+        alone = [codec.code_latent(one, **quality) for one in y.split(1)]
     assert torch.equal(together.y_hat, torch.cat([a.y_hat for a in alone]))
     assert together.symbols == {} and set(alone[0].symbols) == {'y', 'z'}
 
 
 @every_hyper_codec
-def test_stream_costs_what_that_of_the_ordinary_codec_costs(
-        codecs, ordinary, name):
+def test_stream_costs_what_that_of_the_floating_codec_costs(
+        codecs, floating, name):
     x = smooth_pictures(1, 256, 256)
     sizes = [
         sum(map(len,
                 codec.compress(x)[0].streams.values()))
-        for codec in (codecs[name], ordinary[name])
+        for codec in (codecs[name], floating[name])
     ]
     assert sizes[1] > 1000
     assert abs(sizes[0] - sizes[1]) <= 0.001 * sizes[1] + 8
-
-
-@every_hyper_codec
-def test_prior_is_made_of_multiples_of_a_power_of_two(codecs, name):
-    codec, x = codecs[name], smooth_pictures(1, 64, 64)
-    last = [
-        part for part in codec.prior_networks
-        if part.startswith('entropy_parameters')
-    ] or ['h_s']
-    bits = max(
-        getattr(codec, settings_of(part))[-1, 0].item() for part in last)
-    y_hat = encoded(codec, x).y_hat[:, :coded_channels(codec)]
-    y_hat = y_hat.double() * 2.0**bits
-    assert torch.equal(y_hat, y_hat.round())
 
 
 @needs_harmless_compile
@@ -154,138 +159,126 @@ def test_compiled_codec_gives_the_same(codecs):
         assert torch.equal(compiled(x).y_hat, codec(x).y_hat)
 
 
+# Streams in floating point.
+
+
 @every_hyper_codec
-def test_portable_stream_names_no_device_and_its_own_weights(
-        codecs, ordinary, name):
+def test_stream_in_floating_point_names_its_device_and_its_own_weights(
+        codecs, floating, name):
     x = smooth_pictures(1, 64, 64)
     stream, = codecs[name].compress(x)
-    other, = ordinary[name].compress(x)
+    other, = floating[name].compress(x)
     assert stream.device is None and other.device is not None
     assert stream.weights != other.weights
-    for one, another in ((codecs, other), (ordinary, stream)):
-        with pytest.raises(ValueError, match='`make_portable` changes what'):
-            one[name].read(another)
 
 
-# Becoming portable.
+@every_hyper_codec
+def test_either_codec_reads_the_streams_of_both(codecs, floating, name):
+    for one in (codecs[name], floating[name]):
+        stream, = one.compress(smooth_pictures(1, 64, 128))
+        for other in (codecs[name], floating[name]):
+            assert torch.equal(other.read(stream), one.read(stream))
+            # Nothing stays behind.
+            assert other.in_integers == other.portable
+
+
+@every_hyper_codec
+@pytest.mark.parametrize('backend', ['threads', 'without_onednn'])
+def test_stream_in_floating_point_is_refused_under_other_settings(
+        codecs, floating, name, backend):
+    stream, = floating[name].compress(smooth_pictures(1, 64, 64))
+    with BACKENDS[backend][1]():
+        for codec in (codecs[name], floating[name]):
+            with pytest.raises(BitstreamError, match='number of threads, mem'):
+                codec.read(stream)
+
+
+@every_hyper_codec
+def test_stream_of_a_version_without_threads_is_read_with_a_warning(
+        floating, name):
+    codec = floating[name]
+    stream, = codec.compress(smooth_pictures(1, 64, 64))
+    weight = next(t for _, t in codec.decoding_tensors() if t.ndim == 4)
+    former = replace(stream, device=former_fingerprint(weight))
+    with pytest.warns(UserWarning, match='noted no number of threads'):
+        assert torch.equal(codec.read(former), codec.read(stream))
+
+
+def test_factorised_prior_is_portable_without_integers():
+    codec = tiny_codec('FactorizedPrior', portable=False)
+    assert codec.portable
+    stream, = codec.compress(smooth_pictures(1, 64, 64))
+    assert stream.device is None
+
+
+def test_identity_codec_writes_nothing_that_could_be_portable():
+    assert not IdentityCodec().portable
 
 
 @every_codec
-def test_only_a_codec_with_settings_is_portable(codecs, ordinary, name):
-    assert codecs[name].portable
-    # Tables alone decide how a factorised prior is decoded.
-    assert ordinary[name].portable == (name == 'FactorizedPrior')
+def test_making_portable_is_no_longer_needed(codecs, name):
+    codec, x = copy.deepcopy(codecs[name]), smooth_pictures(1, 64, 64)
+    with pytest.warns(DeprecationWarning, match='portable without it'):
+        codec.make_portable(x)
+    assert codec.compress(x) == codecs[name].compress(x)
 
 
-@pytest.mark.parametrize('name', FLOATING)
-def test_codec_without_an_integer_form_says_so(name):
-    codec = tiny_codec(name)
-    assert not codec.portable
-    with pytest.raises(RuntimeError, match=f'{name} has no integer form'):
-        codec.make_portable(smooth_pictures(1, 64, 64))
+@every_hyper_codec
+def test_activations_beyond_the_integers_are_told_while_encoding(codecs, name):
+    codec, x = copy.deepcopy(codecs[name]), smooth_pictures(1, 64, 64)
+    with torch.no_grad():
+        last_layers(scale_networks(codec))[-1].bias.fill_(1e5)
+    with pytest.warns(UserWarning, match='times the range of its integers'):
+        stream, = codec.compress(x)
+    with torch.no_grad():
+        expected = codec.encode_latents(x).y_hat
+    assert torch.equal(codec.read(stream), expected)
 
 
-def test_codec_that_writes_nothing_has_nothing_to_make_portable():
-    codec = IdentityCodec().eval()
-    assert not codec.portable
-    with pytest.raises(RuntimeError, match='IdentityCodec has no integer f'):
-        codec.make_portable(torch.rand(1, 3, 8, 8))
-
-
-@every_codec
-def test_making_portable_is_repeatable_and_needs_no_tables(codecs, name):
-    x = smooth_pictures(1, 70, 70)
+@every_hyper_codec
+def test_network_without_an_integer_form_is_named(codecs, name):
     codec = copy.deepcopy(codecs[name])
-    codec.make_portable(x)
-    other = fresh(name)
-    other.load_state_dict(codec.state_dict())
-    other.drop_entropy_tables()
-    other.make_portable(x)
-    other.update_entropy_tables()
-    assert other.compress(x) == codec.compress(x)
-
-
-@every_hyper_codec
-def test_range_is_that_of_all_pictures(ordinary, name):
-    x = smooth_pictures(2, 64, 64)
-    x[1] *= 50
-    codecs = [copy.deepcopy(ordinary[name]) for _ in range(3)]
-    for codec, pictures in zip(codecs, (x, x[1:], x[:1])):
-        codec.make_portable(pictures)
-    key = 'h_s_fixed_point'
-    both, loud, quiet = (getattr(codec, key) for codec in codecs)
-    assert torch.equal(both, loud.maximum(quiet))
-    assert not torch.equal(both, quiet)
-
-
-@every_codec
-def test_training_mode_is_refused(name):
-    with pytest.raises(RuntimeError, match=r'call `codec\.eval\(\)` first'):
-        fresh(name).train().make_portable(torch.rand(1, 3, 64, 64))
-
-
-@every_codec
-def test_pictures_that_show_nothing_are_refused(name):
-    codec = fresh(name)
-    with pytest.raises(ValueError, match='at least one picture'):
-        codec.make_portable(torch.rand(0, 3, 64, 64))
-    with pytest.raises(ValueError, match='must be finite'):
-        codec.make_portable(torch.full((1, 3, 64, 64), torch.nan))
-    with pytest.raises(ValueError, match=r'of shape \(B, 3, H, W\)'):
-        codec.make_portable(torch.rand(3, 64, 64))
-
-
-@every_hyper_codec
-def test_failure_leaves_the_codec_ordinary(ordinary, name):
-    codec = copy.deepcopy(ordinary[name])
-    scale_networks(codec)[-1].append(nn.Tanh())
-    with pytest.raises(ValueError, match='Tanh has no integer form'):
-        codec.make_portable(smooth_pictures(1, 64, 64))
-    assert not codec.portable
+    scale_networks(codec)[-1].append(nn.Softplus())
+    with pytest.raises(ValueError, match='Softplus has no integer form'):
+        codec.compress(smooth_pictures(1, 64, 64))
 
 
 # Weights.
 
 
-@every_hyper_codec
-def test_checkpoint_makes_a_codec_portable(codecs, name):
+@every_codec
+def test_state_has_weights_and_tables_only(codecs, name):
     state, x = codecs[name].state_dict(), smooth_pictures(1, 64, 64)
+    assert not [key for key in state if 'fixed_point' in key]
     other = fresh(name)
     other.load_state_dict(state, strict=True)
-    assert other.portable and other.state_dict().keys() == state.keys()
     assert other.compress(x) == codecs[name].compress(x)
 
 
-@every_hyper_codec
-def test_checkpoint_has_nothing_more_but_the_settings(codecs, ordinary, name):
-    codec = codecs[name]
-    more = codec.state_dict().keys() - ordinary[name].state_dict().keys()
-    assert more == {settings_of(part) for part in codec.prior_networks}
-    for key in more:
-        assert codec.state_dict()[key].numel() < 20
+@pytest.mark.parametrize('name', FORMER)
+def test_checkpoint_of_a_former_portable_codec_keeps_its_settings(
+        codecs, name):
+    state, x = with_settings(codecs[name]), smooth_pictures(1, 64, 64)
+    former = fresh(name)
+    former.load_state_dict(state, strict=True)
+    stream, = former.compress(x)
+    assert stream.device is None
+    assert stream.weights != codecs[name].compress(x)[0].weights
+    again = fresh(name)
+    again.load_state_dict(former.state_dict(), strict=True)
+    assert torch.equal(again.read(stream), former.read(stream))
+    # Weights without settings have none.
+    again.load_state_dict(codecs[name].state_dict(), strict=True)
+    assert again.compress(x) == codecs[name].compress(x)
 
 
-@every_hyper_codec
-def test_ordinary_checkpoint_makes_a_codec_ordinary(codecs, ordinary, name):
-    other, x = copy.deepcopy(codecs[name]), smooth_pictures(1, 64, 64)
-    other.load_state_dict(ordinary[name].state_dict(), strict=True)
-    assert not other.portable
-    assert other.compress(x) == ordinary[name].compress(x)
-
-
-@every_hyper_codec
-def test_checkpoint_without_a_codec_leaves_it_portable(codecs, name):
-    model = nn.ModuleDict(
-        dict(codec=copy.deepcopy(codecs[name]), head=nn.Linear(2, 2)))
+@pytest.mark.parametrize('name', FORMER)
+def test_checkpoint_without_a_codec_leaves_the_settings(codecs, name):
+    model = nn.ModuleDict(dict(codec=fresh(name), head=nn.Linear(2, 2)))
+    model.codec.load_state_dict(with_settings(codecs[name]))
+    before = model.codec.weights_hash()
     model.load_state_dict({'head.weight': torch.zeros(2, 2)}, strict=False)
-    assert model.codec.portable
-    model.load_state_dict(
-        {
-            f'codec.{key}': value
-            for key, value in fresh(name).state_dict().items()
-        },
-        strict=False)
-    assert not model.codec.portable
+    assert model.codec.weights_hash() == before
 
 
 @every_codec
@@ -324,19 +317,36 @@ def test_integers_follow_weights_swapped_before_evaluation(codecs, name):
     assert after.streams['y'] != before.streams['y']
 
 
-@every_hyper_codec
-def test_weights_that_have_outgrown_the_integers_are_refused(codecs, name):
-    codec = copy.deepcopy(codecs[name])
+@pytest.mark.parametrize('name', FORMER)
+def test_weights_that_have_outgrown_former_settings_are_refused(codecs, name):
+    codec = fresh(name)
+    codec.load_state_dict(with_settings(codecs[name]))
     with torch.no_grad():
         codec.h_s[0].weight.mul_(1e9)
-    with pytest.raises(RuntimeError, match='Call `make_portable` again'):
+    with pytest.raises(RuntimeError, match='the weights have grown since'):
         codec.compress(smooth_pictures(1, 64, 64))
 
 
+@every_hyper_codec
+def test_gradient_is_that_of_the_floating_network(codecs, floating, name):
+    x, found = smooth_pictures(1, 64, 64), []
+    for made in (codecs, floating):
+        codec = copy.deepcopy(made[name])
+        output = codec.encode_latents(x)
+        output.likelihoods['y'].log2().sum().backward()
+        found.append({
+            key: p.grad
+            for key, p in codec.named_parameters() if key.startswith('h_s')
+        })
+    for key, gradient in found[1].items():
+        torch.testing.assert_close(
+            found[0][key], gradient, rtol=1e-2, atol=1e-2)
+
+
 @every_codec
-def test_training_is_that_of_the_ordinary_codec(codecs, ordinary, name):
+def test_training_is_that_of_the_floating_codec(codecs, floating, name):
     x, results = smooth_pictures(2, 64, 64), []
-    for codecs_of in (codecs, ordinary):
+    for codecs_of in (codecs, floating):
         codec = copy.deepcopy(codecs_of[name]).train()
         torch.manual_seed(3)
         output = codec(x)

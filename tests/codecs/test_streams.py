@@ -1,6 +1,5 @@
 """What every codec refuses, stores and promises about its streams."""
 import copy
-import warnings
 from dataclasses import replace
 from fractions import Fraction
 
@@ -113,21 +112,6 @@ def test_stream_with_another_coded_size_is_refused(codecs, name):
     stream, = codecs[name].compress(smooth_pictures(1, 60, 64))
     with pytest.raises(BitstreamError, match=r'is coded as \(64, 64\) by'):
         codecs[name].decompress([replace(stream, coded_size=(128, 64))])
-
-
-@every_codec
-def test_stream_of_another_device_is_decoded_with_a_warning(codecs, name):
-    codec = codecs[name]
-    stream, = codec.compress(smooth_pictures(1, 64, 64))
-    if codec.portable:
-        assert stream.device is None
-        return
-    foreign = replace(stream, device=bytes(b ^ 255 for b in stream.device))
-    with warnings.catch_warnings():
-        warnings.simplefilter('error')
-        x_hat = codec.decompress([stream])
-    with pytest.warns(UserWarning, match='not portable and was written on'):
-        assert torch.equal(codec.decompress([foreign]), x_hat)
 
 
 @every_codec

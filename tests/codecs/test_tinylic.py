@@ -245,12 +245,6 @@ def test_drop_path_skips_whole_pictures_in_training_only():
     torch.testing.assert_close(refined[~skipped], 2 * expected[~skipped])
 
 
-def test_there_is_no_portable_form(codec):
-    assert not codec.portable
-    with pytest.raises(RuntimeError, match='TinyLIC has no integer form'):
-        codec.make_portable(smooth_pictures(1, 64, 64))
-
-
 def test_radius_covers_the_published_depths():
     codec = TinyLIC(**{**CODECS['TinyLIC'], 'depths': (2, 2, 6, 2, 1, 1)})
     g_s = codec.g_s.eval().double().requires_grad_(False)

@@ -2,8 +2,8 @@ import copy
 
 import pytest
 import torch
-from conftest import (CODECS, Probe, make_runner, tiny_codec, with_val,
-                      wrapped_model)
+from conftest import (CODECS, Probe, make_runner, smooth_pictures, tiny_codec,
+                      with_val, wrapped_model)
 from mmengine.hooks import CheckpointHook, EMAHook
 
 from mmhmc.codecs import build_codec
@@ -138,3 +138,96 @@ def test_saving_comes_after_the_tables():
              'LOW', 'VERY_LOW', 'LOWEST')
     assert order.index(EntropyTableHook.priority) < order.index(
         CheckpointHook.priority)
+
+
+# Tables that need not be made anew.
+
+
+def published(name, seed=3):
+    """A codec whose tables are not those that would be made of it now."""
+    torch.manual_seed(seed)
+    codec = tiny_codec(name)
+    with torch.no_grad():
+        codec.entropy_bottleneck.quantiles[:, 0, 1] += 0.25
+    codec.update_entropy_tables(update_quantiles=False)
+    return codec
+
+
+@pytest.mark.parametrize('hooks', [[], [EMAHook]], ids=['plain', 'averaged'])
+def test_frozen_codec_reads_its_files_whatever_happens(tmp_path, hooks):
+    codec = published(NAME)
+    x = smooth_pictures(1, 64, 64)
+    stream, = codec.compress(x)
+    expected, whole = codec.read(stream), codec.weights_hash()
+    model = wrapped_model(codec)
+    model.backbone.codec.requires_grad_(False)
+    settings = with_val(['BitrateMetric'])
+    settings.update(
+        test_dataloader=settings['val_dataloader'],
+        test_cfg=dict(),
+        test_evaluator=settings['val_evaluator'])
+
+    def run(**kwargs):
+        made = [RateLossHook(), EntropyTableHook(), *(h() for h in hooks)]
+        return make_runner(model, tmp_path, made, **settings, **kwargs)
+
+    runner = run(max_epochs=1)
+    runner.train()
+    runner.test()
+    runner = run(max_epochs=2, resume=True)
+    runner.train()
+    for epoch in (1, 2):
+        other = build_codec(dict(type=f'mmhmc.{NAME}', **CODECS[NAME])).eval()
+        prefix = 'backbone.codec.'
+        other.load_state_dict({
+            key.removeprefix(prefix): value
+            for key, value in saved(tmp_path / f'epoch_{epoch}.pth').items()
+            if key.startswith(prefix)
+        })
+        assert other.weights_hash() == whole
+        assert torch.equal(other.read(stream), expected)
+    codec.eval()
+    assert codec.weights_hash() == whole
+    assert torch.equal(codec.read(stream), expected)
+
+
+@pytest.mark.parametrize('name', CODECS)
+def test_tables_are_made_anew_only_after_weights_have_changed(name):
+    codec = published(name)
+    before = copy.deepcopy(codec.state_dict())
+    codec.refresh_entropy_tables()
+    loaded = build_codec(dict(type=f'mmhmc.{name}', **CODECS[name])).eval()
+    loaded.load_state_dict(before)
+    loaded.refresh_entropy_tables()
+    for one in (codec, loaded):
+        for key, value in one.state_dict().items():
+            assert torch.equal(value, before[key]), key
+    with torch.no_grad():
+        next(loaded.entropy_bottleneck.parameters()).add_(0.5)
+    loaded.refresh_entropy_tables()
+    assert tables_are_fresh(loaded)
+    assert not torch.equal(loaded.entropy_bottleneck.quantiles,
+                           before['entropy_bottleneck.quantiles'])
+
+
+@pytest.mark.parametrize('name', CODECS)
+def test_missing_tables_are_made(name):
+    codec = published(name)
+    state = {
+        key: value
+        for key, value in codec.state_dict().items()
+        if not key.endswith(('_quantized_cdf', '_offset', '_cdf_length'))
+    }
+    other = build_codec(dict(type=f'mmhmc.{name}', **CODECS[name])).eval()
+    other.load_state_dict(state, strict=False)
+    other.refresh_entropy_tables()
+    assert all(t.cdf.numel() for t in other.entropy_tables().values())
+
+
+def test_quantiles_of_weights_from_elsewhere_can_be_kept():
+    codec = published(NAME)
+    kept = codec.entropy_bottleneck.quantiles.clone()
+    codec.update_entropy_tables(update_quantiles=False)
+    assert torch.equal(codec.entropy_bottleneck.quantiles, kept)
+    codec.update_entropy_tables()
+    assert not torch.equal(codec.entropy_bottleneck.quantiles, kept)

@@ -7,8 +7,8 @@ IN is what CompressAI's training examples save, or a file of its model zoo,
 with the names of any version; CONFIG has the codec with the same sizes, as
 configs/_base_/codecs/mean-scale-hyperprior.py. With entropy tables (of
 `model.update()`) IN decodes to the same pictures as in CompressAI; without,
-they are made, which solves the quantiles and moves the pictures a little. OUT
-is not kept unless it codes a picture to the same bytes as IN.
+they are made of the quantiles that IN brings. OUT is not kept unless it codes
+a picture to the same bytes as IN.
 """
 import argparse
 from pathlib import Path
@@ -43,7 +43,10 @@ def main() -> None:
     """
     args = parse_args()
     codec = load_codec(
-        args.codec, args.checkpoint, cfg_options=args.cfg_options)
+        args.codec,
+        args.checkpoint,
+        cfg_options=args.cfg_options,
+        update_quantiles=False)
     write_safetensors(codec.state_dict(), args.out)
     copy = load_codec(args.codec, args.out, cfg_options=args.cfg_options)
     x = torch.linspace(0, 1, 3 * 128 * 192).reshape(1, 3, 128, 192)

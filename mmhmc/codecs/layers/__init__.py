@@ -2,7 +2,8 @@
 from .attention_stage import (AttentionBlock, AttentionStage, Transform,
                               interpolate_gains)
 from .derived import Derived
-from .fixed_point import FixedPointNetwork, activation_ranges, choose_settings
+from .fixed_point import FixedPointNetwork, saturation
+from .fixed_point_attention import exact_gains
 from .klt import best_step, init_as_klt
 from .multi_path import MultiPathStage, PathChoice
 from .neighbourhood_attention import NeighbourhoodAttention
@@ -10,6 +11,6 @@ from .neighbourhood_attention import NeighbourhoodAttention
 __all__ = [
     'AttentionBlock', 'AttentionStage', 'Derived', 'FixedPointNetwork',
     'MultiPathStage', 'NeighbourhoodAttention', 'PathChoice', 'Transform',
-    'activation_ranges', 'best_step', 'choose_settings', 'init_as_klt',
-    'interpolate_gains'
+    'best_step', 'exact_gains', 'init_as_klt', 'interpolate_gains',
+    'saturation'
 ]

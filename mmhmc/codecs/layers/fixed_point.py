@@ -1,4 +1,4 @@
-"""Convolutional networks in integers: the same result on every machine.
+"""Networks in integers: the same result on every machine.
 
 Weights and activations are rounded to integers that float64 carries. As long
 as no sum reaches 2^53, each is exact whatever the order of its terms, and so
@@ -6,24 +6,153 @@ independent of device, threads, batch, memory format and kernel. After Ballé,
 Johnston, Minnen: "Integer Networks for Data Compression with Latent-Variable
 Models", ICLR 2019, whose networks are trained in integers; here trained ones
 are rounded.
+
+.. code-block:: none
+
+    float32 ──► round ──► layer ──► round, clamp ──► layer ... ──► float32
+                          sums of integers below 2^53
+
+Float64 has room for more than a codec needs, so the grids are constants:
+nothing is calibrated, and the weights alone decide the integers.
 """
-import math
-from collections.abc import Callable, Iterator
-from typing import NamedTuple
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import NamedTuple, Optional
 
 import torch
 from torch import Tensor, nn
 from torch._compile import _disable_dynamo
 
-#: Fraction bits of weights and activations: at most, and at least.
-MAX_BITS, MIN_BITS = 16, 4
-#: Integers up to here are exact in float64, and in float32.
-EXACT_IN_FLOAT64, EXACT_BITS_IN_FLOAT32 = 2.0**53, 24
-# An activation times a slope of 16 bits stays below 2^53.
-_MAX_MAGNITUDE_BITS = 36
+from mmhmc.functional.exact_math import exact_gelu, exact_table, exact_tanh
+
+#: Name of these rules, grids and tables: part of the hash in a file. Whoever
+#: changes a result of theirs changes the name, and reads the former one.
+ARITHMETIC = b'integers 1'
+#: Fraction bits of activations, and bits of their largest magnitude as an
+#: integer: activations are clamped at +-2^13.
+ACTIVATION_BITS, MAGNITUDE_BITS = 16, 29
+#: Fraction bits of weights: at most, and at least.
+MAX_WEIGHT_BITS, MIN_WEIGHT_BITS = 16, 4
+#: Integers below this are exact in float64.
+EXACT_IN_FLOAT64 = 2.0**53
+#: Settings that files may bring: no number of bits is larger.
+_MAX_BITS = 36
 _SLOPE_BITS = 16
-# Values this much larger than the largest seen still fit.
-_MARGIN = 8
+#: Of the tables of activations: fraction bits of the argument, and where the
+#: functions have reached their limits.
+_TABLE_BITS, _TABLE_LIMIT = 12, 6
+
+#: Integers, and what the layer is told besides, to integers.
+Form = Callable[..., Tensor]
+
+
+class Grid(NamedTuple):
+    """Integers that stand for an activation.
+
+    Attributes:
+        bits: Fraction bits.
+        magnitude: Bits of the largest magnitude as an integer.
+        weight_bits: Fraction bits of the weights that meet it; None for the
+            finest with which no sum can reach 2^53.
+    """
+
+    bits: int = ACTIVATION_BITS
+    magnitude: int = MAGNITUDE_BITS
+    weight_bits: Optional[int] = None
+
+
+class Grids:
+    """The grid of each layer with weights, in the order in which they run.
+
+    Args:
+        settings: Rows of former portable codecs, see
+            :class:`FixedPointNetwork`; None for the constants.
+    """
+
+    def __init__(self, settings: Optional[Tensor] = None) -> None:
+        self._rows = None
+        if settings is not None:
+            self._rows = [Grid(*row) for row in settings.tolist()]
+
+    @property
+    def here(self) -> Grid:
+        """Grid of what the next layer is given."""
+        return Grid() if self._rows is None else self._rows[0]
+
+    def next(self) -> tuple[Grid, Grid]:
+        """Grids of what the next layer is given and of what it returns."""
+        entering = self.here
+        if self._rows is not None:
+            self._rows.pop(0)
+        return entering, self.here
+
+
+#: Integer form of a layer by the name of its very class: a subclass may
+#: compute something else, and CompressAI's are not imported here.
+_FORMS: dict[str, Callable[[nn.Module, Grids], Form]] = {}
+_RATIOS: ContextVar[Optional[list[Tensor]]] = ContextVar(
+    'ratios', default=None)
+
+
+def integer_form(*names: str) -> Callable:
+    """Register what makes the integer form of the layers of some classes."""
+
+    def register(make: Callable) -> Callable:
+        _FORMS.update(dict.fromkeys(names, make))
+        return make
+
+    return register
+
+
+def make_form(layer: nn.Module, grids: Grids) -> Form:
+    """Integer form of a layer, by its present weights.
+
+    Raises:
+        ValueError: If it has none.
+    """
+    name = type(layer).__name__
+    if name not in _FORMS:
+        raise ValueError(f'{name} has no integer form; portable streams '
+                         f'support {", ".join(_FORMS)}.')
+    return _FORMS[name](layer, grids)
+
+
+@contextmanager
+def saturation() -> Iterator[list[Tensor]]:
+    """Note how far activations are beyond the range that integers have.
+
+    Yields:
+        A list that receives, for each layer that is computed inside, its
+        largest magnitude in parts of the range.
+    """
+    ratios = []
+    token = _RATIOS.set(ratios)
+    try:
+        yield ratios
+    finally:
+        _RATIOS.reset(token)
+
+
+def clamp(x: Tensor, magnitude: int = MAGNITUDE_BITS) -> Tensor:
+    """Integers within ``+-2**magnitude``; in place."""
+    limit, ratios = 2.0**magnitude, _RATIOS.get()
+    if ratios is not None and x.numel():
+        ratios.append(x.abs().amax() * 2.0**-magnitude)
+    return x.clamp_(-limit, limit)
+
+
+def divide(x: Tensor, bits: int) -> Tensor:
+    """Nearest integers of ``x / 2**bits``, halves up; in place."""
+    return x.mul_(2.0**-bits).add_(0.5).floor_()
+
+
+def rounded(x: Tensor, bits: int) -> Tensor:
+    """Nearest integers of ``x * 2**bits`` in float64, halves up."""
+    return divide(x.detach().to(torch.float64, copy=True), -bits)
+
+
+# Layers with weights.
 
 
 class _Taps(NamedTuple):
@@ -40,6 +169,8 @@ class _Taps(NamedTuple):
 def _kernel(layer: nn.Module) -> Tensor:
     """Weights as (rows, columns, groups, outputs, inputs) in float64."""
     weight = layer.weight.detach().double()
+    if isinstance(layer, nn.Linear):
+        return weight[None, None, None]
     if hasattr(layer, 'mask'):
         weight = weight * layer.mask
     weight = weight.unflatten(0, (layer.groups, -1))
@@ -47,230 +178,280 @@ def _kernel(layer: nn.Module) -> Tensor:
     return weight.permute(3, 4, 0, *((2, 1) if transposed else (1, 2)))
 
 
-def _convolve(layer: nn.Conv2d, taps: _Taps, x: Tensor) -> Tensor:
-    """One matrix product a tap, so that x is never there for all of them."""
+def _largest_sum(layer: nn.Module, grid: Grid, weight_bits: int) -> float:
+    """What no sum can exceed, with the half added for rounding."""
+    rows = divide(_kernel(layer).clone(), -weight_bits).abs().sum((0, 1, 4))
+    largest = rows.flatten() * 2.0**grid.magnitude
+    if layer.bias is not None:
+        bias = rounded(layer.bias, grid.bits + weight_bits).abs()
+        largest = largest + bias
+    return largest.amax().item() + 2.0**(grid.bits + weight_bits - 1)
+
+
+def _weight_bits(layer: nn.Module, grid: Grid) -> int:
+    """Fraction bits of a layer's weights.
+
+    Raises:
+        RuntimeError: If a sum could reach 2^53 with the bits that are set.
+        ValueError: If a sum could reach it with the fewest bits.
+    """
+    if grid.weight_bits is not None:
+        largest = _largest_sum(layer, grid, grid.weight_bits)
+        if not largest < EXACT_IN_FLOAT64:
+            raise RuntimeError(
+                f'Sums in {layer} could reach {largest:.3g}, and beyond 2^53 '
+                'they are not exact: the weights have grown since the '
+                'settings of this codec were made, or are not finite.')
+        return grid.weight_bits
+    for bits in range(MAX_WEIGHT_BITS, MIN_WEIGHT_BITS - 1, -1):
+        if _largest_sum(layer, grid, bits) < EXACT_IN_FLOAT64:
+            return bits
+    raise ValueError(
+        f'{layer} has weights too large for a portable stream, or not finite: '
+        f'they reach {layer.weight.abs().amax().item():.3g}. Check the '
+        'weights.')
+
+
+class _Rounding(NamedTuple):
+    """From sums of products to the integers that the next layer is given."""
+
+    #: Of the outputs, with the half that makes a floor round.
+    bias: Tensor
+    shift: int
+    magnitude: int
+
+    def finish(self, total: Tensor) -> Tensor:
+        """Of sums to which the bias has been added; in place."""
+        return clamp(total.mul_(2.0**-self.shift).floor_(), self.magnitude)
+
+
+def _in_integers(layer: nn.Module, grids: Grids) -> tuple[Tensor, _Rounding]:
+    """Integer kernel of a layer, and what follows its sums."""
+    entering, leaving = grids.next()
+    weight_bits = _weight_bits(layer, entering)
+    kernel = divide(_kernel(layer).clone(), -weight_bits)
+    bits = entering.bits + weight_bits
+    shift = bits - leaving.bits
+    bias = kernel.new_zeros(kernel.shape[2] * kernel.shape[3])
+    if layer.bias is not None:
+        bias = rounded(layer.bias, bits)
+    half = 2.0**(shift - 1) if shift > 0 else 0.
+    return kernel, _Rounding(bias + half, shift, leaving.magnitude)
+
+
+@integer_form('Linear')
+def _linear(layer: nn.Linear, grids: Grids) -> Form:
+    kernel, rounding = _in_integers(layer, grids)
+    weight = kernel[0, 0, 0].T.contiguous()
+    return lambda x, **_: rounding.finish((x @ weight).add_(rounding.bias))
+
+
+@integer_form('Conv2d', 'MaskedConv2d')
+def _convolution(layer: nn.Conv2d, grids: Grids) -> Form:
+    _check_padding(layer)
+    kernel, rounding = _in_integers(layer, grids)
+    taps = _taps_of(kernel)
+    return lambda x, **_: rounding.finish(
+        _convolve(layer, taps, rounding.bias, x))
+
+
+@integer_form('ConvTranspose2d')
+def _transposed_convolution(layer: nn.ConvTranspose2d, grids: Grids) -> Form:
+    _check_padding(layer)
+    kernel, rounding = _in_integers(layer, grids)
+    taps = _taps_of(kernel)
+    return lambda x, **_: rounding.finish(
+        _convolve_transposed(layer, taps, rounding.bias, x))
+
+
+def _check_padding(layer: nn.Module) -> None:
+    """Refuse padding with anything but a given number of zeros."""
+    if layer.padding_mode != 'zeros' or isinstance(layer.padding, str):
+        raise ValueError(
+            f'{layer} has no integer form; portable streams support padding '
+            'with a given number of zeros.')
+
+
+def _taps_of(kernel: Tensor) -> _Taps:
+    positions = kernel.abs().sum((2, 3, 4)).nonzero().tolist()
+    return _Taps([tuple(position) for position in positions],
+                 [kernel[i, j].contiguous() for i, j in positions])
+
+
+def _convolve(layer: nn.Conv2d, taps: _Taps, bias: Tensor,
+              x: Tensor) -> Tensor:
+    """Sums of a convolution.
+
+    A stride is a convolution without one over each phase of the input.
+    """
     (top, left), (down, right) = layer.padding, layer.dilation
-    x = nn.functional.pad(x, (left, left, top, top))
-    size = [(side - step * (kernel - 1) - 1) // stride + 1
-            for side, step, kernel, stride in zip(
-                x.shape[-2:], layer.dilation, layer.kernel_size, layer.stride)]
-    x = x.unflatten(1, (layer.groups, -1))
     rows, columns = layer.stride
-    total = x.new_zeros(len(x), layer.out_channels, *size)
-    flat = total.flatten(2).unflatten(1, (layer.groups, -1))
-    for (i, j), weight in zip(*taps):
-        i, j = i * down, j * right
-        seen = x[..., i:i + rows * (size[0] - 1) + 1:rows,
-                 j:j + columns * (size[1] - 1) + 1:columns]
-        flat += weight @ seen.flatten(3)
+    size = [(side + 2 * pad - step * (kernel - 1) - 1) // stride + 1
+            for side, pad, step, kernel, stride in zip(
+                x.shape[-2:], layer.padding, layer.dilation, layer.kernel_size,
+                layer.stride)]
+    # All phases are of one size, and each has a row that no output needs.
+    extra = [-(x.shape[-2] + 2 * top) % rows + rows,
+             -(x.shape[-1] + 2 * left) % columns]
+    x = nn.functional.pad(x, (left, left + extra[1], top, top + extra[0]))
+    places = [(i * down, j * right) for i, j in taps.positions]
+    total = None
+    for phase in sorted({(i % rows, j % columns) for i, j in places}):
+        own = [(i // rows, j // columns, weight)
+               for (i, j), weight in zip(places, taps.weights)
+               if (i % rows, j % columns) == phase]
+        total = _sum_taps(x[..., phase[0]::rows, phase[1]::columns], own, size,
+                          bias if total is None else total)
+    if total is None:  # all weights are zero
+        return bias.view(1, -1, 1, 1).repeat(len(x), 1, *size)
     return total
 
 
-def _convolve_transposed(layer: nn.ConvTranspose2d, taps: _Taps,
+def _convolve_transposed(layer: nn.ConvTranspose2d, taps: _Taps, bias: Tensor,
                          x: Tensor) -> Tensor:
-    """One matrix product a tap, added where the tap lands."""
-    height, width = x.shape[-2:]
+    """Sums of a transposed convolution: one without a stride a phase."""
     (rows, columns), (down, right) = layer.stride, layer.dilation
-    (top, left), extra = layer.padding, layer.output_padding
+    (top, left) = layer.padding
     full = [(side - 1) * stride + step * (kernel - 1) + 1 + more
-            for side, stride, step, kernel, more in zip((
-                height,
-                width), layer.stride, layer.dilation, layer.kernel_size, extra)
-            ]
-    flat = x.flatten(2).unflatten(1, (layer.groups, -1))
-    total = x.new_zeros(len(x), layer.out_channels, *full)
-    for (i, j), weight in zip(*taps):
-        i, j = i * down, j * right
-        total[..., i:i + rows * (height - 1) + 1:rows, j:j +
-              columns * (width - 1) + 1:columns] += (weight @ flat).flatten(
-                  1, 2).unflatten(-1, (height, width))
-    return total[..., top:full[0] - top, left:full[1] - left]
+            for side, stride, step, kernel, more in
+            zip(x.shape[-2:], layer.stride, layer.dilation, layer.kernel_size,
+                layer.output_padding)]
+    size = -(-full[0] // rows), -(-full[1] // columns)
+    back = [(down * (layer.kernel_size[0] - 1)) // rows,
+            (right * (layer.kernel_size[1] - 1)) // columns]
+    more = [max(0, s - side) for s, side in zip(size, x.shape[-2:])]
+    x = nn.functional.pad(x, (back[1], more[1], back[0], more[0] + 1))
+    total = x.new_empty(
+        len(x), layer.out_channels, size[0] * rows, size[1] * columns)
+    places = [(i * down, j * right) for i, j in taps.positions]
+    for i in range(rows):
+        for j in range(columns):
+            own = [(back[0] - (r - i) // rows, back[1] - (c - j) // columns,
+                    weight) for (r, c), weight in zip(places, taps.weights)
+                   if (r - i) % rows == 0 and (c - j) % columns == 0]
+            phase = _sum_taps(x, own, size, bias) if own else bias.view(
+                1, -1, 1, 1)
+            total[..., i::rows, j::columns] = phase
+    return total[..., top:full[0] - top, left:full[1] - left].contiguous()
 
 
-def _relu(layer: nn.ReLU, x: Tensor) -> Tensor:
-    return x.clamp_(min=0)
+def _sum_taps(x: Tensor, taps: Sequence[tuple[int, int, Tensor]],
+              size: tuple[int, int], start: Tensor) -> Tensor:
+    """Sum of matrix products, each with what is seen from a tap.
 
+    Rows are kept as wide as they are in ``x``: then a tap sees a piece of the
+    flat map, and nothing is copied for it.
 
-def _leaky_relu(layer: nn.LeakyReLU, x: Tensor) -> Tensor:
-    slope = round(layer.negative_slope * 2**_SLOPE_BITS)
-    return torch.where(x < 0, _divide(x * slope, _SLOPE_BITS), x)
+    Args:
+        x: Shape (B, C, H, W), with a row that no output needs.
+        taps: Row and column of what is seen from the first output, and
+            weights (groups, outputs, inputs).
+        size: Rows and columns of the output.
+        start: Begins the sum: one for each output, or a map as is returned.
 
-
-def _pixel_shuffle(layer: nn.PixelShuffle, x: Tensor) -> Tensor:
-    return layer(x)
-
-
-#: Layers with weights, and those that keep or shrink every value; another
-#: layer is another entry. By the name of the very class: a subclass may
-#: compute something else, and CompressAI's are not imported here.
-LINEAR: dict[str, Callable[[nn.Module, _Taps, Tensor], Tensor]] = {
-    'Conv2d': _convolve,
-    'MaskedConv2d': _convolve,
-    'ConvTranspose2d': _convolve_transposed
-}
-POINTWISE: dict[str, Callable[[nn.Module, Tensor], Tensor]] = {
-    'ReLU': _relu,
-    'LeakyReLU': _leaky_relu,
-    'PixelShuffle': _pixel_shuffle
-}
-
-
-def _divide(x: Tensor, bits: int) -> Tensor:
-    """Nearest integers of ``x / 2**bits``, halves up; in place."""
-    return x.mul_(2.0**-bits).add_(0.5).floor_()
-
-
-def _leaves(layers: nn.Module) -> Iterator[nn.Module]:
-    """Layers in the order in which they run.
-
-    Raises:
-        ValueError: If one of them has no integer form.
+    Returns:
+        Shape (B, C', *size).
     """
-    if isinstance(layers, nn.Sequential):
-        for layer in layers:
-            yield from _leaves(layer)
-        return
-    name = type(layers).__name__
-    if name not in LINEAR and name not in POINTWISE:
-        raise ValueError(
-            f'{name} has no integer form; portable streams support '
-            f'{", ".join([*LINEAR, *POINTWISE])} and Sequential.')
-    if getattr(layers, 'padding_mode', 'zeros') != 'zeros' or isinstance(
-            getattr(layers, 'padding', 0), str):
-        raise ValueError(
-            f'{layers} has no integer form; portable streams support padding '
-            'with a given number of zeros.')
-    if abs(getattr(layers, 'negative_slope', 0)) > 1:
-        raise ValueError(f'{layers} has no integer form; portable streams '
+    batch, width = len(x), x.shape[-1]
+    groups, outputs, inputs = taps[0][2].shape
+    flat = x.contiguous().view(batch * groups, inputs, -1)
+    length = size[0] * width
+    total = x.new_empty(batch, groups * outputs, size[0], width)
+    if start.ndim == 1:
+        total.copy_(start.view(-1, 1, 1).expand_as(total))
+    else:
+        total[..., :size[1]] = start
+    flat_total = total.view(batch * groups, outputs, length)
+    for row, column, weight in taps:
+        first = row * width + column
+        flat_total.baddbmm_(
+            weight.repeat(batch, 1, 1) if groups > 1 else weight.expand(
+                batch, -1, -1), flat[..., first:first + length])
+    return total[..., :size[1]].contiguous()
+
+
+# Layers without weights, and layers of layers.
+
+
+@integer_form('Sequential', 'Transform')
+def _sequence(layers: nn.Sequential, grids: Grids) -> Form:
+    forms = [make_form(layer, grids) for layer in layers]
+
+    def run(x: Tensor, **controls) -> Tensor:
+        for form in forms:
+            x = form(x, **controls)
+        return x
+
+    return run
+
+
+@integer_form('ReLU')
+def _relu(layer: nn.ReLU, grids: Grids) -> Form:
+    return lambda x, **_: x.clamp_(min=0)
+
+
+@integer_form('LeakyReLU')
+def _leaky_relu(layer: nn.LeakyReLU, grids: Grids) -> Form:
+    if abs(layer.negative_slope) > 1:
+        raise ValueError(f'{layer} has no integer form; portable streams '
                          'support slopes within +-1.')
-    yield layers
+    slope = round(layer.negative_slope * 2**_SLOPE_BITS)
+    return lambda x, **_: torch.where(x < 0, divide(x * slope, _SLOPE_BITS), x)
 
 
-@torch.no_grad()
-def activation_ranges(layers: nn.Module, x: Tensor) -> Tensor:
-    """Largest magnitudes between the layers with weights.
-
-    Args:
-        layers: A layer, or a Sequential of them, nested or not.
-        x: What goes in, shape (B, C, h, w).
-
-    Returns:
-        Of what goes into each of the n layers with weights, and of the
-        result, shape (n + 1,).
-
-    Raises:
-        ValueError: If a layer has no integer form, or a value is not finite.
-    """
-    # An activation may work in place.
-    x = x.clone()
-    ranges = [x.abs().amax()]
-    for layer in _leaves(layers):
-        x = layer(x)
-        if type(layer).__name__ in LINEAR:
-            ranges.append(x.abs().amax())
-    ranges = torch.stack(ranges)
-    if not ranges.isfinite().all():
-        raise ValueError(
-            f'Activations must be finite, but reach {ranges.tolist()} between '
-            f'the layers of {type(layers).__name__}. Check the weights.')
-    return ranges
+@integer_form('PixelShuffle')
+def _pixel_shuffle(layer: nn.PixelShuffle, grids: Grids) -> Form:
+    return lambda x, **_: layer(x)
 
 
-@torch.no_grad()
-def choose_settings(layers: nn.Module, ranges: Tensor) -> Tensor:
-    """Finest fixed point with which no sum can reach 2^53.
+@integer_form('GELU')
+def _gelu(layer: nn.GELU, grids: Grids) -> Form:
+    if layer.approximate != 'none':
+        raise ValueError(f'{layer} has no integer form; portable streams '
+                         "support `approximate='none'`.")
+    bits = grids.here.bits
 
-    A power of two beyond eight times the range is where activations are
-    clamped. The result has as many fraction bits as float32 holds exactly
-    over its range; all have at most ``MAX_BITS``.
+    def run(x: Tensor, **_) -> Tensor:
+        inside = _look_up(exact_gelu, x, bits)
+        return torch.where(x.abs() < _TABLE_LIMIT * 2.0**bits, inside,
+                           x.clamp(min=0))
 
-    Args:
-        layers: A layer, or a Sequential of them, nested or not.
-        ranges: From :func:`activation_ranges`, shape (n + 1,).
-
-    Returns:
-        Settings for :class:`FixedPointNetwork`, int32, shape (n + 1, 3).
-
-    Raises:
-        ValueError: If weights or activations are too large, or a layer has
-            no integer form.
-    """
-    clamps = [
-        max(0,
-            math.frexp(_MARGIN * value)[1]) for value in ranges.tolist()
-    ]
-    linear = [
-        layer for layer in _leaves(layers) if type(layer).__name__ in LINEAR
-    ]
-    rows = [_finest(layer, clamp) for layer, clamp in zip(linear, clamps)]
-    bits = min(MAX_BITS, EXACT_BITS_IN_FLOAT32 - clamps[-1])
-    if bits < 0:
-        raise ValueError('The result of a network reaches '
-                         f'{ranges[-1].item():.3g}, too much for a portable '
-                         'stream. Check the weights.')
-    rows.append((bits, bits + clamps[-1], 0))
-    return torch.tensor(rows, dtype=torch.int32, device=ranges.device)
+    return run
 
 
-def _finest(layer: nn.Module, clamp: int) -> tuple[int, int, int]:
-    """A row of the settings for inputs within +-2^clamp."""
-    for total in range(2 * MAX_BITS, 2 * MIN_BITS - 1, -1):
-        bits, weight_bits = total // 2, (total + 1) // 2
-        magnitude = clamp + bits
-        # One bit is left for weights that are trained further.
-        if (magnitude <= _MAX_MAGNITUDE_BITS and _largest_sum(
-                layer, bits, magnitude, weight_bits) < EXACT_IN_FLOAT64 / 2):
-            return bits, magnitude, weight_bits
-    raise ValueError(
-        f'{layer} has weights and activations too large for a portable stream:'
-        f' inputs reach 2^{clamp - 3}, weights '
-        f'{layer.weight.abs().amax().item():.3g}.')
+@integer_form('Tanh')
+def _tanh(layer: nn.Tanh, grids: Grids) -> Form:
+    bits = grids.here.bits
+    return lambda x, **_: _look_up(exact_tanh, x, bits)
 
 
-def _rounded(x: Tensor, bits: int) -> Tensor:
-    """Nearest integers of ``x * 2**bits`` in float64, halves up."""
-    return _divide(x.detach().to(torch.float64, copy=True), -bits)
-
-
-def _largest_sum(layer: nn.Module, bits: int, magnitude: int,
-                 weight_bits: int) -> float:
-    """What no accumulator can exceed, with the half added for rounding."""
-    rows = _divide(_kernel(layer).clone(), -weight_bits).abs().sum((0, 1, 4))
-    largest = rows.flatten() * 2.0**magnitude
-    if layer.bias is not None:
-        largest = largest + _rounded(layer.bias, bits + weight_bits).abs()
-    return largest.amax().item() + 2.0**(bits + weight_bits - 1)
-
-
-class _Layer(NamedTuple):
-    """A layer with weights in integers, and how to go on after it."""
-
-    layer: nn.Module
-    taps: _Taps
-    bias: Tensor
-    #: From the accumulator's fraction bits to those of the next input.
-    shift: int
-    limit: float
+def _look_up(function: Callable, x: Tensor, bits: int) -> Tensor:
+    """A function of integers with fraction bits, from its table."""
+    last = _TABLE_LIMIT << _TABLE_BITS
+    table = exact_table(function, -last, last, _TABLE_BITS, bits, x.device)
+    places = divide(x.clone(), bits - _TABLE_BITS).clamp_(-last, last)
+    return table[places.add_(last).long()]
 
 
 class FixedPointNetwork:
     """A network whose results do not depend on what computes them.
 
     All is as in the network in floating point but for the rounding: of
-    weights, of what goes into each layer with weights, and of the result,
-    halves up; activations are clamped, which bounds every sum below 2^53.
-
-    There is a row of settings for each layer with weights: fraction bits of
-    what goes in, bits of its largest magnitude as an integer, fraction bits
-    of the weights; and one for the result. Rounding weights is exact, so a
-    checkpoint needs no more than the weights and the settings. No gradient
+    weights, of what goes into each layer, and of the result, halves up;
+    activations are clamped, which bounds every sum below 2^53. No gradient
     passes.
 
+    Codecs that were made portable by a former version bring settings: a row
+    for each layer with weights, with the fraction bits of what goes in, the
+    bits of its largest magnitude as an integer and the fraction bits of the
+    weights; and a row for the result. Their files decode with these.
+
     Args:
-        layers: A layer, or a Sequential of them, nested or not: convolutions
-            (strided, grouped, transposed, masked), ReLU, LeakyReLU and
-            PixelShuffle.
-        settings: From :func:`choose_settings`, shape (n + 1, 3).
+        layers: A layer, or layers of layers: convolutions (strided, grouped,
+            transposed, masked), linear layers, ReLU, LeakyReLU, GELU, Tanh,
+            PixelShuffle, and stages of neighbourhood attention.
+        settings: Integers, shape (n + 1, 3); None for the constants of this
+            module.
 
     Raises:
         RuntimeError: If the settings are not of these layers, or a sum could
@@ -278,70 +459,42 @@ class FixedPointNetwork:
         ValueError: If a layer has no integer form.
     """
 
-    def __init__(self, layers: nn.Module, settings: Tensor) -> None:
-        leaves = list(_leaves(layers))
-        count = sum(type(layer).__name__ in LINEAR for layer in leaves)
-        if settings.shape != (count + 1, 3) or not (
-                0 <= settings.min() and settings.max() <= _MAX_MAGNITUDE_BITS):
-            raise RuntimeError(
-                f'{count} layers with weights need settings of shape '
-                f'{(count + 1, 3)} within [0, {_MAX_MAGNITUDE_BITS}], got '
-                f'{settings.tolist()}; call `make_portable` with this codec.')
-        rows = settings.tolist()
-        self._bits, magnitude, _ = rows[0]
-        self._limit, self._result_bits = 2.0**magnitude, rows[-1][0]
-        self._steps = []
-        for layer in leaves:
-            if type(layer).__name__ in LINEAR:
-                self._steps.append(_in_integers(layer, rows[0], rows[1]))
-                rows = rows[1:]
-            else:
-                self._steps.append(layer)
+    def __init__(self,
+                 layers: nn.Module,
+                 settings: Optional[Tensor] = None) -> None:
+        if settings is not None:
+            _check_settings(layers, settings)
+        grids = Grids(settings)
+        self._entering = grids.here
+        self._form = make_form(layers, grids)
+        self._result_bits = grids.here.bits
 
     # Exactness is not to depend on what a compiler makes of this.
     @_disable_dynamo
     @torch.no_grad()
-    def __call__(self, x: Tensor) -> Tensor:
+    def __call__(self, x: Tensor, **controls) -> Tensor:
         """Compute, as integers carried in float64.
 
         Args:
-            x: Shape (B, C, h, w).
+            x: As the network takes it.
+            controls: For layers that know them, e.g. ``quality``.
 
         Returns:
-            Shape (B, C', h', w'), float32, holding multiples of a power of
-            two exactly.
+            As the network gives it, float32: the nearest to multiples of a
+            power of two.
         """
-        x = _rounded(x, self._bits).clamp_(-self._limit, self._limit)
-        for step in self._steps:
-            if isinstance(step, _Layer):
-                total = LINEAR[type(step.layer).__name__](step.layer,
-                                                          step.taps, x)
-                x = _divide(total.add_(step.bias), step.shift)
-                x.clamp_(-step.limit, step.limit)
-            else:
-                x = POINTWISE[type(step).__name__](step, x)
-        return x.mul_(2.0**-self._result_bits).float()
+        entering = self._entering
+        x = clamp(rounded(x, entering.bits), entering.magnitude)
+        return self._form(x, **controls).mul(2.0**-self._result_bits).float()
 
 
-def _in_integers(layer: nn.Module, row: list[int], after: list[int]) -> _Layer:
-    """One layer and the rows of settings of its input and its output.
-
-    Raises:
-        RuntimeError: If a sum could reach 2^53.
-    """
-    bits, magnitude, weight_bits = row
-    largest = _largest_sum(layer, bits, magnitude, weight_bits)
-    if not largest < EXACT_IN_FLOAT64:
+def _check_settings(layers: nn.Module, settings: Tensor) -> None:
+    count = sum(
+        isinstance(layer, (nn.Conv2d, nn.ConvTranspose2d))
+        for layer in layers.modules())
+    if settings.shape != (count + 1, 3) or not (
+            0 <= settings.min() and settings.max() <= _MAX_BITS):
         raise RuntimeError(
-            f'Sums in {layer} could reach {largest:.3g}, and beyond 2^53 they '
-            'are not exact: the weights have grown since, or are not finite. '
-            'Call `make_portable` again.')
-    kernel = _divide(_kernel(layer).clone(), -weight_bits)
-    positions = kernel.abs().sum((2, 3, 4)).nonzero().tolist()
-    taps = _Taps([tuple(position) for position in positions],
-                 [kernel[i, j].contiguous() for i, j in positions])
-    bias = kernel.new_zeros(layer.out_channels)
-    if layer.bias is not None:
-        bias = _rounded(layer.bias, bits + weight_bits)
-    return _Layer(layer, taps, bias.view(-1, 1, 1),
-                  bits + weight_bits - after[0], 2.0**after[1])
+            f'{count} layers with weights need settings of shape '
+            f'{(count + 1, 3)} within [0, {_MAX_BITS}], got '
+            f'{settings.tolist()}; the checkpoint is of another codec.')

@@ -1,5 +1,5 @@
 """Attention of every position to the positions around it."""
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Optional
 
@@ -107,11 +107,7 @@ class _WindowAttention(torch.autograd.Function):
     def forward(ctx, qkv: Tensor, rpb: Tensor, kernel_size: int) -> Tensor:
         ctx.save_for_backward(qkv, rpb)
         ctx.kernel_size = kernel_size
-        out = qkv.new_empty(*qkv.shape[:3], qkv.shape[3] // 3)
-        for row, column in _blocks(qkv, len(rpb), kernel_size):
-            out[:, row.queries, column.queries] = _attend_tiles(
-                qkv[:, row.reach, column.reach], rpb, row, column)
-        return out
+        return attend_in_blocks(qkv, rpb, kernel_size)
 
     @staticmethod
     @once_differentiable
@@ -135,6 +131,29 @@ class _WindowAttention(torch.autograd.Function):
                 None)
 
 
+def attend_in_blocks(
+        qkv: Tensor,
+        rpb: Tensor,
+        kernel_size: int,
+        attend: Callable = F.scaled_dot_product_attention) -> Tensor:
+    """Attention of every position to its window, tiles at a time.
+
+    Args:
+        qkv: Queries, keys and values, (B, H, W, 3 C).
+        rpb: Bias by offset, (heads, 2 k - 1, 2 k - 1).
+        kernel_size: Side k of the window.
+        attend: Attention of queries to keys and values, with the bias.
+
+    Returns:
+        Shape (B, H, W, C).
+    """
+    out = qkv.new_empty(*qkv.shape[:3], qkv.shape[3] // 3)
+    for row, column in _blocks(qkv, len(rpb), kernel_size):
+        out[:, row.queries, column.queries] = _attend_tiles(
+            qkv[:, row.reach, column.reach], rpb, row, column, attend)
+    return out
+
+
 def _blocks(qkv: Tensor, num_heads: int,
             kernel_size: int) -> Iterator[tuple['_Span', '_Span']]:
     """Rows and columns of tiles, as many at once as there is room for."""
@@ -149,8 +168,12 @@ def _blocks(qkv: Tensor, num_heads: int,
                 yield row.part(first, min(at_once, row.count - first)), column
 
 
-def _attend_tiles(near: Tensor, rpb: Tensor, row: '_Span',
-                  column: '_Span') -> Tensor:
+def _attend_tiles(
+        near: Tensor,
+        rpb: Tensor,
+        row: '_Span',
+        column: '_Span',
+        attend: Callable = F.scaled_dot_product_attention) -> Tensor:
     """Tiles of queries, each over its block of keys.
 
     Args:
@@ -158,6 +181,7 @@ def _attend_tiles(near: Tensor, rpb: Tensor, row: '_Span',
         rpb: Bias by offset, (heads, 2 k - 1, 2 k - 1).
         row: Rows of the tiles in the whole map.
         column: Their columns.
+        attend: See :func:`attend_in_blocks`.
 
     Returns:
         Shape (B, rows, columns, C) of the tiles.
@@ -167,7 +191,7 @@ def _attend_tiles(near: Tensor, rpb: Tensor, row: '_Span',
     queries = queries[:, top:top + row.count * row.tile,
                       left:left + column.count * column.tile]
     heads = len(rpb)
-    out = F.scaled_dot_product_attention(
+    out = attend(
         _tiles(queries, heads, row.tile, column.tile, row.tile, column.tile),
         *(_tiles(part, heads, row.keys, column.keys, row.tile, column.tile)
           for part in (keys, values)),

@@ -53,6 +53,9 @@ class StandardCodec(ImageCodec):
     #: Smallest and largest quality.
     quality_range: tuple[int, int] = (0, 100)
 
+    # What decides decoding is in the file and the settings.
+    portable = True
+
     def __init__(self, quality: int, init_cfg: Optional[dict] = None) -> None:
         super().__init__(init_cfg)
         self.quality = self._checked_quality(quality)
@@ -230,18 +233,10 @@ class StandardCodec(ImageCodec):
         """None."""
         return iter(())
 
-    def update_entropy_tables(self) -> None:
+    def update_entropy_tables(self, update_quantiles: bool = True) -> None:
         """Nothing to do."""
 
     def drop_entropy_tables(self) -> None:
-        """Nothing to do."""
-
-    @property
-    def portable(self) -> bool:
-        """True: what decides decoding is in the file and the settings."""
-        return True
-
-    def make_portable(self, pictures: Tensor) -> None:
         """Nothing to do."""
 
     def weights_hash(self) -> bytes:

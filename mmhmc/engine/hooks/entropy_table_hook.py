@@ -17,6 +17,10 @@ from mmhmc.registry import HOOKS
 class EntropyTableHook(Hook):
     """Builds the tables for validation, test and what is saved.
 
+    Only where there are none, or the weights that they come from have changed
+    since: a frozen codec keeps the tables of its checkpoint, and reads the
+    files that were written with them.
+
     Solving for the quantiles of the factorised prior is part of it, so no
     auxiliary loss and no second optimizer is needed. Training needs neither,
     so in between the tables may be old.
@@ -75,21 +79,28 @@ class EntropyTableHook(Hook):
     def _build(runner) -> None:
         with _whole_weights(runner.model):
             for codec in _codecs(runner.model).values():
-                codec.update_entropy_tables()
+                codec.refresh_entropy_tables()
 
     @staticmethod
     def _drop_for_ema(runner) -> None:
         """Make all tables empty, if weights are averaged.
 
         EMAHook swaps buffers, and those of different tables differ in size.
+        Tables that do not change are alike in both models.
         """
         averaged = [
             hook.ema_model for hook in runner.hooks
             if isinstance(hook, EMAHook)
         ]
+        # An averaged model learns nothing itself.
+        changing = [
+            name for name, codec in _codecs(runner.model).items()
+            if codec.tables_can_change
+        ]
         for model in [runner.model, *averaged] if averaged else []:
-            for codec in _codecs(model).values():
-                codec.drop_entropy_tables()
+            codecs = _codecs(model)
+            for name in changing:
+                codecs[name].drop_entropy_tables()
 
 
 def _renew_tables(codec: ImageCodec, state: dict, prefix: str) -> None:
@@ -106,8 +117,8 @@ def _renew_tables(codec: ImageCodec, state: dict, prefix: str) -> None:
             for name, parameter in codec.named_parameters()):
         return
     codec = deepcopy(codec)
-    codec.load_state_dict(own)
-    codec.update_entropy_tables()
+    codec.load_training_state(own)
+    codec.refresh_entropy_tables()
     for key, value in codec.state_dict().items():
         state[prefix + key] = value.cpu()
 

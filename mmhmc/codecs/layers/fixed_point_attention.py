@@ -1,0 +1,146 @@
+"""Attention in integers: norms, gains, softmax over a neighbourhood.
+
+Between sums, which are exact, stand single operations of float64 that IEEE
+754 rounds alike everywhere: quotients of tensors, square roots, products.
+"""
+import math
+
+import torch
+from torch import Tensor, nn
+
+from mmhmc.bitstream import QUALITY_STEP
+from mmhmc.functional.exact_math import (exact_exp, exact_geometric_mean,
+                                         exact_table)
+from .attention_stage import AttentionBlock, AttentionStage
+from .fixed_point import (ACTIVATION_BITS, Form, Grids, clamp, divide,
+                          integer_form, make_form, rounded)
+from .neighbourhood_attention import NeighbourhoodAttention, attend_in_blocks
+
+#: Fraction bits of a position's channels in parts of their largest.
+_UNIT_BITS = 20
+#: Fraction bits of queries and keys, and bits of their largest magnitude as
+#: an integer; fraction bits of scores, of exponentials and of shares.
+_KEY_BITS, _KEY_MAGNITUDE, _SCORE_BITS, _EXP_BITS, _SHARE_BITS = (10, 20, 10,
+                                                                  30, 20)
+#: Scores so far below the largest count as nothing.
+_SCORE_RANGE = 16
+#: Steps between two qualities that a file can say.
+_QUALITY_STEPS = round(1 / QUALITY_STEP)
+
+
+def exact_gains(gains: Tensor, quality: float) -> Tensor:
+    """As :func:`interpolate_gains`, the same on every machine.
+
+    Args:
+        gains: Of the qualities 1 to Q, shape (Q, C).
+        quality: In [1, Q]; taken to the nearest 1/256, as a file says it.
+
+    Returns:
+        Not negative, float64, shape (C,).
+    """
+    steps = round((quality - 1) * _QUALITY_STEPS)
+    lower, share = divmod(steps, _QUALITY_STEPS)
+    magnitudes = gains.detach().double().abs()
+    if not share:
+        return magnitudes[lower]
+    return exact_geometric_mean(magnitudes[lower], magnitudes[lower + 1],
+                                share)
+
+
+@integer_form('LayerNorm')
+def _layer_norm(layer: nn.LayerNorm, grids: Grids) -> Form:
+    weight, bias = layer.weight.detach().double(), rounded(
+        layer.bias, ACTIVATION_BITS)
+    epsilon = layer.eps * 2.0**(2 * ACTIVATION_BITS)
+
+    def run(x: Tensor, **_) -> Tensor:
+        share = 1 / x.shape[-1]
+        x = x - divide(x.sum(-1, keepdim=True).mul_(share), 0)
+        # In parts of the largest, squares are small enough to be added.
+        largest = x.abs().amax(-1, keepdim=True).clamp_(min=1)
+        x = divide(x / largest, -_UNIT_BITS)
+        variance = x.square().sum(-1, keepdim=True).mul_(
+            2.0**(-2 * _UNIT_BITS)).mul_(share)
+        variance += torch.full_like(largest, epsilon) / largest / largest
+        x = x / variance.sqrt_()
+        x = divide(x, _UNIT_BITS - ACTIVATION_BITS)
+        return clamp(divide(x * weight, 0).add_(bias))
+
+    return run
+
+
+@integer_form('NeighbourhoodAttention')
+def _attention(layer: NeighbourhoodAttention, grids: Grids) -> Form:
+    qkv, proj = make_form(layer.qkv, grids), make_form(layer.proj, grids)
+    bias = layer.rpb.detach().double()
+
+    def run(x: Tensor, **_) -> Tensor:
+        return proj(
+            attend_in_blocks(
+                qkv(x), bias, layer.kernel_size, attend=_exact_attention))
+
+    return run
+
+
+def _exact_attention(queries: Tensor, keys: Tensor, values: Tensor,
+                     attn_mask: Tensor) -> Tensor:
+    """As ``scaled_dot_product_attention``, of integers.
+
+    Args:
+        queries: Shape (..., n, d).
+        keys: Shape (..., m, d).
+        values: Shape (..., m, d).
+        attn_mask: Added to the scores, float64, (..., n, m).
+
+    Returns:
+        Integers, shape (..., n, d).
+    """
+    queries, keys = (
+        clamp(
+            divide(part.clone(), ACTIVATION_BITS - _KEY_BITS), _KEY_MAGNITUDE)
+        for part in (queries, keys))
+    scores = queries @ keys.transpose(-1, -2)
+    scores.mul_(2.0**(-2 * _KEY_BITS)).mul_(
+        1 / math.sqrt(keys.shape[-1]))
+    scores = scores + attn_mask
+    scores = scores - scores.amax(-1, keepdim=True)
+    last = _SCORE_RANGE << _SCORE_BITS
+    table = exact_table(exact_exp, -last, 0, _SCORE_BITS, _EXP_BITS,
+                        scores.device)
+    places = divide(scores, -_SCORE_BITS).clamp_(min=-last).add_(last)
+    # Scores outside the window are minus infinity, and at the very end.
+    exponentials = table[places.long()] * (places > 0)
+    shares = exponentials / exponentials.sum(-1, keepdim=True)
+    shares = divide(shares, -_SHARE_BITS)
+    return divide(shares @ values, _SHARE_BITS)
+
+
+@integer_form('AttentionBlock')
+def _block(block: AttentionBlock, grids: Grids) -> Form:
+    branches = [[make_form(layer, grids) for layer in layers]
+                for layers in ((block.norm1, block.attn), (block.norm2,
+                                                           block.mlp))]
+
+    def run(x: Tensor, quality=None, **_) -> Tensor:
+        for (norm, network), gamma in zip(branches, ('gamma_1', 'gamma_2')):
+            branch = network(norm(x))
+            if quality is not None:
+                gain = exact_gains(getattr(block, gamma), quality)
+                branch = divide(branch * gain, 0)
+            x = clamp(x + branch)
+        return x
+
+    return run
+
+
+@integer_form('AttentionStage')
+def _stage(stage: AttentionStage, grids: Grids) -> Form:
+    blocks = [make_form(block, grids) for block in stage.blocks]
+
+    def run(x: Tensor, quality=None, **_) -> Tensor:
+        tokens = x.permute(0, 2, 3, 1).contiguous()
+        for block in blocks:
+            tokens = block(tokens, quality=quality)
+        return clamp(tokens.permute(0, 3, 1, 2) + x)
+
+    return run

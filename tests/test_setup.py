@@ -1,5 +1,6 @@
 """What `make setup` and `pip install` do, without installing anything."""
 import importlib.util
+import os
 import shutil
 import subprocess
 import sys
@@ -16,16 +17,21 @@ ROOT = Path(__file__).parents[1]
 FILES = sorted((ROOT / 'requirements').glob('*.txt'))
 
 # Stands in for python: writes down what it is asked to do, fails when asked
-# for what $FAIL_ON names, and has no working mmcv before it has built one.
+# for what $FAIL_ON names, has a working mmcv once it is installed, and Python
+# 3.11.
 FAKE_PYTHON = '''#!/usr/bin/env bash
-echo "ops=${MMCV_WITH_OPS:-} $*" >>"$CALLS"
+echo "$*" >>"$CALLS"
 case "$*" in
-    *"${FAIL_ON:-nothing}"*) exit 1 ;;
+    *"${FAIL_ON:-no such call}"*)
+        while [ -n "${SLOW:-}" ] && [ ! -e slow ]; do sleep 0.01; done
+        exit 1 ;;
     "-m venv"*) mkdir -p "${*: -1}/bin"; cp "$0" "${*: -1}/bin/python" ;;
-    *"--no-binary "*mmcv" "*) touch built ;;
-    *"--only-binary "*mmcv" "*) [ -z "${WHEEL_FITS:-}" ] || touch built
-                                [ -n "${WHEEL_FITS:-}" ] ;;
-    "-W ignore -"*) [ -e built ] ;;
+    "-c import sys; print"*) echo "${VERSION:-3.11}" ;;
+    tools/mmcv_wheel.py*)
+        [ -z "${SLOW:-}" ] || { echo $$ >slow; sleep 60 >/dev/null 2>&1; }
+        mkdir -p "$3" ;;
+    *"--find-links "*mmcv_wheel*) touch installed ;;
+    "-W ignore -"*) [ -e installed ] ;;
 esac
 '''
 
@@ -171,26 +177,56 @@ def test_make_knows_target(target):
 
 
 def test_setup_installs_torch_first_and_the_project_last(checkout):
-    calls = installs(checkout())
-    torch = next(n for n, c in enumerate(calls) if 'torch.txt' in c)
-    mmcv = next(n for n, c in enumerate(calls) if 'onedl-mmcv==' in c)
-    assert torch < mmcv
-    assert '--no-deps --no-build-isolation' in calls[-1]
-    assert calls[-1].endswith('-e .')
+    calls = checkout()
+    torch, packages, mmcv, mmhmc = installs(calls)
+    assert '-r requirements/torch.txt' in torch
+    assert '-r requirements/codecs.txt' in packages
+    assert ' --no-index ' in mmcv and ' onedl-mmcv==' in mmcv
+    assert '--no-deps --no-build-isolation' in mmhmc
+    assert mmhmc.endswith('-e .')
+    # It is compiled with torch, while the other packages are installed.
+    wheel, = (n for n, call in enumerate(calls) if 'mmcv_wheel.py' in call)
+    assert calls.index(torch) < wheel < calls.index(mmcv)
 
 
-def test_setup_asks_nothing_when_nothing_changed(checkout):
+def test_setup_asks_nothing_when_nothing_changed(checkout, monkeypatch):
     checkout()
+    monkeypatch.delenv('PYTHON')
     assert checkout() == []
 
 
 def test_setup_continues_where_it_was_interrupted(checkout, monkeypatch):
     monkeypatch.setenv('FAIL_ON', 'codecs.txt')
     checkout(status=1)
+    assert 'setup stopped in step 2/4 OpenMMLab' in checkout.stderr
     monkeypatch.delenv('FAIL_ON')
     calls = installs(checkout())
     assert 'codecs.txt' in calls[0]
     assert calls[-1].endswith('-e .')
+
+
+def test_setup_that_fails_leaves_no_build_behind(checkout, monkeypatch):
+    monkeypatch.setenv('FAIL_ON', 'codecs.txt')
+    monkeypatch.setenv('SLOW', 'yes')
+    checkout(status=1)
+    builder = int((checkout.project / 'slow').read_text())
+    with pytest.raises(ProcessLookupError):
+        os.kill(builder, 0)
+
+
+def test_setup_says_when_mmcv_could_not_be_built(checkout, monkeypatch):
+    monkeypatch.setenv('FAIL_ON', 'mmcv_wheel.py')
+    calls = checkout(status=1)
+    assert 'setup stopped in step 3/4 mmcv' in checkout.stderr
+    assert not any(call.endswith('-e .') for call in calls)
+
+
+def test_setup_says_when_mmcv_does_not_load(checkout, monkeypatch):
+    monkeypatch.setenv('FAIL_ON', '-W ignore - ')
+    checkout(status=1)
+    assert '`import mmcv._ext` does not work' in checkout.stderr
+    # It would be installed again.
+    assert not (checkout.project / '.venv/.setup/mmcv_wheel').exists()
 
 
 def test_setup_completes_a_half_made_environment(checkout, monkeypatch):
@@ -199,6 +235,21 @@ def test_setup_completes_a_half_made_environment(checkout, monkeypatch):
     checkout(status=1)
     monkeypatch.delenv('FAIL_ON')
     assert '-m venv --clear .venv' in '\n'.join(checkout())
+
+
+def test_setup_keeps_to_the_python_that_was_asked_for(checkout, monkeypatch,
+                                                      tmp_path):
+    checkout()
+    other = tmp_path / 'python3.12'
+    other.write_text('echo 3.12')
+    other.chmod(0o755)
+    monkeypatch.setenv('PYTHON', str(other))
+    checkout(status=1)
+    assert f'.venv has Python 3.11, and PYTHON={other} is 3.12. Remove' in (
+        checkout.stderr)
+    monkeypatch.setenv('PYTHON', str(tmp_path / 'nothing'))
+    checkout(status=1)
+    assert 'nothing does not run' in checkout.stderr
 
 
 def test_setup_repeats_only_what_a_changed_file_touches(checkout):
@@ -218,38 +269,39 @@ def test_setup_compiles_a_changed_coder(checkout):
     assert call.endswith('-e .')
 
 
-def test_setup_takes_a_wheel_that_fits(checkout, monkeypatch, tmp_path):
-    (tmp_path / 'wheels').mkdir()
-    monkeypatch.setenv('WHEEL_FITS', 'yes')
-    calls = '\n'.join(checkout())
-    assert '--no-index --find-links' in calls
-    assert '--no-binary' not in calls
+def test_setup_keeps_an_mmcv_that_works(checkout):
+    (checkout.project / 'installed').touch()
+    assert 'mmcv_wheel' not in '\n'.join(checkout())
 
 
-@pytest.mark.parametrize('folder', ['wheels', 'elsewhere'])
-def test_setup_builds_mmcv_with_ops_where_no_wheel_fits(
-        folder, checkout, tmp_path):
-    (tmp_path / folder).mkdir()
-    build = [c for c in installs(checkout()) if '--no-binary' in c]
-    assert len(build) == 1
-    assert build[0].startswith('ops=1')
-    assert '--no-build-isolation' in build[0]
+def test_setup_hands_over_the_folder_of_ready_made_wheels(checkout, tmp_path):
+    call, = (call for call in checkout() if 'mmcv_wheel.py' in call)
+    assert call.endswith(f' .venv/.setup/mmcv_wheel {tmp_path / "wheels"}')
 
 
-def test_upstream_gets_its_own_environment_and_packages(checkout):
+def test_upstream_gets_its_own_environment_and_packages(checkout, monkeypatch):
     calls = checkout('upstream')
     assert '-m venv --clear .venv-upstream' in '\n'.join(calls)
     hosts = checkout.project / '.venv-upstream/.setup/hosts.txt'
     names = {requirement.name for requirement in requirements(hosts)}
     assert {'torch', 'mmengine', 'mmdet', 'compressai'} <= names
     assert 'mmcv' not in names
-    packages, mmcv, mmhmc = installs(calls)
+    torch, packages, mmcv, mmhmc = installs(calls)
+    assert '-c requirements/upstream.txt setuptools ' in torch
     assert '-r requirements/standard.txt' in packages
     assert 'requirements/torch.txt' not in packages
-    assert mmcv.startswith('ops=1') and ' --no-binary mmcv mmcv==' in mmcv
+    assert ' mmcv==' in mmcv
     assert mmhmc.endswith('-e .')
     assert not (checkout.project / '.venv').exists()
+    monkeypatch.delenv('PYTHON')
     assert checkout('upstream') == []
+
+
+def test_what_upstream_installs_first_is_pinned(checkout):
+    first = installs(checkout('upstream'))[0].split()
+    names = first[first.index('requirements/upstream.txt') + 1:]
+    pinned = requirements(ROOT / 'requirements/upstream.txt')
+    assert set(names) <= {requirement.name for requirement in pinned}
 
 
 def test_upstream_asks_for_a_python_that_its_torch_knows(

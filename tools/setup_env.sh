@@ -7,6 +7,8 @@
 # Only what is missing is done, so it is safe to repeat, also after an
 # interruption: a step leaves its stamp in ENVIRONMENT/.setup when it has
 # succeeded, and the stamp holds the text of the files the step depends on.
+# mmcv is compiled while other packages are installed; what has been compiled
+# stays in ENVIRONMENT/.setup/mmcv_wheel until it is installed.
 #
 # Variables:
 #   PYTHON    interpreter that makes it  (default: python3.11, then python3;
@@ -16,7 +18,7 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
-# What the lineages differ in.
+# What the lineages differ in; `first` is what mmcv is built with.
 lineage=${1:-onedl}
 case $lineage in
     onedl)
@@ -24,16 +26,24 @@ case $lineage in
         candidates=(python3.11 python3)
         fits='(3, 10) <= version'
         hosts=requirements/onedl.txt
+        first=(-r requirements/build.txt -r requirements/torch.txt)
+        first_files=(requirements/{build,torch}.txt)
         packages=(requirements/{build,torch,onedl,codecs,sample,evaluation,standard,training,tests,lint,docs}.txt)
-        steps=5
+        mmcv_files=(requirements/{torch,onedl}.txt)
+        tools=requirements/build.txt
         ;;
     upstream)
         venv=.venv-upstream
         candidates=(python3.10 "${PYENV_ROOT:-$HOME/.pyenv}"/versions/3.10.*/bin/python)
         fits='(3, 10) <= version < (3, 12)'  # torch 2.1 ends there
         hosts=requirements/upstream.txt
+        # With opencv: where it is missing, mmcv 2.1 asks for the newest.
+        first=(-c "$hosts" setuptools wheel ninja psutil packaging pybind11
+            torch torchvision numpy opencv-python opencv-python-headless)
+        first_files=("$hosts")
         packages=(requirements/{upstream,sample,evaluation,standard,training,tests,lint}.txt)
-        steps=3
+        mmcv_files=("$hosts")
+        tools=$hosts
         ;;
     *)
         echo "no lineage \`$lineage\`: expected onedl or upstream" >&2
@@ -46,13 +56,37 @@ wheels=${WHEELS:-../shared/wheels}
 mmcv=$(grep -E '^(onedl-)?mmcv==' "$hosts")
 changed=false
 step=0
+doing=''
+builder=''
 export PIP_DISABLE_PIP_VERSION_CHECK=1
 
 say() { printf '\n== %s\n' "$*"; }
 
 fail() {
     printf '\nsetup failed: %s\n' "$*" >&2
+    doing=''
     exit 1
+}
+
+# However it ends: compilers of a build in the background must not outlive it.
+finish() {
+    local status=$?
+    if [ -n "$builder" ]; then
+        kill -- "-$builder" 2>/dev/null || true
+        wait "$builder" 2>/dev/null || true
+    fi
+    if [ "$status" != 0 ] && [ -n "$doing" ]; then
+        printf '\nsetup stopped in step %s\n' "$doing" >&2
+        echo 'The reason stands above. Repeat the command to go on from' \
+            'here: what is done stays done.' >&2
+    fi
+}
+trap finish EXIT
+
+is_done() {
+    local name=$1
+    shift
+    cmp -s "$stamps/$name" <(cat "$@")
 }
 
 # step NAME WORDS FILE...: run install_NAME unless its stamp equals the files.
@@ -60,13 +94,15 @@ step() {
     local name=$1 words=$2
     shift 2
     step=$((step + 1))
-    if cmp -s "$stamps/$name" <(cat "$@"); then
+    if is_done "$name" "$@"; then
         return
     fi
-    say "$step/$steps $words"
+    doing="$step/4 $words"
+    say "$doing"
     "install_$name"
     cat "$@" >"$stamps/$name"
     changed=true
+    doing=''
 }
 
 find_python() {
@@ -85,8 +121,22 @@ sys.exit(not ($fits))" 2>/dev/null; then
         "Install one, or name it: make ... PYTHON=/path/to/python."
 }
 
+# $PYTHON makes an environment; it cannot change one that is there.
+check_version() {
+    local ask='import sys; print("%d.%d" % sys.version_info[:2])' is asked
+    is=$("$python" -c "$ask" 2>/dev/null) || return 0
+    asked=$("$PYTHON" -c "$ask") ||
+        fail "PYTHON=$PYTHON does not run."
+    [ "$is" = "$asked" ] ||
+        fail "$venv has Python $is, and PYTHON=$PYTHON is $asked. Remove" \
+            "$venv first (rm -r $venv), or set up another checkout."
+}
+
 # An environment that somebody else made is kept; one that does not run is not.
 make_venv() {
+    if [ -n "${PYTHON:-}" ] && [ -x "$python" ]; then
+        check_version
+    fi
     if [ -d "$stamps" ] && [ -x "$python" ]; then
         return
     fi
@@ -105,11 +155,7 @@ make_venv() {
 
 pip_install() { "$python" -m pip install "$@"; }
 
-install_build() { pip_install -r requirements/build.txt; }
-
-install_torch() {
-    pip_install -r requirements/build.txt -r requirements/torch.txt
-}
+install_torch() { pip_install "${first[@]}"; }
 
 # One call, so that pip finds versions which fit all of them together.
 install_packages() {
@@ -135,38 +181,32 @@ sys.exit(version(name) != wanted)
 PYTHON
 }
 
-install_mmcv() {
-    if mmcv_works; then
+# Get a wheel of mmcv in the background. `set -m` gives it a process group of
+# its own, by which its compilers can be stopped.
+begin_mmcv() {
+    if [ -n "$builder" ] || is_done mmcv "${mmcv_files[@]}" || mmcv_works; then
         return
     fi
-    if [ -d "$wheels" ]; then
-        echo "Looking for a ready-made wheel in $wheels"
-        # --no-index: a wheel from elsewhere may have been made without ops.
-        if pip_install -qqq --force-reinstall --no-deps --no-index \
-            --find-links "$wheels" --only-binary "${mmcv%%==*}" "$mmcv" &&
-            mmcv_works; then
-            return
-        fi
-        echo "None there fits this Python and torch."
-    fi
-    build_mmcv
+    set -m
+    "$python" tools/mmcv_wheel.py "$mmcv" "$stamps/mmcv_wheel" "$wheels" \
+        </dev/null &
+    builder=$!
+    set +m
 }
 
-# Under build isolation pip would leave the ops out and say nothing; a wheel
-# made that way may also wait in pip's cache.
-build_mmcv() {
-    local jobs=${MAX_JOBS:-$(getconf _NPROCESSORS_ONLN)}
-    say "Building $mmcv from source with $jobs processes: 4 to 13 minutes" \
-        "on two cores, longer with CUDA. The compiler says little."
-    local compiler=${CXX:-c++}
-    command -v "${compiler%% *}" >/dev/null ||
-        fail "there is no C++ compiler (\`$compiler\`) to build mmcv with." \
-            "Install one (Debian, Ubuntu: apt-get install g++), then repeat."
-    MMCV_WITH_OPS=1 CFLAGS=-g0 CXXFLAGS=-g0 MAX_JOBS=$jobs \
-        pip_install --force-reinstall --no-deps --no-build-isolation \
-        --no-cache-dir --no-binary "${mmcv%%==*}" "$mmcv"
+# pip alone would leave the ops out, under build isolation, and say nothing.
+install_mmcv() {
+    begin_mmcv
+    if [ -z "$builder" ]; then
+        return
+    fi
+    wait "$builder"
+    builder=''
+    pip_install --force-reinstall --no-deps --no-index \
+        --find-links "$stamps/mmcv_wheel" "$mmcv"
+    rm -rf "$stamps/mmcv_wheel"
     mmcv_works ||
-        fail "mmcv was built but \`import mmcv._ext\` does not work;" \
+        fail "mmcv was installed but \`import mmcv._ext\` does not work;" \
             "see \`$python -c 'import mmcv._ext'\`."
 }
 
@@ -175,22 +215,12 @@ install_mmhmc() {
 }
 
 make_venv
-if [ "$lineage" = onedl ]; then
-    step build "Build tools: a few seconds." requirements/build.txt
-    step torch \
-        "torch and torchvision: 1 to 10 minutes (2 to 3 GB, 6 unpacked)." \
-        requirements/{build,torch}.txt
-    step packages "OpenMMLab, codecs and test tools: 1 to 3 minutes." \
-        "${packages[@]}"
-    step mmcv "mmcv with its compiled ops: seconds with a wheel." \
-        requirements/{torch,onedl}.txt
-    tools=requirements/build.txt
-else
-    step packages "Everything but mmcv: 2 to 12 minutes (2 to 3 GB, 6 unpacked)." \
-        "${packages[@]}"
-    step mmcv "mmcv with its compiled ops: seconds with a wheel." "$hosts"
-    tools=$hosts
-fi
+step torch "torch, torchvision: 1 to 10 minutes (2 to 3 GB, 6 unpacked)." \
+    "${first_files[@]}"
+begin_mmcv
+step packages "OpenMMLab, codecs and test tools: 1 to 3 minutes." \
+    "${packages[@]}"
+step mmcv "mmcv with its compiled ops: up to 2 minutes." "${mmcv_files[@]}"
 step mmhmc "mmhmc itself, editable, with its entropy coder: 20 seconds." \
     "$tools" setup.py setup.cfg mmhmc/version.py mmhmc/bitstream/rans.cpp \
     model-index.yml
@@ -199,7 +229,8 @@ if $changed; then
     "$python" -W ignore -c 'import mmcv._ext' ||
         fail "\`import mmcv._ext\` does not work. Remove $stamps/mmcv and" \
             "repeat, or ask \`make doctor\`."
-    say "Done: everything is in $venv, and mmcv._ext loads."
+    say "Done after $((SECONDS / 60)) min $((SECONDS % 60)) s:" \
+        "everything is in $venv, and mmcv._ext loads."
 else
     echo "$venv is complete: nothing to set up."
 fi

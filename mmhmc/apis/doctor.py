@@ -492,7 +492,9 @@ def _build_mmcv(env: Environment, *variables: str, keep: bool = True) -> str:
         spec = f'{name}=={env.versions[name]}'
     others = [d for d in env.distributions('mmcv') if d != name]
     remove = env.pip('uninstall', '-y', *others) + ' && ' if others else ''
-    flags = ' '.join(['MMCV_WITH_OPS=1 CFLAGS=-g0 CXXFLAGS=-g0', *variables])
+    # They may replace Python's own, among which is the optimisation.
+    compiler = "CFLAGS='-O3 -g0' CXXFLAGS='-O3 -g0'"
+    flags = ' '.join([f'MMCV_WITH_OPS=1 {compiler}', *variables])
     build = env.replace('--no-build-isolation', '--no-cache-dir',
                         '--no-binary', name, spec)
     return f'{remove}{flags} {build}'

@@ -157,7 +157,8 @@ pip_install() { "$python" -m pip install "$@"; }
 
 install_torch() { pip_install "${first[@]}"; }
 
-# One call, so that pip finds versions which fit all of them together.
+# One call, so that pip finds versions which fit all of them together. compressai
+# is built with the torch that is here: alone, pip would fetch another for it.
 install_packages() {
     local file arguments=()
     sed -E '/^(onedl-)?mmcv==/d' "$hosts" >"$stamps/hosts.txt"
@@ -165,7 +166,7 @@ install_packages() {
         [ "$file" != "$hosts" ] || file=$stamps/hosts.txt
         arguments+=(-r "$file")
     done
-    pip_install "${arguments[@]}"
+    pip_install --no-build-isolation "${arguments[@]}"
 }
 
 # The pinned mmcv is there and its compiled part loads.

@@ -181,6 +181,8 @@ def test_setup_installs_torch_first_and_the_project_last(checkout):
     torch, packages, mmcv, mmhmc = installs(calls)
     assert '-r requirements/torch.txt' in torch
     assert '-r requirements/codecs.txt' in packages
+    # Else pip fetches another torch to build compressai with.
+    assert '--no-build-isolation' in packages
     assert ' --no-index ' in mmcv and ' onedl-mmcv==' in mmcv
     assert '--no-deps --no-build-isolation' in mmhmc
     assert mmhmc.endswith('-e .')

@@ -22,7 +22,7 @@ help:
 	@echo 'ARGS="..."    arguments for train.py, pytest or doctor'
 	@echo 'CONFIG=FILE   another config to train'
 	@echo 'LMBDA=...     another rate, e.g. 0.0018'
-	@echo 'PYTHON=...    interpreter for a new .venv (python3.11, python3);'
+	@echo 'PYTHON=...    interpreter for a new .venv: 3.10 to 3.13 (python3.11);'
 	@echo '              upstream: 3.10 or 3.11 (python3.10)'
 	@echo 'WHEELS=DIR    folder of mmcv wheels (../shared/wheels);'
 	@echo '              a folder that does not exist: build from source'

@@ -11,8 +11,8 @@
 # stays in ENVIRONMENT/.setup/mmcv_wheel until it is installed.
 #
 # Variables:
-#   PYTHON    interpreter that makes it  (default: python3.11, then python3;
-#             upstream: python3.10, then pyenv's)
+#   PYTHON    interpreter that makes it  (default: python3.11, then 3.12, 3.13,
+#             3.10; upstream: python3.10, then pyenv's, python3.11)
 #   WHEELS    folder with ready-made mmcv wheels  (default: ../shared/wheels)
 #   MAX_JOBS  compiler processes when mmcv is built  (default: all cores)
 set -euo pipefail
@@ -23,8 +23,8 @@ lineage=${1:-onedl}
 case $lineage in
     onedl)
         venv=.venv
-        candidates=(python3.11 python3)
-        fits='(3, 10) <= version'
+        candidates=(python3.{11,12,13,10} python3)
+        fits='(3, 10) <= version < (3, 14)'  # numpy 2.2 ends there
         hosts=requirements/onedl.txt
         first=(-r requirements/build.txt -r requirements/torch.txt)
         first_files=(requirements/{build,torch}.txt)
@@ -34,7 +34,7 @@ case $lineage in
         ;;
     upstream)
         venv=.venv-upstream
-        candidates=(python3.10 "${PYENV_ROOT:-$HOME/.pyenv}"/versions/3.10.*/bin/python)
+        candidates=(python3.10 "${PYENV_ROOT:-$HOME/.pyenv}"/versions/3.10.*/bin/python python3.11)
         fits='(3, 10) <= version < (3, 12)'  # torch 2.1 ends there
         hosts=requirements/upstream.txt
         # With opencv: where it is missing, mmcv 2.1 asks for the newest.

@@ -11,6 +11,7 @@ from .complexity import count_kmac, count_parameters, time_coding
 from .inception_metrics import (FIDMetric, KIDMetric, frechet_distance,
                                 kernel_distance)
 from .lpips_metric import LPIPSMetric
+from .metric_direction import lower_is_better
 from .picture_curve import PictureCurve, PicturePoint
 from .picture_quality_metric import MSSSIMMetric, PSNRMetric
 from .picture_scores import MeanIoUScore, MeanScore, PictureScore
@@ -18,7 +19,7 @@ from .points_metric import PointsMetric
 from .published_curves import (list_published, published_curve,
                                published_uncompressed)
 from .pyiqa_metric import DISTSMetric, NIQEMetric
-from .rate_curve import RateCurve, lower_is_better
+from .rate_curve import RateCurve
 from .saving_metric import SavingMetric
 from .ssim_metric import SSIMMetric
 

@@ -23,6 +23,7 @@ class AttributeAccuracy(BaseMetric):
     """
 
     default_prefix = 'attributes'
+    lower_is_better = ()
 
     def __init__(self,
                  threshold: float = 0.5,

@@ -136,7 +136,8 @@ class Results:
                 f'on the whole of {dataset!r}; its codecs are '
                 f'{", ".join(self.codecs)}, measured there: '
                 f'{", ".join(self.metrics(dataset)) or "nothing"}.')
-        return RateCurve(codec, bpp, quality, labels, metric)
+        return RateCurve(codec, bpp, quality, labels, metric,
+                         self._lower_is_better(dataset, metric))
 
     def uncompressed(self, dataset: str, metric: str) -> Optional[float]:
         """The metric on pictures that were not compressed, if measured."""
@@ -192,7 +193,8 @@ class Results:
             points.append(
                 PicturePoint(
                     np.array([rates[name] for name in names]), scorer, label))
-        return PictureCurve(codec, pictures, points, metric)
+        return PictureCurve(codec, pictures, points, metric,
+                            curve.lower_is_better)
 
     def incomplete(self) -> list[tuple[str, str, str, int]]:
         """Points that lack pictures: codec, point, data set, how many."""
@@ -251,6 +253,16 @@ class Results:
                     and _key_of(metric) in row['metrics']
                     and self._is_wanted(row['task'], _key_of(metric))):
                 return row
+        return None
+
+    def _lower_is_better(self, dataset: str, metric: str) -> Optional[bool]:
+        """What tasks have said of a metric; None if none has."""
+        task, key = metric.split(':')[0], _key_of(metric)
+        for row in self.tasks:
+            if (row['dataset'] == dataset and key in row['metrics']
+                    and (':' not in metric or row['task'] == task)
+                    and 'lower_is_better' in row):
+                return key in row['lower_is_better']
         return None
 
     def _quality(self, codec: str, point: str, dataset: str, metric: str,

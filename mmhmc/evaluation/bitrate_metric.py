@@ -30,6 +30,7 @@ class BitrateMetric(BaseMetric):
     """
 
     default_prefix = 'rate'
+    lower_is_better = ('bpp', )
 
     def __init__(self,
                  out_file: Optional[str] = None,

@@ -196,6 +196,7 @@ class FIDMetric(_InceptionMetric):
     """
 
     name = 'fid'
+    lower_is_better = ('fid', )
 
     def distance(self, original: ndarray, coded: ndarray) -> float:
         """See :func:`frechet_distance`."""
@@ -222,6 +223,7 @@ class KIDMetric(_InceptionMetric):
     """
 
     name = 'kid'
+    lower_is_better = ('kid', )
 
     def __init__(self,
                  num_pictures: int = 2000,

@@ -30,6 +30,8 @@ class LPIPSMetric(_PictureQualityMetric):
         ValueError: If ``net`` is unknown.
     """
 
+    lower_is_better = ('lpips', )
+
     def __init__(self,
                  net: str = 'alex',
                  weights: Optional[str] = None,
@@ -44,6 +46,7 @@ class LPIPSMetric(_PictureQualityMetric):
         else:
             self.loss = MODELS.build(loss) if isinstance(loss, dict) else loss
             self.name = type(self.loss).__name__
+            self.lower_is_better = (self.name, )
 
     @torch.no_grad()
     def measure(self, x: Tensor, x_hat: Tensor) -> float:

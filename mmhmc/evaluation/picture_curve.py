@@ -1,6 +1,7 @@
 """A rate curve that can be drawn again for any selection of pictures."""
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Optional
 
 import numpy as np
 from numpy import ndarray
@@ -35,6 +36,7 @@ class PictureCurve:
         points: The points, at least one.
         metric: Name of the quality. ``'ms_ssim_db'`` takes the scores as
             MS-SSIM and puts their mean into dB.
+        lower_is_better: As of :class:`RateCurve`.
 
     Raises:
         ValueError: If a point has not as many rates as there are pictures.
@@ -44,6 +46,7 @@ class PictureCurve:
     pictures: Sequence[str]
     points: Sequence[PicturePoint]
     metric: str = ''
+    lower_is_better: Optional[bool] = None
 
     def __post_init__(self) -> None:
         for point in self.points:
@@ -68,5 +71,5 @@ class PictureCurve:
             quality = in_decibel(quality)
         return RateCurve(self.name,
                          [point.bpp[indices].mean() for point in self.points],
-                         quality, [point.label
-                                   for point in self.points], self.metric)
+                         quality, [point.label for point in self.points],
+                         self.metric, self.lower_is_better)

@@ -15,6 +15,7 @@ class _PictureQualityMetric(BaseMetric):
     """Mean over pictures of one number, from x and x_hat in [0, 1]."""
 
     default_prefix = 'quality'
+    lower_is_better: tuple[str, ...] = ()
     name: str
 
     def process(self, data_batch, data_samples: Sequence[dict]) -> None:

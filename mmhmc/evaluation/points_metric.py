@@ -22,6 +22,7 @@ class PointsMetric(BaseMetric):
     """
 
     default_prefix = 'points'
+    lower_is_better = ('nme', 'failures')
 
     def __init__(self,
                  task: Optional[str] = None,

@@ -65,6 +65,7 @@ class DISTSMetric(_PyIQAMetric):
     """
 
     name = 'dists'
+    lower_is_better = ('dists', )
 
 
 @METRICS.register_module()
@@ -77,4 +78,5 @@ class NIQEMetric(_PyIQAMetric):
     """
 
     name = 'niqe'
+    lower_is_better = ('niqe', )
     with_original = False

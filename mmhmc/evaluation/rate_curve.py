@@ -1,22 +1,12 @@
 """Quality against rate: the points of one codec, lowest rate first."""
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Optional
 
 import numpy as np
 from numpy import ndarray
 
-#: Metrics, without data set or task, of which less is better.
-_LOWER_IS_BETTER = ('lpips', 'dists', 'fid', 'niqe')
-
-
-def lower_is_better(metric: str) -> bool:
-    """Whether a smaller value of a metric is the better one.
-
-    Args:
-        metric: Its name as in the results, such as ``'psnr'``, ``'lpips'``
-            or ``'coco/bbox_mAP'``.
-    """
-    return metric.replace(':', '/').split('/')[-1].lower() in _LOWER_IS_BETTER
+from .metric_direction import lower_is_better
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,8 +19,10 @@ class RateCurve:
         quality: Quality of each point, in the metric's own unit, shape (n, ).
         labels: What selects each point, such as ``'qp37'``; as many as there
             are points, or none.
-        metric: Name of the quality, such as ``'psnr'``. It says whether less
-            is better, and that two curves can be compared.
+        metric: Name of the quality, such as ``'psnr'``. Equal names say that
+            two curves can be compared.
+        lower_is_better: Whether less is better; known by the name if not
+            given, see :func:`lower_is_better`.
 
     Raises:
         ValueError: If there is no point, if the lengths differ, or if a
@@ -42,6 +34,7 @@ class RateCurve:
     quality: ndarray
     labels: Sequence[str] = ()
     metric: str = ''
+    lower_is_better: Optional[bool] = None
 
     def __post_init__(self) -> None:
         bpp = np.asarray(self.bpp, np.float64)
@@ -60,8 +53,12 @@ class RateCurve:
                 f'rate that is not above 0: bpp {bpp.tolist()}, quality '
                 f'{quality.tolist()}. Leave that point out.')
         order = np.lexsort((quality, bpp))
+        lower = self.lower_is_better
+        if lower is None:
+            lower = lower_is_better(self.metric)
         for name, values in (('bpp', bpp[order]), ('quality', quality[order]),
-                             ('labels', tuple(labels[i] for i in order))):
+                             ('labels', tuple(labels[i] for i in order)),
+                             ('lower_is_better', lower)):
             object.__setattr__(self, name, values)
 
     def __len__(self) -> int:
@@ -72,7 +69,7 @@ class RateCurve:
     def is_monotone(self) -> bool:
         """Whether each point is better than all points of a lower rate."""
         steps = np.diff(self.quality)
-        if lower_is_better(self.metric):
+        if self.lower_is_better:
             steps = -steps
         return bool((steps > 0).all() and (np.diff(self.bpp) > 0).all())
 
@@ -90,4 +87,4 @@ class RateCurve:
                              f'asked for the first {num_points}.')
         part = slice(num_points)
         return RateCurve(self.name, self.bpp[part], self.quality[part],
-                         self.labels[part], self.metric)
+                         self.labels[part], self.metric, self.lower_is_better)

@@ -19,6 +19,8 @@ class SavingMetric(BitrateMetric):
         0.096 bpp by this reading. https://arxiv.org/abs/2304.06896
     """
 
+    lower_is_better = ()
+
     def compute_metrics(self, results: list) -> dict[str, float]:
         """Mean over all pictures."""
         rates = super().compute_metrics(results)

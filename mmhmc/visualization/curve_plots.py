@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Optional, Union
 from uuid import uuid4
 
-from mmhmc.evaluation import RateCurve
+from mmhmc.evaluation import RateCurve, lower_is_better
 
 # Okabe and Ito's colours, which colour-blind readers can tell apart, with a
 # purple for their yellow; neighbours differ in brightness, for grey print.
@@ -40,7 +40,7 @@ _AXES = {
     'psnr': 'PSNR (dB)',
     'ms_ssim': 'MS-SSIM',
     'ms_ssim_db': 'MS-SSIM (dB)',
-    'lpips': 'LPIPS (lower is better)',
+    'lpips': 'LPIPS',
     'bbox_mAP': 'Box mAP',
     'segm_mAP': 'Mask mAP',
     'mIoU': 'mIoU (%)',
@@ -104,13 +104,15 @@ def draw_curves(curves: Sequence[RateCurve],
 
 
 def axis_label(metric: str) -> str:
-    """Name of a metric with its unit.
+    """Name of a metric with its unit, and where less is better, that.
 
     Args:
         metric: As in the results; a task in front stays.
     """
     task, _, key = metric.rpartition(':')
     label = _AXES.get(key.rsplit('/', 1)[-1], key)
+    if lower_is_better(metric):
+        label += ' (lower is better)'
     return f'{label}, {task}' if task else label
 
 

@@ -86,6 +86,9 @@ def test_colours_of_neighbours_differ_in_grey():
     ('coco/bbox_mAP', 'Box mAP'),
     ('yolox:coco/segm_mAP', 'Mask mAP, yolox'),
     ('coco/bbox_mAP_s', 'coco/bbox_mAP_s'),
+    ('lpips', 'LPIPS (lower is better)'),
+    ('quality/lpips_vgg', 'quality/lpips_vgg (lower is better)'),
+    ('points:points/nme', 'points/nme (lower is better), points'),
 ])
 def test_axes_have_units(metric, label):
     assert axis_label(metric) == label

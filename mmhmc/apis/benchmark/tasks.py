@@ -17,6 +17,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from mmhmc.datasets import write_whole
 from mmhmc.engine.parts import find_coders
 from mmhmc.evaluation import CocoScore, MeanIoUScore
+from mmhmc.evaluation.metric_direction import lower_of
 from ..codec_loading import codec_settings
 from ..mixing import mix_codec, read_config
 from ..sample_data import innermost_datasets
@@ -115,6 +116,7 @@ class HostTester:
         if run.row is None:
             runner.register_hook(meter, 'LOWEST')
         metrics = _numbers(runner.test())
+        lower = lower_of(runner.test_evaluator.metrics, metrics)
         content = dict(scores.collected(folder), pictures=names)
         metrics.update(_unrounded(metrics, content, folder, cfg))
         _check_metrics(run.task, metrics)
@@ -122,6 +124,7 @@ class HostTester:
         write_whole(path, json.dumps(content).encode())
         record = dict(
             metrics=metrics,
+            lower_is_better=lower,
             predictions=path.relative_to(self._plan.work_dir).as_posix(),
             num_pictures=len(names))
         if _BPP in metrics:
@@ -280,8 +283,9 @@ def _check_metrics(task: Task, metrics: dict) -> None:
         raise ValueError(f'{task.config} gives no metrics {missing}; it gives '
                          f'{sorted(metrics)}. Correct `metrics` of the task.')
     for name in task.metrics:
-        # What pycocotools says where there is nothing to find.
-        if not metrics[name] >= 0:
+        # What pycocotools says where there is nothing to find; others, such
+        # as the kernel distance, may be below 0.
+        if metrics[name] == -1 or math.isnan(metrics[name]):
             raise ValueError(f'{task.config}: {name} is {metrics[name]}, as '
                              'it is where annotations hold no objects. '
                              'Give a data set with annotations.')

@@ -87,6 +87,7 @@ def test_host_is_tested_on_every_point_and_uncompressed(
     for record in records.values():
         assert 0 <= record['metrics']['accuracy/top1'] <= 100
         assert record['num_pictures'] == 3
+        assert record['lower_is_better'] == []
         scores = json.loads(
             (plan.work_dir / record['predictions']).read_text())
         assert scores['pictures'] == ['a.png', 'b.png', 'c.png']
@@ -199,6 +200,9 @@ def test_metric_of_nothing_is_a_failure():
         with pytest.raises(ValueError, match='where annotations hold no obj'):
             _check_metrics(task, {'coco/bbox_mAP': value})
     _check_metrics(task, {'coco/bbox_mAP': 0.})
+    # A kernel distance may be below 0.
+    task.metrics = ('quality/kid_2000', )
+    _check_metrics(task, {'quality/kid_2000': -0.0004})
 
 
 def test_host_spends_operations_on_uncompressed_pictures(with_task):

@@ -10,6 +10,8 @@ METHODS = ('cubic', 'pchip', 'akima')
 _MIN_POINTS = dict(cubic=4, pchip=2, akima=2)
 #: Share of the common interval below which a delta is flagged.
 LITTLE_OVERLAP = 0.5
+#: Share below which there is none: it would be of the ends of the curves.
+MIN_OVERLAP = 0.25
 
 
 @dataclass(frozen=True)
@@ -23,7 +25,7 @@ class BjontegaardDelta:
         overlap: Interval that the mean was taken over: of quality for
             :func:`bd_rate`, of bits per pixel for :func:`bd_quality`.
         overlap_share: Length of that interval over the one that both curves
-            span together, in (0, 1]; of the logarithm where it is a rate.
+            span together, in [0.25, 1]; of the logarithm where it is a rate.
         flags: Reasons for doubt, as sentences; empty if there is none.
         bends: Whether a curve goes back on its way, at its points or between
             them, so that the rate is no function of quality. False for
@@ -60,7 +62,8 @@ def bd_rate(anchor: RateCurve,
     Raises:
         ValueError: If the method is unknown, the metrics differ, a curve has
             too few points (four for ``'cubic'``, else two) or does not rise
-            where it must, or the curves have no quality in common.
+            where it must, or the curves have less than a quarter of their
+            quality in common.
 
     Reference:
         G. Bjøntegaard: "Calculation of Average PSNR Differences between
@@ -96,7 +99,8 @@ def bd_rate(anchor: RateCurve,
     rising = anchor.is_monotone and test.is_monotone
     return BjontegaardDelta(value, method,
                             _overlap(anchor.quality, test.quality), share,
-                            flags, any(bends) or not rising)
+                            flags,
+                            any(bends) or not rising)
 
 
 def bd_quality(anchor: RateCurve,
@@ -119,7 +123,8 @@ def bd_quality(anchor: RateCurve,
     Raises:
         ValueError: If the method is unknown, the metrics differ, a curve has
             too few points (four for ``'cubic'``, else two) or two of one
-            rate, or the curves have no rate in common.
+            rate, or the curves have less than a quarter of their rate, by
+            its logarithm, in common.
     """
     _check(anchor, test, method)
     for curve in (anchor, test):
@@ -165,12 +170,17 @@ def _overlap_share(anchor: str, a: ndarray, test: str, b: ndarray,
                    axis: str) -> float:
     """Length of the common interval over that of the joint one."""
     low, high = _overlap(a, b)
-    if high <= low:
+    joint = float(max(a.max(), b.max()) - min(a.min(), b.min()))
+    share = max(0., high - low) / joint if joint else 0.
+    if share < MIN_OVERLAP:
+        much = (f'overlap on {share:.0%} of their joint span only'
+                if share else 'do not overlap')
         raise ValueError(
-            f'Curves {anchor!r} and {test!r} do not overlap: their {axis} '
+            f'Curves {anchor!r} and {test!r} {much}: their {axis} '
             f'spans [{a.min():.6g}, {a.max():.6g}] and [{b.min():.6g}, '
-            f'{b.max():.6g}]. Code qualities that are closer to each other.')
-    return (high - low) / float(max(a.max(), b.max()) - min(a.min(), b.min()))
+            f'{b.max():.6g}]. A delta needs {MIN_OVERLAP:.0%}: code qualities '
+            'that are closer to each other.')
+    return share
 
 
 def _flags(anchor: RateCurve, test: RateCurve,

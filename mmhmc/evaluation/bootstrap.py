@@ -17,13 +17,15 @@ class BootstrapInterval:
     """A delta, and where it lies for other pictures of the same kind.
 
     Args:
-        value: Delta over the pictures as they are.
+        value: Delta over the pictures as they are, by :attr:`method`.
         low: Lower end of the interval.
         high: Upper end.
         level: Share of the resamples that lie inside.
         num_samples: Resamples that have a delta.
-        num_refused: Resamples that have none, because their curves do not
-            overlap or do not rise. Many of them make the interval doubtful.
+        num_refused: Resamples that have none, because their curves hardly
+            overlap or do not rise. Many of them make the interval doubtful:
+            it is of those that have one.
+        method: How points were connected, in all resamples alike.
     """
 
     value: float
@@ -32,6 +34,12 @@ class BootstrapInterval:
     level: float
     num_samples: int
     num_refused: int
+    method: str
+
+    @property
+    def refused_share(self) -> float:
+        """Share of the resamples that have no delta."""
+        return self.num_refused / (self.num_samples + self.num_refused)
 
 
 def bootstrap_bd(anchor: PictureCurve,
@@ -51,9 +59,9 @@ def bootstrap_bd(anchor: PictureCurve,
         anchor: Curve compared with.
         test: Curve compared.
         method: How points are connected, see :func:`bd_rate`. If not given,
-            by a cubic, or by ``'pchip'`` where there is none or where it
-            bends back: each resample for itself, since one that bends may
-            say anything.
+            by a cubic, or by ``'pchip'`` if there is none or if it bends back
+            in any resample: one that bends may say anything, and an interval
+            of two methods would be of neither.
         num_samples: Number of resamples.
         seed: Of the generator; equal arguments give equal intervals.
         level: Share of the resamples inside of the interval, in (0, 1).
@@ -81,16 +89,33 @@ def bootstrap_bd(anchor: PictureCurve,
         raise ValueError(
             'A bootstrap needs at least 2 pictures, 1 sample and a level in '
             f'(0, 1); got {num_pictures}, {num_samples} and {level}.')
-    everything = np.arange(num_pictures)
-    value = _delta(anchor, test, everything, method, delta)
     generator = np.random.default_rng(seed)
-    values = []
-    for _ in range(num_samples):
-        drawn = generator.integers(num_pictures, size=num_pictures)
-        try:
-            values.append(_delta(anchor, test, drawn, method, delta))
-        except ValueError:  # counted: the caller is told
-            continue
+
+    def curves_of(some: np.ndarray) -> tuple[RateCurve, RateCurve]:
+        return anchor.select(some), test.select(some)
+
+    def deltas(method: str) -> list[BjontegaardDelta]:
+        return [
+            found for curves in resamples
+            if (found := _unless_refused(delta, *curves, method)) is not None
+        ]
+
+    whole = curves_of(np.arange(num_pictures))
+    drawn = [
+        generator.integers(num_pictures, size=num_pictures)
+        for _ in range(num_samples)
+    ]
+    resamples = [
+        curves for some in drawn
+        if (curves := _unless_refused(curves_of, some)) is not None
+    ]
+    if method is None:
+        cubic = _unless_refused(delta, *whole, 'cubic')
+        bends = cubic is None or any(
+            found.bends for found in (cubic, *deltas('cubic')))
+        method = 'pchip' if bends else 'cubic'
+    value = delta(*whole, method).value
+    values = [found.value for found in deltas(method)]
     if 2 * len(values) < num_samples:
         raise ValueError(
             f'Only {len(values)} of {num_samples} resamples have a delta: the '
@@ -98,17 +123,12 @@ def bootstrap_bd(anchor: PictureCurve,
             'interval. Code more qualities or more pictures.')
     low, high = np.quantile(values, [(1 - level) / 2, (1 + level) / 2])
     return BootstrapInterval(value, float(low), float(high), level,
-                             len(values), num_samples - len(values))
+                             len(values), num_samples - len(values), method)
 
 
-def _delta(anchor: PictureCurve, test: PictureCurve, pictures: np.ndarray,
-           method: Optional[str], delta: Delta) -> float:
-    """Delta of some pictures; the method is chosen if it is None."""
-    curves = anchor.select(pictures), test.select(pictures)
-    if method is not None:
-        return delta(*curves, method).value
+def _unless_refused(function: Callable, *arguments):
+    """What a function gives; None where it raises ``ValueError``."""
     try:
-        found = delta(*curves, 'cubic')
-    except ValueError:  # of fewer points, or of points of equal quality
-        return delta(*curves, 'pchip').value
-    return (delta(*curves, 'pchip') if found.bends else found).value
+        return function(*arguments)
+    except ValueError:  # counted: the caller is told
+        return None

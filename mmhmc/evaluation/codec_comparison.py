@@ -14,6 +14,8 @@ from .picture_curve import PictureCurve
 from .published_curves import list_published, published_curve
 from .rate_curve import RateCurve
 
+#: Share of refused resamples above which the BD-quality is asked, too.
+_MANY_REFUSED = 0.05
 Column = tuple[str, str]
 Files = Mapping[str, Union[str, Path]]
 PictureCurveOf = Callable[[str, Column], PictureCurve]
@@ -29,10 +31,12 @@ class Comparison:
         column: Data set and metric.
         rate: BD-rate by method; without the methods that refused.
         quality: BD-quality by method, likewise.
-        interval: Of the BD-rate by :attr:`method`, which each resample
-            chooses for itself; None if none was asked for or if it was
+        interval: Of the BD-rate; None if none was asked for or if it was
             refused, as where the curves do not rise.
         refusals: What was refused, and why, as sentences.
+        quality_interval: Of the BD-quality, where the one of the BD-rate was
+            refused or more than 5 % of its resamples were: those that are
+            left are no fair choice.
     """
 
     codec: str
@@ -42,14 +46,18 @@ class Comparison:
     quality: Mapping[str, BjontegaardDelta]
     interval: Optional[BootstrapInterval] = None
     refusals: tuple[str, ...] = ()
+    quality_interval: Optional[BootstrapInterval] = None
 
     @property
     def method(self) -> Optional[str]:
         """Method of the figure that stands in tables; None if there is none.
 
-        The cubic, as in the papers, unless it bends back, as it may through
-        points that saturate, and another one does not.
+        That of the interval, if there is one. Else the cubic, as in the
+        papers, unless it bends back, as it may through points that saturate,
+        and another one does not.
         """
+        if self.interval is not None:
+            return self.interval.method
         there = [name for name in METHODS if name in self.rate]
         return next((name for name in there if not self.rate[name].bends),
                     next(iter(there), None))
@@ -57,7 +65,19 @@ class Comparison:
     @property
     def flags(self) -> tuple[str, ...]:
         """Doubts about the figure that stands in tables."""
-        return self.rate[self.method].flags if self.method else ()
+        if self.method is None:
+            return ()
+        flags = self.rate[self.method].flags
+        if self.many_refused and self.interval is not None:
+            flags += (f'{self.interval.refused_share:.0%} of the resamples '
+                      'have no BD-rate; the BD-quality tells more.', )
+        return flags
+
+    @property
+    def many_refused(self) -> bool:
+        """Whether the interval of the BD-rate is of a choice of resamples."""
+        return (self.interval is None
+                or self.interval.refused_share > _MANY_REFUSED)
 
 
 def compare_codecs(results: Results,
@@ -75,7 +95,8 @@ def compare_codecs(results: Results,
         anchor: Codec compared with, as a rule ``'HEVC'``.
         columns: Data sets and metrics; all if not given.
         num_samples: Resamples of the pictures for the interval of each
-            BD-rate; 0 leaves the intervals out.
+            BD-rate, and of the BD-quality where that says too little; 0
+            leaves the intervals out.
         annotations: COCO annotation file of each data set with an mAP; those
             of the run's settings if not given.
 
@@ -206,23 +227,33 @@ def compare_curves(anchor: RateCurve, test: RateCurve,
 
 def _compare(results: Results, anchor: str, codec: str, column: Column,
              num_samples: int, picture_curve: PictureCurveOf) -> Comparison:
-    """One comparison, with its interval."""
+    """One comparison, with its intervals."""
     try:
         curves = [results.curve(name, *column) for name in (anchor, codec)]
     except ValueError as error:
         return Comparison(codec, anchor, column, {}, {}, None, (str(error), ))
     found = compare_curves(*curves, column[0])
-    if not num_samples or found.method is None:
-        return found
-    try:
-        interval = bootstrap_bd(
-            picture_curve(anchor, column),
-            picture_curve(codec, column),
-            num_samples=num_samples)
-    except (ValueError, OSError) as error:
-        refusals = (*found.refusals, f'No interval: {error}')
-        return replace(found, refusals=refusals)
-    return replace(found, interval=interval)
+
+    def with_interval(name: str, **settings) -> Comparison:
+        try:
+            interval = bootstrap_bd(
+                picture_curve(anchor, column),
+                picture_curve(codec, column),
+                num_samples=num_samples,
+                **settings)
+        except (ValueError, OSError) as error:
+            refusals = dict.fromkeys(
+                (*found.refusals, f'No interval: {error}'))
+            return replace(found, refusals=tuple(refusals))
+        return replace(found, **{name: interval})
+
+    if num_samples and found.rate:
+        found = with_interval('interval')
+    if num_samples and found.quality and found.many_refused:
+        method = found.method if found.method in found.quality else None
+        found = with_interval(
+            'quality_interval', delta=bd_quality, method=method)
+    return found
 
 
 def _deltas(delta, curves: Sequence[RateCurve],

@@ -2,7 +2,8 @@
 from collections.abc import Sequence
 from typing import Optional
 
-from mmhmc.evaluation import Comparison, Results, all_columns, compare_codecs
+from mmhmc.evaluation import (BootstrapInterval, Comparison, Results,
+                              all_columns, compare_codecs)
 from .curve_plots import axis_label
 from .tables import Table
 
@@ -54,6 +55,10 @@ def benchmark_table(
 def delta_table(comparisons: Sequence[Comparison]) -> Table:
     """Every delta, with what has to be known to trust it.
 
+    An interval has its own estimate before it, and behind it the method, if
+    that is not the cubic, and the share of the resamples that have no delta.
+    Where that is more than 5 %, the BD-quality has its interval, too.
+
     Args:
         comparisons: What :func:`~mmhmc.evaluation.compare_codecs` gave.
     """
@@ -61,24 +66,22 @@ def delta_table(comparisons: Sequence[Comparison]) -> Table:
     for c in comparisons:
         best = c.rate.get(c.method)
         quality = c.quality.get(c.method or 'cubic')
-        interval = c.interval
         rows.append([
             c.codec, c.column[0],
             axis_label(c.column[1]),
             *(_signed(c.rate[method].value, ' %')
               if method in c.rate else _NOTHING
               for method in ('cubic', 'pchip', 'akima')),
-            _NOTHING if interval is None else f'{_signed(interval.low)} to '
-            f'{_signed(interval.high, " %")}' +
-            (f' ({interval.num_refused} resamples refused)'
-             if interval.num_refused else ''), _NOTHING if best is None else
+            _interval_text(c.interval, ' %'), _NOTHING if best is None else
             f'{best.overlap[0]:.4g} to {best.overlap[1]:.4g} '
             f'({best.overlap_share:.0%})',
+            _interval_text(c.quality_interval, digits=4)
+            if c.quality_interval is not None else
             _NOTHING if quality is None else _signed(quality.value, digits=4),
             '*' * bool(c.flags)
         ])
-    level = next((f'{100 * c.interval.level:g} % interval'
-                  for c in comparisons if c.interval is not None), 'Interval')
+    level = next((f'{100 * i.level:g} % interval' for c in comparisons
+                  for i in (c.interval, c.quality_interval) if i), 'Interval')
     return Table([
         'Codec', 'Data set', 'Metric', 'BD-rate, cubic', 'pchip', 'akima',
         f'{level} over pictures', 'Overlap in quality', 'BD-quality',
@@ -92,12 +95,13 @@ def doubt_table(comparisons: Sequence[Comparison]) -> Table:
     Args:
         comparisons: What :func:`~mmhmc.evaluation.compare_codecs` gave.
     """
-    return Table(
-        ['Codec', 'Data set', 'Metric', 'What'],
-        [[c.codec, c.column[0],
-          axis_label(c.column[1]), text] for c in comparisons
-         for text in dict.fromkeys((*(flag for delta in c.rate.values()
-                                      for flag in delta.flags), *c.refusals))])
+    return Table(['Codec', 'Data set', 'Metric', 'What'],
+                 [[c.codec, c.column[0],
+                   axis_label(c.column[1]), text] for c in comparisons
+                  for text in dict.fromkeys((*(flag
+                                               for delta in c.rate.values()
+                                               for flag in delta.flags),
+                                             *c.flags, *c.refusals))])
 
 
 def point_table(results: Results,
@@ -200,6 +204,23 @@ def _bd_rate_text(comparison: Optional[Comparison]) -> str:
     if comparison.method != 'cubic':
         text += f' ({comparison.method})'
     return text + '*' * bool(comparison.flags)
+
+
+def _interval_text(interval: Optional[BootstrapInterval],
+                   unit: str = '',
+                   digits: int = 2) -> str:
+    """An estimate, its interval, and what has to be known of both."""
+    if interval is None:
+        return _NOTHING
+    value, low, high = (
+        _signed(number, digits=digits)
+        for number in (interval.value, interval.low, interval.high))
+    text = f'{value} ({low} to {high}){unit}'
+    if interval.method != 'cubic':
+        text += f', {interval.method}'
+    if interval.num_refused:
+        text += f', {100 * interval.refused_share:.2g} % refused'
+    return text
 
 
 def _signed(value: float, unit: str = '', digits: int = 2) -> str:

@@ -72,12 +72,12 @@ def test_order_of_the_points_does_not_matter(method):
 
 def test_overlap_is_the_common_interval_over_the_joint_one():
     a = RateCurve('a', [0.1, 0.2, 0.4, 0.8], [20, 24, 28, 32])
-    b = RateCurve('b', [0.1, 0.2, 0.4, 0.8], [30, 34, 38, 42])
+    b = RateCurve('b', [0.1, 0.2, 0.4, 0.8], [26, 30, 34, 38])
     delta = bd_rate(a, b)
-    assert delta.overlap == (30, 32)
-    assert delta.overlap_share == pytest.approx(2 / 22)
+    assert delta.overlap == (26, 32)
+    assert delta.overlap_share == pytest.approx(6 / 18)
     assert delta.flags == (
-        'The curves overlap on 9% of their joint span only.', )
+        'The curves overlap on 33% of their joint span only.', )
 
 
 def test_curves_of_different_quality_are_refused():
@@ -85,6 +85,25 @@ def test_curves_of_different_quality_are_refused():
             ValueError, match=r"'a' and 'b' do not overlap: .*"
             'quality'):
         bd_rate(curve(), curve(shift=50, name='b'))
+
+
+@pytest.mark.parametrize('delta', [bd_rate, bd_quality])
+@every_method
+def test_ends_of_curves_alone_are_refused(delta, method):
+
+    def pair(share):
+        # Of two spans of 1 with a shift of d, 1 - d of 1 + d is common.
+        shift = (1 - share) / (1 + share)
+        bpp, quality = 0.1 * 2.0**np.arange(4), np.array([20., 24., 28., 32.])
+        if delta is bd_rate:
+            return (RateCurve('a', bpp, quality),
+                    RateCurve('b', bpp, quality + 12 * shift))
+        return (RateCurve('a', bpp,
+                          quality), RateCurve('b', bpp * 8**shift, quality))
+
+    assert delta(*pair(0.26), method).overlap_share == pytest.approx(0.26)
+    with pytest.raises(ValueError, match='overlap on 24% .* needs 25%'):
+        delta(*pair(0.24), method)
 
 
 def test_curves_of_different_rates_are_refused():

@@ -80,23 +80,34 @@ def saturating(name, factor, num_pictures=8):
     ], 'mAP')
 
 
-def test_each_resample_takes_pchip_where_its_cubic_bends_back():
+def test_all_resamples_take_pchip_where_a_cubic_bends_back():
     anchor, test = saturating('a', 1.), curve(0.8, num_pictures=8)
     test = PictureCurve('b', anchor.pictures, [
         PicturePoint(point.bpp, MeanScore(np.full(8, quality)))
         for point, quality in zip(test.points, (12., 17., 22., 27.))
     ], 'mAP')
-    methods = set()
-    for seed in range(12):
-        drawn = np.random.default_rng(seed).integers(8, size=8)
-        curves = anchor.select(drawn), test.select(drawn)
-        if not curves[0].is_monotone:
-            continue
-        method = 'pchip' if bd_rate(*curves).bends else 'cubic'
-        methods.add(method)
-        found = bootstrap_bd(anchor, test, num_samples=1, seed=seed)
-        assert found.low == bd_rate(*curves, method).value
-    assert methods == {'cubic', 'pchip'}
+    generator = np.random.default_rng(0)
+    pairs = []
+    for _ in range(40):
+        drawn = generator.integers(8, size=8)
+        pairs.append((anchor.select(drawn), test.select(drawn)))
+    rising = [pair for pair in pairs if pair[0].is_monotone]
+    assert {bd_rate(*pair).bends for pair in rising} == {False, True}
+    found = bootstrap_bd(anchor, test, num_samples=40)
+    assert found.method == 'pchip'
+    whole = np.arange(8)
+    assert found.value == bd_rate(
+        anchor.select(whole), test.select(whole), 'pchip').value
+    values = [bd_rate(*pair, 'pchip').value for pair in rising]
+    assert found.low == pytest.approx(np.quantile(values, 0.025))
+    assert found.high == pytest.approx(np.quantile(values, 0.975))
+    assert found.low < found.value < found.high
+    assert found.num_refused == 40 - len(rising) > 0
+    assert found.refused_share == found.num_refused / 40
+
+
+def test_cubic_that_never_bends_is_the_method():
+    assert bootstrap_bd(curve(), curve(0.8), num_samples=20).method == 'cubic'
 
 
 def test_curves_of_two_points_have_an_interval():

@@ -32,6 +32,39 @@ def test_interval_is_of_the_figure_in_the_table(tmp_path):
     assert found.interval.value == found.rate['cubic'].value
     assert found.interval.low == pytest.approx(-25, abs=0.5)
     assert not found.refusals and not found.flags
+    assert found.quality_interval is None
+
+
+def with_last_points(tmp_path, first, others):
+    """Pictures whose last point is by so many dB better."""
+    rows = lines(('HEVC', 'VVC'))
+    for row in rows:
+        if row.get('point') == 'q3' and 'psnr' in row:
+            row['psnr'] += first if row['picture'] == 'a.png' else others
+    return results_of(tmp_path, rows)
+
+
+def test_quality_has_an_interval_where_many_resamples_have_no_rate(tmp_path):
+    results = with_last_points(tmp_path, 4., -2.5)
+    found, = compare_codecs(
+        results, 'HEVC', [('kodak', 'psnr')], num_samples=60)
+    interval, quality = found.interval, found.quality_interval
+    assert interval.refused_share > 0.05
+    assert interval.method == found.method == 'pchip'
+    assert interval.value == found.rate['pchip'].value
+    assert f'{interval.refused_share:.0%} of the resamples' in found.flags[-1]
+    assert quality.num_refused == 0 and quality.method == 'pchip'
+    assert quality.value == found.quality['pchip'].value
+    assert quality.low <= quality.value <= quality.high
+
+
+def test_quality_has_an_interval_where_rate_has_none(tmp_path):
+    results = with_last_points(tmp_path, -4., -4.)
+    found, = compare_codecs(
+        results, 'HEVC', [('kodak', 'psnr')], num_samples=30)
+    assert found.interval is None
+    assert any(text.startswith('No interval') for text in found.refusals)
+    assert found.quality_interval.num_refused == 0
 
 
 def test_what_is_refused_stands_beside_what_is_not(tmp_path):
@@ -160,7 +193,7 @@ def test_method_without_doubt_stands_for_a_cubic_that_bends_back():
 
 def test_cubic_stands_where_all_are_in_doubt():
     anchor = RateCurve('HEVC', [1., 2., 4., 8.], [30., 32., 34., 36.])
-    test = RateCurve('VVC', [1., 2., 4., 8.], [35.5, 38., 40., 42.])
+    test = RateCurve('VVC', [1., 2., 4., 8.], [32.5, 34., 36., 39.])
     found = compare_curves(anchor, test, 'kodak')
     assert all(delta.flags for delta in found.rate.values())
     assert found.method == 'cubic'

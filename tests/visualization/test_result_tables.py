@@ -65,10 +65,35 @@ def test_deltas_have_overlap_and_interval(tmp_path):
     assert '95 % interval over pictures' in table.header
     row = dict(zip(table.header, table.rows[0]))
     assert row['BD-rate, cubic'].startswith('−2')
-    assert ' to −2' in row['95 % interval over pictures']
+    interval = found[0].interval
+    assert row['95 % interval over pictures'] == (
+        f'{interval.value:+.2f} ({interval.low:+.2f} to {interval.high:+.2f})'
+        ' %').replace('-', '−')
     assert row['Overlap in quality'] == '27 to 33.45 (100%)'
     assert row['BD-quality'].startswith('+0.')
     assert doubt_table(found).rows == []
+
+
+def test_refused_resamples_show_with_the_method_and_the_quality(tmp_path):
+    rows = lines(('HEVC', 'VVC'))
+    for row in rows:
+        if row.get('point') == 'q3' and 'psnr' in row:
+            row['psnr'] += 4 if row['picture'] == 'a.png' else -2.5
+    found = compare_codecs(
+        results_of(tmp_path, rows),
+        'HEVC', [('kodak', 'psnr')],
+        num_samples=60)
+    table = delta_table(found)
+    row = dict(zip(table.header, table.rows[0]))
+    share = 100 * found[0].interval.refused_share
+    assert row['95 % interval over pictures'].endswith(
+        f' %, pchip, {share:.2g} % refused')
+    assert row['95 % interval over pictures'].startswith(
+        row['pchip'].removesuffix(' %') + ' (')
+    low, high = row['BD-quality'].split('(')[1].split(')')[0].split(' to ')
+    assert low < row['BD-quality'].split()[0] < high
+    assert row['In doubt'] == '*'
+    assert f'{share:.0f}% of the resamples' in doubt_table(found).rows[-1][-1]
 
 
 def test_delta_that_is_not_there_is_a_dash(tmp_path):

@@ -1,5 +1,5 @@
 """A stand-in for LPIPS where its weights cannot be had."""
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -43,10 +43,17 @@ class FeatureLoss(PerceptualLoss):
 
     def distance(self, network: nn.Module, x: Tensor, x_hat: Tensor) -> Tensor:
         """See :meth:`PerceptualLoss.distance`; within [0, 4]."""
-        features = torch.cat((x, x_hat)) * 2 - 1
-        total = 0
-        for stage in network:
-            features = stage(features)
-            total = total + feature_distance(features)
-            features = nn.functional.avg_pool2d(features, 2, ceil_mode=True)
-        return total / len(network)
+        # The original's stages first: they need no gradient.
+        with torch.no_grad():
+            originals = list(_features(network, x))
+        decoded = _features(network, x_hat)
+        return sum(map(feature_distance, originals, decoded)) / len(network)
+
+
+def _features(network: nn.ModuleList, x: Tensor) -> Iterator[Tensor]:
+    """What each stage makes of pictures."""
+    features = x * 2 - 1
+    for stage in network:
+        features = stage(features)
+        yield features
+        features = nn.functional.avg_pool2d(features, 2, ceil_mode=True)

@@ -25,7 +25,8 @@ class PerceptualLoss(nn.Module):
         """Compare pictures.
 
         Args:
-            x: RGB, nominally in [0, 1], shape (B, 3, H, W).
+            x: RGB, nominally in [0, 1], shape (B, 3, H, W); no gradient goes
+                there.
             x_hat: What is compared with it, same shape.
 
         Returns:
@@ -39,22 +40,24 @@ class PerceptualLoss(nn.Module):
                              f'{tuple(x.shape)} and {tuple(x_hat.shape)}.')
         network = self._networks[0].to(x.device)
         with torch.autocast(x.device.type, enabled=False):
-            return self.distance(network, x.float(), x_hat.float())
+            return self.distance(network, x.detach().float(), x_hat.float())
 
     @abstractmethod
     def distance(self, network: nn.Module, x: Tensor, x_hat: Tensor) -> Tensor:
         """Distances (B,) of pictures (B, 3, H, W) by ``network``."""
 
 
-def feature_distance(features: Tensor) -> Tensor:
+def feature_distance(one: Tensor, other: Tensor) -> Tensor:
     """Distance of features, each vector of them brought to length 1.
 
     Args:
-        features: Of pictures and then of what is compared with them, shape
-            (2 B, C, H, W).
+        one: Of pictures, shape (B, C, H, W).
+        other: Of what is compared with them, same shape.
 
     Returns:
         Mean over positions of the squared distance, in [0, 4], shape (B,).
     """
-    one, other = nn.functional.normalize(features, dim=1, eps=1e-6).chunk(2)
+    one, other = (
+        nn.functional.normalize(features, dim=1, eps=1e-6)
+        for features in (one, other))
     return (one - other).square().sum(dim=1).mean(dim=(1, 2))

@@ -3,6 +3,7 @@ from typing import Optional, Union
 
 import torch
 from torch import Tensor
+from torch.nn.utils.parametrize import cached
 
 from mmhmc.codecs import ImageCodec, build_codec
 from mmhmc.functional import count_bits
@@ -150,14 +151,13 @@ class LayeredCodecModel(GenerativeCodecModel):
 
     def _adversarial_losses(self, x: Tensor,
                             output: CodecOutput) -> dict[str, Tensor]:
-        with _without_gradients(self.discriminator):
-            logits, features = self.discriminator.judge(
-                torch.cat((x, output.x_hat)),
-                torch.cat((output.y_hat, output.y_hat)))
-        fake = logits.chunk(2)[1]
-        real_features, fake_features = zip(*(one.chunk(2) for one in features))
+        # Cached, so that both are judged by the same spectral norms; no
+        # gradient goes through the original.
+        with _without_gradients(self.discriminator), cached():
+            with torch.no_grad():
+                _, real = self.discriminator.judge(x, output.y_hat)
+            logits, fake = self.discriminator.judge(output.x_hat, output.y_hat)
         return dict(
             loss_adversarial=self.lmbda_adversarial *
-            self.adversarial.generator(fake),
-            loss_matching=self.lmbda_matching *
-            match_features(real_features, fake_features))
+            self.adversarial.generator(logits),
+            loss_matching=self.lmbda_matching * match_features(real, fake))

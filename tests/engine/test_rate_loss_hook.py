@@ -5,15 +5,16 @@ import pickle
 
 import pytest
 import torch
-from conftest import (MockTaskModel, Probe, batch_of, make_runner, tiny_codec,
-                      wrapped_model)
-from mmengine.model import BaseTTAModel
+from conftest import (PREPROCESSOR, MockTaskModel, Probe, batch_of,
+                      make_runner, tiny_codec, wrapped_model)
+from mmengine.model import BaseModule, BaseTTAModel
 from torch import nn
 
 from mmhmc.adapters import DynamicAdaptation
 from mmhmc.codecs import IdentityCodec
 from mmhmc.engine import RateLossHook
 from mmhmc.engine.hooks.rate_loss_hook import picture_size
+from mmhmc.registry import MODELS
 from mmhmc.structures import CodedBatch, CodedPicture, CodingCondition
 
 SIZES = [(64, 64), (48, 40)]
@@ -493,6 +494,100 @@ def test_adapter_learns_from_the_picture_of_the_machine(shown):
     assert (learns is not None) == (shown == 'x_bar')
     assert learns is None or learns.any()
     assert model.backbone.codec.g_a[0].weight.grad.any()
+
+
+@MODELS.register_module()
+class PlainStages(BaseModule):
+    """Two feature maps, each what a module gives; counts its forwards."""
+
+    calls = 0
+
+    def __init__(self, init_cfg=None):
+        super().__init__(init_cfg)
+        self.first = nn.Sequential(
+            nn.Conv2d(3, 4, 3, stride=2, padding=1), nn.BatchNorm2d(4))
+        self.second = nn.Conv2d(4, 8, 3, padding=1)
+
+    def forward(self, inputs):
+        self.calls += 1
+        first = self.first(inputs)
+        return first, self.second(first.relu())
+
+
+def seen_by_its_host(tmp_path, **kwargs):
+    """A model before a frozen backbone, and a hook that compares by it."""
+    model = wrapped_model(
+        tiny_codec('MeanScaleHyperprior'), DynamicAdaptation(width=2))
+    backbone = PlainStages().requires_grad_(False)
+    nn.init.normal_(backbone.first[1].running_mean)
+    path = str(tmp_path / 'host.pth')
+    torch.save(dict(state_dict=backbone.state_dict()), path)
+    model.backbone.backbone = backbone
+    nn.init.normal_(model.backbone.adapter.layers[-1].weight, std=0.1)
+    hook = RateLossHook(
+        lmbda_task=0.,
+        perceptual=dict(
+            type='mmhmc.BackboneLoss',
+            backbone=dict(
+                type='mmhmc.PlainStages',
+                init_cfg=dict(type='Pretrained', checkpoint=path)),
+            input_norm=PREPROCESSOR,
+            unit=False),
+        **{
+            'perceptual_of': 'x_bar',
+            **kwargs
+        })
+    hook.attach(model)
+    return model, hook
+
+
+def perceptual_of(model, hook):
+    """The loss of one step, the codec's gradient, forwards of the loss."""
+    network = hook.perceptual._networks[0].backbone
+    network.calls = 0
+    model.zero_grad()
+    data = model.train().data_preprocessor(batch_of(*SIZES), training=True)
+    model.backbone.backbone.eval()
+    torch.manual_seed(1)
+    loss = model(**data, mode='loss')['loss_perceptual']
+    loss.backward()
+    gradient = model.backbone.codec.g_a[0].weight.grad.clone()
+    return loss.detach(), gradient, network.calls
+
+
+def test_features_of_a_frozen_host_are_computed_once(tmp_path):
+    model, hook = seen_by_its_host(tmp_path)
+    loss, gradient, calls = perceptual_of(model, hook)
+    assert calls > 1  # it had nothing to know the features by
+    shared, same, calls = perceptual_of(model, hook)
+    assert calls == 1
+    torch.testing.assert_close(shared, loss, rtol=1e-4, atol=0)
+    torch.testing.assert_close(same, gradient, rtol=1e-3, atol=1e-7)
+    assert not model.backbone.backbone.first._forward_hooks
+
+
+@pytest.mark.parametrize(
+    'other', ['weights', 'learns', 'moves', 'picture', 'norm', 'half'])
+def test_features_of_another_backbone_are_not_taken(tmp_path, other):
+    model, hook = seen_by_its_host(
+        tmp_path, perceptual_of='x_hat' if other == 'picture' else 'x_bar')
+    backbone = model.backbone.backbone
+    perceptual_of(model, hook)
+    if other == 'weights':
+        with torch.no_grad():
+            backbone.second.bias[0] += 1
+    elif other == 'learns':
+        backbone.second.requires_grad_()
+    elif other == 'moves':
+        backbone.eval = lambda: backbone
+    elif other == 'norm':
+        model.backbone.input_norm.mean.add_(1)
+    elif other == 'half':
+        backbone.to(torch.bfloat16)
+        backbone.register_forward_pre_hook(
+            lambda module, args: tuple(one.to(torch.bfloat16) for one in args))
+        model.head.to(torch.bfloat16)
+    assert perceptual_of(model, hook)[2] == 2
 
 
 def test_pictures_of_machines_are_not_latents():

@@ -3,6 +3,7 @@ import copy
 import pytest
 import torch
 from conftest import smooth_pictures
+from traced_ops import TracedOps
 
 from mmhmc.losses import FeatureLoss
 
@@ -24,11 +25,13 @@ def test_seed_decides_the_loss_and_nothing_else():
     assert torch.equal(one, same) and not torch.equal(one, other)
 
 
-def test_gradient_reaches_pictures_only():
-    loss, x = FeatureLoss(), smooth_pictures(1, 16, 16)
-    x_hat = x.flip(2).requires_grad_()
-    loss(x, x_hat).sum().backward()
-    assert x_hat.grad.any()
+def test_gradient_reaches_what_is_compared_only():
+    loss, x = FeatureLoss(), smooth_pictures(2, 16, 16).requires_grad_()
+    x_hat = x.detach().flip(2).requires_grad_()
+    with TracedOps() as traced:
+        loss(x, x_hat).sum().backward()
+    assert x_hat.grad.any() and x.grad is None
+    assert traced.convolutions == [2, 2, 2]
     assert list(loss.parameters()) == [] and loss.state_dict() == {}
 
 

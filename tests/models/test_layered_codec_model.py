@@ -6,6 +6,7 @@ import torch
 from conftest import (PREPROCESSOR, batch_of, make_runner, smooth_pictures,
                       tiny_codec)
 from torch import nn
+from traced_ops import TracedOps
 
 from mmhmc.engine import AlternatingOptimWrapperConstructor
 from mmhmc.losses import FeatureLoss, HingeLoss, match_features
@@ -120,6 +121,27 @@ def test_generator_learns_all_of_the_codec(codec):
         f'codec.{n}'
         for n, p in codec.named_parameters() if p.requires_grad
     }
+
+
+def test_no_gradient_goes_through_originals(codec):
+    model, x = model_of(codec), smooth_pictures(3, 64, 64)
+    loss = model(inputs_of(x), None, 'loss')
+    parts = [
+        loss[f'loss_{n}'] for n in ('adversarial', 'matching', 'perceptual')
+    ]
+    with TracedOps() as traced:
+        torch.autograd.grad(sum(parts), list(codec.g_s.parameters()))
+    assert len(traced.convolutions) > 5
+    assert set(traced.convolutions) == {3}
+
+
+def test_originals_and_decoded_pictures_are_judged_by_the_same_norms(codec):
+    model, x = model_of(codec, perceptual=None), smooth_pictures(2, 64, 64)
+    # Norms of fresh weights change with every forward.
+    output = model.codec(x)
+    output.x_hat = x.clone()
+    losses = model._adversarial_losses(x, output)
+    assert losses['loss_matching'] == 0
 
 
 def test_codec_alone_learns_without_a_discriminator(codec):

@@ -12,6 +12,8 @@ from torch import Tensor, nn
 
 from mmhmc.engine.parts import adapter_changes_nothing, find_coders
 from mmhmc.functional import picture_mse, valid_mask
+from mmhmc.losses import BackboneLoss
+from mmhmc.losses.backbone_loss import FeatureWatch
 from mmhmc.models import CodecBackbone, LatentBackbone
 from mmhmc.registry import HOOKS, MODELS
 from mmhmc.structures import CodedBatch, CodedPicture
@@ -92,6 +94,7 @@ class RateLossHook(Hook):
         self._handles = []
         self._coders = []
         self._augmented: Optional[BaseTTAModel] = None
+        self._watch: Optional[FeatureWatch] = None
 
     def before_run(self, runner) -> None:
         """Attach to the inner model."""
@@ -148,6 +151,7 @@ class RateLossHook(Hook):
         for handle in self._handles:
             handle.remove()
         self._handles = []
+        self._noted()
         for coder in self._coders:
             # After a forward that failed.
             coder.collect()
@@ -164,8 +168,11 @@ class RateLossHook(Hook):
         batches = list(_sized_batches(inputs, samples, model.training))
         for coder in self._coders:
             coder.expect_batches(batches)
-        if _argument(args, kwargs, 2, 'mode') != 'predict' or \
-                not _cuts_windows(model):
+        mode = _argument(args, kwargs, 2, 'mode')
+        self._noted()  # of a forward that failed
+        if mode == 'loss':
+            self._watch = self._watch_host()
+        if mode != 'predict' or not _cuts_windows(model):
             return None
         decoded = self._coders[0].decode_before(inputs)
         if name:
@@ -196,6 +203,17 @@ class RateLossHook(Hook):
         if mode == 'predict' and output is not None:
             _describe(output, records)
         return output
+
+    def _watch_host(self) -> Optional[FeatureWatch]:
+        """Features of the pictures that are compared, if the host has them.
+        """
+        if (isinstance(self.perceptual, BackboneLoss)
+                and len(self._coders) == 1
+                and isinstance(self._coders[0], CodecBackbone)
+                and self.perceptual_of == 'x_bar'):
+            return self.perceptual.watch(self._coders[0].backbone,
+                                         self._coders[0].input_norm)
+        return None
 
     def _weigh(self, losses: dict) -> dict:
         """The host's losses, times ``lmbda_task``."""
@@ -228,9 +246,15 @@ class RateLossHook(Hook):
                 loss_distortion=self.lmbda_distortion * 255**2 * mse.mean(),
                 psnr=-10 * mse.detach().clamp(min=1e-10).log10().mean())
         if decoded and self.perceptual is not None:
-            distances = [
-                self.perceptual(r.x, self._compared(r)) for r in decoded
-            ]
+            features = self._noted()
+            if features and len(records) == 1:
+                distances = [
+                    self.perceptual.distance_of(records[0].x, features)
+                ]
+            else:
+                distances = [
+                    self.perceptual(r.x, self._compared(r)) for r in decoded
+                ]
             losses['loss_perceptual'] = \
                 self.lmbda_perceptual * torch.cat(distances).mean()
         for name in dict.fromkeys(n for r in records for n in r.extra_losses):
@@ -240,6 +264,11 @@ class RateLossHook(Hook):
             extra = [loss for loss in extra if loss.requires_grad] or extra
             losses[f'loss_{name}'] = torch.stack(extra).mean()
         return losses
+
+    def _noted(self) -> Optional[list[Tensor]]:
+        """Features of x_bar that the host has computed."""
+        watch, self._watch = self._watch, None
+        return None if watch is None else watch.end()
 
     def _compared(self, coded: CodedBatch) -> Tensor:
         """Pictures that are compared with the originals.

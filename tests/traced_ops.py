@@ -9,7 +9,10 @@ from torch.utils._python_dispatch import TorchDispatchMode
 #: comes out has a size that only the GPU knows.
 _WAITS = ('_local_scalar_dense', 'is_nonzero', 'nonzero', 'masked_select',
           'unique', '_unique2', 'unique_consecutive')
-_BUILDERS = ('tensor', 'as_tensor', 'from_numpy')
+#: Python's numbers go to the device; with the device named, it is waited for.
+_BUILDERS = ('tensor', 'as_tensor')
+#: All numbers of a tensor come to Python.
+_READERS = ('tolist', 'numpy', 'cpu')
 
 
 class TracedOps(TorchDispatchMode):
@@ -30,8 +33,12 @@ class TracedOps(TorchDispatchMode):
 
     def __enter__(self):
         self._patches = [
-            mock.patch.object(torch, name, self._noting(name))
-            for name in _BUILDERS
+            mock.patch.object(where, name, self._noting(where, name, when))
+            for where, names, when in (
+                (torch, _BUILDERS, lambda args, kwargs: kwargs.get('device') is
+                 not None and not isinstance(args[0], torch.Tensor)),
+                (torch.Tensor, _READERS, lambda args, kwargs: True))
+            for name in names
         ]
         for patch in self._patches:
             patch.start()
@@ -42,14 +49,15 @@ class TracedOps(TorchDispatchMode):
             patch.stop()
         return super().__exit__(*args)
 
-    def _noting(self, name):
-        build = getattr(torch, name)
+    def _noting(self, where, name, when):
+        function = getattr(where, name)
 
-        def builds(*args, **kwargs):
-            self.waits[name] += not isinstance(args[0], torch.Tensor)
-            return build(*args, **kwargs)
+        def noting(*args, **kwargs):
+            if when(args, kwargs):
+                self.waits[name] += 1
+            return function(*args, **kwargs)
 
-        return builds
+        return noting
 
     def __torch_dispatch__(self, function, types, args=(), kwargs=None):
         name = function.overloadpacket.__name__

@@ -1,10 +1,17 @@
+import copy
+from types import SimpleNamespace
+
 import pytest
 import torch
 from conftest import MockTaskModel, Probe, make_runner
+from mmengine.logging import MessageHub
 from mmengine.optim import OptimWrapper
+from torch import nn
+from traced_ops import TracedOps
 
 from mmhmc.engine import FiniteLossHook
 from mmhmc.engine.alternating_optim_wrapper import AlternatingOptimWrapper
+from mmhmc.engine.hooks import finite_loss_hook
 
 
 def poisoned(steps, where='loss'):
@@ -94,16 +101,59 @@ def test_clipping_comes_after_the_check(tmp_path):
     assert seen[-1].isfinite().all()
 
 
-def test_finite_training_is_left_alone(tmp_path):
+@pytest.mark.parametrize('clip', [
+    None,
+    dict(max_norm=0.5),
+    dict(max_norm=1e6),
+    dict(max_norm=0.1, norm_type=1),
+    dict(type='value', clip_value=1e-3)
+])
+def test_finite_training_is_left_alone(tmp_path, clip):
+    settings = dict(
+        optim_wrapper=dict(
+            optimizer=dict(type='SGD', lr=1e-3), clip_grad=clip))
     model = MockTaskModel()
     other = MockTaskModel()
     other.load_state_dict(model.state_dict())
     hook = FiniteLossHook()
-    guarded = run(model, tmp_path / 'guarded', hook)
+    hub = MessageHub.get_current_instance
+    guarded = run(model, tmp_path / 'guarded', hook, **copy.deepcopy(settings))
+    norms = hub().log_scalars.get('train/grad_norm')
     probe = Probe(weights)
-    make_runner(other, tmp_path / 'bare', [probe]).train()
+    make_runner(other, tmp_path / 'bare', [probe], **settings).train()
     assert hook.skipped == 0
     assert all(map(torch.equal, guarded, probe.seen))
+    if clip and 'max_norm' in clip:
+        bare = hub().log_scalars['train/grad_norm']
+        assert norms is not bare
+        assert norms.data[0].tolist() == bare.data[0].tolist()
+
+
+@pytest.mark.parametrize('clip', [None, dict(max_norm=0.5)])
+def test_there_is_one_verdict_for_a_step(tmp_path, monkeypatch, clip):
+    model, hook, sent = MockTaskModel(), FiniteLossHook(), []
+    monkeypatch.setattr(finite_loss_hook, 'all_reduce',
+                        lambda tensor, op: sent.append(tensor.clone()))
+    settings = dict(
+        optimizer=dict(type='SGD', lr=1e-3),
+        clip_grad=clip,
+        accumulative_counts=2)
+    runner = make_runner(
+        model, tmp_path, [hook], optim_wrapper=settings, max_epochs=1)
+    runner.train()
+    assert len(sent) == len(runner.train_dataloader) // 2
+    assert all(one.tolist() == [1, 1] for one in sent)
+
+
+@pytest.mark.parametrize('clip', [None, dict(max_norm=0.5)])
+def test_a_device_is_waited_for_once_in_a_step(clip):
+    model, hook = nn.Linear(4, 4), FiniteLossHook()
+    optimizer = torch.optim.SGD(model.parameters(), 1e-3)
+    wrapper = OptimWrapper(optimizer, clip_grad=clip)
+    hook.before_train(SimpleNamespace(optim_wrapper=wrapper, logger=None))
+    with TracedOps() as traced:
+        wrapper.update_params(model(torch.ones(2, 4)).sum())
+    assert traced.waits == {'tolist': 1}
 
 
 def test_optimizer_wrapper_is_its_own_again_after_training(tmp_path):

@@ -1,12 +1,13 @@
 """Refuses to learn from losses and gradients that are not finite."""
-from collections.abc import Callable
-from functools import partial
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Optional
 
 import torch
 from mmengine.dist import all_reduce
 from mmengine.hooks import Hook
 from mmengine.optim import AmpOptimWrapper, OptimWrapper, OptimWrapperDict
-from torch import Tensor
+from torch import Tensor, nn
 
 from mmhmc.registry import HOOKS
 
@@ -15,9 +16,11 @@ from mmhmc.registry import HOOKS
 class FiniteLossHook(Hook):
     """Skips a step whose loss or gradient is not finite; stops after many.
 
-    Under DDP all processes skip together. With a gradient scaler, gradients
-    that are not finite are the scaler's own affair, and only losses are
-    looked at.
+    There is one verdict before each step, on the losses of all batches that
+    led to it and on the norm of the gradients: a GPU is waited for once. The
+    norm serves clipping, too. Under DDP all processes skip together. With a
+    gradient scaler, gradients that are not finite are the scaler's own
+    affair, and only losses are looked at.
 
     Args:
         max_consecutive: Stop when so many steps in a row had to be skipped.
@@ -36,72 +39,129 @@ class FiniteLossHook(Hook):
 
     def before_train(self, runner) -> None:
         """Stand before the optimizer's update and step."""
-        self._wrapper = runner.optim_wrapper
-        self._update = self._wrapper.update_params
+        wrapper = runner.optim_wrapper
         self._logger = runner.logger
-        self._wrapper.update_params = self._update_if_finite
-        for wrapper in self._stepping():
-            if not isinstance(wrapper, AmpOptimWrapper):
-                wrapper.step = partial(self._step_if_finite, wrapper,
-                                       wrapper.step)
+        # Of several optimizers each steps by itself.
+        several = isinstance(wrapper, OptimWrapperDict)
+        self._guards = [
+            _StepGuard(one, self)
+            for one in (wrapper.values() if several else [wrapper])
+        ]
 
     def after_train(self, runner) -> None:
         """Step aside again."""
-        for wrapper in (self._wrapper, *self._stepping()):
-            for name in ('update_params', 'step'):
-                wrapper.__dict__.pop(name, None)
+        for guard in self._guards:
+            guard.leave()
 
-    def _stepping(self) -> list[OptimWrapper]:
-        """Optimizers that step; of several each by itself."""
-        if isinstance(self._wrapper, OptimWrapperDict):
-            return list(self._wrapper.values())
-        return [self._wrapper]
+    def accept(self) -> None:
+        """Count a step that is made."""
+        self._in_a_row = 0
 
-    def _update_if_finite(self, loss: Tensor, *args, **kwargs) -> None:
-        if self._all_finite([loss.detach()]):
-            before = self.skipped
-            self._update(loss, *args, **kwargs)
-            if self.skipped == before:
-                self._in_a_row = 0
-        else:
-            # Also without a gradient, a later sum must not carry it on.
-            self._refuse(f'loss is {loss.item()}')
-
-    def _step_if_finite(self, wrapper: OptimWrapper, step: Callable,
-                        **kwargs) -> None:
-        gradients = [
-            p.grad for group in wrapper.param_groups for p in group['params']
-            if p.grad is not None
-        ]
-        if self._all_finite(gradients):
-            step(**kwargs)
-        else:
-            self._refuse('gradient is not finite')
-
-    def _refuse(self, what: str) -> None:
+    def refuse(self, what: str) -> None:
         """Count a refused step.
 
         Raises:
             RuntimeError: After too many in a row.
         """
-        self._wrapper.zero_grad()
         self.skipped += 1
         self._in_a_row += 1
         self._logger.warning(
-            f'Step skipped, the {what}: {self._in_a_row} in a row, '
-            f'{self.skipped} in all.')
+            f'Step skipped, the {what} is not finite: {self._in_a_row} in a '
+            f'row, {self.skipped} in all.')
         if self._in_a_row >= self.max_consecutive:
             raise RuntimeError(
-                f'{self._in_a_row} steps in a row were not finite; the '
-                f'last: the {what}. Lower the learning rate, clip gradients '
+                f'{self._in_a_row} steps in a row were not finite; of the '
+                f'last the {what}. Lower the learning rate, clip gradients '
                 '(`optim_wrapper.clip_grad`), or look for broken pictures.')
 
-    @staticmethod
-    def _all_finite(tensors: list[Tensor]) -> bool:
-        """Whether everything is finite, on every process."""
-        norms = torch._foreach_norm(tensors) if tensors else []
-        finite = torch.stack([n.float() for n in norms]).isfinite().all() \
-            if norms else torch.tensor(True)
-        verdict = finite.to(torch.uint8)
-        all_reduce(verdict, 'min')
-        return bool(verdict)
+
+class _StepGuard:
+    """Stands before the step of one optimizer."""
+
+    def __init__(self, wrapper: OptimWrapper, hook: FiniteLossHook) -> None:
+        self._wrapper, self._hook = wrapper, hook
+        self._update, self._step = wrapper.update_params, wrapper.step
+        wrapper.update_params = self._note_loss
+        wrapper.step = self._step_if_finite
+        # Of all batches since the last step.
+        self._finite: Optional[Tensor] = None
+
+    def leave(self) -> None:
+        """Give the optimizer its own methods back."""
+        for name in ('update_params', 'step'):
+            self._wrapper.__dict__.pop(name, None)
+
+    def _note_loss(self, loss: Tensor, *args, **kwargs) -> None:
+        finite = loss.detach().isfinite()
+        if not loss.requires_grad and not finite:
+            # It leads to no step that could be refused.
+            self._refuse('loss')
+            return
+        self._finite = finite if self._finite is None else \
+            self._finite & finite
+        self._update(loss, *args, **kwargs)
+
+    def _step_if_finite(self, **kwargs) -> None:
+        gradients = [] if isinstance(self._wrapper, AmpOptimWrapper) else [
+            p.grad for group in self._wrapper.param_groups
+            for p in group['params'] if p.grad is not None
+        ]
+        norm = self._norm(gradients)
+        loss_holds, norm_holds, value = self._verdict(norm)
+        if not (loss_holds and norm_holds):
+            self._refuse('gradient' if loss_holds else 'loss')
+            return
+        self._hook.accept()
+        with self._clipping_by(norm, value):
+            self._step(**kwargs)
+
+    def _refuse(self, what: str) -> None:
+        # Also of other batches: a later sum must not carry it on.
+        self._wrapper.zero_grad()
+        self._finite = None
+        self._hook.refuse(what)
+
+    def _norm(self, gradients: list[Tensor]) -> Optional[Tensor]:
+        """Norm of all gradients, as clipping by a norm takes it."""
+        if not gradients:
+            return None
+        order = float((self._wrapper.clip_grad_kwargs
+                       or {}).get('norm_type', 2.))
+        norms = torch._foreach_norm(gradients, order)
+        return torch.linalg.vector_norm(
+            torch.stack([one.to(norms[0].device) for one in norms]), order)
+
+    def _verdict(self, norm: Optional[Tensor]) -> tuple[float, float, float]:
+        """Whether losses and norm are finite on every process; the norm."""
+        finite, self._finite = self._finite, None
+        if norm is None:
+            norm = torch.zeros((), device=finite.device)
+        if finite is None:
+            finite = torch.ones_like(norm, dtype=torch.bool)
+        holds = torch.stack((finite.to(norm.device), norm.isfinite()))
+        holds = holds.to(torch.uint8)
+        all_reduce(holds, 'min')
+        # One transfer for all.
+        return torch.cat((holds.to(norm.dtype), norm.view(1))).tolist()
+
+    @contextmanager
+    def _clipping_by(self, norm: Optional[Tensor],
+                     value: float) -> Iterator[None]:
+        """Let the wrapper clip by a norm that is known."""
+        wrapper = self._wrapper
+        clip = getattr(wrapper, 'clip_func', None)
+        if norm is None or clip is not nn.utils.clip_grad_norm_:
+            yield
+            return
+
+        def by_norm(parameters: list, max_norm: float, **kwargs) -> float:
+            share = (max_norm / (norm + 1e-6)).clamp(max=1.)
+            for parameter in parameters:
+                parameter.grad.mul_(share.to(parameter.grad.device))
+            return value
+
+        wrapper.clip_func = by_norm
+        try:
+            yield
+        finally:
+            wrapper.clip_func = clip

@@ -80,6 +80,8 @@ class CodedBatch:
         extra_losses: As of :class:`CodecOutput`.
         stream_bytes: Of each real bitstream the length of each named stream;
             empty where none was written.
+        real: Pixels that are of pictures, boolean, (B, 1, H, W); None where
+            all are, or where they were not needed.
     """
 
     x: Tensor
@@ -92,6 +94,7 @@ class CodedBatch:
     condition: Optional[CodingCondition] = None
     extra_losses: dict[str, Tensor] = field(default_factory=dict)
     stream_bytes: list[dict[str, int]] = field(default_factory=list)
+    real: Optional[Tensor] = None
 
 
 @dataclass

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
+from torch.utils.weak import WeakTensorKeyDictionary
 
 from mmhmc.structures import LatentSymbols
 from . import rans_reference
@@ -229,9 +230,26 @@ def find_levels(values: Tensor, borders: Tensor) -> Tensor:
         return torch.from_numpy(levels).view(values.shape)
     if values.isnan().any():
         raise ValueError('`values` must not be NaN.')
-    if not (borders[:-1] <= borders[1:]).all():
-        raise ValueError('`borders` must be sorted, and not NaN.')
+    _check_borders(borders)
     return torch.bucketize(values.contiguous(), borders, out_int32=True)
+
+
+#: Version of each tensor of borders when it was looked at.
+_CHECKED = WeakTensorKeyDictionary()
+
+
+def _check_borders(borders: Tensor) -> None:
+    """Refuse what is not ascending; look once, until it changes.
+
+    Raises:
+        ValueError: If the borders are not ascending.
+    """
+    # Inference tensors do not count their changes.
+    version = None if borders.is_inference() else borders._version
+    if version is None or _CHECKED.get(borders) != version:
+        if not (borders[:-1] <= borders[1:]).all():
+            raise ValueError('`borders` must be sorted, and not NaN.')
+        _CHECKED[borders] = version
 
 
 def _as_array(integers: Tensor, name: str) -> np.ndarray:

@@ -1,7 +1,6 @@
 """Padding to what a codec can code, and back."""
 from collections.abc import Sequence
 
-import torch
 from torch import Tensor
 
 Size = tuple[int, int]
@@ -56,12 +55,21 @@ def extend_edges(x: Tensor, sizes: Sequence[Size], target: Size) -> Tensor:
             tuple(size) == tuple(target) == tuple(x.shape[-2:])
             for size in sizes):
         return x
-    rows = torch.arange(target[0], device=x.device)
-    columns = torch.arange(target[1], device=x.device)
-    return torch.stack([
-        picture[:, rows.clamp(max=h - 1)][:, :, columns.clamp(max=w - 1)]
-        for picture, (h, w) in zip(x, sizes)
-    ])
+    out = x.new_empty(*x.shape[:2], *target)
+    if len(set(map(tuple, sizes))) == 1:
+        _extend(x, sizes[0], out)
+    else:
+        for i, size in enumerate(sizes):
+            _extend(x[i:i + 1], size, out[i:i + 1])
+    return out
+
+
+def _extend(x: Tensor, size: Size, out: Tensor) -> None:
+    """Write pictures of one size, and their edges continued, into ``out``."""
+    height, width = size
+    out[..., :height, :width] = crop_to(x, size)
+    out[..., :height, width:] = out[..., :height, width - 1:width]
+    out[..., height:, :] = out[..., height - 1:height, :]
 
 
 def crop_to(x: Tensor, size: Size) -> Tensor:

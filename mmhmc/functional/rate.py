@@ -1,10 +1,17 @@
 """Rate and distortion of pictures that are padded to a common size."""
 from collections.abc import Sequence
+from typing import Optional
 
 import torch
 from torch import Tensor
 
+from .devices import to_device
 from .padding import Size
+
+
+def fills(sizes: Sequence[Size], canvas: Size) -> bool:
+    """Whether every picture is as large as the canvas that it is on."""
+    return all(tuple(size) == tuple(canvas) for size in sizes)
 
 
 def valid_mask(sizes: Sequence[Size], coded: Size, grid: Size,
@@ -24,7 +31,7 @@ def valid_mask(sizes: Sequence[Size], coded: Size, grid: Size,
     # is real.
     tops = torch.arange(grid[0], device=device) * (coded[0] / grid[0])
     lefts = torch.arange(grid[1], device=device) * (coded[1] / grid[1])
-    real = torch.tensor(sizes, device=device)
+    real = to_device(sizes, device)
     rows = tops[None, :] < real[:, :1]
     columns = lefts[None, :] < real[:, 1:]
     return (rows[:, :, None] & columns[:, None, :])[:, None]
@@ -50,26 +57,43 @@ def count_bits(likelihoods: dict[str, Tensor], sizes: Sequence[Size],
     if set(counts.values()) - {len(sizes)}:
         raise ValueError(f'There are {len(sizes)} pictures, but the '
                          f'likelihoods are of {counts} pictures.')
-    bits = [
-        -(p.float().log2() *
-          valid_mask(sizes, coded, p.shape[-2:], p.device)).sum(dim=(1, 2, 3))
-        for p in likelihoods.values()
-    ]
+    whole, bits = fills(sizes, coded), []
+    for p in likelihoods.values():
+        spent = -p.float().log2()
+        if not whole:
+            spent = spent * valid_mask(sizes, coded, p.shape[-2:], p.device)
+        bits.append(spent.sum(dim=(1, 2, 3)))
     return sum(bits) if bits else torch.zeros(len(sizes))
 
 
-def picture_mse(x: Tensor, x_hat: Tensor, sizes: Sequence[Size]) -> Tensor:
+def picture_mse(x: Tensor,
+                x_hat: Tensor,
+                sizes: Sequence[Size],
+                real: Optional[Tensor] = None) -> Tensor:
     """Mean squared error of each picture over its real pixels.
 
     Args:
         x: Pictures, shape (B, C, H, W).
         x_hat: Their reconstructions, same shape.
         sizes: Real height and width in pixels of each picture.
+        real: The pixels that they have, from :func:`valid_mask`; made if not
+            given.
 
     Returns:
         In squares of the unit of ``x``, float32, shape (B,).
     """
-    mask = valid_mask(sizes, x.shape[-2:], x.shape[-2:], x.device)
-    squares = ((x.float() - x_hat.float())**2 * mask).sum(dim=(1, 2, 3))
-    pixels = torch.tensor([h * w for h, w in sizes], device=x.device)
-    return squares / (pixels * x.shape[1])
+    canvas = x.shape[-2:]
+    squares = (x.float() - x_hat.float())**2
+    if not fills(sizes, canvas):
+        if real is None:
+            real = valid_mask(sizes, canvas, canvas, x.device)
+        squares = squares * real
+    return per_pixel(squares.sum(dim=(1, 2, 3)), sizes) / x.shape[1]
+
+
+def per_pixel(amounts: Tensor, sizes: Sequence[Size]) -> Tensor:
+    """An amount of each picture, (B,), over the number of its pixels."""
+    counts = [h * w for h, w in sizes]
+    if len(set(counts)) == 1:
+        return amounts / counts[0]
+    return amounts / to_device(counts, amounts.device)

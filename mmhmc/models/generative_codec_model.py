@@ -130,7 +130,8 @@ class GenerativeCodecModel(CodecModel):
                 num_qualities=len(self.lmbda_rate))
             discriminator = {**sizes, **discriminator}
         self.discriminator = _build(discriminator)
-        self.register_buffer('num_batches', torch.tensor(0))
+        # Of Python: on a GPU it would have to be waited for.
+        self.num_batches = 0
 
     def _check_weights(self) -> None:
         """Refuse weights that make no objective.
@@ -164,7 +165,7 @@ class GenerativeCodecModel(CodecModel):
 
         ``'generator'``, which is the codec, or ``'discriminator'``.
         """
-        if self.discriminator is None or self.num_batches.item() % 2 == 0:
+        if self.discriminator is None or self.num_batches % 2 == 0:
             return 'generator'
         return 'discriminator'
 
@@ -204,7 +205,7 @@ class GenerativeCodecModel(CodecModel):
 
     def _draw_index(self) -> int:
         """Which quality comes next, counted from 0."""
-        generator = torch.Generator().manual_seed(self.num_batches.item())
+        generator = torch.Generator().manual_seed(self.num_batches)
         return torch.randint(
             len(self.lmbda_rate), (), generator=generator).item()
 
@@ -237,6 +238,26 @@ class GenerativeCodecModel(CodecModel):
             losses['loss_adversarial'] = \
                 realism * self.lmbda_adversarial * self._fooled(output, index)
         return losses
+
+    def _save_to_state_dict(self, destination: dict, prefix: str,
+                            keep_vars: bool) -> None:
+        super()._save_to_state_dict(destination, prefix, keep_vars)
+        destination[f'{prefix}num_batches'] = torch.tensor(self.num_batches)
+
+    def _load_from_state_dict(self, state_dict: dict, prefix: str,
+                              local_metadata: dict, strict: bool,
+                              missing_keys: list, unexpected_keys: list,
+                              error_msgs: list) -> None:
+        key = f'{prefix}num_batches'
+        super()._load_from_state_dict(state_dict, prefix, local_metadata,
+                                      strict, missing_keys, unexpected_keys,
+                                      error_msgs)
+        if key in state_dict:
+            self.num_batches = int(state_dict[key])
+            if key in unexpected_keys:
+                unexpected_keys.remove(key)
+        else:
+            missing_keys.append(key)
 
     def _fooled(self, output: CodecOutput, index: int) -> Tensor:
         """What the codec minimises of the adversarial loss."""

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from mmhmc.codecs import ImageCodec, build_codec
 from mmhmc.functional import (InputNorm, count_bits, crop_to, extend_edges,
                               padded_size, valid_mask)
+from mmhmc.functional.rate import fills
 from mmhmc.registry import MODELS
 from mmhmc.structures import CodedBatch, CodingCondition
 from .condition_choice import ConditionChoice
@@ -171,10 +172,12 @@ class LatentBackbone(PictureCoding, BaseModule):
         with self._codec_gradients():
             output = self.codec.encode_latents(
                 extend_edges(x, sizes, target), condition)
-        y_hat = output.y_hat
-        real = valid_mask(sizes, target, y_hat.shape[-2:], y_hat.device)
-        seen = crop_to(y_hat * real,
-                       _latent_size(canvas, target[0] // y_hat.shape[-2]))
+        y_hat = seen = output.y_hat
+        if not fills(sizes, target):
+            seen = y_hat * valid_mask(sizes, target, y_hat.shape[-2:],
+                                      y_hat.device)
+        seen = crop_to(seen, _latent_size(canvas,
+                                          target[0] // y_hat.shape[-2]))
         bits = count_bits(output.likelihoods, sizes, target).to(x.device)
         return CodedBatch(x, None, seen, sizes, bits, [None] * len(x), y_hat,
                           condition)

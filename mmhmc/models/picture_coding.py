@@ -1,5 +1,6 @@
 """Coding a batch of pictures of different sizes; codec and adapter meet."""
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Optional
 
 import torch
@@ -10,6 +11,7 @@ from mmhmc.codecs import ImageCodec
 from mmhmc.codecs.base import as_stored
 from mmhmc.functional import (bound, count_bits, crop_to, extend_edges,
                               padded_size, valid_mask)
+from mmhmc.functional.rate import fills
 from mmhmc.registry import MODELS
 from mmhmc.structures import CodedBatch, CodingCondition
 from .condition_choice import ConditionChoice
@@ -120,7 +122,8 @@ class PictureCoding:
         if self.training:
             coded = self._code_batch(x, sizes, condition)
         else:
-            coded = self._code_each(x, sizes, as_stored(condition))
+            with _untimed_kernels():
+                coded = self._code_each(x, sizes, as_stored(condition))
         if self._records is not None:
             (self._records if expected else self._others).append(coded)
         return coded
@@ -152,7 +155,8 @@ class PictureCoding:
         x_bar = self._adapt(output.y_hat, x_hat, condition, self.adapter
                             is not None)
         bits = count_bits(output.likelihoods, sizes, target).to(x.device)
-        real = valid_mask(sizes, canvas, canvas, x.device)
+        real = None if fills(sizes, canvas) else valid_mask(
+            sizes, canvas, canvas, x.device)
         # The host will be shown [0, 1], so it must not learn from more: an
         # adapter would soon work outside. Augmented pictures may be outside
         # themselves, and then so may what replaces them.
@@ -160,14 +164,15 @@ class PictureCoding:
         return CodedBatch(
             x,
             crop_to(x_hat, canvas),
-            torch.where(real, x_bar, x),
+            x_bar if real is None else torch.where(real, x_bar, x),
             sizes,
             bits, [None] * len(x),
             condition=condition,
             extra_losses={
                 **output.extra_losses,
                 **losses
-            })
+            },
+            real=real)
 
     @torch.no_grad()
     def _code_each(self, x: Tensor, sizes: list[Size],
@@ -250,6 +255,21 @@ class PictureCoding:
         if self.adapter.placement == 'latent':
             return self.codec.decode_latents(self.adapter(y_hat), condition)
         return self.adapter(x_hat)
+
+
+@contextmanager
+def _untimed_kernels() -> Iterator[None]:
+    """Let cuDNN choose kernels without trying them out.
+
+    With ``cudnn_benchmark=True``, good for crops of one size, it would try
+    them again for every picture that is of another size.
+    """
+    before = torch.backends.cudnn.benchmark
+    torch.backends.cudnn.benchmark = False
+    try:
+        yield
+    finally:
+        torch.backends.cudnn.benchmark = before
 
 
 def stream_lengths(

@@ -4,6 +4,7 @@ import pickle
 import pytest
 import torch
 from scipy.stats import norm
+from traced_ops import TracedOps
 
 from mmhmc.bitstream import (BitstreamError, CdfTables, SymbolDecoder,
                              encode_symbols, entropy_coder, find_levels,
@@ -375,6 +376,21 @@ def test_levels_of_nan_are_refused():
     for bad in ([2., 1.], [1., float('nan'), 2.]):
         with pytest.raises(ValueError, match='`borders` must be sorted'):
             find_levels(values, torch.tensor(bad))
+
+
+def test_borders_are_looked_at_once_until_they_change(coder):
+    if coder is not rans_reference:
+        pytest.skip('the compiled coder is quick to look')
+    borders, values = torch.tensor([1., 2., 3.]), torch.rand(9) * 4
+    waits = []
+    for _ in range(3):
+        with TracedOps() as traced:
+            find_levels(values, borders)
+        waits.append(traced.waits.total())
+    assert waits[0] > waits[1] == waits[2]
+    borders[0] = 9
+    with pytest.raises(ValueError, match='`borders` must be sorted'):
+        find_levels(values, borders)
 
 
 def test_levels_of_other_types_are_refused():

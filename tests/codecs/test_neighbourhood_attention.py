@@ -3,6 +3,7 @@ import torch
 from torch.nn import functional as F
 
 from mmhmc.codecs.layers import NeighbourhoodAttention
+from mmhmc.codecs.layers.neighbourhood_attention import _blocks
 
 #: Smaller than the window, of one tile, and with all kinds of tiles.
 SIZES = [(1, 1), (2, 9), (7, 7), (14, 15), (15, 3), (20, 37), (35, 16)]
@@ -51,6 +52,24 @@ def test_equals_one_query_at_a_time(size, kernel_size):
     with torch.no_grad():
         torch.testing.assert_close(
             layer(x), attend_naively(layer, x), rtol=0, atol=1e-10)
+
+
+def test_a_gpu_is_asked_for_few_pieces():
+    # A picture of 832 x 1344 in the first stage of a TinyLIC.
+    cpu, gpu = (
+        list(
+            _blocks(
+                torch.empty(1, 208, 336, 3 * 128, device=device),
+                num_heads=8,
+                kernel_size=7)) for device in ('cpu', 'meta'))
+    assert len(gpu) == 9 < len(cpu)
+    for blocks in (cpu, gpu):
+        # Every row once, whatever the pieces.
+        rows = [
+            q for row, column in blocks if column.first == 0
+            for q in range(row.queries.start, row.queries.stop)
+        ]
+        assert rows == list(range(208))
 
 
 @pytest.mark.parametrize('size', [(2, 9), (18, 20)])

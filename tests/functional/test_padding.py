@@ -61,6 +61,10 @@ def test_gradient_of_padding_belongs_to_the_edge():
     extend_edges(x, [(2, 2)], (4, 4)).sum().backward()
     expected = torch.tensor([[1., 3, 0], [3, 9, 0], [0, 0, 0]])
     assert torch.equal(x.grad[0, 0], expected)
+    both = torch.rand(2, 1, 3, 3, requires_grad=True)
+    extend_edges(both, [(2, 2), (3, 3)], (4, 4)).sum().backward()
+    assert torch.equal(both.grad[0, 0], expected)
+    assert both.grad[1].sum() == 16
 
 
 @pytest.mark.parametrize('size', [(6, 7), (5, 8), (0, 3), (3, 0), (-1, 3)])

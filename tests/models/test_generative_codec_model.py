@@ -257,7 +257,7 @@ def test_draws_go_on_where_a_state_dict_left_them():
     model = model_of(VariableRate(), perceptual=None)
     first, _ = qualities_of(model, 5)
     other = copy.deepcopy(model)
-    other.num_batches.zero_()
+    other.num_batches = 0
     other.load_state_dict(model.state_dict())
     torch.manual_seed(123)
     expected, _ = qualities_of(model, 9)
@@ -265,7 +265,7 @@ def test_draws_go_on_where_a_state_dict_left_them():
     again, turns = qualities_of(other, 9)
     assert again == expected
     assert turns[0][0] == 'discriminator'
-    other.num_batches.zero_()
+    other.num_batches = 0
     assert qualities_of(other, 5)[0] == first
 
 

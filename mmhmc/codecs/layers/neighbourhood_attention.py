@@ -12,8 +12,10 @@ from torch.nn import functional as F
 #: Queries that share one gathered block of keys: 8 x 8 of them need
 #: (8 + k - 1)^2 keys, about three times as many as each uses.
 _TILE = 8
-#: Scores that may exist at once; with 4 bytes each, 16 MiB.
+#: Scores that may exist at once: with 4 bytes each 16 MiB, which a CPU's cache
+#: holds, or 512 MiB, as a GPU does best what it is asked for in few pieces.
 _SCORES = 1 << 22
+_SCORES_OF_A_GPU = 1 << 27
 
 
 class NeighbourhoodAttention(nn.Module):
@@ -159,11 +161,12 @@ def _blocks(qkv: Tensor, num_heads: int,
     """Rows and columns of tiles, as many at once as there is room for."""
     rows = list(_spans(qkv.shape[1], kernel_size))
     columns = list(_spans(qkv.shape[2], kernel_size))
+    room = _SCORES if qkv.device.type == 'cpu' else _SCORES_OF_A_GPU
     for row in rows:
         for column in columns:
             scores = len(qkv) * num_heads * column.count * column.tile * \
                 column.keys * row.tile * row.keys
-            at_once = max(1, _SCORES // scores)
+            at_once = max(1, room // scores)
             for first in range(0, row.count, at_once):
                 yield row.part(first, min(at_once, row.count - first)), column
 

@@ -156,8 +156,12 @@ class _StepGuard:
 
         def by_norm(parameters: list, max_norm: float, **kwargs) -> float:
             share = (max_norm / (norm + 1e-6)).clamp(max=1.)
+            by_device = {}
             for parameter in parameters:
-                parameter.grad.mul_(share.to(parameter.grad.device))
+                by_device.setdefault(parameter.grad.device,
+                                     []).append(parameter.grad)
+            for device, gradients in by_device.items():
+                torch._foreach_mul_(gradients, share.to(device))
             return value
 
         wrapper.clip_func = by_norm

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from mmhmc.engine.parts import adapter_changes_nothing, find_coders
 from mmhmc.functional import picture_mse, valid_mask
+from mmhmc.functional.rate import fills, per_pixel
 from mmhmc.losses import BackboneLoss
 from mmhmc.losses.backbone_loss import FeatureWatch
 from mmhmc.models import CodecBackbone, LatentBackbone
@@ -233,7 +234,7 @@ class RateLossHook(Hook):
     def _losses(self, records: Sequence[CodedBatch]) -> dict[str, Tensor]:
         """The codec's losses and logs, of all pictures of one forward."""
         learning = [r for r in records if r.bits.requires_grad] or records
-        rates = [r.bits / _pixels(r) for r in learning]
+        rates = [per_pixel(r.bits, r.sizes) for r in learning]
         weighed = [self._rate_weight(r) * b for r, b in zip(learning, rates)]
         losses = dict(
             loss_rate=torch.cat(weighed).mean(),
@@ -241,7 +242,7 @@ class RateLossHook(Hook):
         decoded = [r for r in learning if r.x_hat is not None]
         if decoded:
             mse = torch.cat(
-                [picture_mse(r.x, r.x_hat, r.sizes) for r in decoded])
+                [picture_mse(r.x, r.x_hat, r.sizes, r.real) for r in decoded])
             losses.update(
                 loss_distortion=self.lmbda_distortion * 255**2 * mse.mean(),
                 psnr=-10 * mse.detach().clamp(min=1e-10).log10().mean())
@@ -305,7 +306,11 @@ class RateLossHook(Hook):
 def _without_padding(coded: CodedBatch) -> Tensor:
     """Reconstructions, and outside the pictures what was there."""
     canvas = tuple(coded.x.shape[-2:])
-    real = valid_mask(coded.sizes, canvas, canvas, coded.x.device)
+    if fills(coded.sizes, canvas):
+        return coded.x_hat
+    real = coded.real
+    if real is None:
+        real = valid_mask(coded.sizes, canvas, canvas, coded.x.device)
     return torch.where(real, coded.x_hat, coded.x)
 
 
@@ -407,11 +412,6 @@ def _refuse_windows_of_latents(model: nn.Module) -> None:
         raise ValueError(
             'An mmhmc.LatentBackbone codes whole pictures, but this model '
             "predicts by sliding windows; set `model.test_cfg.mode='whole'`.")
-
-
-def _pixels(coded: CodedBatch) -> Tensor:
-    return torch.tensor([h * w for h, w in coded.sizes],
-                        device=coded.bits.device)
 
 
 def _describe(samples: Sequence, records: Sequence[CodedBatch]) -> None:

@@ -24,6 +24,7 @@ from numpy import ndarray
 from torch import Tensor, nn
 
 from mmhmc.engine.hooks.rate_loss_hook import picture_size
+from mmhmc.engine.padding_steps import pads_resized_pictures
 from mmhmc.functional import crop_to, padded_size
 from mmhmc.models import LatentBackbone, LatentFeatures, PictureCoding
 from .inference_inputs import Size, to_bgr
@@ -73,6 +74,7 @@ class HostAnalysis:
         self._scope = cfg.get('default_scope')
         with DefaultScope.overwrite_default_scope(self._scope):
             self._pipeline, self._dtype = _pipeline_of(cfg)
+        self._padded = pads_resized_pictures(self._pipeline)
 
     def picture_to_code(self, x: Tensor) -> Tensor:
         """Picture as the host's pipeline makes it, for coding in the model.
@@ -105,7 +107,7 @@ class HostAnalysis:
             item['data_samples'].set_metainfo(
                 dict(img_shape=size, ori_shape=size, scale_factor=(1., 1.)))
             return item
-        found = picture_size(item['data_samples'], False)
+        found = picture_size(item['data_samples'], self._padded)
         if found != picture.size:
             raise ValueError(
                 f'{picture.name} was coded with size {picture.size}, but the '
@@ -158,9 +160,8 @@ class HostAnalysis:
         ]
         return self.model.data_preprocessor(pseudo_collate(items), False)
 
-    @staticmethod
-    def _size(data: dict, index: int) -> Size:
-        size = picture_size(data['data_samples'][index], False)
+    def _size(self, data: dict, index: int) -> Size:
+        size = picture_size(data['data_samples'][index], self._padded)
         return tuple(data['inputs'].shape[-2:]) if size is None else size
 
     def _shown(self, black: Tensor,

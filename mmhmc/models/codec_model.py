@@ -77,5 +77,5 @@ class CodecModel(PictureCoding, BaseModel):
                                'RateLossHook; add '
                                "dict(type='mmhmc.RateLossHook', ...) to "
                                '`custom_hooks`.')
-        coded = self.code_pictures(self.input_norm.to_picture(inputs))
+        coded = self.code_pictures(self.input_norm.to_picture(inputs), inputs)
         return {'tensor': coded, 'loss': {}, 'predict': data_samples}[mode]

@@ -63,8 +63,8 @@ class PictureCoding:
 
         A host may call its backbone on several batches in one forward, and on
         crops and other views of them. Sizes hold for the batch that they came
-        with, else for one of the same shape; of any other the whole canvas
-        counts as picture.
+        with and for copies of it; of any other, e.g. a flipped one, the whole
+        canvas counts as picture.
 
         Args:
             batches: Inputs of the host, (B, C, H, W), and for each the real
@@ -139,9 +139,10 @@ class PictureCoding:
         for batch, sizes in alike:
             if inputs is not None and inputs.data_ptr() == batch.data_ptr():
                 return sizes, True
-        if alike:
-            return alike[0][1], True
-        return [canvas] * len(x), not self._batches
+        for batch, sizes in alike:
+            if inputs is not None and _equal(inputs, batch):
+                return sizes, True
+        return [canvas] * len(x), bool(alike) or not self._batches
 
     def _code_batch(self, x: Tensor, sizes: list[Size],
                     condition: Optional[CodingCondition]) -> CodedBatch:
@@ -270,6 +271,13 @@ def _untimed_kernels() -> Iterator[None]:
         yield
     finally:
         torch.backends.cudnn.benchmark = before
+
+
+def _equal(one: Tensor, other: Tensor) -> bool:
+    """Whether a tensor is a copy, perhaps of another type."""
+    return one.shape == other.shape and torch.equal(
+        one.float(),
+        other.to(one.dtype).float())
 
 
 def stream_lengths(

@@ -103,8 +103,8 @@ def test_every_forward_of_one_step_counts(model):
     class TwoViews(MockTaskModel):
 
         def forward(self, inputs, data_samples=None, mode='tensor'):
-            super().forward(inputs.flip(-1), data_samples, mode)
-            return super().forward(inputs, data_samples, mode)
+            super().forward(inputs, data_samples, mode)
+            return super().forward(inputs.clone(), data_samples, mode)
 
     model = TwoViews(model.backbone)
     _, records = recorded(model, losses_of)
@@ -113,6 +113,24 @@ def test_every_forward_of_one_step_counts(model):
     bpp = torch.stack([record.bits / pixels for record in records])
     assert bpp.shape == (2, 2)
     torch.testing.assert_close(losses_of(model)['bpp'], bpp.mean().detach())
+
+
+def test_what_a_host_moves_is_coded_whole(model):
+
+    class Flipping(MockTaskModel):
+
+        def forward(self, inputs, data_samples=None, mode='tensor'):
+            inputs = inputs.flip(-1) if self.flips else inputs.clone()
+            return super().forward(inputs, data_samples, mode)
+
+    model = Flipping(model.backbone)
+    hook = RateLossHook()
+    hook.attach(model)
+    seen = []
+    hook._losses = lambda records: seen.extend(records) or {}
+    for model.flips in (True, False):
+        losses_of(model)
+    assert [record.sizes for record in seen] == [[(64, 64)] * 2, SIZES]
 
 
 def test_tensor_mode_passes(model):
@@ -162,32 +180,31 @@ def test_pictures_are_not_dumped_with_predictions(model):
 
 
 @pytest.mark.parametrize(
-    'img_shape, training, expected',
+    'img_shape, padded, expected',
     [
-        ((50, 60), False, (50, 60)),
+        ((50, 60), True, (50, 60)),
         # Padded by the pipeline after a resize of 100x120 by a half.
-        ((64, 64), False, (50, 60)),
-        ((64, 64), True, (64, 64)),
-        # Cropped after it.
-        ((32, 40, 3), False, (32, 40)),
+        ((64, 64), True, (50, 60)),
+        # Or resized twice.
+        ((64, 64), False, (64, 64)),
+        ((32, 40, 3), True, (32, 40)),
     ])
-def test_padding_of_the_test_pipeline_does_not_count(img_shape, training,
-                                                     expected):
+def test_padding_that_is_known_does_not_count(img_shape, padded, expected):
     sample, = batch_of((50, 60))['data_samples']
     sample.set_metainfo(dict(img_shape=img_shape))
-    assert picture_size(sample, training) == expected
+    assert picture_size(sample, padded) == expected
 
 
 def test_width_and_height_have_scales_of_their_own():
     sample, = batch_of((64, 64))['data_samples']
     sample.set_metainfo(dict(ori_shape=(100, 240), scale_factor=(0.25, 0.5)))
-    assert picture_size(sample, False) == (50, 60)
+    assert picture_size(sample, True) == (50, 60)
 
 
 def test_size_without_a_resize_is_that_of_the_tensor():
     sample, = batch_of((50, 60))['data_samples']
     del sample.scale_factor
-    assert picture_size(sample, False) == (50, 60)
+    assert picture_size(sample, True) == (50, 60)
 
 
 def test_detaching_leaves_nothing_on_the_model(model, tmp_path):
@@ -269,7 +286,7 @@ def test_every_branch_has_the_sizes_of_its_own_samples(model):
     assert [r.sizes for r in seen] == [SIZES, [(64, 64), (64, 33), (30, 64)]]
 
 
-@pytest.mark.parametrize('note', [None, (65, 64)])
+@pytest.mark.parametrize('note', [None, (65, 64), (40, 40)])
 def test_whole_canvas_counts_where_a_sample_says_nothing_of_use(model, note):
     data = batch_of(*SIZES)
     for sample in data['data_samples']:

@@ -10,6 +10,7 @@ from mmengine.logging import print_log
 from mmengine.model import BaseTTAModel, is_model_wrapper
 from torch import Tensor, nn
 
+from mmhmc.engine.padding_steps import pads_resized_pictures
 from mmhmc.engine.parts import adapter_changes_nothing, find_coders
 from mmhmc.functional import picture_mse, valid_mask
 from mmhmc.functional.rate import fills, per_pixel
@@ -43,6 +44,11 @@ class RateLossHook(Hook):
     ``LatentBackbone`` decodes x_hat only if ``lmbda_distortion`` is not 0;
     without x_hat there are no ``loss_distortion`` and ``psnr``. What a codec
     adds of itself (``CodecOutput.extra_losses``) is added as ``loss_NAME``.
+
+    What of a canvas is picture is known, or all of it counts and is coded:
+    batch padding is known by ``img_shape``, if that is what the picture had
+    when it left the pipeline; what the pipeline of validation or test padded,
+    if it resizes once and pads last.
 
     While testing, the bits of a picture are counted once:
 
@@ -96,6 +102,8 @@ class RateLossHook(Hook):
         self._coders = []
         self._augmented: Optional[BaseTTAModel] = None
         self._watch: Optional[FeatureWatch] = None
+        self._padded, self._notes_hold = False, True
+        self._said = set()
 
     def before_run(self, runner) -> None:
         """Attach to the inner model."""
@@ -105,6 +113,14 @@ class RateLossHook(Hook):
     def after_run(self, runner) -> None:
         """Take everything away again."""
         self.detach()
+
+    def before_val_epoch(self, runner) -> None:
+        """See what the pipeline does to pictures."""
+        self._padded = _pads(runner.val_loop)
+
+    def before_test_epoch(self, runner) -> None:
+        """See what the pipeline does to pictures."""
+        self._padded = _pads(runner.test_loop)
 
     def before_test(self, runner) -> None:
         """Refuse to test an adapter that has learnt nothing.
@@ -146,6 +162,10 @@ class RateLossHook(Hook):
                 self._before_forward, with_kwargs=True),
             model.register_forward_hook(self._after_forward, with_kwargs=True)
         ]
+        preprocessor = getattr(model, 'data_preprocessor', None)
+        if isinstance(preprocessor, nn.Module):
+            self._handles.append(
+                preprocessor.register_forward_pre_hook(self._before_padding))
 
     def detach(self) -> None:
         """Leave the model as it was."""
@@ -166,7 +186,12 @@ class RateLossHook(Hook):
         name = next((n for n in ('inputs', 'images') if n in kwargs), None)
         inputs = kwargs[name] if name else next(iter(args), None)
         samples = _argument(args, kwargs, 1, 'data_samples')
-        batches = list(_sized_batches(inputs, samples, model.training))
+        batches = []
+        for batch, frames in pictures_with_samples(inputs, samples):
+            if isinstance(batch, Tensor):
+                sizes = self._sizes(batch, frames, model.training)
+                if sizes is not None:
+                    batches.append((batch, sizes))
         for coder in self._coders:
             coder.expect_batches(batches)
         mode = _argument(args, kwargs, 2, 'mode')
@@ -179,6 +204,40 @@ class RateLossHook(Hook):
         if name:
             return args, {**kwargs, name: decoded}
         return (decoded, *args[1:]), kwargs
+
+    def _before_padding(self, preprocessor: nn.Module, args: tuple) -> None:
+        """See whether samples say what size their pictures have."""
+        data = args[0] if args and isinstance(args[0], dict) else {}
+        self._notes_hold = all(
+            picture_size(sample) in (None, tuple(picture.shape[-2:]))
+            for pictures, samples in pictures_with_samples(
+                data.get('inputs'), data.get('data_samples'))
+            for picture, sample in zip(pictures, samples))
+
+    def _sizes(self, inputs: Tensor, samples: Sequence,
+               training: bool) -> Optional[list[Size]]:
+        """Sizes of the pictures of a batch; None if they are not known."""
+        padded = self._padded and not training
+        sizes = [picture_size(s, padded) for s in samples]
+        if not self._notes_hold or any(
+                size is None or size[0] > inputs.shape[-2]
+                or size[1] > inputs.shape[-1] for size in sizes):
+            self._say('`img_shape` of the data samples is missing, or is not '
+                      'the size of the pictures: all that the model sees is '
+                      'coded and counts, padding of the batch too.')
+            return None
+        if not padded and not training and any(
+                picture_size(sample, True) != size
+                for sample, size in zip(samples, sizes)):
+            self._say('The test pipeline does more than one resize with '
+                      'padding last, or is not known: all that it gives is '
+                      'coded and counts, what it may have padded too.')
+        return sizes
+
+    def _say(self, line: str) -> None:
+        if line not in self._said:
+            self._said.add(line)
+            print_log(line, logger='current')
 
     def _after_forward(self, model: nn.Module, args: tuple, kwargs: dict,
                        output):
@@ -330,10 +389,14 @@ def check_lmbda(name: str, value: float) -> float:
     return float(value)
 
 
-def picture_size(sample, training: bool) -> Optional[Size]:
+def picture_size(sample, padded: bool = False) -> Optional[Size]:
     """Height and width of the real picture on a host's canvas.
 
-    At test time, what the pipeline padded after a resize does not count.
+    Args:
+        sample: Data sample of a host.
+        padded: Whether the pipeline resized the picture once and then padded
+            it, see :func:`mmhmc.engine.padding_steps.pads_resized_pictures`.
+            Otherwise what it padded counts as picture.
 
     Returns:
         None if the sample does not say.
@@ -344,10 +407,15 @@ def picture_size(sample, training: bool) -> Optional[Size]:
     size = tuple(size[:2])
     scale = sample.metainfo.get('scale_factor')
     original = sample.metainfo.get('ori_shape')
-    if training or scale is None or original is None:
+    if not padded or scale is None or original is None:
         return size
     return (min(size[0], round(original[0] * float(scale[1]))),
             min(size[1], round(original[1] * float(scale[0]))))
+
+
+def _pads(loop) -> bool:
+    loader = getattr(loop, 'dataloader', None)
+    return pads_resized_pictures(getattr(loader, 'dataset', None))
 
 
 def _argument(args: tuple, kwargs: dict, position: int, name: str):
@@ -365,32 +433,47 @@ def _frames(samples: Sequence) -> list:
     ]
 
 
-def _sized_batches(inputs, samples,
-                   training: bool) -> Iterator[tuple[Tensor, list[Size]]]:
-    """Batches of pictures among a host's inputs, with the pictures' sizes.
+def pictures_with_samples(inputs,
+                          samples) -> Iterator[tuple[Sequence[Tensor], list]]:
+    """Pictures among a host's inputs, and the data sample of each.
+
+    Where several pictures come with one sample, e.g. crops of it, there is no
+    telling which it is about, and they are left out.
 
     Args:
-        inputs: Pictures (B, C, H, W), videos (B, T, C, H, W), or a list of
+        inputs: Pictures (B, C, H, W), videos (B, T, C, H, W), before the data
+            preprocessor a list of (C, H, W) or of (T, C, H, W); or a list of
             views or a dictionary of branches of them.
         samples: Data samples; for branches a dictionary of them.
-        training: Whether the host learns.
+
+    Yields:
+        A batch (B, C, H, W), or a list of (C, H, W), and the samples.
     """
     if isinstance(inputs, dict):
         for name, branch in inputs.items():
             if isinstance(samples, dict):
-                yield from _sized_batches(branch, samples.get(name), training)
+                yield from pictures_with_samples(branch, samples.get(name))
+        return
+    if not isinstance(samples, (list, tuple)):
+        return
+    frames = _frames(samples)
+    if isinstance(inputs, Tensor) and inputs.ndim >= 4:
+        pictures = inputs.flatten(0, -4)
     elif isinstance(inputs, (list, tuple)):
-        for view in inputs:
-            yield from _sized_batches(view, samples, training)
-    elif isinstance(inputs, Tensor) and inputs.ndim >= 4 and \
-            isinstance(samples, (list, tuple)):
-        inputs = inputs.flatten(0, -4)
-        sizes = [picture_size(s, training) for s in _frames(samples)]
-        # What a crop of several crops, or a stale note, says is of no use.
-        if len(sizes) == len(inputs) and all(
-                s is not None and s[0] <= inputs.shape[-2]
-                and s[1] <= inputs.shape[-1] for s in sizes):
-            yield inputs, sizes
+        tensors = all(isinstance(one, Tensor) for one in inputs)
+        videos = len(frames) > len(samples)
+        if not tensors or not (videos or all(x.ndim == 3 for x in inputs)):
+            for view in inputs:
+                yield from pictures_with_samples(view, samples)
+            return
+        pictures = [
+            picture for one in inputs
+            for picture in ([one] if one.ndim == 3 else one.flatten(0, -4))
+        ]
+    else:
+        return
+    if len(pictures) == len(frames):
+        yield pictures, frames
 
 
 def _cuts_windows(model: nn.Module) -> bool:

@@ -55,3 +55,17 @@ TRANSFORMS = Registry(
     parent=MMENGINE_TRANSFORMS,
     scope='mmhmc',
     locations=['mmhmc.datasets'])
+
+
+def type_name(cfg: dict) -> str:
+    """Name of what a config builds, without where it is from.
+
+    Args:
+        cfg: Config whose ``type`` is a registered name, with or without a
+            scope, the full path of a class, or a class, as in lazy configs.
+
+    Returns:
+        E.g. ``'RateLossHook'``; empty without ``type``.
+    """
+    kind = cfg.get('type') or ''
+    return (kind if isinstance(kind, str) else kind.__name__).split('.')[-1]

@@ -27,6 +27,7 @@ from mmhmc.engine.hooks.rate_loss_hook import picture_size
 from mmhmc.engine.padding_steps import pads_resized_pictures
 from mmhmc.functional import crop_to, padded_size
 from mmhmc.models import LatentBackbone, LatentFeatures, PictureCoding
+from mmhmc.registry import type_name
 from .inference_inputs import Size, to_bgr
 from .sample_data import innermost_datasets
 
@@ -207,7 +208,7 @@ def _pipeline_of(cfg: Config) -> tuple[Compose, type]:
                          '`, which says how the host takes its pictures.')
     kept, dtype = [], np.uint8
     for step in steps:
-        name = _name(step)
+        name = type_name(step)
         if name.startswith('LoadImage') and \
                 step.get('color_type', 'color') != 'color':
             raise ValueError(
@@ -218,11 +219,6 @@ def _pipeline_of(cfg: Config) -> tuple[Compose, type]:
         if not name.startswith('Load'):
             kept.append(step)
     return Compose([TRANSFORMS.build(step) for step in kept]), dtype
-
-
-def _name(step: dict) -> str:
-    kind = step['type']
-    return (kind if isinstance(kind, str) else kind.__name__).split('.')[-1]
 
 
 @contextmanager

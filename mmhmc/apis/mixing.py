@@ -9,6 +9,8 @@ from typing import Optional, Union
 from mmengine.config import Config, ConfigDict
 from mmengine.logging import print_log
 
+from mmhmc.registry import type_name
+
 #: What hosts call the module that sees the picture, the usual name first.
 _BACKBONES = ('backbone', 'image_encoder', 'vision_backbone', 'vision_encoder',
               'visual_encoder')
@@ -175,12 +177,6 @@ def _keep_imports(cfg: Config, *parts: Optional[Part]) -> None:
         cfg.custom_imports = dict(own, imports=list(dict.fromkeys(names)))
 
 
-def _type_name(part: dict) -> str:
-    """Name of a config's type, without scope; it may be a class."""
-    kind = part.get('type', '')
-    return (kind if isinstance(kind, str) else kind.__name__).split('.')[-1]
-
-
 # The backbone.
 
 
@@ -236,7 +232,7 @@ def _find_backbone(model: dict) -> Optional[tuple]:
 
 
 def _refuse_wrapped(part: dict) -> None:
-    if _type_name(part) in _WRAPPERS:
+    if type_name(part) in _WRAPPERS:
         raise ValueError(
             f'There is a codec in this config already: {part["type"]}. Mix '
             'the codec into the bare host config, or change this one: '
@@ -266,7 +262,7 @@ def _input_norm(cfg: Config) -> dict:
     to_rgb = settings.get('bgr_to_rgb') or settings.get('to_rgb')
     if settings.get('mean') is None:
         in_pipeline = [
-            t for t in _transforms(cfg) if _type_name(t) == 'Normalize'
+            t for t in _transforms(cfg) if type_name(t) == 'Normalize'
         ]
         if in_pipeline:
             settings = in_pipeline[0]
@@ -284,7 +280,7 @@ def _input_norm(cfg: Config) -> dict:
             'The data preprocessor must have one or three values of `mean` '
             f'and `std`, as pictures have channels; got mean={list(mean)} '
             f'and std={list(std)}.')
-    names = {_type_name(d) for d in _datasets(cfg)}
+    names = {type_name(d) for d in _datasets(cfg)}
     rgb = to_rgb or names & set(_RGB_DATASETS)
     return dict(
         mean=[float(m) for m in mean] * (3 // len(mean)),
@@ -308,7 +304,7 @@ def _preprocessor(cfg: Config) -> dict:
     while isinstance(found, dict) and 'data_preprocessor' in found:
         found = found['data_preprocessor']
     if not isinstance(found, dict) or \
-            _type_name(found) == 'BaseDataPreprocessor':
+            type_name(found) == 'BaseDataPreprocessor':
         raise ValueError(
             'This config has no data preprocessor with `mean` and `std`, so '
             'it is not known what a picture is: looked for a picture\'s data '
@@ -348,11 +344,11 @@ def _with_metrics(evaluator: Union[dict, list], name: str):
         return [*evaluator, *ours]
     if 'metrics' not in evaluator:
         return [evaluator, *ours]
-    if _type_name(evaluator) in ('', 'Evaluator'):
+    if type_name(evaluator) in ('', 'Evaluator'):
         evaluator['metrics'] = _with_metrics(evaluator['metrics'], name)
     else:
         print_log(
-            f'`{name}` is a {_type_name(evaluator)}, which has one metric '
+            f'`{name}` is a {type_name(evaluator)}, which has one metric '
             'for each data set; rate and picture quality are not measured.',
             logger='current')
     return evaluator

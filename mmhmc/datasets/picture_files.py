@@ -10,7 +10,8 @@ from typing import Optional, Union
 import cv2
 import numpy as np
 import torch
-from PIL import Image, ImageOps, PngImagePlugin
+from mmengine.logging import print_log
+from PIL import Image, PngImagePlugin
 from torch import Tensor
 
 from mmhmc.bitstream.container import MAX_PIXELS, MAX_SIDE
@@ -20,8 +21,17 @@ PICTURE_SUFFIXES = ('.bmp', '.jpeg', '.jpg', '.png', '.tif', '.tiff', '.webp')
 _FORMATS = ('BMP', 'JPEG', 'PNG', 'TIFF', 'WEBP')
 _OPAQUE, _WITH_ALPHA = ('1', 'L', 'P', 'RGB'), ('LA', 'PA', 'RGBA')
 _NOTE = 'mmhmc'
-#: Tag of EXIF and TIFF: 5 to 8 are on their side.
+#: Tag of EXIF and TIFF, and what turns a picture upright by its value.
 _ORIENTATION = 274
+_UPRIGHT = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90
+}
 # What Pillow raises for files that are damaged in one way or another.
 _DAMAGED = (OSError, SyntaxError, ValueError, EOFError, ArithmeticError,
             LookupError, TypeError)
@@ -32,10 +42,14 @@ def read_picture(path: Union[str, Path]) -> Tensor:
     """Read a picture as a codec takes it.
 
     PNG, JPEG, WebP, BMP and TIFF of 8 or 16 bits a channel. Grey becomes
-    three equal channels, a palette is expanded, a picture that its camera
-    marked as turned is turned upright, and alpha is dropped where all of it
-    is opaque. Values are taken as they are stored; colour profiles are not
-    applied. Of a JPEG that holds more pictures, the first is read.
+    three equal channels, a palette is expanded, and alpha is dropped where
+    all of it is opaque. Values are taken as they are stored; colour profiles
+    are not applied. Of a JPEG that holds more pictures, the first is read.
+
+    A picture that is marked as turned is turned upright where hosts do so,
+    which read by OpenCV: by EXIF in JPEG and PNG and by TIFF's own tag, not
+    by EXIF in WebP and not by XMP. A line names a picture whose mark is not
+    heeded.
 
     Args:
         path: File.
@@ -74,14 +88,21 @@ def read_size(path: Union[str, Path]) -> tuple[int, int]:
     path = Path(path)
     with _opened(path) as image:
         width, height = image.size
-        try:
-            turned = image.getexif().get(_ORIENTATION, 1) in (5, 6, 7, 8)
-        except _DAMAGED as error:
-            raise _damaged(path, error) from error
         # Of TIFF, Pillow gives the upright size.
-        if turned and image.format != 'TIFF':
+        if image.format != 'TIFF' and _orientation(image, path) > 4:
             return width, height
         return height, width
+
+
+def is_marked_as_turned(path: Union[str, Path]) -> bool:
+    """Whether a file says that its picture is turned, heeded or not.
+
+    Raises:
+        OSError: If the file does not exist or cannot be opened.
+        ValueError: If it is no picture.
+    """
+    with _opened(Path(path)) as image:
+        return _mark(image, path) != 1
 
 
 def write_picture(path: Union[str, Path],
@@ -149,6 +170,9 @@ def _opened(path: Path) -> Iterator[Image.Image]:
             raise ValueError(
                 f'{path} is {empty}; expected PNG, JPEG, WebP, BMP or TIFF '
                 'with 8 or 16 bits a channel.') from error
+        if image.format == 'TIFF':
+            # By this Pillow turns the pixels as soon as it has them.
+            image.info.pop('xmp', None)
         yield image
 
 
@@ -190,11 +214,51 @@ def _has_16_bits(image: Image.Image) -> bool:
     return ';16' in (layout if isinstance(layout, str) else str(layout[0]))
 
 
+def _mark(image: Image.Image, path: Path) -> int:
+    """How a file says that its picture is turned, from 1, upright, to 8."""
+    try:
+        mark = image.getexif().get(_ORIENTATION, 1)
+    except _DAMAGED as error:
+        raise _damaged(path, error) from error
+    return mark if mark in _UPRIGHT else 1
+
+
+def _orientation(image: Image.Image, path: Path) -> int:
+    """The mark, if OpenCV heeds it; else 1."""
+    mark = _mark(image, path)
+    if mark == 1 or image.format == 'TIFF':
+        return mark
+    # What it heeds depends on the format, its version, and the order of what
+    # a file says: it says so itself.
+    data = np.fromfile(path, dtype=np.uint8)
+    seen, stored = (
+        cv2.imdecode(data, cv2.IMREAD_COLOR | flag)
+        for flag in (0, cv2.IMREAD_IGNORE_ORIENTATION))
+    if seen is None or np.array_equal(seen, stored):
+        return 1
+    return mark
+
+
+def _upright(image: Image.Image, path: Path) -> Image.Image:
+    """A picture as hosts see it."""
+    orientation = _orientation(image, path)
+    if orientation == 1 and _mark(image, path) != 1:
+        print_log(
+            f'{path} is marked as turned in a way that hosts do not heed; its '
+            'pixels are taken as they are stored.',
+            logger='current')
+    image.load()
+    # Of TIFF, Pillow has turned them.
+    if orientation == 1 or image.format == 'TIFF':
+        return image
+    return image.transpose(_UPRIGHT[orientation])
+
+
 def _read_8_bits(image: Image.Image, path: Path) -> np.ndarray:
     """Shape (H, W, 3) or (H, W, 4), uint8."""
     has_alpha = image.mode in _WITH_ALPHA or 'transparency' in image.info
     try:
-        image = ImageOps.exif_transpose(image)
+        image = _upright(image, path)
         return np.asarray(image.convert('RGBA' if has_alpha else 'RGB'))
     except _DAMAGED as error:
         raise _damaged(path, error) from error
@@ -207,14 +271,14 @@ def _read_16_bits(image: Image.Image, path: Path) -> np.ndarray:
                          'it without transparency.')
     is_grey = image.mode.startswith('I')
     try:
-        orientation = image.getexif().get(_ORIENTATION, 1)
+        orientation = _orientation(image, path)
         # OpenCV takes a truncated file for a whole one.
-        image.load()
+        upright = _upright(image, path)
         if is_grey:
-            return np.asarray(ImageOps.exif_transpose(image)).astype(np.uint16)
+            return np.asarray(upright).astype(np.uint16)
     except _DAMAGED as error:
         raise _damaged(path, error) from error
-    if orientation not in (0, 1):
+    if orientation != 1:
         raise ValueError(f'{path} has 16 bits and is marked as turned. Turn '
                          'its pixels upright and remove the mark.')
     pixels = cv2.imdecode(

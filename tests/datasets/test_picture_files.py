@@ -6,11 +6,12 @@ import cv2
 import numpy as np
 import pytest
 import torch
-from PIL import Image
+from PIL import Image, PngImagePlugin
 
 from mmhmc.bitstream.container import MAX_PIXELS, MAX_SIDE
 from mmhmc.datasets import (read_note, read_picture, read_size, write_picture,
                             write_whole)
+from mmhmc.datasets.picture_files import is_marked_as_turned
 
 HEIGHT, WIDTH = 6, 9
 
@@ -112,8 +113,70 @@ def test_16_bit_alpha_that_is_not_opaque_is_refused(tmp_path):
         read_picture(tmp_path / 'a.png')
 
 
+def exif_of(orientation):
+    exif = Image.Exif()
+    exif[274] = orientation
+    return exif.tobytes()
+
+
+def xmp_of(orientation):
+    return (b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF><rdf:Description '
+            b'tiff:Orientation="%d"/></rdf:RDF></x:xmpmeta>' % orientation)
+
+
+def save_marked(array, path, kind, orientation):
+    """A file that says in one way or another that it is turned."""
+    image, options = Image.fromarray(array), {}
+    if kind == 'exif':
+        options['exif'] = exif_of(orientation)
+    elif kind == 'xmp' and path.suffix == '.tif':
+        options['tiffinfo'] = {700: xmp_of(orientation)}
+    elif kind == 'xmp' and path.suffix == '.png':
+        options['pnginfo'] = PngImagePlugin.PngInfo()
+        options['pnginfo'].add_itxt('XML:com.adobe.xmp',
+                                    xmp_of(orientation).decode())
+    elif kind == 'text':
+        options['pnginfo'] = PngImagePlugin.PngInfo()
+        exif = exif_of(orientation)
+        options['pnginfo'].add_text('Raw profile type exif',
+                                    f'\nexif\n{len(exif):8}\n{exif.hex()}\n')
+    elif kind == 'xmp':
+        options['xmp'] = xmp_of(orientation)
+    if path.suffix == '.jpg':
+        options['quality'] = 95
+    elif path.suffix == '.webp':
+        options['lossless'] = True
+    image.save(path, **options)
+    if kind == 'xmp before exif':
+        data = path.read_bytes()
+        marks = b''.join(b'\xff\xe1' + struct.pack('>H', 2 + len(mark)) + mark
+                         for mark in (b'http://ns.adobe.com/xap/1.0/\0',
+                                      exif_of(orientation)))
+        path.write_bytes(data[:2] + marks + data[2:])
+
+
+MARKS = [(suffix, kind) for suffix in ('jpg', 'png', 'tif', 'webp')
+         for kind in ('exif', 'xmp')] + [('png', 'text'),
+                                         ('jpg', 'xmp before exif')]
+
+
+@pytest.mark.parametrize('orientation', [0, *range(1, 9), 9])
+@pytest.mark.parametrize('suffix, kind', MARKS)
+def test_picture_is_turned_as_hosts_turn_it(tmp_path, suffix, kind,
+                                            orientation):
+    path = tmp_path / f'a.{suffix}'
+    save_marked(pixels(3), path, kind, orientation)
+    # mmcv's reader, at its defaults.
+    seen = cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_COLOR)
+    picture = read_picture(path)
+    assert torch.equal(picture, as_tensor(seen[..., ::-1]))
+    assert read_size(path) == tuple(picture.shape[1:])
+    assert is_marked_as_turned(path) == (2 <= orientation <= 8
+                                         and (suffix, kind) != ('tif', 'xmp'))
+
+
 @pytest.mark.parametrize('orientation', range(1, 9))
-@pytest.mark.parametrize('suffix', ['png', 'tif', 'webp'])
+@pytest.mark.parametrize('suffix', ['png', 'tif'])
 def test_marked_as_turned_is_turned_upright(tmp_path, suffix, orientation):
     array, path = pixels(3), tmp_path / f'a.{suffix}'
     # EXIF: where row 0 and column 0 of the file are in the upright picture.
@@ -123,12 +186,19 @@ def test_marked_as_turned_is_turned_upright(tmp_path, suffix, orientation):
         np.rot90(array, 1), array[::-1, ::-1].transpose(1, 0, 2),
         np.rot90(array, -1)
     ][orientation - 1]
-    exif = Image.Exif()
-    exif[274] = orientation
-    Image.fromarray(np.ascontiguousarray(turned)).save(
-        path, exif=exif, lossless=True)
+    save_marked(np.ascontiguousarray(turned), path, 'exif', orientation)
     assert torch.equal(read_picture(path), as_tensor(array))
-    assert read_size(path) == (HEIGHT, WIDTH)
+
+
+def test_mark_that_hosts_do_not_heed_is_told(tmp_path, monkeypatch):
+    lines = []
+    monkeypatch.setattr('mmhmc.datasets.picture_files.print_log',
+                        lambda line, **_: lines.append(line))
+    for kind in ('exif', 'xmp'):
+        save_marked(pixels(3), tmp_path / f'{kind}.jpg', kind, 6)
+        read_picture(tmp_path / f'{kind}.jpg')
+    line, = lines
+    assert 'xmp.jpg is marked as turned in a way that hosts do not' in line
 
 
 @pytest.mark.parametrize('mode', ['LA', 'RGBA'])
@@ -171,11 +241,8 @@ def test_transparent_16_bit_colour_is_refused(tmp_path):
 
 
 def test_16_bit_colour_that_is_turned_is_refused(tmp_path):
-    exif = Image.Exif()
-    exif[274] = 6
     (tmp_path / 'a.png').write_bytes(
-        png_bytes(
-            pixels(3, dtype=np.uint16), 2, (b'eXIf', exif.tobytes()[6:])))
+        png_bytes(pixels(3, dtype=np.uint16), 2, (b'eXIf', exif_of(6)[6:])))
     with pytest.raises(ValueError, match='marked as turned. Turn its pixels'):
         read_picture(tmp_path / 'a.png')
 

@@ -15,9 +15,11 @@ from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from mmhmc.datasets import write_whole
+from mmhmc.datasets.picture_files import is_marked_as_turned
 from mmhmc.engine.parts import find_coders
 from mmhmc.evaluation import CocoScore, MeanIoUScore
 from mmhmc.evaluation.metric_direction import lower_of
+from mmhmc.registry import type_name
 from ..codec_loading import codec_settings
 from ..mixing import mix_codec, read_config
 from ..sample_data import innermost_datasets
@@ -211,7 +213,33 @@ def _read_decoded(cfg: Config, plan: Plan, run: TaskRun) -> None:
         if 'pipeline' not in dataset:
             raise ValueError(f'{run.task.config} has a data set without '
                              '`pipeline` in its `test_dataloader`.')
+        _check_reader(dataset.pipeline, plan.datasets[run.task.dataset])
         dataset.pipeline = [step, *dataset.pipeline]
+
+
+def _check_reader(pipeline: list[dict], pictures: PictureSet) -> None:
+    """See that the host would turn the originals as they were turned.
+
+    Raises:
+        ValueError: If it would not.
+    """
+    usual = dict(imdecode_backend='cv2', color_type='color')
+    given = {
+        key: step[key]
+        for step in pipeline if type_name(step).startswith('LoadImage')
+        for key, value in usual.items() if step.get(key, value) != value
+    }
+    if not given:
+        return
+    marked = (
+        name for name in pictures.files
+        if is_marked_as_turned(Path(pictures.root) / name))
+    first = next(marked, None)
+    if first is not None:
+        raise ValueError(
+            f'{first} is marked as turned, and the host reads pictures with '
+            f'{given}, which may turn it otherwise than it was coded. Turn '
+            'its pixels upright and remove the mark.')
 
 
 def _with_codec(cfg: Config, run: TaskRun) -> Config:
@@ -233,7 +261,7 @@ def _with_codec(cfg: Config, run: TaskRun) -> Config:
 
 def _wrappers(model: dict) -> Iterator[dict]:
     """Configs of codec and backbone, wherever a host has them."""
-    if model.get('type') == 'mmhmc.CodecBackbone':
+    if type_name(model) == 'CodecBackbone':
         yield model
     for part in model.values():
         if isinstance(part, dict):
@@ -267,7 +295,7 @@ def _prepare(cfg: Config, task: Task, folder: Path) -> None:
     cfg.test_dataloader.num_workers = 0
     cfg.test_dataloader.persistent_workers = False
     for metric in _evaluators(cfg):
-        if str(metric.get('type')).endswith('CocoMetric'):
+        if type_name(metric).endswith('CocoMetric'):
             metric.outfile_prefix = str(folder / 'coco')
 
 

@@ -3,11 +3,13 @@ import json
 import multiprocessing
 import os
 import socket
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 import torch
 from mmengine.config import Config
+from mmengine.hooks import Hook
 from mmengine.registry import MODELS, DefaultScope
 
 from mmhmc.apis.benchmark import read_plan, run_benchmark
@@ -192,6 +194,68 @@ def test_pictures_of_the_host_have_to_be_those_that_were_coded(with_task):
     for failure in failures:
         assert "host's config tests 3 pictures, the data set 'few' has 2" in \
             failure['error']
+
+
+def mark_as_turned(path):
+    from PIL import Image
+    exif = Image.Exif()
+    exif[274] = 6
+    with Image.open(path) as image:
+        image.save(path, exif=exif)
+
+
+def test_picture_is_coded_as_the_host_sees_it(with_task, monkeypatch):
+    from mmhmc.datasets import read_size
+    root = Path(with_task.datasets.few.root)
+    mark_as_turned(root / 'a.png')
+    plan = read_plan(with_task)
+    sizes = []
+    test = HostTester._test
+    monkeypatch.setattr(HostTester, '_test', seeing_sizes(test, sizes))
+    assert run_benchmark(plan).failures == []
+    assert [size for sizes in zip(*sizes) for size in sizes] == \
+        [(48, 32)] * 3 + [(32, 48)] * 6
+    decoded = plan.work_dir / 'decoded/plain/one/few'
+    assert read_size(decoded / 'a.png.png') == (48, 32)
+
+
+def seeing_sizes(test, seen):
+    """A test of a host that notes the sizes of what its pipeline reads."""
+
+    def tested(self, run):
+        from mmhmc.apis.benchmark import tasks
+        sizes = []
+        seen.append(sizes)
+
+        class Sizes(Hook):
+
+            def after_test_iter(self, runner, *args, outputs=None, **kwargs):
+                sizes.extend(one.ori_shape for one in outputs)
+
+        build = tasks.build_runner
+
+        def built(cfg):
+            runner = build(cfg)
+            runner.register_hook(Sizes())
+            return runner
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(tasks, 'build_runner', built)
+            return test(self, run)
+
+    return tested
+
+
+def test_host_that_may_turn_a_picture_otherwise_is_told(with_task):
+    mark_as_turned(Path(with_task.datasets.few.root) / 'b.png')
+    with_task.tasks.top1.cfg_options = {
+        'test_dataloader.dataset.pipeline.0.color_type': 'unchanged'
+    }
+    failures = run_benchmark(read_plan(with_task)).failures
+    assert len(failures) == 2
+    for failure in failures:
+        assert "b.png is marked as turned, and the host reads pictures with " \
+            "{'color_type': 'unchanged'}" in failure['error']
 
 
 def test_metric_of_nothing_is_a_failure():

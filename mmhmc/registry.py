@@ -67,5 +67,29 @@ def type_name(cfg: dict) -> str:
     Returns:
         E.g. ``'RateLossHook'``; empty without ``type``.
     """
+    return _type_path(cfg).split('.')[-1]
+
+
+def type_scope(cfg: dict) -> str:
+    """Package that what a config builds is from, as far as ``type`` says it.
+
+    Args:
+        cfg: See :func:`type_name`.
+
+    Returns:
+        E.g. ``'mmhmc'``; empty for a name without a scope.
+    """
+    scope, dot, _ = _type_path(cfg).partition('.')
+    return scope if dot else ''
+
+
+def is_pretrained(init_cfg: dict) -> bool:
+    """Whether an initialisation is by a checkpoint."""
+    return type_name(init_cfg) in ('Pretrained', 'PretrainedInit')
+
+
+def _type_path(cfg: dict) -> str:
     kind = cfg.get('type') or ''
-    return (kind if isinstance(kind, str) else kind.__name__).split('.')[-1]
+    if isinstance(kind, str):
+        return kind
+    return f'{kind.__module__}.{kind.__name__}'

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from mmhmc.checkpoints import read_checkpoint
 from mmhmc.codecs import ImageCodec, build_codec
+from mmhmc.registry import is_pretrained
 
 #: Where a config names its codec; the first that is there counts, since a
 #: leaf keeps the `codec` of its base beside what it made of it.
@@ -141,7 +142,7 @@ def codec_settings(config: Union[str, Path, dict],
 def _pretrained(init: Optional[dict],
                 config: Union[str, Path, dict]) -> tuple[str, Optional[str]]:
     """Checkpoint and prefix of an ``init_cfg``."""
-    if not isinstance(init, dict) or init.get('type') != 'Pretrained':
+    if not isinstance(init, dict) or not is_pretrained(init):
         raise ValueError(
             f'There is no checkpoint, and the codec of {_name_of(config)} '
             "has no `init_cfg=dict(type='Pretrained', checkpoint=...)`: "

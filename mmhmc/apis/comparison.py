@@ -18,7 +18,9 @@ from mmengine.dataset import pseudo_collate
 from torch import Tensor
 
 from mmhmc.functional import crop_to, extend_edges, padded_size
+from mmhmc.registry import type_name
 from mmhmc.visualization import Instances, PanelRow, bits_map, draw_panel
+from .mixing import metrics_of
 from .model_loading import complete_model
 from .training import build_runner
 
@@ -99,8 +101,8 @@ def _variants(cfg: Config, out_dir: Path) -> dict[str, Config]:
     if cfg.model.backbone.get('adapter') is not None:
         variants = {'with adaptation': adapted, **variants}
     for name, variant in variants.items():
-        for evaluator in variant.test_evaluator:
-            if evaluator['type'] == 'mmhmc.BitrateMetric':
+        for evaluator in metrics_of(variant.test_evaluator):
+            if type_name(evaluator) == 'BitrateMetric':
                 file = f'rate_{name.split()[0]}.json'
                 evaluator['out_file'] = str(out_dir / file)
     return variants

@@ -3,6 +3,7 @@ import torch
 import torch.distributed as dist
 from mmengine.config import Config
 
+from mmhmc.registry import type_name
 from .ranks import Ranks, join_ranks
 
 _WRAPPERS = dict(
@@ -35,7 +36,7 @@ def distribute_on_cpu(cfg: Config) -> None:
         cfg.launcher = 'none'
         return
     if 'runner_type' in cfg:
-        wrapper = _WRAPPERS.get(cfg.get('strategy', {}).get('type'))
+        wrapper = _WRAPPERS.get(type_name(cfg.get('strategy') or {}))
         if wrapper is not None:
             cfg.strategy.model_wrapper = {
                 **wrapper,

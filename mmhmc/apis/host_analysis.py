@@ -29,6 +29,7 @@ from mmhmc.functional import crop_to, padded_size
 from mmhmc.models import LatentBackbone, LatentFeatures, PictureCoding
 from mmhmc.registry import type_name
 from .inference_inputs import Size, to_bgr
+from .mixing import host_of
 from .sample_data import innermost_datasets
 
 
@@ -72,7 +73,7 @@ class HostAnalysis:
         self.model, self.coder = model, coder
         self.device, self.in_model = device, in_model
         self.sees_latents = isinstance(coder, LatentBackbone)
-        self._scope = cfg.get('default_scope')
+        self._scope = host_of(cfg)
         with DefaultScope.overwrite_default_scope(self._scope):
             self._pipeline, self._dtype = _pipeline_of(cfg)
         self._padded = pads_resized_pictures(self._pipeline)

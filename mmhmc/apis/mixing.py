@@ -9,12 +9,16 @@ from typing import Optional, Union
 from mmengine.config import Config, ConfigDict
 from mmengine.logging import print_log
 
-from mmhmc.registry import type_name
+from mmhmc.registry import type_name, type_scope
 
 #: What hosts call the module that sees the picture, the usual name first.
 _BACKBONES = ('backbone', 'image_encoder', 'vision_backbone', 'vision_encoder',
               'visual_encoder')
-_WRAPPERS = ('CodecBackbone', 'LatentBackbone', 'CodecModel')
+_HOSTS = ('mmdet', 'mmpretrain', 'mmseg')
+#: What holds a codec, and the hooks that mixing puts first.
+WRAPPERS = ('CodecBackbone', 'LatentBackbone', 'CodecModel')
+CODEC_HOOKS = ('RateLossHook', 'EntropyTableHook', 'FiniteLossHook',
+               'RandomStateHook')
 _LOSSES = ('lmbda_rate', 'lmbda_distortion', 'lmbda_task')
 #: These supply arrays that are RGB already, and load no file.
 _RGB_DATASETS = ('CIFAR10', 'CIFAR100')
@@ -84,15 +88,12 @@ def mix_codec(cfg: Config,
     # Config.copy() shares what is nested.
     cfg = deepcopy(cfg)
     _keep_imports(cfg, codec, adapter)
-    holder, key = _backbone_place(cfg)
+    holder, key = backbone_place(cfg)
     wrapper['input_norm'] = _input_norm(cfg)
     holder[key] = ConfigDict(wrapper, backbone=holder[key])
-    cfg.custom_hooks = [
-        dict(type='mmhmc.RateLossHook', **(losses or {})),
-        dict(type='mmhmc.EntropyTableHook'),
-        dict(type='mmhmc.FiniteLossHook'),
-        dict(type='mmhmc.RandomStateHook'), *(cfg.get('custom_hooks') or [])
-    ]
+    hooks = [dict(type=f'mmhmc.{name}') for name in CODEC_HOOKS]
+    hooks[0].update(losses or {})
+    cfg.custom_hooks = [*hooks, *(cfg.get('custom_hooks') or [])]
     for name in ('val_evaluator', 'test_evaluator'):
         if cfg.get(name) is not None:
             cfg[name] = _with_metrics(cfg[name], name)
@@ -180,8 +181,11 @@ def _keep_imports(cfg: Config, *parts: Optional[Part]) -> None:
 # The backbone.
 
 
-def _backbone_place(cfg: Config) -> tuple:
-    """What holds the backbone, and its key there.
+def backbone_place(cfg: Config) -> tuple:
+    """What holds a host's backbone, and its key there.
+
+    Args:
+        cfg: The host's config.
 
     Raises:
         ValueError: If there is none, or it is wrapped.
@@ -232,21 +236,40 @@ def _find_backbone(model: dict) -> Optional[tuple]:
 
 
 def _refuse_wrapped(part: dict) -> None:
-    if type_name(part) in _WRAPPERS:
+    if type_name(part) in WRAPPERS:
         raise ValueError(
             f'There is a codec in this config already: {part["type"]}. Mix '
             'the codec into the bare host config, or change this one: '
             '--cfg-options model.backbone.codec.type=...')
 
 
+def host_of(cfg: Config) -> Optional[str]:
+    """Package of the host that a config is for; None if it does not say.
+
+    Lazy configs have no ``default_scope``, their types say where they are
+    from.
+    """
+    model = cfg.get('model')
+    while isinstance(model, dict) and isinstance(model.get('module'), dict):
+        model = model['module']
+    scope = type_scope(model or {})
+    return cfg.get('default_scope') or (scope if scope in _HOSTS else None)
+
+
+def metrics_of(evaluator: Union[dict, list, None]) -> list[dict]:
+    """Configs of all metrics of an evaluator."""
+    if isinstance(evaluator, dict):
+        if 'metrics' not in evaluator:
+            return [evaluator]
+        evaluator = evaluator['metrics']
+        if isinstance(evaluator, dict):
+            return [evaluator]
+    return list(evaluator or ())
+
+
 def _scope(cfg: Config, part: dict) -> Optional[str]:
     """Host that a part of a config belongs to."""
-    kind = part.get('type', '')
-    if not isinstance(kind, str):
-        return kind.__module__.split('.')[0]
-    if '.' in kind:
-        return kind.split('.')[0]
-    return part.get('_scope_') or cfg.get('default_scope')
+    return type_scope(part) or part.get('_scope_') or cfg.get('default_scope')
 
 
 # Its input.

@@ -19,7 +19,10 @@ from torch import Tensor, nn
 from mmhmc.checkpoints import read_checkpoint
 from mmhmc.engine.parts import adapter_changes_nothing, find_coder
 from mmhmc.models import CodecModel, PictureCoding
+from mmhmc.registry import is_pretrained
 from .codec_loading import load_codec
+from .mixing import host_of
+from .options import set_options
 from .sample_data import innermost_datasets
 from .training import load_config
 
@@ -45,14 +48,14 @@ def read_model_config(
     if isinstance(model, dict) or isinstance(model, Config):
         cfg = copy.deepcopy(model)
         cfg = cfg if isinstance(cfg, Config) else Config(cfg)
-        cfg.merge_from_dict(options or {})
+        set_options(cfg, options or {})
         return cfg, None
     text = str(model)
     if '::' in text or text.endswith('.py') or Path(text).is_file():
         return load_config(text, options), None
     from .zoo import load_config as load_zoo_config
     cfg = load_zoo_config(text)
-    cfg.merge_from_dict(options or {})
+    set_options(cfg, options or {})
     return cfg, text
 
 
@@ -255,7 +258,7 @@ def _is_of_host(key: str, model: nn.Module) -> bool:
 
 def _load_own_codec(coder: PictureCoding, name: Union[str, Path]) -> None:
     init = coder.codec.init_cfg or {}
-    if init.get('type') != 'Pretrained' or not init.get('checkpoint'):
+    if not is_pretrained(init) or not init.get('checkpoint'):
         raise ValueError(
             f'{name} holds no weights of the codec, and the config names none'
             ' (`codec.init_cfg`): a random codec would code. Give a '
@@ -293,4 +296,4 @@ def _dataset_meta(cfg: Config, saved: dict) -> dict:
 
 def _scope_of(cfg: Config):
     """Context in which names of types are those of the config's host."""
-    return DefaultScope.overwrite_default_scope(cfg.get('default_scope'))
+    return DefaultScope.overwrite_default_scope(host_of(cfg))

@@ -12,6 +12,8 @@ from mmengine.structures import BaseDataElement
 from numpy import ndarray
 from torch import Tensor
 
+from .mixing import host_of
+
 #: Visualizer of each host, where a config names none.
 _VISUALIZERS = dict(
     mmdet='DetLocalVisualizer',
@@ -95,7 +97,7 @@ class PredictionPainter:
     """
 
     def __init__(self, cfg: Config, dataset_meta: dict) -> None:
-        scope = cfg.get('default_scope')
+        scope = host_of(cfg)
         settings = dict(cfg.get('visualizer') or {})
         settings.setdefault('type', _VISUALIZERS.get(scope))
         if settings['type'] is None:

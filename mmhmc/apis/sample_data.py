@@ -5,6 +5,7 @@ from copy import deepcopy
 from mmengine.config import Config, ConfigDict
 
 from mmhmc.datasets.sample_labels import SEMANTIC_CLASSES
+from .mixing import host_of
 
 SAMPLE_ROOT = 'data/mmhmc_sample'
 _LABELS_ROOT = f'{SAMPLE_ROOT}_labels'
@@ -30,7 +31,7 @@ def use_sample_data(cfg: Config) -> Config:
     Raises:
         ValueError: If it is no config of mmdet, mmseg or mmpretrain.
     """
-    host = cfg.get('default_scope')
+    host = host_of(cfg)
     if host not in _DATASETS:
         raise ValueError('--sample-data needs a config of mmdet, mmseg or '
                          f'mmpretrain, got `default_scope={host!r}`.')

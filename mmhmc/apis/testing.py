@@ -6,16 +6,18 @@ from typing import Optional
 
 from mmengine.config import Config, ConfigDict
 
+from mmhmc.registry import type_name
+from .mixing import host_of
 from .model_loading import complete_model
 from .training import TrainingError, build_runner, prepare_data
 
 #: What joins the views of a picture where a config does not say it.
 _TTA_MODELS = dict(
     mmdet=dict(
-        type='DetTTAModel',
+        type='mmdet.DetTTAModel',
         tta_cfg=dict(nms=dict(type='nms', iou_threshold=0.5),
                      max_per_img=100)),
-    mmpretrain=dict(type='AverageClsScoreTTA'))
+    mmpretrain=dict(type='mmpretrain.AverageClsScoreTTA'))
 _META_KEYS = ('img_id', 'img_path', 'ori_shape', 'img_shape', 'scale_factor')
 
 
@@ -88,7 +90,7 @@ def _augment(cfg: Config) -> None:
     Raises:
         TrainingError: If there is none and none is known for the host.
     """
-    host = cfg.get('default_scope')
+    host = host_of(cfg)
     dataset = cfg.test_dataloader.dataset
     while 'dataset' in dataset:
         dataset = dataset.dataset
@@ -96,10 +98,12 @@ def _augment(cfg: Config) -> None:
         cfg.tta_model = ConfigDict(_TTA_MODELS[host])
     if 'tta_pipeline' not in cfg and host in _TTA_MODELS:
         *before, last = deepcopy(dataset.pipeline)
-        if last.type == 'PackDetInputs':
+        if type_name(last) == 'PackDetInputs':
             last.meta_keys = (*last.get('meta_keys', _META_KEYS), 'flip',
                               'flip_direction')
-        flips = [dict(type='RandomFlip', prob=prob) for prob in (1., 0.)]
+        flips = [
+            dict(type=f'{host}.RandomFlip', prob=prob) for prob in (1., 0.)
+        ]
         cfg.tta_pipeline = [
             *before,
             dict(type='TestTimeAug', transforms=[flips, [last]])
@@ -114,12 +118,11 @@ def _augment(cfg: Config) -> None:
 def _show(cfg: Config, show: bool, show_dir: Optional[str],
           wait_time: float) -> None:
     """Let the host's own hook paint; each host has its words for it."""
-    hooks = cfg.default_hooks
-    if 'visualization' not in hooks:
+    hook = (cfg.get('default_hooks') or {}).get('visualization')
+    if hook is None:
         raise TrainingError('--show and --show-dir need a visualization hook '
                             'in `default_hooks` of the config.')
-    hook = hooks.visualization
-    kind = hook.type.rpartition('.')[2]
+    kind = type_name(hook)
     hook['enable' if kind == 'VisualizationHook' else 'draw'] = True
     if show:
         hook.show = True

@@ -13,12 +13,13 @@ from mmengine.logging import print_log
 
 from mmhmc.datasets import check_coco, make_sample_instances
 from mmhmc.datasets.sample_labels import make_sample_labels
+from mmhmc.registry import type_name, type_scope
 from .cpu_ranks import distribute_on_cpu
 from .mixing import mix_codec, read_config
+from .options import set_options, split_options
 from .sample_data import use_sample_data
 
 _SPLITS = ('train', 'val', 'test')
-_CODEC_HOOKS = ('mmhmc.RateLossHook', 'RateLossHook')
 
 
 class TrainingError(RuntimeError):
@@ -36,7 +37,8 @@ def load_config(path: Union[str, Path],
 
     Args:
         path: Config file, or ``PACKAGE::FILE``.
-        options: ``--cfg-options``; they change the mixed config.
+        options: ``--cfg-options``; those that fit the host change it before
+            a codec is mixed in, all others the mixed config.
         work_dir: Where results go; ``work_dirs/NAME`` if neither this nor
             the file says so, with the codec's name behind it if one is given
             here, and the rate's own folder below it.
@@ -58,11 +60,16 @@ def load_config(path: Union[str, Path],
         cfg = read_config(path)
         if sample_data:
             cfg = use_sample_data(cfg)
-        cfg = _mixed(cfg, codec, adapter)
+        parts = _given_parts(cfg, codec, adapter)
+        options = dict(options or {})
+        if parts:
+            host, options = split_options(cfg, options)
+            cfg.merge_from_dict(host)
+            # An option may change what the config mixes in.
+            cfg = _mixed(cfg, _given_parts(cfg, codec, adapter))
+        set_options(cfg, options)
     except (ModuleNotFoundError, ValueError) as error:
         raise TrainingError(str(error)) from error
-    if options:
-        cfg.merge_from_dict(options)
     if work_dir is not None:
         cfg.work_dir = work_dir
     elif cfg.get('work_dir') is None:
@@ -78,21 +85,24 @@ def load_config(path: Union[str, Path],
     return cfg
 
 
-def _mixed(cfg: Config, codec: Optional[str],
-           adapter: Optional[str]) -> Config:
-    """The config with the codec that the command line or it asks for.
-
-    Raises:
-        ValueError: If they ask for what cannot be.
-    """
+def _given_parts(cfg: Config, codec: Optional[str],
+                 adapter: Optional[str]) -> dict:
+    """What the command line and the config ask to be mixed in."""
     parts = {}
     if 'mix_codec' in cfg:
         own = {name: cfg.get(name) for name in ('codec', 'adapter')}
-        parts = {**own, **cfg.pop('mix_codec')}
+        parts = {**own, **cfg.mix_codec}
     given = dict(codec=codec, adapter=adapter)
-    parts.update({name: one for name, one in given.items() if one})
-    if not parts:
-        return cfg
+    return {**parts, **{name: one for name, one in given.items() if one}}
+
+
+def _mixed(cfg: Config, parts: dict) -> Config:
+    """The config with the codec that was asked for.
+
+    Raises:
+        ValueError: If what was asked for cannot be.
+    """
+    cfg.pop('mix_codec', None)
     unknown = set(parts) - {'codec', 'adapter', 'losses'}
     if unknown:
         raise ValueError(f'`mix_codec` has the unknown keys {sorted(unknown)};'
@@ -137,7 +147,8 @@ def _coco_files(
         dataset = (cfg.get(f'{split}_dataloader') or {}).get('dataset', {})
         while 'dataset' in dataset:
             dataset = dataset['dataset']
-        if dataset.get('type') not in ('CocoDataset', 'mmdet.CocoDataset'):
+        if type_name(dataset) != 'CocoDataset' or \
+                type_scope(dataset) not in ('', 'mmdet'):
             continue
         prefix = (dataset.get('data_prefix') or {}).get('img')
         # The host itself tells what another way of naming them lacks.
@@ -245,15 +256,15 @@ def _use_amp(cfg: Config, cuda: bool) -> None:
         cfg.optim_wrapper.type = 'AmpOptimWrapper'
         cfg.optim_wrapper.loss_scale = 'dynamic'
         return
-    hooks = cfg.get('custom_hooks', [])
-    if not any(hook.type == 'mmhmc.AutocastHook' for hook in hooks):
+    hooks = cfg.get('custom_hooks') or []
+    if not any(type_name(hook) == 'AutocastHook' for hook in hooks):
         cfg.custom_hooks = [*hooks, dict(type='mmhmc.AutocastHook')]
 
 
 def _codec_hooks(cfg: Config) -> list:
     return [
-        hook for hook in cfg.get('custom_hooks', [])
-        if hook['type'] in _CODEC_HOOKS
+        hook for hook in cfg.get('custom_hooks') or []
+        if isinstance(hook, dict) and type_name(hook) == 'RateLossHook'
     ]
 
 

@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Optional
 
 from mmhmc.apis.cpu import tune_cpu
+from mmhmc.registry import type_name
 
 HOSTS = ('mmdet', 'mmseg', 'mmpretrain')
 CODEC = dict(
@@ -409,7 +410,9 @@ def _packed(cfg) -> Iterator[dict]:
         collate = loader.get('collate_fn') or dict(type='pseudo_collate')
         with tempfile.TemporaryDirectory() as folder:
             items = [_item(loader, cfg, folder, i) for i in range(_TWO)]
-        packed[mode] = FUNCTIONS.get(collate['type'])(items)
+        kind = collate['type']
+        kind = FUNCTIONS.get(kind) if isinstance(kind, str) else kind
+        packed[mode] = kind(items)
     yield packed
 
 
@@ -421,7 +424,7 @@ def _item(loader: dict, cfg, folder: str, number: int) -> dict:
     while 'dataset' in dataset:
         dataset = dataset.dataset
     small = dict(MNIST=(28, 28), CIFAR10=(32, 32, 3), CIFAR100=(32, 32, 3))
-    shape = small.get(dataset.type, (300, 280, 3))
+    shape = small.get(type_name(dataset), (300, 280, 3))
     picture = np.random.default_rng(number).integers(0, 256, shape, np.uint8)
     path = f'{folder}/{number}.png'
     Image.fromarray(picture).save(path)
@@ -473,7 +476,7 @@ def _step(cfg, batch, mode: str, tell: Callable) -> None:
     np.random.seed(0)
     torch.manual_seed(0)
     model = _build(cfg)
-    hook, mixed = None, 'mmhmc.CodecBackbone' in str(cfg.model.to_dict())
+    hook, mixed = None, 'CodecBackbone' in str(cfg.model.to_dict())
     if mixed:
         hook = RateLossHook(**LOSSES)
         hook.attach(model)

@@ -23,6 +23,7 @@ from torch import Tensor, nn  # noqa: E402
 from torch.utils.flop_counter import FlopCounterMode  # noqa: E402
 
 from mmhmc.apis import read_config  # noqa: E402
+from mmhmc.apis.mixing import host_of  # noqa: E402
 from mmhmc.bitstream import Bitstream  # noqa: E402
 from mmhmc.codecs import ImageCodec, build_codec  # noqa: E402
 from mmhmc.functional import InputNorm, crop_to  # noqa: E402
@@ -127,13 +128,13 @@ def build_pair(leaf: str, host: str, size: tuple[int,
     stream, = codec.compress(torch.rand(1, 3, *size))
     plain.backbone.init_cfg = None
     models = {}
-    with DefaultScope.overwrite_default_scope(cfg.default_scope):
+    with DefaultScope.overwrite_default_scope(host_of(cfg)):
         for way, model in zip(WAYS, (plain, cfg.model)):
             keep_all_objects(model)
             built = MODELS.build(deepcopy(model)).eval()
             inner = built.backbone if way == 'decode first' else None
             built.backbone = ReadBackbone(codec, stream.to_bytes(), inner)
-            built.scope = cfg.default_scope
+            built.scope = host_of(cfg)
             models[way] = built
     heads = ({
         name: tuple(p.shape)

@@ -18,6 +18,7 @@ import torch  # noqa: E402
 from mmengine.config import Config  # noqa: E402
 from mmengine.registry import init_default_scope  # noqa: E402
 
+from mmhmc.apis.mixing import host_of  # noqa: E402
 from mmhmc.apis.training import load_config, prepare_data  # noqa: E402
 from mmhmc.engine import RateLossHook  # noqa: E402
 from mmhmc.models import CodecModel  # noqa: E402
@@ -75,7 +76,7 @@ def main() -> None:
     args = parser.parse_args()
     cfg = load_config(args.config)
     prepare_data(cfg)
-    init_default_scope(cfg.default_scope)
+    init_default_scope(host_of(cfg))
     from mmengine.runner import Runner
     batch = next(iter(Runner.build_dataloader(cfg.train_dataloader, seed=0)))
     device = 'cuda' if torch.cuda.is_available() else 'cpu'

@@ -387,7 +387,9 @@ def point_settings(point: Point) -> dict:
     if checkpoint is None and init_cfg:
         checkpoint = init_cfg.get('checkpoint')
     settings = dict(codec=config.to_dict(), adapter=point.adapter)
-    if issubclass(MODELS.get(config.type) or object, StandardCodec):
+    kind = config.type
+    kind = MODELS.get(kind) if isinstance(kind, str) else kind
+    if issubclass(kind or object, StandardCodec):
         # Programs and libraries that code, with their versions.
         settings['coder'] = build_codec(config).settings()
     if checkpoint is not None:

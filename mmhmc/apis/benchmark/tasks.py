@@ -21,7 +21,7 @@ from mmhmc.evaluation import CocoScore, MeanIoUScore
 from mmhmc.evaluation.metric_direction import lower_of
 from mmhmc.registry import type_name
 from ..codec_loading import codec_settings
-from ..mixing import mix_codec, read_config
+from ..mixing import metrics_of, mix_codec, read_config
 from ..sample_data import innermost_datasets
 from ..training import build_runner
 from .pictures import ERRORS, LOST, load_point, one_line
@@ -150,7 +150,7 @@ def _unrounded(metrics: dict, content: dict, folder: Path,
     exact = {}
     for kind, name in content['detections'].items():
         truth = [
-            metric.ann_file for metric in _evaluators(cfg)
+            metric.ann_file for metric in metrics_of(cfg.test_evaluator)
             if metric.get('ann_file')
         ]
         found = json.loads((folder / name).read_text())
@@ -294,15 +294,9 @@ def _prepare(cfg: Config, task: Task, folder: Path) -> None:
     cfg.default_hooks = hooks
     cfg.test_dataloader.num_workers = 0
     cfg.test_dataloader.persistent_workers = False
-    for metric in _evaluators(cfg):
+    for metric in metrics_of(cfg.test_evaluator):
         if type_name(metric).endswith('CocoMetric'):
             metric.outfile_prefix = str(folder / 'coco')
-
-
-def _evaluators(cfg: Config) -> list[dict]:
-    evaluators = cfg.test_evaluator
-    return list(evaluators) if isinstance(evaluators,
-                                          (list, tuple)) else [evaluators]
 
 
 def _check_metrics(task: Task, metrics: dict) -> None:

@@ -1,5 +1,5 @@
 """What passes between the parts: codec, adapter, losses and metrics."""
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Optional
 
 from torch import Tensor
@@ -102,6 +102,7 @@ class CodedPicture:
     """What metrics learn about one picture; a field of its data sample.
 
     The pictures are not pickled with it, so dumped predictions stay small.
+    Copies share them: hosts copy a data sample to change its predictions.
 
     Args:
         bits: Estimated bits.
@@ -128,3 +129,9 @@ class CodedPicture:
 
     def __getstate__(self) -> dict:
         return {**self.__dict__, 'x': None, 'x_hat': None}
+
+    def __copy__(self) -> 'CodedPicture':
+        return replace(self)
+
+    def __deepcopy__(self, memo: dict) -> 'CodedPicture':
+        return replace(self, stream_bytes=dict(self.stream_bytes))

@@ -125,7 +125,8 @@ def codec_settings(config: Union[str, Path, dict],
             raise ValueError(f'{config} cannot be read as a config: '
                              f'{type(error).__name__}: {error}') from error
     try:
-        cfg.merge_from_dict(cfg_options or {})
+        # mmengine takes `_delete_` out of what it is given.
+        cfg.merge_from_dict(copy.deepcopy(cfg_options or {}))
     except (TypeError, KeyError) as error:
         raise ValueError(f'The options {cfg_options} do not fit the config: '
                          f'{error}') from error

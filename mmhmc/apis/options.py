@@ -9,6 +9,7 @@ Who writes an option for a host need not know where mixing puts things:
 they reach without a codec.
 """
 from collections.abc import Iterator
+from copy import deepcopy
 from inspect import signature
 from typing import Any
 
@@ -61,7 +62,8 @@ def _flat(options: dict, before: str = '') -> Iterator[tuple[str, Any]]:
         if isinstance(value, dict) and value and '_delete_' not in value:
             yield from _flat(value, f'{before}{key}.')
         else:
-            yield f'{before}{key}', value
+            # mmengine takes `_delete_` out of what it is given.
+            yield f'{before}{key}', deepcopy(value)
 
 
 def _is_of_mixed(cfg: Config, names: list[str], value: Any) -> bool:

@@ -78,7 +78,7 @@ def _dump(path: str):
         def process(self, data_batch, predictions: Sequence[dict]) -> None:
             super().process(data_batch, [
                 dict(p, coding=replace(p['coding'], x=None, x_hat=None))
-                if 'coding' in p else p for p in predictions
+                if p.get('coding') else p for p in predictions
             ])
 
     return DumpPredictions(out_file_path=path)

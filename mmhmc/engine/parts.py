@@ -1,4 +1,6 @@
 """Finding codec, adapter and host in a model."""
+from collections.abc import Iterable
+
 from torch import nn
 
 from mmhmc.models import PictureCoding
@@ -40,6 +42,14 @@ def find_coder(model: nn.Module) -> nn.Module:
         raise ValueError(f'{type(model).__name__} holds {len(coders)} codecs, '
                          'expected one.')
     return coders[0]
+
+
+def frames_of(samples: Iterable) -> list:
+    """Data samples of single pictures; that of a video holds several."""
+    return [
+        frame for sample in samples
+        for frame in getattr(sample, 'video_data_samples', [sample])
+    ]
 
 
 def split_parameters(model: nn.Module) -> dict[str, list[nn.Parameter]]:

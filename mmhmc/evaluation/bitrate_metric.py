@@ -46,13 +46,15 @@ class BitrateMetric(BaseMetric):
             KeyError: If a sample has not been coded.
         """
         # One result for each sample, as mmengine counts them.
-        self.results.extend(
-            [_rates(picture) for picture in pictures_of(sample)]
-            for sample in data_samples)
+        self.results.extend([
+            _rates(frame, coding) for frame, coding in coded_pictures(sample)
+        ] for sample in data_samples)
 
     def compute_metrics(self, results: list[dict]) -> dict[str, float]:
-        """Means over all pictures."""
+        """Means over all pictures; nothing of none."""
         results = [picture for sample in results for picture in sample]
+        if not results:
+            return {}
         if self.out_file is not None:
             _write_json(self.out_file, results)
 
@@ -77,31 +79,31 @@ class BitrateMetric(BaseMetric):
         return metrics
 
 
-def pictures_of(sample: dict) -> list[dict]:
-    """Data samples of single pictures; that of a video holds several."""
-    return [
+def coded_pictures(sample: dict) -> list[tuple[dict, CodedPicture]]:
+    """What was coded, from a data sample in dictionary form.
+
+    Returns:
+        Data samples of single pictures, as that of a video holds several, and
+        what was coded of each; those of which that is not known are left out.
+
+    Raises:
+        KeyError: If nobody says what was coded.
+    """
+    frames = [
         frame if isinstance(frame, dict) else frame.to_dict()
         for frame in sample.get('video_data_samples', [sample])
     ]
-
-
-def coded_picture(sample: dict) -> CodedPicture:
-    """What was coded, from a data sample in dictionary form.
-
-    Raises:
-        KeyError: If it is not there.
-    """
-    if 'coding' not in sample:
+    if any('coding' not in frame for frame in frames):
         raise KeyError(
             'A data sample says nothing about its coding; add '
             "dict(type='mmhmc.RateLossHook') to `custom_hooks`, and give the "
             'model an mmhmc.CodecBackbone.')
-    return sample['coding']
+    return [(frame, frame['coding']) for frame in frames
+            if frame['coding'] is not None]
 
 
-def _rates(sample: dict) -> dict:
+def _rates(sample: dict, picture: CodedPicture) -> dict:
     """What is noted of one picture."""
-    picture = coded_picture(sample)
     return dict(
         img_id=sample.get('img_id'),
         img_path=sample.get('img_path'),

@@ -10,7 +10,7 @@ from numpy import ndarray
 from torch import Tensor
 
 from mmhmc.registry import METRICS
-from .bitrate_metric import coded_picture, pictures_of
+from .bitrate_metric import coded_pictures
 from .picture_quality_metric import decoded
 
 #: Of 8-bit pictures (B, 3, H, W) the features (B, F).
@@ -160,7 +160,7 @@ class _InceptionMetric(BaseMetric):
                 tuple(
                     self._features(one)
                     for one in (picture.x, decoded(picture)))
-                for picture in map(coded_picture, pictures_of(sample))
+                for _, picture in coded_pictures(sample)
             ])
 
     def _features(self, x: Tensor) -> ndarray:

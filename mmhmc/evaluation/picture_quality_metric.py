@@ -8,7 +8,7 @@ from torch import Tensor
 
 from mmhmc.registry import METRICS
 from mmhmc.structures import CodedPicture
-from .bitrate_metric import coded_picture, pictures_of
+from .bitrate_metric import coded_pictures
 
 
 class _PictureQualityMetric(BaseMetric):
@@ -29,12 +29,13 @@ class _PictureQualityMetric(BaseMetric):
         self.results.extend([
             self.measure(picture.x.float(),
                          decoded(picture).float())
-            for picture in map(coded_picture, pictures_of(sample))
+            for _, picture in coded_pictures(sample)
         ] for sample in data_samples)
 
     def compute_metrics(self, results: list[list[float]]) -> dict[str, float]:
-        """Mean over all pictures."""
-        return self.mean([value for sample in results for value in sample])
+        """Mean over all pictures; nothing of none."""
+        values = [value for sample in results for value in sample]
+        return self.mean(values) if values else {}
 
     def mean(self, values: list[float]) -> dict[str, float]:
         """The metric of all pictures."""

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from mmhmc.codecs import MPA
 from mmhmc.codecs.base import as_stored
-from mmhmc.engine.parts import find_coders
+from mmhmc.engine.parts import find_coders, frames_of
 from mmhmc.functional import crop_to, extend_edges, padded_size
 from mmhmc.registry import HOOKS
 from mmhmc.structures import CodingCondition
@@ -94,7 +94,7 @@ class CodecVisualizationHook(Hook):
         self._show(runner, outputs or (), 0)
 
     def _show(self, runner, outputs: Sequence, step: int) -> None:
-        for sample in outputs:
+        for sample in frames_of(outputs):
             number, self._seen = self._seen, self._seen + 1
             chosen = number % self.interval == 0 and \
                 number // self.interval < self.max_pictures
@@ -103,7 +103,10 @@ class CodecVisualizationHook(Hook):
             model = runner.model
             model = model.module if is_model_wrapper(model) else model
             coder = find_coders(model)[0]
-            for name, picture in draw_coding(coder, _coded(sample)):
+            x = _coded(sample)
+            if x is None:
+                continue
+            for name, picture in draw_coding(coder, x):
                 runner.visualizer.add_image(f'codec_{number}_{name}', picture,
                                             step)
 
@@ -153,9 +156,11 @@ def _adapted(coder: nn.Module, y_hat: Tensor, x_hat: Tensor,
     return coder.adapter(x_hat)
 
 
-def _coded(sample) -> Tensor:
-    """Picture that was coded, RGB, shape (3, H, W)."""
+def _coded(sample) -> Optional[Tensor]:
+    """Picture that was coded, RGB, shape (3, H, W); None if not known."""
     coding = sample.metainfo.get('coding')
+    if 'coding' in sample.metainfo and coding is None:
+        return None
     if coding is None or coding.x is None:
         raise ValueError(
             'A data sample says nothing about its coding; add '

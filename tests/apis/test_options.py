@@ -1,4 +1,5 @@
 """Options that were written for a host reach the host behind a codec."""
+from copy import deepcopy
 from pathlib import Path
 
 import pytest
@@ -118,13 +119,15 @@ OF_HOST = [
 @pytest.mark.parametrize('options', OF_HOST, ids=lambda o: next(iter(o)))
 def test_option_of_a_host_does_what_it_does_without_a_codec(files, options):
     bare = Config.fromfile(files / 'host.py')
-    bare.merge_from_dict(options)
+    bare.merge_from_dict(deepcopy(options))
+    given = deepcopy(options)
     expected = mix_codec(bare, CODEC_FILE).to_dict()
     found = load_config(
         files / 'host.py', options, work_dir='work', codec=CODEC_FILE)
     found = found.to_dict()
     assert found.pop('work_dir') == 'work'
     assert found == expected
+    assert options == given
 
 
 @pytest.mark.parametrize('option, value',

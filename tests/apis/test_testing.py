@@ -1,12 +1,18 @@
 """Options of testing, in the words of each host."""
 import pickle
+from copy import deepcopy
+from pathlib import Path
 
 import pytest
 import torch
+from conftest import CODECS
 from mmengine.config import Config
+from mmengine.registry import MODELS, DefaultScope
 
-from mmhmc.apis.testing import _augment, _dump, _show
+from mmhmc.apis import mix_codec
+from mmhmc.apis.testing import _augment, _dump, _show, run_test
 from mmhmc.apis.training import TrainingError
+from mmhmc.datasets import write_picture
 from mmhmc.structures import CodedPicture
 
 
@@ -80,3 +86,44 @@ def test_dumped_predictions_hold_no_pictures_not_even_before(tmp_path):
     metric.evaluate(1)
     loaded, = pickle.loads(path.read_bytes())
     assert loaded['coding'].num_bytes == 9 and loaded['score'] == 1
+
+
+CLASSIFIER = """
+default_scope = 'mmpretrain'
+model = dict(
+    type='ImageClassifier',
+    data_preprocessor=dict(
+        type='ClsDataPreprocessor', mean=[120., 110., 100.],
+        std=[60., 50., 40.], to_rgb=True, num_classes=2),
+    backbone=dict(type='ResNet', depth=18, stem_channels=4, base_channels=4),
+    neck=dict(type='GlobalAveragePooling'),
+    head=dict(type='LinearClsHead', num_classes=2, in_channels=32))
+test_dataloader = dict(
+    batch_size=2, num_workers=0,
+    sampler=dict(type='DefaultSampler', shuffle=False),
+    dataset=dict(
+        type='CustomDataset', ann_file='ann.txt', data_prefix='.',
+        metainfo=dict(classes=['one', 'two']),
+        pipeline=[dict(type='LoadImageFromFile'), dict(type='PackInputs')]))
+test_evaluator = dict(type='Accuracy', topk=(1, ))
+test_cfg = dict()
+"""
+
+
+def test_augmented_classifier_says_what_was_coded(tmp_path, monkeypatch):
+    pytest.importorskip('mmpretrain')
+    monkeypatch.chdir(tmp_path)
+    for name in 'ab':
+        write_picture(f'{name}.png', torch.rand(3, 40, 52))
+    Path('ann.txt').write_text('a.png 0\nb.png 1\n')
+    cfg = mix_codec(
+        Config.fromstring(CLASSIFIER, '.py'),
+        dict(type='mmhmc.FactorizedPrior', **CODECS['FactorizedPrior']))
+    cfg.work_dir = 'work'
+    with DefaultScope.overwrite_default_scope('mmpretrain'):
+        model = MODELS.build(cfg.model)
+    torch.save(dict(state_dict=model.state_dict(), meta={}), 'model.pth')
+    plain, augmented = (
+        run_test(deepcopy(cfg), 'model.pth', tta=tta) for tta in (False, True))
+    assert set(augmented) == set(plain)
+    assert augmented['rate/bpp'] > 0 and augmented['quality/psnr'] > 0

@@ -5,8 +5,8 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
-from conftest import (CODECS, TinyBackbone, make_runner, smooth_pictures,
-                      tiny_codec, with_val, wrapped_model)
+from conftest import (CODECS, TinyBackbone, batch_of, make_runner,
+                      smooth_pictures, tiny_codec, with_val, wrapped_model)
 from mmengine.registry import VISBACKENDS, VISUALIZERS
 from mmengine.structures import BaseDataElement
 from mmengine.visualization import Visualizer
@@ -130,6 +130,24 @@ def test_codec_without_latents_has_no_map_of_bits():
         dict(type='mmhmc.JPEG', quality=50), TinyBackbone(), {}).eval()
     drawn = dict(draw_coding(coder, smooth_pictures(1, 40, 52)[0]))
     assert list(drawn) == ['original', 'decoded', 'error']
+
+
+def test_frames_of_videos_are_pictures(model):
+    RateLossHook().attach(model.eval())
+    model.backbone.codec.update_entropy_tables()
+    shown = []
+    runner = SimpleNamespace(
+        model=model,
+        iter=3,
+        visualizer=SimpleNamespace(
+            add_image=lambda name, *_: shown.append(name)))
+    frames = model.test_step(batch_of(*[(40, 52)] * 3))
+    video = BaseDataElement()
+    video.set_field(frames, 'video_data_samples', field_type='metainfo')
+    CodecVisualizationHook(interval=2).after_val_iter(
+        runner, 0, outputs=[video])
+    assert [name for name in shown
+            if 'decoded' in name] == ['codec_0_decoded', 'codec_2_decoded']
 
 
 def test_hook_that_says_what_was_coded_is_needed(model):

@@ -3,6 +3,7 @@ import json
 import math
 import shutil
 from collections.abc import Iterator
+from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Optional
@@ -10,6 +11,7 @@ from typing import Optional
 import numpy as np
 from mmengine.config import Config
 from mmengine.hooks import Hook
+from mmengine.logging import print_log
 from mmengine.model import is_model_wrapper
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
@@ -121,6 +123,10 @@ class HostTester:
         lower = lower_of(runner.test_evaluator.metrics, metrics)
         content = dict(scores.collected(folder), pictures=names)
         metrics.update(_unrounded(metrics, content, folder, cfg))
+        nothing = _without_detections(content, folder)
+        for name in run.task.metrics:
+            if name not in metrics and name.startswith(nothing):
+                metrics[name] = 0.
         _check_metrics(run.task, metrics)
         path = folder / 'pictures.json'
         write_whole(path, json.dumps(content).encode())
@@ -129,6 +135,9 @@ class HostTester:
             lower_is_better=lower,
             predictions=path.relative_to(self._plan.work_dir).as_posix(),
             num_pictures=len(names))
+        if nothing:
+            record['note'] = 'The host found nothing in any picture.'
+            print_log(f'{run.label}: {record["note"]}', logger='current')
         if _BPP in metrics:
             record['bpp'] = metrics[_BPP]
         if meter.macs is not None:
@@ -154,7 +163,7 @@ def _unrounded(metrics: dict, content: dict, folder: Path,
             if metric.get('ann_file')
         ]
         found = json.loads((folder / name).read_text())
-        if f'coco/{kind}_mAP' in metrics and truth and found:
+        if truth and (f'coco/{kind}_mAP' in metrics or not found):
             try:
                 score = CocoScore(truth[0], found, kind, content['pictures'])
             except ValueError:
@@ -167,6 +176,16 @@ def _unrounded(metrics: dict, content: dict, folder: Path,
         exact['mIoU'] = MeanIoUScore(areas[:, 0],
                                      areas[:, 1]).score(np.arange(len(areas)))
     return exact
+
+
+def _without_detections(content: dict, folder: Path) -> tuple[str, ...]:
+    """What the metrics are called of which COCO's metric says nothing.
+
+    It has no results where there is no detection in any picture.
+    """
+    return tuple(f'coco/{kind}_mAP'
+                 for kind, name in content['detections'].items()
+                 if not json.loads((folder / name).read_text()))
 
 
 def _picture_names(dataset, pictures: PictureSet) -> list[str]:
@@ -197,7 +216,8 @@ def _picture_names(dataset, pictures: PictureSet) -> list[str]:
 def read_task_config(task: Task) -> Config:
     """The host's config with the options of the benchmark."""
     cfg = read_config(task.config)
-    cfg.merge_from_dict(task.cfg_options)
+    # mmengine takes `_delete_` out of what it is given.
+    cfg.merge_from_dict(deepcopy(task.cfg_options))
     return cfg
 
 
@@ -398,7 +418,7 @@ def _bpp(result: list[dict]) -> Optional[float]:
 
     None where nothing was really coded.
     """
-    if any(frame['num_bytes'] is None for frame in result):
+    if not result or any(frame['num_bytes'] is None for frame in result):
         return None
     return sum(8 * frame['num_bytes'] / math.prod(frame['original_size'])
                for frame in result) / len(result)

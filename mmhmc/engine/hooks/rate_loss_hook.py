@@ -8,10 +8,11 @@ import torch
 from mmengine.hooks import Hook
 from mmengine.logging import print_log
 from mmengine.model import BaseTTAModel, is_model_wrapper
+from mmengine.structures import BaseDataElement
 from torch import Tensor, nn
 
 from mmhmc.engine.padding_steps import pads_resized_pictures
-from mmhmc.engine.parts import adapter_changes_nothing, find_coders
+from mmhmc.engine.parts import adapter_changes_nothing, find_coders, frames_of
 from mmhmc.functional import picture_mse, valid_mask
 from mmhmc.functional.rate import fills, per_pixel
 from mmhmc.losses import BackboneLoss
@@ -19,6 +20,7 @@ from mmhmc.losses.backbone_loss import FeatureWatch
 from mmhmc.models import CodecBackbone, LatentBackbone
 from mmhmc.registry import HOOKS, MODELS
 from mmhmc.structures import CodedBatch, CodedPicture
+from .host_results import HostResults
 
 Size = tuple[int, int]
 
@@ -107,6 +109,8 @@ class RateLossHook(Hook):
 
     def before_run(self, runner) -> None:
         """Attach to the inner model."""
+        if not any(isinstance(hook, HostResults) for hook in runner.hooks):
+            runner.register_hook(HostResults())
         model = runner.model
         self.attach(model.module if is_model_wrapper(model) else model)
 
@@ -260,8 +264,10 @@ class RateLossHook(Hook):
                     for k, v in losses.items()
                 }
             return {**losses, **self._losses(records)}
-        if mode == 'predict' and output is not None:
-            _describe(output, records)
+        if mode == 'predict' and output is not None and \
+                not _describe(output, records):
+            self._say('What the model coded cannot be told of its data '
+                      'samples: their rates and pictures are not measured.')
         return output
 
     def _watch_host(self) -> Optional[FeatureWatch]:
@@ -401,7 +407,7 @@ def picture_size(sample, padded: bool = False) -> Optional[Size]:
     Returns:
         None if the sample does not say.
     """
-    size = sample.metainfo.get('img_shape')
+    size = getattr(sample, 'metainfo', {}).get('img_shape')
     if size is None:
         return None
     size = tuple(size[:2])
@@ -423,14 +429,6 @@ def _argument(args: tuple, kwargs: dict, position: int, name: str):
     if name in kwargs:
         return kwargs[name]
     return args[position] if len(args) > position else None
-
-
-def _frames(samples: Sequence) -> list:
-    """Data samples of single pictures; those of a video hold one for each."""
-    return [
-        frame for sample in samples
-        for frame in getattr(sample, 'video_data_samples', [sample])
-    ]
 
 
 def pictures_with_samples(inputs,
@@ -456,7 +454,7 @@ def pictures_with_samples(inputs,
         return
     if not isinstance(samples, (list, tuple)):
         return
-    frames = _frames(samples)
+    frames = frames_of(samples)
     if isinstance(inputs, Tensor) and inputs.ndim >= 4:
         pictures = inputs.flatten(0, -4)
     elif isinstance(inputs, (list, tuple)):
@@ -497,18 +495,27 @@ def _refuse_windows_of_latents(model: nn.Module) -> None:
             "predicts by sliding windows; set `model.test_cfg.mode='whole'`.")
 
 
-def _describe(samples: Sequence, records: Sequence[CodedBatch]) -> None:
+def _describe(samples: Sequence, records: Sequence[CodedBatch]) -> bool:
     """Give each data sample its ``coding`` field.
 
     One batch may hold all pictures, or several hold them one after another
-    (the frames of a video); else there is no telling which is which.
+    (the frames of a video); else there is no telling which is which, and the
+    field is None.
+
+    Returns:
+        Whether it could be told.
     """
-    samples = _frames(samples)
+    samples = [
+        sample for sample in frames_of(samples)
+        if isinstance(sample, BaseDataElement)
+    ]
     one_for_all = [r for r in records if len(r.sizes) == len(samples)][:1]
     pictures = [(r, i) for r in one_for_all or records
                 for i in range(len(r.sizes))]
     if len(pictures) != len(samples):
-        return
+        for sample in samples:
+            sample.set_field(None, 'coding', field_type='metainfo')
+        return False
     for sample, (coded, i) in zip(samples, pictures):
         size = coded.sizes[i]
         picture = CodedPicture(
@@ -521,6 +528,7 @@ def _describe(samples: Sequence, records: Sequence[CodedBatch]) -> None:
             if coded.x_hat is None else coded.x_hat[i, :, :size[0], :size[1]],
             stream_bytes=coded.stream_bytes[i] if coded.stream_bytes else {})
         sample.set_field(picture, 'coding', field_type='metainfo')
+    return True
 
 
 def _count_first(merge_preds):

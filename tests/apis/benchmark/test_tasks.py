@@ -9,8 +9,9 @@ from types import SimpleNamespace
 import pytest
 import torch
 from mmengine.config import Config
+from mmengine.evaluator import BaseMetric
 from mmengine.hooks import Hook
-from mmengine.registry import MODELS, DefaultScope
+from mmengine.registry import METRICS, MODELS, DefaultScope
 
 from mmhmc.apis.benchmark import read_plan, run_benchmark
 from mmhmc.apis.benchmark.tasks import (HostTester, PictureScores, TaskRun,
@@ -256,6 +257,63 @@ def test_host_that_may_turn_a_picture_otherwise_is_told(with_task):
     for failure in failures:
         assert "b.png is marked as turned, and the host reads pictures with " \
             "{'color_type': 'unchanged'}" in failure['error']
+
+
+@METRICS.register_module()
+class EmptyCocoMetric(BaseMetric):
+    """As mmdet's, of a detector that finds nothing: it has no results."""
+
+    default_prefix = 'coco'
+
+    def __init__(self, ann_file, outfile_prefix=None):
+        super().__init__()
+        self.ann_file, self.outfile_prefix = ann_file, outfile_prefix
+
+    def process(self, data_batch, data_samples):
+        self.results.extend(data_samples)
+
+    def compute_metrics(self, results):
+        Path(f'{self.outfile_prefix}.bbox.json').write_text('[]')
+        return {}
+
+
+def test_point_where_nothing_is_found_is_kept(with_task, tmp_path):
+    pytest.importorskip('pycocotools')
+    images = [
+        dict(id=i, file_name=f'{name}.png', height=32, width=48)
+        for i, name in enumerate('abc')
+    ]
+    truth = tmp_path / 'truth.json'
+    truth.write_text(
+        json.dumps(
+            dict(
+                images=images,
+                categories=[dict(id=1, name='thing')],
+                annotations=[
+                    dict(
+                        id=1,
+                        image_id=0,
+                        category_id=1,
+                        bbox=[1, 1, 9, 9],
+                        area=81,
+                        iscrowd=0)
+                ])))
+    task = with_task.tasks.top1
+    task.cfg_options = dict(
+        test_evaluator=dict(
+            _delete_=True, type='EmptyCocoMetric', ann_file=str(truth)))
+    task.metrics = ['coco/bbox_mAP', 'coco/bbox_mAP_50']
+    plan = read_plan(with_task)
+    failures = run_benchmark(plan).failures
+    assert not failures, failures[0]['error']
+    records = records_of(plan)
+    assert len(records) == 3
+    for record in records:
+        assert record['note'] == 'The host found nothing in any picture.'
+        assert record['metrics'] == {
+            'coco/bbox_mAP': 0.,
+            'coco/bbox_mAP_50': 0.
+        }
 
 
 def test_metric_of_nothing_is_a_failure():

@@ -1,0 +1,87 @@
+"""What other hooks and metrics see of a codec's results."""
+from collections.abc import Sequence
+from typing import Optional
+
+from mmengine.hooks import Hook
+
+from mmhmc.engine.parts import frames_of
+
+#: What our metrics of rate and of pictures are called by default.
+_PREFIXES = ('rate', 'quality')
+
+
+class HostResults(Hook):
+    """Lets a run go on where the host alone would go on.
+
+    - Where a validation of the host has no results, e.g. of a detector that
+      finds nothing, nothing is saved as the best: what the codec measured is
+      hidden from the hooks that look for a best result, but not from the
+      logs, and is what the validation returns.
+    - What was coded is let go when all metrics have seen it: some metrics
+      keep every data sample, and would keep every picture.
+
+    ``RateLossHook`` registers it.
+    """
+
+    # Behind those that write logs and draw, before those that save.
+    priority = 'LOW'
+
+    def __init__(self) -> None:
+        self._hidden: Optional[tuple[dict, dict]] = None
+
+    def after_val_epoch(self,
+                        runner,
+                        metrics: Optional[dict[str, float]] = None) -> None:
+        """Hide what the codec measured, if there is nothing else."""
+        wanted = {
+            name
+            for hook in runner.hooks
+            for name in getattr(hook, 'key_indicators', None) or []
+        }
+        if metrics and wanted - set(metrics) and \
+                _is_of_codec(runner.val_loop.evaluator, metrics):
+            self._hidden = metrics, dict(metrics)
+            metrics.clear()
+
+    def after_val(self, runner) -> None:
+        """Give it back."""
+        if self._hidden is not None:
+            metrics, values = self._hidden
+            metrics.update(values)
+            self._hidden = None
+
+    def after_val_iter(self,
+                       runner,
+                       batch_idx: int,
+                       data_batch: Optional[dict] = None,
+                       outputs: Optional[Sequence] = None) -> None:
+        """Let go of the pictures of a batch."""
+        _let_go(outputs or ())
+
+    def after_test_iter(self,
+                        runner,
+                        batch_idx: int,
+                        data_batch: Optional[dict] = None,
+                        outputs: Optional[Sequence] = None) -> None:
+        """Let go of the pictures of a batch."""
+        _let_go(outputs or ())
+
+
+def _is_of_codec(evaluator, metrics: dict) -> bool:
+    """Whether there are results, but none of the host, which has metrics."""
+    measured = getattr(evaluator, 'metrics', [])
+    codec = [
+        metric for metric in measured
+        if type(metric).__module__.startswith('mmhmc.')
+        and metric.default_prefix in _PREFIXES
+    ]
+    prefixes = tuple(f'{metric.prefix}/' for metric in codec)
+    return len(codec) < len(measured) and all(
+        name.startswith(prefixes) for name in metrics)
+
+
+def _let_go(outputs: Sequence) -> None:
+    for sample in frames_of(outputs):
+        coding = getattr(sample, 'metainfo', {}).get('coding')
+        if coding is not None:
+            coding.x = coding.x_hat = None

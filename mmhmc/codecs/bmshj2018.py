@@ -54,7 +54,7 @@ class FactorizedPrior(CompressAICodec):
         """See :meth:`CompressAICodec.code_latent`; stream ``y``."""
         y_hat, likelihoods = self.run_bottleneck(y, rate)
         output = CodecOutput(y_hat, dict(y=likelihoods) if rate else {})
-        if not self.training and len(y) == 1:
+        if self.notes_symbols(y):
             output.symbols = {'y': self.bottleneck_symbols(y)}
         return output
 
@@ -121,7 +121,7 @@ class ScaleHyperprior(CompressAICodec):
         output = CodecOutput(
             y_hat,
             dict(y=y_likelihoods, z=z_likelihoods) if rate else {})
-        if not self.training and len(y) == 1:
+        if self.notes_symbols(y):
             output.symbols = {
                 'z':
                 self.bottleneck_symbols(z),

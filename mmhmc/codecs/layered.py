@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from mmhmc.bitstream import Bitstream, SymbolDecoder
+from mmhmc.functional.devices import to_device
 from mmhmc.registry import MODELS
 from mmhmc.structures import CodecOutput, CodingCondition, LatentSymbols
 from .compressai_codec import _check_channels
@@ -204,7 +205,7 @@ class LayeredGenerative(SteppedCodec):
     def _leave_out(self, y_r: Tensor) -> Tensor:
         """The default in place of the texture that nobody will decode."""
         if not self.training:
-            left_out = torch.tensor(self.base_only, device=y_r.device)
+            left_out = to_device(self.base_only, y_r.device)
         else:
             left_out = torch.rand(
                 len(y_r), 1, 1, 1, device=y_r.device) < self.base_only_rate

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from mmhmc.bitstream import SymbolDecoder
+from mmhmc.functional.devices import is_hurrying
 from mmhmc.structures import CodecOutput, LatentSymbols
 from .compressai_codec import CompressAICodec
 
@@ -68,18 +69,20 @@ class SteppedCodec(CompressAICodec):
         """See :meth:`CompressAICodec.code_latent`; streams ``z``, ``y``."""
         z = self.hyper_analysis(y, quality)
         z_hat, z_likelihoods = self.run_bottleneck(z, rate)
+        # For a whole batch at once: no decoder will have to follow.
+        at_once = self.training or is_hurrying()
         if self.training:
             medians = self.entropy_bottleneck.quantiles.detach()[:, 0, 1]
             medians = medians.view(-1, 1, 1)
             z_hat = round_ste(z - medians) + medians
         params = self.hyper_synthesis(z_hat, quality)
-        walk = self._walk_training if self.training else self._walk_batch
+        walk = self._walk_training if at_once else self._walk_batch
         y_hat, scales_hat, means_hat, symbols = walk(y, params)
         _, y_likelihoods = self.run_conditional(y, scales_hat, means_hat, rate)
         output = CodecOutput(
             y_hat,
             dict(y=y_likelihoods, z=z_likelihoods) if rate else {})
-        if not self.training and len(y) == 1:
+        if self.notes_symbols(y):
             output.symbols = {'z': self.bottleneck_symbols(z), 'y': symbols[0]}
         return output
 

@@ -1,8 +1,13 @@
 """What a device has to be waited for."""
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Union
 
 import torch
 from torch import Tensor
+
+_hurrying = ContextVar('hurrying', default=False)
 
 
 def answers_at_once(x: Tensor) -> bool:
@@ -14,11 +19,26 @@ def answers_at_once(x: Tensor) -> bool:
     return x.device.type in ('cpu', 'meta')
 
 
-def to_device(values: Sequence, device: torch.device) -> Tensor:
+@contextmanager
+def hurrying() -> Iterator[None]:
+    """Around what is to wait for no device, e.g. a step of training."""
+    token = _hurrying.set(True)
+    try:
+        yield
+    finally:
+        _hurrying.reset(token)
+
+
+def is_hurrying() -> bool:
+    """Whether this is within :func:`hurrying`."""
+    return _hurrying.get()
+
+
+def to_device(values: Union[float, Sequence], device: torch.device) -> Tensor:
     """A small tensor of Python's numbers, without waiting for the device.
 
     Args:
-        values: Numbers, perhaps in lists.
+        values: A number, or numbers in a list, or in lists of lists.
         device: Where they go; ``torch.tensor(values, device=...)`` would
             wait until all work before has been done there.
     """

@@ -170,7 +170,7 @@ class LatentBackbone(PictureCoding, BaseModule):
         canvas = tuple(x.shape[-2:])
         target = padded_size(canvas, self.codec.downsampling_factor)
         with self._codec_gradients():
-            output = self.codec.encode_latents(
+            output = self._encode_batch(
                 extend_edges(x, sizes, target), condition)
         y_hat = seen = output.y_hat
         if not fills(sizes, target):

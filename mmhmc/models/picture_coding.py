@@ -13,7 +13,7 @@ from mmhmc.functional import (bound, count_bits, crop_to, extend_edges,
                               padded_size, valid_mask)
 from mmhmc.functional.rate import fills
 from mmhmc.registry import MODELS
-from mmhmc.structures import CodedBatch, CodingCondition
+from mmhmc.structures import CodecOutput, CodedBatch, CodingCondition
 from .condition_choice import ConditionChoice
 
 Size = tuple[int, int]
@@ -150,7 +150,7 @@ class PictureCoding:
         target = padded_size(canvas, self.codec.downsampling_factor)
         padded = extend_edges(x, sizes, target)
         with self._codec_gradients():
-            output = self.codec.encode_latents(padded, condition)
+            output = self._encode_batch(padded, condition)
             x_hat, losses = self.codec.decode_with_losses(
                 output.y_hat, condition)
         x_bar = self._adapt(output.y_hat, x_hat, condition, self.adapter
@@ -174,6 +174,13 @@ class PictureCoding:
                 **losses
             },
             real=real)
+
+    def _encode_batch(self, x: Tensor,
+                      condition: Optional[CodingCondition]) -> CodecOutput:
+        """Latents of a batch in training; a frozen codec needs no symbols."""
+        if self.codec.training:
+            return self.codec.encode_latents(x, condition)
+        return self.codec.estimate_latents(x, condition)
 
     @torch.no_grad()
     def _code_each(self, x: Tensor, sizes: list[Size],

@@ -1,8 +1,11 @@
+import copy
+
 import pytest
 import torch
 from conftest import smooth_pictures, tiny_codec
 from torch import nn
 
+from mmhmc.codecs import mbt2018
 from mmhmc.codecs.mbt2018 import _Context
 
 
@@ -108,3 +111,44 @@ def test_frozen_codec_walks_every_picture_of_a_batch(codec):
             output.likelihoods['y'],
             rtol=1e-3,
             atol=1e-4)
+
+
+def test_estimate_of_a_frozen_codec_needs_no_walk(codec, monkeypatch):
+    x = smooth_pictures(3, 64, 64)
+    with torch.no_grad():
+        walked = codec.encode_latents(x)
+        monkeypatch.setattr(mbt2018, '_Context', None)
+        estimated, y = codec.estimate_latents(x), codec.g_a(x)
+    assert estimated.symbols == {}
+    # Rounded around means that are nearly those of the walk.
+    assert (estimated.y_hat - y).abs().max() < 0.5 + 1e-3
+    assert not torch.equal(estimated.y_hat, y.round())
+    bits = [
+        sum(-p.log2().sum() for p in output.likelihoods.values())
+        for output in (estimated, walked)
+    ]
+    torch.testing.assert_close(*bits, rtol=0.02, atol=0)
+
+
+def test_estimate_without_a_context_is_the_walk(codec):
+    codec, x = copy.deepcopy(codec), smooth_pictures(2, 64, 64)
+    with torch.no_grad():
+        nn.init.zeros_(codec.context_prediction.weight)
+        estimated, walked = codec.estimate_latents(x), codec.encode_latents(x)
+    # Integers stand for multiples of 2^-16.
+    torch.testing.assert_close(
+        estimated.y_hat, walked.y_hat, rtol=0, atol=1e-3)
+    torch.testing.assert_close(
+        estimated.likelihoods['y'].log2(),
+        walked.likelihoods['y'].log2(),
+        rtol=0,
+        atol=1e-2)
+
+
+def test_estimate_in_training_is_what_training_has(codec):
+    codec = copy.deepcopy(codec).train()
+    x, outputs = smooth_pictures(1, 64, 64), []
+    for encode in (codec.estimate_latents, codec.encode_latents):
+        torch.manual_seed(0)
+        outputs.append(encode(x).y_hat)
+    assert torch.equal(*outputs)

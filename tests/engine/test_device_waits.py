@@ -10,7 +10,7 @@ from torch import nn
 from traced_ops import TracedOps
 
 from mmhmc.adapters import DynamicAdaptation
-from mmhmc.codecs import base
+from mmhmc.codecs import base, mbt2018
 from mmhmc.engine import FiniteLossHook, RateLossHook
 from mmhmc.losses import FeatureLoss
 from mmhmc.models import GenerativeCodecModel
@@ -68,6 +68,26 @@ def test_no_codec_waits_in_training(name):
     else:
         sizes = ALIKE
     assert step_of(joint_model(name), batch_of(*sizes)).waits == VERDICT
+
+
+@pytest.mark.parametrize('name', CODECS)
+def test_no_frozen_codec_waits_in_training(name, monkeypatch):
+    sizes = [(128, 128)] * 2 if name in ('MPA', 'TinyLIC') else ALIKE
+    model = joint_model(name).train()
+    model.backbone.codec.requires_grad_(False).eval()
+    monkeypatch.setattr(model, 'train', lambda: model)
+    assert step_of(model, batch_of(*sizes)).waits == VERDICT
+
+
+@pytest.mark.parametrize('name', ['JointAutoregressive', 'Cheng2020Anchor'])
+def test_frozen_serial_codec_is_not_walked_in_training(name, monkeypatch):
+    model = joint_model(name)
+    model.backbone.codec.requires_grad_(False)
+    model.train()
+    model.backbone.codec.eval()
+    monkeypatch.setattr(model, 'train', lambda: model)
+    monkeypatch.setattr(mbt2018, '_Context', None)
+    assert step_of(model, batch_of(*ALIKE)).waits == VERDICT
 
 
 def test_pictures_of_one_size_need_no_masks():

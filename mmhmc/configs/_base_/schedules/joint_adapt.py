@@ -10,7 +10,8 @@ from mmhmc.engine import (CodecOptimWrapperConstructor, EntropyTableHook,
                           FiniteLossHook, RandomStateHook, RateLossHook,
                           TrainingStageHook)
 
-train_cfg = dict(type=EpochBasedTrainLoop, max_epochs=12, val_interval=1)
+# Once: to code 5,000 pictures one after another may take longer than an epoch.
+train_cfg = dict(type=EpochBasedTrainLoop, max_epochs=12, val_interval=12)
 val_cfg = dict(type=ValLoop)
 test_cfg = dict(type=TestLoop)
 optim_wrapper = dict(

@@ -128,6 +128,9 @@ def _show(cfg: Config, show: bool, show_dir: Optional[str],
         hook.show = True
         hook.wait_time = wait_time
     if show_dir and kind == 'SegVisualizationHook':
+        if cfg.get('visualizer') is None:
+            raise TrainingError('--show-dir needs a `visualizer` in the '
+                                'config.')
         cfg.visualizer.save_dir = show_dir
     elif show_dir:
         hook['out_dir' if kind ==

@@ -178,26 +178,31 @@ def run_training(cfg: Config, path: Union[str, Path],
             checkpoint), ``launcher``, ``lmbda``: for this run and its stages.
 
     Returns:
-        Path of the last checkpoint.
+        Path of the last checkpoint; None if the config saves none.
 
     Raises:
         FileNotFoundError: If data are missing.
         TrainingError: If the options do not fit the config.
     """
     prepare_data(cfg, ('train', 'val'))
-    stages = cfg.get('stages', [])
+    stages = cfg.get('stages') or []
     for number, stage in enumerate(stages, 1):
         if _get(cfg, stage['result']):
             continue
         print_log(f'Stage {stage["name"]} ({number} of {len(stages)} before '
                   f'{Path(path).name})')
         checkpoint = _run_stage(stage, cfg, path, common)
+        if checkpoint is None:
+            raise TrainingError(
+                f'Stage {stage["name"]} saved no checkpoint for what comes '
+                'after it: give its config a CheckpointHook that saves the '
+                'last one.')
         cfg.merge_from_dict({stage['result']: checkpoint})
     return _run_once(cfg, **common)
 
 
 def _run_stage(stage: dict, cfg: Config, path: Union[str, Path],
-               common: dict) -> str:
+               common: dict) -> Optional[str]:
     config = Path(path).parent / stage['config']
     stage_cfg = load_config(
         config, work_dir=str(Path(cfg.work_dir) / stage['name']))
@@ -213,7 +218,7 @@ def _run_once(cfg: Config,
               auto_scale_lr: bool = False,
               resume: Union[bool, str, None] = None,
               launcher: str = 'none',
-              lmbda: Optional[float] = None) -> str:
+              lmbda: Optional[float] = None) -> Optional[str]:
     """One run of mmengine's runner, unless a resumed one has finished."""
     import torch
     cfg.launcher = launcher
@@ -235,8 +240,18 @@ def _run_once(cfg: Config,
         cfg.resume = isinstance(resume, str) or _has_checkpoint(cfg.work_dir)
         if cfg.resume:
             cfg.load_from = resume if isinstance(resume, str) else None
+    before = _last_checkpoint(cfg.work_dir)
     build_runner(cfg).train()
-    return _mark_finished(cfg.work_dir, marks)
+    # Only one process saves, and the others may be here before it has.
+    barrier()
+    last = _last_checkpoint(cfg.work_dir)
+    if last is None or (last == before and not cfg.get('resume')):
+        print_log(
+            f'The run saved no checkpoint to {cfg.work_dir}.',
+            logger='current')
+        return None
+    _mark_finished(cfg.work_dir, last[0], marks)
+    return last[0]
 
 
 def build_runner(cfg: Config):
@@ -244,7 +259,7 @@ def build_runner(cfg: Config):
     from mmengine.registry import RUNNERS
     from mmengine.runner import Runner
     distribute_on_cpu(cfg)
-    if 'visualizer' in cfg:
+    if isinstance(cfg.get('visualizer'), dict):
         # mmengine hands out visualizers by name, and an old one would go on
         # writing to the folder of an earlier run.
         cfg.visualizer.name = f'visualizer-{uuid4().hex[:8]}'
@@ -321,13 +336,18 @@ def _finished(work_dir: str, marks: dict[str, str]) -> Optional[str]:
     return content['checkpoint']
 
 
-def _mark_finished(work_dir: str, marks: dict[str, str]) -> str:
-    # Only one process saves, and the others may be here before it has.
-    barrier()
-    checkpoint = (Path(work_dir) / 'last_checkpoint').read_text().strip()
+def _last_checkpoint(work_dir: str) -> Optional[tuple[str, int]]:
+    """The last checkpoint of a folder, and when it was noted."""
+    note = Path(work_dir) / 'last_checkpoint'
+    if not note.is_file():
+        return None
+    return note.read_text().strip(), note.stat().st_mtime_ns
+
+
+def _mark_finished(work_dir: str, checkpoint: str, marks: dict[str,
+                                                               str]) -> None:
     if int(os.environ.get('RANK', 0)) == 0:
         mark = Path(work_dir) / 'finished.json'
         part = mark.with_suffix('.part')
         part.write_text(json.dumps(dict(checkpoint=checkpoint, **marks)))
         part.replace(mark)
-    return checkpoint

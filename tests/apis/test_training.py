@@ -145,6 +145,14 @@ def test_stage_is_left_out_when_its_result_is_given(configs):
     assert not (configs / 'other/first').exists()
 
 
+def test_stage_that_saves_nothing_is_told(configs):
+    first = configs / 'first.py'
+    first.write_text(first.read_text() +
+                     '\ndefault_hooks = dict(checkpoint=None)\n')
+    with pytest.raises(TrainingError, match='Stage first saved no checkpoint'):
+        run(configs)
+
+
 def test_lmbda_reaches_every_stage(configs):
     run(configs, lmbda=0.25)
     for dumped in (configs / 'work/second.py',

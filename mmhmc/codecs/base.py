@@ -1,4 +1,5 @@
 """The contract that every codec keeps."""
+import copy
 import hashlib
 import warnings
 from abc import abstractmethod
@@ -14,7 +15,6 @@ from typing import Optional, Union
 import torch
 from mmengine.model import BaseModule
 from torch import Tensor, nn
-from torch.func import functional_call
 
 from mmhmc.bitstream import (QUALITY_STEP, Bitstream, BitstreamError,
                              CdfTables, SymbolDecoder, device_fingerprint,
@@ -549,20 +549,21 @@ class ImageCodec(BaseModule):
     def _run_in_dtype(self, part: nn.Module, x: Tensor) -> Tensor:
         if self.transform_dtype is None:
             return part(x)
-        part.to(memory_format=torch.channels_last)
+        # Convolutions follow the format of the map; weights stay as they are.
         x = x.contiguous(memory_format=torch.channels_last)
         *layers, last = part if isinstance(part, nn.Sequential) else [part]
         # Eight bits are too few for pixels, and for a sum with a bias around
         # which pixels or latents lie; both cost little in float32.
         if layers and isinstance(layers[0], nn.Conv2d):
             x = layers.pop(0)(x)
+        bias = getattr(last, 'bias', None)
         with torch.autocast(x.device.type, self.transform_dtype):
             for layer in layers:
                 x = layer(x)
-            if getattr(last, 'bias', None) is None:
+            if bias is None:
                 return last(x).float()
-            x = functional_call(last, dict(bias=last.bias * 0), x)
-        return x.float() + last.bias.view(-1, 1, 1)
+            x = _without_bias(last)(x)
+        return x.float() + bias.view(-1, 1, 1)
 
     def check_input(self, x: Tensor,
                     condition: Optional[CodingCondition]) -> None:
@@ -615,6 +616,16 @@ class ImageCodec(BaseModule):
         if condition is not None:
             raise ValueError(f'{type(self).__name__} has no run-time controls,'
                              f' got {condition}.')
+
+
+def _without_bias(layer: nn.Module) -> nn.Module:
+    """The same layer, weights and hooks, but for its bias.
+
+    The layer itself stays what it is: others may be computing with it.
+    """
+    bare = copy.copy(layer)
+    bare._parameters = dict(layer._parameters, bias=None)
+    return bare
 
 
 def as_stored(

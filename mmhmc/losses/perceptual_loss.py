@@ -38,7 +38,9 @@ class PerceptualLoss(nn.Module):
         if x.shape != x_hat.shape:
             raise ValueError('Pictures of equal shape can be compared, got '
                              f'{tuple(x.shape)} and {tuple(x_hat.shape)}.')
-        network = self._networks[0].to(x.device)
+        # What moves in inference mode could not be trained through later.
+        with torch.inference_mode(False):
+            network = self._networks[0].to(x.device)
         with torch.autocast(x.device.type, enabled=False):
             return self.distance(network, x.detach().float(), x_hat.float())
 

@@ -1,5 +1,6 @@
 """What every codec refuses, stores and promises about its streams."""
 import copy
+import threading
 from dataclasses import replace
 from fractions import Fraction
 
@@ -230,6 +231,61 @@ def test_transforms_compute_in_another_type(codecs, name):
     assert 0 < (x_hat - exact).abs().mean() < 0.05
     # What the tables depend on is not touched: everyone can decode it.
     assert torch.equal(codecs[name].read(stream), codec.read(stream))
+
+
+def traces(codec):
+    """What a forward pass leaves alone: attributes, memory and its layout."""
+    attributes = {
+        (name, key): id(value)
+        for name, module in codec.named_modules()
+        for key, value in vars(module).items() if key != '_derived'
+    }
+    tensors = {
+        key: (id(t), t.data_ptr(), t.stride(), t._version, t.requires_grad)
+        for key, t in (*codec.named_parameters(), *codec.named_buffers())
+    }
+    return attributes, tensors
+
+
+@every_codec
+@pytest.mark.parametrize('dtype', [None, torch.bfloat16])
+def test_coding_changes_nothing_in_the_codec(codecs, name, dtype):
+    codec = copy.deepcopy(codecs[name])
+    codec.transform_dtype = dtype
+    before = traces(codec)
+    x = smooth_pictures(1, 64, 128)
+    with torch.inference_mode():
+        codec(x)
+        codec.decompress(codec.compress(x))
+    assert traces(codec) == before
+    # It learns afterwards.
+    codec.train()
+    codec(smooth_pictures(2, 64, 64)).x_hat.square().mean().backward()
+    assert any(p.grad is not None for p in codec.g_s.parameters())
+
+
+@every_codec
+def test_threads_that_share_a_codec_decode_right(codecs, name):
+    codec = copy.deepcopy(codecs[name])
+    codec.transform_dtype = torch.bfloat16
+    if getattr(codec.g_s[-1], 'bias', None) is not None:
+        torch.nn.init.constant_(codec.g_s[-1].bias, 0.5)
+    streams = codec.compress(smooth_pictures(1, 64, 64)) * 10
+    right = codec.decompress(streams[:1])
+    wrong = []
+
+    def decode():
+        for stream in streams:
+            x_hat = codec.decompress([stream])
+            if not torch.allclose(x_hat, right, atol=0.01):
+                wrong.append((x_hat - right).abs().max().item())
+
+    threads = [threading.Thread(target=decode) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not wrong
 
 
 @every_codec

@@ -1,4 +1,5 @@
 import copy
+from contextlib import suppress
 
 import pytest
 import torch
@@ -40,6 +41,16 @@ def test_copy_computes_the_same_in_float32_under_autocast():
     expected = loss(x, x.flip(3))
     with torch.autocast('cpu', torch.bfloat16):
         assert torch.equal(copy.deepcopy(loss)(x, x.flip(3)), expected)
+
+
+def test_moving_in_inference_mode_leaves_a_network_to_train_through():
+    loss, x = FeatureLoss(), torch.rand(1, 3, 16, 16, device='meta')
+    # Autocast does not know this device, on which nothing is computed.
+    with torch.inference_mode(), suppress(RuntimeError):
+        loss(x, x)
+    parameters = list(loss._networks[0].parameters())
+    assert parameters and {p.device.type for p in parameters} == {'meta'}
+    assert not any(p.is_inference() for p in parameters)
 
 
 def test_pictures_of_other_shapes_are_refused():

@@ -16,7 +16,7 @@ from copy import deepcopy
 from fractions import Fraction
 from functools import partial
 
-from mmhmc.apis.cpu import tune_cpu
+from mmhmc.machine import tune_cpu
 
 tune_cpu()  # before torch is loaded
 
@@ -110,7 +110,7 @@ def make_stages(network: nn.Module, codec: ImageCodec,
         with constants(model, **stubs):
             action()
 
-    # Its weights keep channels last, so float32 needs a codec of its own.
+    # The type is the codec's, so float32 needs one of its own.
     hasty = deepcopy(codec)
     hasty.transform_dtype = torch.bfloat16
     quick = dict(

@@ -224,7 +224,8 @@ def _add_codec(parser: argparse.ArgumentParser, coding: bool = True) -> None:
         parser.add_argument(
             '--bf16',
             action='store_true',
-            help='compute the transforms in bfloat16')
+            help='let the transforms compute in bfloat16, where the machine '
+            'has instructions for it')
 
 
 def _positive(text: str) -> int:
@@ -244,9 +245,11 @@ def _source(args: argparse.Namespace):
     parser = argparse.ArgumentParser()
     parser.add_argument('--options', nargs='*', action=DictAction)
     options = parser.parse_args(['--options', *args.cfg_options]).options
-    return CodecSource(args.codec, args.checkpoint, options,
-                       getattr(args, 'device', 'cpu'),
-                       getattr(args, 'bf16', False))
+    bf16, device = getattr(args, 'bf16', False), getattr(args, 'device', 'cpu')
+    if bf16:
+        from mmhmc.machine import choose_arithmetic
+        _complain(args, f'--bf16: {choose_arithmetic(device)}')
+    return CodecSource(args.codec, args.checkpoint, options, device, bf16)
 
 
 def _tell(args: argparse.Namespace, report) -> int:
@@ -312,7 +315,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = build_parser().parse_args(argv)
     if argv is None:
         # This process is the command's own.
-        from mmhmc.apis.cpu import tune_cpu
+        from mmhmc.machine import tune_cpu
         tune_cpu()
     return args.run(args)
 

@@ -83,6 +83,12 @@ def seeded():
     torch.manual_seed(0)
 
 
+@pytest.fixture
+def bf16(monkeypatch):
+    """Let bfloat16 be used where it is allowed, whatever the machine."""
+    monkeypatch.setenv('MMHMC_COMPUTE', 'bfloat16')
+
+
 def tiny_codec(name, **kwargs):
     """A codec with tables, in evaluation mode, whose latents cost bits.
 

@@ -143,14 +143,15 @@ class Scratch:
                 self.run(block)
 
     def _shrink_runs(self):
-        from mmhmc.apis import cpu, training
+        from mmhmc import machine
+        from mmhmc.apis import training
         from_cfg = Runner.from_cfg
         self.patch.setattr(Runner, 'from_cfg',
                            lambda cfg: from_cfg(small(cfg)))
         few = partial(training.make_sample_instances, num_train=6, num_val=3)
         self.patch.setattr(training, 'make_sample_instances', few)
         # It would change this process for good.
-        self.patch.setattr(cpu, 'tune_cpu', lambda: None)
+        self.patch.setattr(machine, 'tune_cpu', lambda: None)
         self.patch.setenv('MMHMC_CACHE', str(self.folder / 'cache'))
 
     def run(self, block):

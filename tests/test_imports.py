@@ -11,7 +11,7 @@ MODULES = sorted(PACKAGE.rglob('*.py'))
 
 #: ARCHITECTURE.md, section 2: a layer imports the ones before it, and itself.
 LAYERS = [
-    {'version', 'compat', 'zoo'},
+    {'version', 'compat', 'machine', 'zoo'},
     {'checkpoints'},
     {'registry'},
     {'functional', 'structures'},

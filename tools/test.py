@@ -5,7 +5,7 @@ import sys
 
 from mmengine.config import DictAction
 
-from mmhmc.apis.cpu import tune_cpu
+from mmhmc.machine import tune_cpu
 
 
 def parse_args() -> argparse.Namespace:

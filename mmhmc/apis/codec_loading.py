@@ -11,6 +11,7 @@ from torch import Tensor
 
 from mmhmc.checkpoints import read_checkpoint
 from mmhmc.codecs import ImageCodec, build_codec
+from mmhmc.machine import Arithmetic, choose_arithmetic
 from mmhmc.registry import is_pretrained
 
 #: Where a config names its codec; the first that is there counts, since a
@@ -34,7 +35,8 @@ class CodecSource:
         cfg_options: Settings of the config to override, by dotted name.
         device: Where it runs, ``'cpu'``, ``'cuda'`` or ``'cuda:1'``.
         bf16: Let the transforms between picture and latent compute in
-            bfloat16.
+            bfloat16 where the device does so natively, see
+            :mod:`mmhmc.machine`.
     """
 
     config: Union[str, Path, dict]
@@ -51,8 +53,26 @@ class CodecSource:
             codec = load_codec(self.config, self.checkpoint, self.device,
                                self.cfg_options)
         if self.bf16:
-            codec.transform_dtype = torch.bfloat16
+            allow_bf16(codec, self.device)
         return codec
+
+
+def allow_bf16(codec: ImageCodec, device: str) -> Arithmetic:
+    """Let a codec's transforms compute in bfloat16 where that is native.
+
+    Args:
+        codec: Its :attr:`ImageCodec.transform_dtype` is set.
+        device: Where it runs.
+
+    Returns:
+        What was chosen.
+
+    Raises:
+        ValueError: If ``MMHMC_COMPUTE`` says what cannot be.
+    """
+    chosen = choose_arithmetic(device)
+    codec.transform_dtype = torch.bfloat16 if chosen.bf16 else None
+    return chosen
 
 
 def load_codec(config: Union[str, Path, dict],

@@ -75,7 +75,8 @@ BUILD_TOOLS = ('setuptools', 'wheel', 'ninja', 'psutil')
 #: that mmengine resolves, see ``_IMPORT``.
 IMPORTS = ('numpy', 'torch', 'torchvision', 'cv2', 'mmengine', 'mmcv',
            'mmcv._ext', 'pycocotools', *HOSTS, 'pytorch_msssim', 'compressai',
-           'safetensors', 'mmhmc', 'mmhmc.bitstream._rans', 'mmhmc::')
+           'safetensors', 'mmhmc', 'mmhmc.machine', 'mmhmc.bitstream._rans',
+           'mmhmc::')
 
 _SURVEY = '''
 import json
@@ -102,6 +103,12 @@ def examine(name):
         facts['gpu'] = module.cuda.get_device_name(0)
     if name == 'mmcv._ext':
         facts['cuda'] = module.get_compiling_cuda_version()
+    if name == 'mmhmc.machine':
+        facts['threads'] = module.free_cores()
+        facts['arithmetic'] = {
+            device: str(module.choose_arithmetic(device))
+            for device in ('cpu', 'cuda')
+            if device == 'cpu' or sys.modules['torch'].cuda.is_available()}
     return facts
 
 
@@ -338,6 +345,7 @@ def diagnose(env: Environment) -> list[Row]:
         # Weights without pickles.
         _package(env, 'safetensors', needed=False),
         _mmhmc(env),
+        _machine(env),
         _coder(env),
         _bases(env),
         *(_extra(env, name) for name in EXTRAS),
@@ -571,6 +579,20 @@ def _mmhmc(env: Environment) -> Row:
     if env.absent('mmhmc'):
         return Row('mmhmc', 'not installed', MISSING, fix)
     return _broken(env, 'mmhmc', fix)
+
+
+def _machine(env: Environment) -> Row:
+    """What is chosen where lower precision is allowed."""
+    name, error = 'mmhmc.machine', env.imports['mmhmc.machine'].error
+    for first in ('mmhmc', 'torch'):
+        if not env.works(first):
+            return Row(name, error, OPTIONAL, f'repair `{first}` first')
+    if error:
+        return Row(name, error, MISFIT, 'unset MMHMC_COMPUTE')
+    facts = env.imports[name].facts
+    chosen = [f'{key}: {text}' for key, text in facts['arithmetic'].items()]
+    return Row(name, '; '.join([*chosen, f'{facts["threads"]} cores free']),
+               OK)
 
 
 def _coder(env: Environment) -> Row:

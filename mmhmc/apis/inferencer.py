@@ -7,6 +7,7 @@ from typing import Optional, Union
 
 import numpy as np
 import torch
+from mmengine.logging import print_log
 from numpy import ndarray
 from PIL import Image
 from torch import Tensor
@@ -20,6 +21,7 @@ from mmhmc.functional import count_bits, crop_to, extend_edges, padded_size
 from mmhmc.models import CodecModel, LatentBackbone
 from mmhmc.models.condition_choice import ConditionChoice
 from mmhmc.structures import CodecOutput, CodingCondition
+from .codec_loading import allow_bf16
 from .file_pairs import picture_name, stream_name
 from .host_analysis import DecodedPicture, HostAnalysis
 from .inference_inputs import (EncodedPicture, InputItem, Inputs, check_names,
@@ -74,6 +76,8 @@ class HMCInferencer:
             ``alpha``, ``beta``, over those of the config.
         protocol: ``'before the pipeline'`` or ``'in the model'``; None for
             the default.
+        bf16: Let the codec's transforms compute in bfloat16 where the device
+            does so natively, see :mod:`mmhmc.machine`.
 
     Raises:
         OSError: If a file cannot be read or downloaded.
@@ -88,7 +92,8 @@ class HMCInferencer:
                  device: Optional[str] = None,
                  options: Optional[dict] = None,
                  condition: Optional[dict] = None,
-                 protocol: Optional[str] = None) -> None:
+                 protocol: Optional[str] = None,
+                 bf16: bool = False) -> None:
         if protocol not in (None, *PROTOCOLS):
             raise ValueError(f'`protocol` must be one of {list(PROTOCOLS)}, '
                              f'got {protocol!r}.')
@@ -100,6 +105,9 @@ class HMCInferencer:
         self.model = load_model(self.cfg, checkpoint, self.device)
         self.coder = find_coder(self.model)
         self.codec = self.coder.codec
+        if bf16:
+            chosen = allow_bf16(self.codec, self.device)
+            print_log(f'The codec computes in {chosen}')
         self.dataset_meta = self.model.dataset_meta
         self._condition = condition or {}
         self._checked_condition(None)

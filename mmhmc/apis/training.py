@@ -13,6 +13,7 @@ from mmengine.logging import print_log
 
 from mmhmc.datasets import check_coco, make_sample_instances
 from mmhmc.datasets.sample_labels import make_sample_labels
+from mmhmc.machine import choose_arithmetic
 from mmhmc.registry import type_name, type_scope
 from .cpu_ranks import distribute_on_cpu
 from .mixing import mix_codec, read_config
@@ -268,8 +269,14 @@ def build_runner(cfg: Config):
 
 def _use_amp(cfg: Config, cuda: bool) -> None:
     if cuda:
+        chosen = choose_arithmetic('cuda')
+        print_log(f'--amp: {chosen.dtype if chosen.bf16 else "float16"} '
+                  f'({chosen.reason})')
         cfg.optim_wrapper.type = 'AmpOptimWrapper'
-        cfg.optim_wrapper.loss_scale = 'dynamic'
+        # bfloat16 has the range of float32: there is nothing to scale.
+        cfg.optim_wrapper.loss_scale = dict(
+            enabled=False) if chosen.bf16 else 'dynamic'
+        cfg.optim_wrapper.dtype = 'bfloat16' if chosen.bf16 else 'float16'
         return
     hooks = cfg.get('custom_hooks') or []
     if not any(type_name(hook) == 'AutocastHook' for hook in hooks):

@@ -13,7 +13,7 @@ from typing import Any, Optional
 
 import torch
 
-from .cpu import tune_cpu
+from mmhmc.machine import tune_cpu
 
 # Of a worker process: what it does to each task.
 _worker: Optional[Callable[[Any], Any]] = None

@@ -1,3 +1,4 @@
+import pytest
 import torch
 from conftest import (CODECS, MockTaskModel, make_runner, tiny_codec,
                       wrapped_model)
@@ -7,6 +8,8 @@ from torch import nn
 
 from mmhmc.apis.training import _use_amp
 from mmhmc.models import LatentFeatures
+
+pytestmark = pytest.mark.usefixtures('bf16')
 
 PROBLEM = dict(
     model=dict(
@@ -76,3 +79,19 @@ def test_outputs_keep_what_they_are_beside_their_precision():
     indices = torch.arange(3)
     assert torch.equal(_plain([indices])[0], indices)
     assert _plain([indices])[0].dtype == torch.int64
+
+
+@pytest.mark.parametrize('capability, dtype, scaler',
+                         [((8, 0), 'bfloat16', dict(enabled=False)),
+                          ((7, 0), 'float16', 'dynamic')])
+def test_amp_on_a_gpu_is_bfloat16_where_the_gpu_has_it(monkeypatch, capability,
+                                                       dtype, scaler):
+    monkeypatch.delenv('MMHMC_COMPUTE')
+    monkeypatch.setattr(torch.version, 'hip', None)
+    monkeypatch.setattr(torch.cuda, 'get_device_name', lambda device: 'Some')
+    monkeypatch.setattr(torch.cuda, 'get_device_capability',
+                        lambda device: capability)
+    cfg = Config(dict(PROBLEM, optim_wrapper=dict(type='OptimWrapper')))
+    _use_amp(cfg, cuda=True)
+    assert cfg.optim_wrapper == dict(
+        type='AmpOptimWrapper', dtype=dtype, loss_scale=scaler)

@@ -116,9 +116,13 @@ def test_weights_of_init_cfg_are_taken_where_none_are_given(codec, tmp_path):
         load_codec(config)
 
 
-def test_source_loads_in_bfloat16_where_it_is_asked_for(checkpoint):
+def test_source_loads_in_bfloat16_where_it_is_asked_for(
+        checkpoint, bf16, monkeypatch):
     source = CodecSource(PLACES['axis'], checkpoint, bf16=True)
     assert source.load().transform_dtype is torch.bfloat16
+    # On a machine that would have to emulate it.
+    monkeypatch.setenv('MMHMC_COMPUTE', 'float32')
+    assert source.load().transform_dtype is None
     source = CodecSource(PLACES['axis'], checkpoint)
     assert source.load().transform_dtype is None
 

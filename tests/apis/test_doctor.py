@@ -23,6 +23,12 @@ def get_installed_path(name):
     return os.path.dirname(importlib.util.find_spec(name).origin)
 '''
 
+MACHINE = '''
+import torch
+def free_cores(): return 4
+def choose_arithmetic(device): return f"float32 on {device}"
+'''
+
 
 class Site:
     """A folder of fake packages."""
@@ -81,6 +87,7 @@ def fill(site: Site, lineage: str = 'onedl') -> None:
             site.add(f'module_of_{name}', version.rstrip('.*'), name=name)
     site.add('mmhmc')
     site.write('mmhmc/.mim/configs/x.py', '')
+    site.write('mmhmc/machine.py', MACHINE)
     site.write('mmhmc/bitstream/__init__.py', '')
     site.write('mmhmc/bitstream/_rans.py', '')
     for module in doctor.BUILD_TOOLS:
@@ -362,6 +369,20 @@ def test_coder_that_is_not_compiled_is_optional(site, examine):
     tools, build = row.fix.split(' && ')
     assert tools.endswith('-m pip install setuptools wheel pybind11')
     assert '--no-deps --no-build-isolation -v -e ' in build
+
+
+def test_what_suits_the_machine_is_shown(site, examine):
+    row = examine()['mmhmc.machine']
+    assert row.state == doctor.OK
+    assert row.found == 'cpu: float32 on cpu; 4 cores free'
+
+
+def test_variable_that_cannot_be_is_named(site, examine):
+    site.write('mmhmc/machine.py',
+               MACHINE.replace('return f', 'raise ValueError(') + ')')
+    row = examine()['mmhmc.machine']
+    assert row.state == doctor.MISFIT
+    assert row.fix == 'unset MMHMC_COMPUTE'
 
 
 @pytest.mark.parametrize('broken', ['torch', 'mmhmc'])

@@ -150,7 +150,7 @@ def test_metrics_see_the_fixed_quality(tmp_path):
         assert condition == CodingCondition(quality=1) and bpp > 0
 
 
-def test_bf16_on_a_cpu_is_that_of_the_autocast_hook(tmp_path):
+def test_bf16_on_a_cpu_is_that_of_the_autocast_hook(tmp_path, bf16):
     seen = set()
     model = model_of(VariableRate(8, 8))
     model.codec.g_a[0].register_forward_hook(

@@ -9,6 +9,8 @@ from torch import nn
 from mmhmc.engine import AutocastHook, EntropyTableHook, RateLossHook
 from mmhmc.models import CodecModel
 
+pytestmark = pytest.mark.usefixtures('bf16')
+
 
 class Spy:
     """Notes the types that a module computes in, and that it returns."""
@@ -99,6 +101,56 @@ def test_channels_last_changes_the_inside_only(tmp_path, name):
     make_runner(model, tmp_path, hooks, **settings).train()
     assert weights.seen == [[True, True]] * 4
     assert all(inside) and all(outside) and len(outside) == 6
+
+
+def test_machine_without_bfloat16_computes_in_float32(tmp_path, monkeypatch):
+    monkeypatch.setenv('MMHMC_COMPUTE', 'float32')
+    model = wrapped_model(tiny_codec('ScaleHyperprior'))
+    conv = Spy(model.backbone.backbone.conv, model.backbone)
+    formats = Probe(lambda runner: is_channels_last(
+        model.backbone.codec.g_a[0].weight))
+    runner = make_runner(
+        model,
+        tmp_path,
+        [AutocastHook(channels_last=True),
+         RateLossHook(), formats],
+        max_epochs=1,
+        log_level='INFO')
+    runner.train()
+    assert {dtype for _, dtype in conv.inner} == {torch.float32}
+    assert formats.seen == [True, True]
+    log = next(tmp_path.glob('*/*.log')).read_text()
+    assert 'AutocastHook: float32, channels_last (MMHMC_COMPUTE' in log
+
+
+@pytest.mark.parametrize('asked', ['float32,contiguous', 'bfloat16,contiguous'])
+def test_memory_format_can_be_overruled(tmp_path, monkeypatch, asked):
+    monkeypatch.setenv('MMHMC_COMPUTE', asked)
+    model = wrapped_model(tiny_codec('ScaleHyperprior'))
+    formats = Probe(
+        lambda runner: model.backbone.codec.g_a[0].weight.is_contiguous())
+    hooks = [AutocastHook(channels_last=True), RateLossHook(), formats]
+    make_runner(model, tmp_path, hooks, max_epochs=1).train()
+    assert formats.seen == [True, True]
+
+
+@pytest.mark.parametrize('asked, channels, last', [
+    ('float32', 3, False),
+    ('float32', 15, False),
+    ('float32', 16, True),
+    ('bfloat16', 3, True),
+])
+def test_what_crashes_in_channels_last_stays_contiguous(
+        tmp_path, monkeypatch, asked, channels, last):
+    monkeypatch.setenv('MMHMC_COMPUTE', asked)
+    model = wrapped_model(tiny_codec('FactorizedPrior'))
+    # As a residual network's shortcut; nothing calls it here.
+    model.backbone.backbone.shortcut = nn.Conv2d(channels, 8, 1, stride=2)
+    formats = Probe(
+        lambda runner: is_channels_last(model.backbone.codec.g_a[0].weight))
+    hooks = [AutocastHook(channels_last=True), RateLossHook(), formats]
+    make_runner(model, tmp_path, hooks, max_epochs=1).train()
+    assert formats.seen == [last, last]
 
 
 CRASH = """

@@ -6,6 +6,7 @@ import torch
 from conftest import MockTaskModel, Probe, make_runner
 from mmengine.logging import MessageHub
 from mmengine.optim import OptimWrapper
+from mmengine.optim.optimizer import amp_optimizer_wrapper
 from torch import nn
 from traced_ops import TracedOps
 
@@ -52,6 +53,23 @@ def test_step_that_is_not_finite_is_skipped_and_counted(tmp_path, where):
     assert torch.equal(before, skipped)
     assert not torch.equal(skipped, after) and not torch.equal(after, last)
     assert last.isfinite().all()
+
+
+def test_amp_without_a_scaler_is_looked_after(tmp_path, monkeypatch):
+    # As with bfloat16; mmengine asks for a GPU, which this does not need.
+    monkeypatch.setattr(amp_optimizer_wrapper, 'is_cuda_available',
+                        lambda: True)
+    hook = FiniteLossHook()
+    wrapper = dict(
+        type='AmpOptimWrapper',
+        dtype='bfloat16',
+        loss_scale=dict(enabled=False),
+        optimizer=dict(type='SGD', lr=1e-3))
+    before, skipped, after, _ = run(
+        poisoned({1}, 'gradient'), tmp_path, hook, optim_wrapper=wrapper)
+    assert hook.skipped == 1
+    assert torch.equal(before, skipped)
+    assert not torch.equal(skipped, after) and after.isfinite().all()
 
 
 def test_without_the_hook_the_weights_are_lost(tmp_path):

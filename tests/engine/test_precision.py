@@ -6,6 +6,8 @@ from conftest import CODECS, make_runner, wrapped_model
 from mmhmc.codecs import build_codec
 from mmhmc.engine import AutocastHook, RateLossHook
 
+pytestmark = pytest.mark.usefixtures('bf16')
+
 
 @pytest.mark.parametrize('name', CODECS)
 def test_entropy_models_compute_in_float32_under_autocast(tmp_path, name):

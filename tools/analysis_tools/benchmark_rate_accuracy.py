@@ -9,7 +9,7 @@ import sys
 
 from mmengine.config import DictAction
 
-from mmhmc.apis.cpu import tune_cpu
+from mmhmc.machine import tune_cpu
 
 
 def main() -> int:

@@ -21,7 +21,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Optional
 
-from mmhmc.apis.cpu import tune_cpu
+from mmhmc.machine import tune_cpu
 from mmhmc.registry import type_name
 
 HOSTS = ('mmdet', 'mmseg', 'mmpretrain')

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from copy import deepcopy
 from pathlib import Path
 
-from mmhmc.apis.cpu import tune_cpu
+from mmhmc.machine import tune_cpu
 
 tune_cpu()  # before torch is loaded
 

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable
 from copy import deepcopy
 
-from mmhmc.apis.cpu import tune_cpu
+from mmhmc.machine import tune_cpu
 
 tune_cpu()  # before torch is loaded
 

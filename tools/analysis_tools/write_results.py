@@ -19,7 +19,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Optional
 
-from mmhmc.apis.cpu import tune_cpu
+from mmhmc.machine import tune_cpu
 
 BLOCK = re.compile(
     r'(?P<begin><!-- results: (?P<config>\S+) (?P<kind>\w+)'

@@ -11,7 +11,7 @@ import itertools
 import sys
 import warnings
 
-from mmhmc.apis.cpu import tune_cpu
+from mmhmc.machine import tune_cpu
 
 tune_cpu()  # before torch is loaded
 

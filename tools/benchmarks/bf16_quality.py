@@ -11,7 +11,7 @@ BD-rate of bfloat16 against float32 by the package `bjontegaard`.
 import argparse
 import warnings
 
-from mmhmc.apis.cpu import tune_cpu
+from mmhmc.machine import tune_cpu
 
 tune_cpu()  # before torch is loaded
 

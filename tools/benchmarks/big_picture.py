@@ -13,7 +13,7 @@ import resource
 import time
 import warnings
 
-from mmhmc.apis.cpu import tune_cpu
+from mmhmc.machine import tune_cpu
 
 tune_cpu()  # before torch is loaded
 

@@ -13,7 +13,7 @@ import multiprocessing
 import tempfile
 import time
 
-from mmhmc.apis.cpu import tune_cpu
+from mmhmc.machine import tune_cpu
 
 tune_cpu()  # before torch is loaded
 

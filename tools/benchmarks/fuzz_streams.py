@@ -32,7 +32,7 @@ import zlib
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 
-from mmhmc.apis.cpu import tune_cpu
+from mmhmc.machine import tune_cpu
 
 tune_cpu()  # before torch is loaded
 

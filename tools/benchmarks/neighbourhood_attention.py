@@ -12,7 +12,7 @@ import argparse
 import resource
 import time
 
-from mmhmc.apis.cpu import tune_cpu
+from mmhmc.machine import tune_cpu
 
 tune_cpu()  # before torch is loaded
 

@@ -12,7 +12,7 @@ import time
 import warnings
 from functools import partial
 
-from mmhmc.apis.cpu import tune_cpu
+from mmhmc.machine import tune_cpu
 
 tune_cpu()  # before torch is loaded
 

@@ -1,5 +1,6 @@
 """Lower precision and another memory format for some modules only."""
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Optional
 
 import torch
@@ -7,20 +8,29 @@ from mmengine.hooks import Hook
 from mmengine.model import is_model_wrapper
 from torch import Tensor, nn
 
+from mmhmc.codecs.compressai_codec import PointwiseStridedConv2d
 from mmhmc.engine.parts import find_coders
+from mmhmc.machine import Arithmetic, choose_arithmetic
 from mmhmc.models import LatentFeatures, PictureCoding
 from mmhmc.registry import HOOKS
+
+#: Of so many input channels a strided 1x1 convolution was never seen to crash.
+_SAFE_CHANNELS = 16
 
 
 @HOOKS.register_module()
 class AutocastHook(Hook):
-    """Runs the training forward of named modules under bf16 autocast.
+    """Lets the training forward of named modules run under bf16 autocast.
 
-    What they return is float32 and contiguous again, for mmcv's ops on a CPU
-    refuse bf16, and silently read channels_last as if it were contiguous
-    (RoIAlign of mmcv 2.3). For CPUs, where mmengine's ``AmpOptimWrapper``
-    refuses to run; on a GPU use ``--amp``. bf16 has the range of float32, so
-    no gradient scaler is needed.
+    It does where the machine computes bf16 natively, else in float32; the log
+    says which and why. ``MMHMC_COMPUTE`` overrules that, see
+    :mod:`mmhmc.machine`.
+
+    What the modules return is float32 and contiguous again, for mmcv's ops on
+    a CPU refuse bf16, and silently read channels_last as if it were
+    contiguous (RoIAlign of mmcv 2.3). For CPUs, where mmengine's
+    ``AmpOptimWrapper`` refuses to run; on a GPU use ``--amp``. bf16 has the
+    range of float32, so no gradient scaler is needed.
 
     Args:
         modules: Names of modules that take tensors or tuples and lists of
@@ -28,8 +38,8 @@ class AutocastHook(Hook):
             whatever holds a codec in front of a host, wherever the host has
             it, of a codec alone its transforms, and of a host without a
             codec its ``backbone``.
-        channels_last: Keep the modules' weights in channels_last, in which
-            CPUs compute convolutions faster.
+        channels_last: Whether the modules' weights may be kept in
+            channels_last, in which CPUs compute convolutions faster.
     """
 
     def __init__(self,
@@ -49,9 +59,19 @@ class AutocastHook(Hook):
         model = model.module if is_model_wrapper(model) else model
         self._wrapped = self._find(model)
         for module in self._wrapped:
-            if self.channels_last:
+            chosen = choose_arithmetic(next(module.parameters()).device)
+            if not self._may_go_channels_last(module, chosen):
+                chosen = replace(chosen, channels_last=False)
+            if chosen.channels_last:
                 module.to(memory_format=torch.channels_last)
-            module.forward = _autocast(module, module.forward)
+            module.forward = _wrapped(module, module.forward, chosen.bf16)
+        if self._wrapped:
+            runner.logger.info(f'AutocastHook: {chosen}')
+
+    def _may_go_channels_last(self, module: nn.Module,
+                              chosen: Arithmetic) -> bool:
+        return self.channels_last and chosen.channels_last and (
+            chosen.bf16 or not any(map(_may_crash, module.modules())))
 
     def _find(self, model: nn.Module) -> list[nn.Module]:
         if self.names is None and hasattr(model, 'backbone') and not any(
@@ -80,9 +100,23 @@ class AutocastHook(Hook):
         self._wrapped = []
 
 
-def _autocast(module: nn.Module, forward: Callable) -> Callable:
+def _may_crash(layer: nn.Module) -> bool:
+    """Whether float32 channels_last may write outside its buffers.
+
+    oneDNN's backward pass of a strided 1x1 convolution of few channels does
+    (torch 2.1 to 2.13).
+    """
+    return (isinstance(layer, nn.Conv2d)
+            and not isinstance(layer, PointwiseStridedConv2d)
+            and layer.kernel_size == (1, 1) and layer.stride != (1, 1)
+            and layer.in_channels < _SAFE_CHANNELS)
+
+
+def _wrapped(module: nn.Module, forward: Callable, bf16: bool) -> Callable:
 
     def wrapped(*args, **kwargs):
+        if not bf16:
+            return _plain(forward(*args, **kwargs))
         device = next(module.parameters()).device.type
         with torch.autocast(
                 device, dtype=torch.bfloat16, enabled=module.training):

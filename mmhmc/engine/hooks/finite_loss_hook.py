@@ -102,7 +102,7 @@ class _StepGuard:
         self._update(loss, *args, **kwargs)
 
     def _step_if_finite(self, **kwargs) -> None:
-        gradients = [] if isinstance(self._wrapper, AmpOptimWrapper) else [
+        gradients = [] if _scales(self._wrapper) else [
             p.grad for group in self._wrapper.param_groups
             for p in group['params'] if p.grad is not None
         ]
@@ -169,3 +169,9 @@ class _StepGuard:
             yield
         finally:
             wrapper.clip_func = clip
+
+
+def _scales(wrapper: OptimWrapper) -> bool:
+    """Whether a wrapper has a gradient scaler that is at work."""
+    return isinstance(wrapper,
+                      AmpOptimWrapper) and wrapper.loss_scaler.is_enabled()

@@ -7,6 +7,7 @@ All of it stands here, and nothing else asks for a version:
 - **Weights of CompressAI's entropy bottleneck**: :func:`respell_bottleneck`.
 - **Checkpoints of a run, as data**: :func:`load_as_data`. torch before 2.5
   reads weights so and nothing else.
+- **Autocast**: :func:`autocast_type`.
 - **Resumed runs that count iterations**: :func:`call_after_replay`.
 - **Packages**: requirements/upstream.txt, beside each its reason.
 - **Tests** that an old torch cannot pass: the marks ``needs_...`` in
@@ -103,6 +104,26 @@ def _call_after(batches: Iterator, count: int, function: Callable) -> Iterator:
     yield from islice(batches, count)
     function()
     yield from batches
+
+
+def autocast_type(device: str) -> Any:
+    """Type that autocast computes in on a device, None where it is off.
+
+    torch before 2.4 has a function for each device.
+
+    Args:
+        device: ``'cpu'`` or ``'cuda'``.
+    """
+    import torch
+    if hasattr(torch, 'get_autocast_dtype'):
+        if torch.is_autocast_enabled(device):
+            return torch.get_autocast_dtype(device)
+    elif device == 'cpu':
+        if torch.is_autocast_cpu_enabled():
+            return torch.get_autocast_cpu_dtype()
+    elif torch.is_autocast_enabled():
+        return torch.get_autocast_gpu_dtype()
+    return None
 
 
 def load_as_data(file, map_location, stand_ins: dict[str, type]) -> Any:

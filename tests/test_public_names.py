@@ -57,7 +57,8 @@ NAMES = {
         'WebP'
     ],
     'mmhmc.codecs.layers': [
-        'AttentionBlock', 'AttentionStage', 'Derived', 'FixedPointNetwork',
+        'AttentionBlock', 'AttentionStage', 'Derived', 'DivisiveNorm',
+        'FixedPointNetwork',
         'MultiPathStage', 'NeighbourhoodAttention', 'PathChoice', 'Transform',
         'best_step', 'exact_gains', 'init_as_klt', 'interpolate_gains',
         'saturation'

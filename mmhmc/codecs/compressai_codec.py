@@ -17,7 +17,7 @@ from mmhmc.compat import respell_bottleneck
 from mmhmc.functional.devices import is_hurrying
 from mmhmc.structures import CodecOutput, CodingCondition, LatentSymbols
 from .base import ImageCodec
-from .layers import FixedPointNetwork
+from .layers import DivisiveNorm, FixedPointNetwork
 from .layers.fixed_point import ARITHMETIC
 
 _TABLE_BUFFERS = ('_quantized_cdf', '_offset', '_cdf_length', 'scale_table')
@@ -77,6 +77,7 @@ class CompressAICodec(ImageCodec):
                  latent_channels: int = 192,
                  portable: bool = True,
                  init_cfg: Optional[dict] = None) -> None:
+        from compressai.layers import GDN
         super().__init__(init_cfg)
         _check_channels(
             hidden_channels=hidden_channels, latent_channels=latent_channels)
@@ -85,6 +86,9 @@ class CompressAICodec(ImageCodec):
         for name, part in network.named_children():
             self.add_module(name, part)
         self.entropy_bottleneck.quantiles.requires_grad_(False)
+        for part in network.modules():
+            if type(part) is GDN:
+                part.__class__ = DivisiveNorm
         for part in self.g_a.modules():
             if (isinstance(part, nn.Conv2d) and part.kernel_size == (1, 1)
                     and part.stride != (1, 1)):

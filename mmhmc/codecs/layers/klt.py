@@ -4,6 +4,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from .divisive_norm import DivisiveNorm
+
 #: Bias of the gates of attention that lets next to nothing through.
 _CLOSED = -5.
 
@@ -90,7 +92,7 @@ def _resizing(
                                    ResidualBlockWithStride)
     halving = nn.Conv2d, ResidualBlockWithStride
     doubling = nn.ConvTranspose2d, ResidualBlockUpsample, nn.Sequential
-    between = GDN, ResidualBlock, AttentionBlock
+    between = GDN, DivisiveNorm, ResidualBlock, AttentionBlock
     down = [layer for layer in g_a if not isinstance(layer, between)]
     up = [layer for layer in g_s if not isinstance(layer, between)]
     others = [

@@ -65,9 +65,8 @@ def test_measuring_leaves_no_trace():
     assert torch.equal(torch.get_rng_state(), state)
 
 
-@pytest.mark.parametrize('capability, native', [((7, 5), False),
-                                                ((8, 0), True),
-                                                ((9, 0), True)])
+@pytest.mark.parametrize('capability, native',
+                         [((7, 5), False), ((8, 0), True), ((9, 0), True)])
 def test_gpu_is_asked_for_what_it_does_not_emulate(monkeypatch, capability,
                                                    native):
     asked = []
@@ -110,7 +109,9 @@ def test_unknown_word_is_refused_with_the_known_ones(monkeypatch, text):
 
 def with_cores(monkeypatch, affinity, quotas=()):
     monkeypatch.setattr(
-        os, 'sched_getaffinity', lambda pid: set(range(affinity)),
+        os,
+        'sched_getaffinity',
+        lambda pid: set(range(affinity)),
         raising=False)
     monkeypatch.setattr(machine, '_cgroup_quotas', lambda: list(quotas))
 

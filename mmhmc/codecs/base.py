@@ -10,6 +10,7 @@ from dataclasses import replace
 from difflib import get_close_matches
 from fractions import Fraction
 from functools import partial
+from math import isqrt
 from typing import Optional, Union
 
 import torch
@@ -75,9 +76,17 @@ class ImageCodec(BaseModule):
     optional_streams: tuple[str, ...] = ()
     #: Pixels beyond which nothing around a pixel reaches it in a transform.
     receptive_radius: int = 0
-    #: Pictures that are larger go through the transforms in tiles of this
-    #: side in pixels, in evaluation without gradients; None: never.
-    tile_size: Optional[int] = 768
+    #: Side in pixels of the tiles in which large pictures go through the
+    #: transforms, in evaluation without gradients. ``'auto'``: by
+    #: :attr:`tile_memory`; a number: pictures of more than twice its square;
+    #: None: never.
+    tile_size: Union[int, str, None] = 'auto'
+    #: Bytes of memory up to which a transform works on a whole picture.
+    tile_memory: int = 896 << 20
+    #: Side below which tiles overlap more than they save.
+    least_tile_size: int = 512
+    #: Bytes that a transform takes for each pixel of a picture, about.
+    bytes_per_pixel: int = 512
     #: Type in which the transforms between picture and latent compute in
     #: evaluation, e.g. ``torch.bfloat16``; None: that of their weights.
     transform_dtype: Optional[torch.dtype] = None
@@ -539,12 +548,26 @@ class ImageCodec(BaseModule):
         # A side of the input in pixels.
         unit = max(1, int(scale))
         pixels = x.shape[-2] * x.shape[-1] * unit**2
-        if (self.tile_size is None or torch.is_grad_enabled()
-                or pixels <= 2 * self.tile_size**2):
+        side = self._tile_for(pixels, len(x))
+        if side is None or torch.is_grad_enabled():
             return self._run_in_dtype(part, x)
         return run_in_tiles(
-            partial(self._run_in_dtype, part), x, scale,
-            self.tile_size // unit, self.receptive_radius // unit)
+            partial(self._run_in_dtype, part), x, scale, side // unit,
+            self.receptive_radius // unit)
+
+    def _tile_for(self, pixels: int, pictures: int) -> Optional[int]:
+        """Side of the tiles for pictures of so many pixels; None: whole."""
+        if self.tile_size != 'auto':
+            few = self.tile_size is None or pixels <= 2 * self.tile_size**2
+            return None if few else self.tile_size
+        room = self.tile_memory // (self.bytes_per_pixel * pictures)
+        if pixels <= max(room, 2 * self.least_tile_size**2):
+            return None
+        # A picture so large takes memory of its own, and so do its pieces'
+        # surroundings.
+        side = isqrt(room * 2 // 5) - 2 * self.receptive_radius
+        side -= side % max(64, self.downsampling_factor)
+        return max(side, self.least_tile_size)
 
     def _run_in_dtype(self, part: nn.Module, x: Tensor) -> Tensor:
         if self.transform_dtype is None:

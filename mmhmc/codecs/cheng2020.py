@@ -40,7 +40,6 @@ class Cheng2020Anchor(JointAutoregressive):
 
     codec_id = 'cheng2020'
     receptive_radius = 112
-    tile_size = 512
 
     def __init__(self,
                  hidden_channels: int = 192,

@@ -69,6 +69,9 @@ class CompressAICodec(ImageCodec):
         ValueError: If a channel count is not positive.
     """
 
+    #: Maps of the transforms' hidden channels that exist at once, in float32
+    #: at half the picture's sides.
+    hidden_maps = 4
     #: Networks whose results choose a table or become part of ``y_hat``.
     prior_networks: tuple[str, ...] = ()
 
@@ -154,6 +157,12 @@ class CompressAICodec(ImageCodec):
                             for side in coded_size)
         with self._arithmetic_of_priors(device):
             return self.decode_latent(decoders, latent_size)
+
+    @property
+    def bytes_per_pixel(self) -> int:
+        """See :attr:`ImageCodec.bytes_per_pixel`."""
+        # Four bytes, and a position for every four pixels.
+        return self.hidden_maps * len(next(self.g_a.parameters()))
 
     @abstractmethod
     def code_latent(self, y: Tensor, rate: bool = True) -> CodecOutput:

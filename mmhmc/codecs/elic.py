@@ -85,7 +85,6 @@ class ELIC(SteppedCodec):
     downsampling_factor = 64
     codec_id = 'elic'
     receptive_radius = 144
-    tile_size = 512
 
     def __init__(self,
                  hidden_channels: int = 192,

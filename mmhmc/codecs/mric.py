@@ -86,7 +86,6 @@ class MRIC(SteppedCodec):
     downsampling_factor = 64
     codec_id = 'mric'
     receptive_radius = 144
-    tile_size = 512
 
     def __init__(self,
                  hidden_channels: int = 256,

@@ -99,7 +99,8 @@ class TinyLIC(SteppedCodec):
     variable_codec_id = 'tinylic-vr'
     # Each block reaches three positions further, at 1/8 there are six blocks.
     receptive_radius = 320
-    tile_size = 1024
+    least_tile_size = 1024
+    hidden_maps = 8
     #: Fields of a condition that a codec with several rates knows.
     controls: tuple[str, ...] = ('quality', )
 

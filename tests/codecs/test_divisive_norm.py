@@ -43,8 +43,9 @@ def test_large_values_in_float16_are_normalised_as_in_float32(inverse):
     out = ours(x.half())
     assert out.dtype == torch.float16
     torch.testing.assert_close(out.float(), expected, rtol=2e-3, atol=0)
-    assert torch.equal(copy.deepcopy(ours).half()(x.half()).isfinite(),
-                       torch.ones_like(x, dtype=torch.bool))
+    assert torch.equal(
+        copy.deepcopy(ours).half()(x.half()).isfinite(),
+        torch.ones_like(x, dtype=torch.bool))
 
 
 @pytest.mark.skipif(
@@ -57,8 +58,8 @@ def test_codec_survives_float16_on_a_large_scale(name):
     with torch.no_grad():
         x = smooth_pictures(1, 64, 64)
         seen = []
-        layer = next(
-            m for m in codec.g_a.modules() if isinstance(m, DivisiveNorm))
+        layer = next(m for m in codec.g_a.modules()
+                     if isinstance(m, DivisiveNorm))
         handle = layer.register_forward_pre_hook(
             lambda module, args: seen.append(args[0].abs().amax().item()))
         codec.g_a(x)

@@ -10,6 +10,7 @@ from conftest import CODECS, smooth_pictures, tiny_codec
 from torch import nn
 
 from mmhmc.bitstream import Bitstream, BitstreamError
+from mmhmc.codecs import build_codec
 
 #: Those whose synthesis has to see a picture as a whole.
 WHOLE = ('LayeredGenerative', )
@@ -212,6 +213,52 @@ def test_tiles_are_used_for_large_pictures_outside_training_only(codecs, name):
     seen.clear()
     codec.compress(x[..., :128])
     assert seen == [(64, 128)]
+
+
+@every_codec
+def test_memory_decides_what_goes_in_tiles(codecs, name):
+    codec = copy.deepcopy(codecs[name])
+    seen = []
+    codec.g_a.register_forward_pre_hook(
+        lambda module, args: seen.append(args[0].shape[-2:]))
+    x = smooth_pictures(1, 64, 192)
+    codec.least_tile_size = 64
+    codec.tile_memory = codec.bytes_per_pixel * 64 * 192
+    with torch.no_grad():
+        codec(x)
+        whole = name in ('MPA', )
+        assert seen == [(64, 192)]
+        # A batch takes as much for each of its pictures.
+        codec(x.repeat(2, 1, 1, 1))
+        assert seen[1:] == [(64, 192)] if whole else len(seen) > 2
+        seen.clear()
+        codec.tile_memory -= 1
+        codec(x)
+    assert seen == [(64, 192)] if whole else len(seen) == 3
+
+
+def test_tiles_are_as_large_as_memory_lets_them_be(codecs):
+    codec = copy.deepcopy(codecs['Cheng2020Attention'])
+    side, around = 640, 2 * codec.receptive_radius
+    pixels = (side + around)**2 * 5 // 2
+    codec.tile_memory = codec.bytes_per_pixel * pixels
+    assert codec._tile_for(pixels, 1) is None
+    assert codec._tile_for(pixels + 1, 1) == side
+    codec.tile_memory -= codec.bytes_per_pixel * 5
+    assert codec._tile_for(pixels, 1) == side - 64
+    # Smaller ones would mostly compute what lies around them.
+    codec.tile_memory = 0
+    assert codec._tile_for(10**7, 1) == codec.least_tile_size
+    assert codec._tile_for(2 * codec.least_tile_size**2, 1) is None
+
+
+@pytest.mark.parametrize('name',
+                         ['MeanScaleHyperprior', 'Cheng2020Attention', 'ELIC'])
+def test_pictures_of_a_detector_go_whole_and_4k_in_tiles(name):
+    codec = build_codec(dict(type=f'mmhmc.{name}'))
+    assert codec._tile_for(832 * 1344, 1) is None
+    side = codec._tile_for(2160 * 3840, 1) + 2 * codec.receptive_radius
+    assert side**2 * codec.bytes_per_pixel <= codec.tile_memory
 
 
 @every_codec

@@ -107,13 +107,12 @@ def test_machine_without_bfloat16_computes_in_float32(tmp_path, monkeypatch):
     monkeypatch.setenv('MMHMC_COMPUTE', 'float32')
     model = wrapped_model(tiny_codec('ScaleHyperprior'))
     conv = Spy(model.backbone.backbone.conv, model.backbone)
-    formats = Probe(lambda runner: is_channels_last(
-        model.backbone.codec.g_a[0].weight))
+    formats = Probe(
+        lambda runner: is_channels_last(model.backbone.codec.g_a[0].weight))
     runner = make_runner(
         model,
-        tmp_path,
-        [AutocastHook(channels_last=True),
-         RateLossHook(), formats],
+        tmp_path, [AutocastHook(channels_last=True),
+                   RateLossHook(), formats],
         max_epochs=1,
         log_level='INFO')
     runner.train()
@@ -123,7 +122,8 @@ def test_machine_without_bfloat16_computes_in_float32(tmp_path, monkeypatch):
     assert 'AutocastHook: float32, channels_last (MMHMC_COMPUTE' in log
 
 
-@pytest.mark.parametrize('asked', ['float32,contiguous', 'bfloat16,contiguous'])
+@pytest.mark.parametrize('asked',
+                         ['float32,contiguous', 'bfloat16,contiguous'])
 def test_memory_format_can_be_overruled(tmp_path, monkeypatch, asked):
     monkeypatch.setenv('MMHMC_COMPUTE', asked)
     model = wrapped_model(tiny_codec('ScaleHyperprior'))

@@ -64,7 +64,7 @@ def main() -> None:
     done = time.perf_counter()
     height, width = x_hat.shape[-2:]
     print(f'{height} x {width} ({height * width / 1e6:.1f} megapixels), '
-          f'{"whole" if args.whole else f"tiles of {codec.tile_size}"}: '
+          f'{"whole" if args.whole else "tiles"}: '
           f'encoded in {coded - start:.1f} s to {stream.num_bytes} bytes, '
           f'decoded in {done - coded:.1f} s, peak {peak():.0f} MiB '
           f'({before:.0f} MiB before)')

@@ -29,8 +29,7 @@ class DivisiveNorm(nn.Module):
         return out.to(x.dtype)
 
     def _normalise(self, x: Tensor, beta: Tensor, gamma: Tensor) -> Tensor:
-        norm = nn.functional.conv2d(
-            x**2,
-            self.gamma_reparam(gamma)[..., None, None],
-            self.beta_reparam(beta))
+        norm = nn.functional.conv2d(x**2,
+                                    self.gamma_reparam(gamma)[..., None, None],
+                                    self.beta_reparam(beta))
         return x * (norm.sqrt() if self.inverse else norm.rsqrt())

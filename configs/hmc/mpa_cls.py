@@ -1,6 +1,11 @@
 """MPA, stage 2: the path of classification, before ConvNeXt-T on ImageNet.
 
-The trained host: `--cfg-options load_from=FILE`.
+The trained host: `--cfg-options load_from=FILE`. As the authors': crops of 256
+and flips, batches of 8, four epochs, label smoothing, and none of the Mixup,
+CutMix, RandAugment and erasing that ConvNeXt itself was trained with; tests
+resize to 292 and crop 256. Crops are resized bicubically; theirs draw bicubic
+or bilinear. They stop at the best accuracy, which this leaves to
+`default_hooks.checkpoint.save_best`.
 """
 _base_ = [
     'mmpretrain::_base_/default_runtime.py',
@@ -16,6 +21,7 @@ stages = [
         result='model.backbone.codec.init_cfg.checkpoint')
 ]
 model = dict(
+    train_cfg=None,
     backbone=dict(
         _delete_=True,
         type='mmhmc.CodecBackbone',
@@ -31,6 +37,34 @@ model = dict(
         train_condition=dict(
             quality=[1, 2, 3, 4, 5, 6, 7, 8], alpha=[k / 7
                                                      for k in range(8)])))
+train_pipeline = [
+    dict(type='LoadImageFromFile'),
+    dict(
+        type='RandomResizedCrop',
+        scale=256,
+        backend='pillow',
+        interpolation='bicubic'),
+    dict(type='RandomFlip', prob=0.5, direction='horizontal'),
+    dict(type='PackInputs'),
+]
+test_pipeline = [
+    dict(type='LoadImageFromFile'),
+    dict(
+        type='ResizeEdge',
+        scale=292,
+        edge='short',
+        backend='pillow',
+        interpolation='bicubic'),
+    dict(type='CenterCrop', crop_size=256),
+    dict(type='PackInputs'),
+]
+train_dataloader = dict(batch_size=8, dataset=dict(pipeline=train_pipeline))
+val_dataloader = dict(dataset=dict(pipeline=test_pipeline))
+test_dataloader = val_dataloader
+train_cfg = dict(max_iters=640000, val_interval=160000)
+param_scheduler = [
+    dict(type='MultiStepLR', by_epoch=False, milestones=[480000], gamma=0.1)
+]
 val_cfg = dict()
 test_cfg = dict()
 val_evaluator = [_base_.val_evaluator, dict(type='mmhmc.BitrateMetric')]

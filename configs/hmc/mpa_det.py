@@ -1,6 +1,7 @@
 """MPA, stage 2: the path of detection, before Mask R-CNN on COCO.
 
-The paper has no such path. The trained host: `--cfg-options load_from=FILE`.
+The paper has no such path; the objective is that of its others. The
+trained host: `--cfg-options load_from=FILE`.
 """
 _base_ = [
     'mmdet::_base_/default_runtime.py',
@@ -31,6 +32,10 @@ model = dict(
         train_condition=dict(
             quality=[1, 2, 3, 4, 5, 6, 7, 8], alpha=[k / 7
                                                      for k in range(8)])))
+train_cfg = dict(max_iters=100000, val_interval=100000)
+param_scheduler = [
+    dict(type='MultiStepLR', by_epoch=False, milestones=[75000], gamma=0.1)
+]
 val_cfg = dict(type='ValLoop')
 test_cfg = dict(type='TestLoop')
 val_evaluator = [_base_.val_evaluator, dict(type='mmhmc.BitrateMetric')]

@@ -537,6 +537,19 @@ def _host(env: Environment, host: str, needed: bool) -> Row:
 
 
 def _compressai(env: Environment) -> Row:
+    row = _judge_compressai(env)
+    if COMPRESSAI.split('==')[0] not in row.fix:
+        return row
+    # Alone, pip would fetch another torch to build it with.
+    fix = row.fix.replace(' install ', ' install --no-build-isolation ')
+    tools = ('setuptools', 'wheel', 'pybind11')
+    lacking = [tool for tool in tools if tool not in env.versions]
+    if lacking:
+        fix = f'{env.pip("install", *lacking)} && {fix}'
+    return replace(row, fix=fix)
+
+
+def _judge_compressai(env: Environment) -> Row:
     requires = env.requires.get('compressai', [])
     bounds = [r for r in requires if re.match(r'numpy\b.*<\s*2', r)]
     if not bounds or env.version('numpy') < (2, ):

@@ -90,7 +90,7 @@ def fill(site: Site, lineage: str = 'onedl') -> None:
     site.write('mmhmc/machine.py', MACHINE)
     site.write('mmhmc/bitstream/__init__.py', '')
     site.write('mmhmc/bitstream/_rans.py', '')
-    for module in doctor.BUILD_TOOLS:
+    for module in (*doctor.BUILD_TOOLS, 'pybind11'):
         site.add(module, '69.5' if lineage == 'open-mmlab' else '81.0')
 
 
@@ -171,13 +171,22 @@ def test_standard_library_alone_is_enough_to_say_what_is_missing(
 
 def test_missing_package_is_added_under_constraint_of_what_is_installed(
         site, examine):
-    site.remove('compressai')
+    site.remove('pytorch_msssim')
     rows = examine()
-    assert wrong(rows) == {'compressai'}
-    assert rows['compressai'].state == doctor.MISSING
-    freeze, install = rows['compressai'].fix.split(' && ')
+    assert wrong(rows) == {'pytorch_msssim'}
+    assert rows['pytorch_msssim'].state == doctor.MISSING
+    freeze, install = rows['pytorch_msssim'].fix.split(' && ')
     assert freeze.endswith('-m pip list --format=freeze > installed.txt')
-    assert install.endswith('install -c installed.txt compressai==1.2.6')
+    assert install.endswith('install -c installed.txt pytorch-msssim')
+
+
+def test_compressai_is_built_with_the_torch_that_is_there(site, examine):
+    site.remove('compressai')
+    site.remove('pybind11')
+    tools, _, install = examine()['compressai'].fix.split(' && ')
+    assert tools.endswith('-m pip install pybind11')
+    assert install.endswith('install --no-build-isolation '
+                            '-c installed.txt compressai==1.2.6')
 
 
 def test_missing_host_is_optional_while_another_works(site, examine):
@@ -210,7 +219,8 @@ def test_package_that_raises_is_named_with_its_exception(site, examine):
     assert rows['compressai'].state == doctor.MISFIT
     assert rows['compressai'].found.endswith('fails: RuntimeError: bad')
     assert rows['compressai'].fix.endswith(
-        'pip install --force-reinstall --no-deps compressai==1.2.6')
+        'pip install --no-build-isolation --force-reinstall --no-deps '
+        'compressai==1.2.6')
 
 
 @pytest.mark.parametrize(('code', 'words'), [

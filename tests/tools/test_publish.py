@@ -343,14 +343,13 @@ def test_codec_of_compressai_decodes_to_the_same_picture(
     codec = load_codec(
         config, out, cfg_options={'model.codec.hidden_channels': 8})
     x = smooth_pictures(1, 64, 128)
-    if form == 'no_tables':
-        # Making tables solves the quantiles, and so moves the medians.
-        foreign = copy.deepcopy(foreign)
-        foreign.entropy_bottleneck.update(force=True, update_quantiles=True)
     with torch.no_grad():
-        expected = foreign(x)['x_hat']
-    x_hat = codec.decompress(codec.compress(x))
-    assert x_hat.equal(expected.clamp(0, 1))
+        expected = foreign(x)['x_hat'].clamp(0, 1)
+    # Means are in integers here, and in floating point there.
+    torch.testing.assert_close(
+        codec.decompress(codec.compress(x)), expected, rtol=0, atol=1e-3)
+    codec.portable = False
+    assert codec.decompress(codec.compress(x)).equal(expected)
 
 
 # set_zoo_url.py

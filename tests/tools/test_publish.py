@@ -1,5 +1,4 @@
 """tools/model_converters: checkpoints of others in, ours out."""
-import copy
 import hashlib
 import importlib.util
 import sys

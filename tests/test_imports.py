@@ -14,6 +14,7 @@ LAYERS = [
     {'version', 'compat', 'machine', 'zoo'},
     {'checkpoints'},
     {'registry'},
+    {'part_weights'},
     {'functional', 'structures'},
     {'bitstream'},
     {'codecs', 'adapters', 'losses', 'datasets'},

@@ -2,9 +2,9 @@
 from typing import Optional
 
 import torch
-from mmengine.model import BaseModule
 from torch import Tensor, nn
 
+from mmhmc.part_weights import WholeModule
 from mmhmc.registry import MODELS
 
 
@@ -47,7 +47,7 @@ class AttentionBlock(nn.Module):
 
 
 @MODELS.register_module()
-class DynamicAdaptation(BaseModule):
+class DynamicAdaptation(WholeModule):
     """g_t: turns what people see into what the machine sees, for no bits.
 
     .. code-block:: none

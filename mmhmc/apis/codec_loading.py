@@ -7,18 +7,14 @@ from typing import Optional, Union
 
 import torch
 from mmengine.config import Config, ConfigDict
-from torch import Tensor
 
-from mmhmc.checkpoints import read_checkpoint
 from mmhmc.codecs import ImageCodec, build_codec
 from mmhmc.machine import Arithmetic, choose_arithmetic
-from mmhmc.registry import is_pretrained
+from mmhmc.part_weights import load_pretrained, pretrained
 
 #: Where a config names its codec; the first that is there counts, since a
 #: leaf keeps the `codec` of its base beside what it made of it.
 _PLACES = ('model.backbone.codec', 'model.codec', 'codec')
-_PREFIXES = ('backbone.codec.', 'codec.')
-_TABLES = ('_quantized_cdf', '_offset', '_cdf_length', 'scale_table')
 #: What the Python of a config may raise.
 _CONFIG_ERRORS = (SyntaxError, NameError, AttributeError, LookupError,
                   TypeError, ImportError)
@@ -86,10 +82,10 @@ def load_codec(config: Union[str, Path, dict],
         config: Config file, ``Config`` or dict with the codec at
             ``model.backbone.codec``, ``model.codec`` or ``codec``; the first
             that is there counts.
-        checkpoint: File or address of the weights: of a model with the codec
-            at one of these places, or of the codec alone, as CompressAI
-            writes it. None takes that of the codec's ``init_cfg``; a codec
-            without weights needs none.
+        checkpoint: File or address of the weights: of a model that holds the
+            codec, or of the codec alone, as CompressAI writes it. None takes
+            that of the codec's ``init_cfg``; a codec without weights needs
+            none.
         device: Where the codec goes.
         cfg_options: Settings of the config to override, by dotted name.
         update_quantiles: False keeps the quantiles of a checkpoint without
@@ -114,13 +110,16 @@ def load_codec(config: Union[str, Path, dict],
     except TypeError as error:
         raise ValueError(
             f'The codec of {config} cannot be built: {error}') from error
-    # A codec may have no weights.
-    if checkpoint is not None or codec.state_dict():
-        prefix = None
-        if checkpoint is None:
-            checkpoint, prefix = _pretrained(init, config)
-        state = _own_weights(read_checkpoint(checkpoint), checkpoint, prefix)
-        _load_strictly(codec, state, checkpoint)
+    if checkpoint is not None:
+        load_pretrained(codec, dict(checkpoint=checkpoint))
+    elif codec.state_dict():  # a codec may have no weights
+        init = pretrained(init)
+        if init is None:
+            raise ValueError(
+                f'There is no checkpoint, and the codec of {_name_of(config)} '
+                "has no `init_cfg=dict(type='Pretrained', checkpoint=...)`: "
+                'random weights would code. Give the checkpoint.')
+        load_pretrained(codec, init)
     codec.to(device).eval()
     if not all(table.cdf.numel() for table in codec.entropy_tables().values()):
         codec.update_entropy_tables(update_quantiles)
@@ -160,66 +159,8 @@ def codec_settings(config: Union[str, Path, dict],
                      f'{", ".join(_PLACES)}.')
 
 
-def _pretrained(init: Optional[dict],
-                config: Union[str, Path, dict]) -> tuple[str, Optional[str]]:
-    """Checkpoint and prefix of an ``init_cfg``."""
-    if not isinstance(init, dict) or not is_pretrained(init):
-        raise ValueError(
-            f'There is no checkpoint, and the codec of {_name_of(config)} '
-            "has no `init_cfg=dict(type='Pretrained', checkpoint=...)`: "
-            'random weights would code. Give the checkpoint.')
-    return init['checkpoint'], init.get('prefix')
-
-
 def _name_of(config: Union[str, Path, dict]) -> str:
     """A config in few words; its text would fill the screen."""
     if isinstance(config, (str, Path)):
         return str(config)
     return getattr(config, 'filename', None) or 'the config'
-
-
-def _own_weights(checkpoint: dict, name: Union[str, Path],
-                 prefix: Optional[str]) -> dict[str, Tensor]:
-    """The codec's part of a checkpoint, under the codec's own names."""
-    state = checkpoint.get('state_dict', checkpoint)
-    if not isinstance(state, dict) or not state or not all(
-            isinstance(value, Tensor) for value in state.values()):
-        raise ValueError(f'{name} holds no weights; expected tensors by name, '
-                         'or `state_dict` with them.')
-    for beginning in _PREFIXES if prefix is None else (prefix, ):
-        own = {
-            key.removeprefix(beginning): value
-            for key, value in state.items() if key.startswith(beginning)
-        }
-        if own:
-            return own
-    if prefix:
-        raise ValueError(f'{name} has no weights that begin with {prefix!r}.')
-    return dict(state)
-
-
-def _load_strictly(codec: ImageCodec, state: dict[str, Tensor],
-                   name: Union[str, Path]) -> None:
-    if set(state) - set(codec.state_dict()):
-        # The files of CompressAI's model zoo have older names.
-        from compressai.zoo.pretrained import load_pretrained
-        state = load_pretrained(state)
-    try:
-        missing, unexpected = codec.load_state_dict(state, strict=False)
-    except RuntimeError as error:
-        # A headline, then one line for each tensor.
-        first = str(error).splitlines()[1:2] or [str(error)]
-        raise ValueError(f'{name} does not fit the codec of the config: '
-                         f'{first[0].strip()}') from error
-    missing = [key for key in missing if key.rpartition('.')[2] not in _TABLES]
-    if missing or unexpected:
-        raise ValueError(
-            f'{name} does not fit the codec of the config: missing '
-            f'{_few(missing)}; not expected {_few(unexpected)}.')
-
-
-def _few(names: list[str]) -> str:
-    if not names:
-        return 'nothing'
-    more = f' and {len(names) - 3} more' if len(names) > 3 else ''
-    return ', '.join(names[:3]) + more

@@ -20,8 +20,8 @@ from torch import Tensor
 from mmhmc.functional import crop_to, extend_edges, padded_size
 from mmhmc.registry import type_name
 from mmhmc.visualization import Instances, PanelRow, bits_map, draw_panel
+from .checkpoint_parts import complete_model
 from .mixing import metrics_of
-from .model_loading import complete_model
 from .training import build_runner
 
 _COLUMNS = {

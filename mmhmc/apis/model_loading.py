@@ -11,15 +11,16 @@ from typing import Optional, Union
 import torch
 from mmengine.config import Config, ConfigDict
 from mmengine.logging import print_log
-from mmengine.model import (BaseTTAModel, initialize, is_model_wrapper,
-                            revert_sync_batchnorm)
+from mmengine.model import revert_sync_batchnorm
 from mmengine.registry import DATASETS, MODELS, DefaultScope
-from torch import Tensor, nn
+from torch import nn
 
 from mmhmc.checkpoints import read_checkpoint
 from mmhmc.engine.parts import adapter_changes_nothing, find_coder
 from mmhmc.models import CodecModel, PictureCoding
-from mmhmc.registry import is_pretrained
+from mmhmc.part_weights import weights_of
+from .checkpoint_parts import (complete_codecs, complete_host, is_of_host,
+                               load_all)
 from .codec_loading import load_codec
 from .mixing import host_of
 from .options import set_options
@@ -27,8 +28,6 @@ from .sample_data import innermost_datasets
 from .training import load_config
 
 ModelConfig = Union[str, Path, dict]
-#: Of a codec, what can be made anew from its weights.
-_TABLES = ('_quantized_cdf', '_offset', '_cdf_length', 'scale_table')
 
 
 def read_model_config(
@@ -157,114 +156,17 @@ def _settings(cfg: Config) -> ConfigDict:
 def _load_weights(model: nn.Module, saved: dict, name: Union[str, Path],
                   host: Optional[str]) -> None:
     """Give all parts their weights; see :func:`load_model`."""
-    state = saved.get('state_dict', saved)
-    if not state or not all(isinstance(v, Tensor) for v in state.values()):
-        raise ValueError(f'{name} holds no weights; expected tensors by name, '
-                         'or `state_dict` with them.')
-    apart = _complete(model, state, name)
-    host_is_apart = _complete_host(model, state, name, host)
-    try:
-        missing, unexpected = model.load_state_dict(state, strict=False)
-    except RuntimeError as error:
-        first = str(error).splitlines()[1:2] or [str(error)]
-        raise ValueError(f'{name} does not fit the config: '
-                         f'{first[0].strip()}') from error
-    missing = [
-        key for key in missing
-        if key.rpartition('.')[2] not in _TABLES and not key.startswith(apart)
-        and not (host_is_apart and _is_of_host(key, model))
-    ]
-    if missing:
-        raise ValueError(
-            f'{name} does not fit the config: it lacks {len(missing)} '
-            f'tensors, first {missing[0]}. Use the config that it was trained '
-            'with.')
+    state = weights_of(saved, name)
+    apart, rest = complete_codecs(model, state, name)
+    host_is_apart = complete_host(model, rest, name, host)
+    unexpected = load_all(
+        model, rest, name, lambda key: key.startswith(apart) or
+        (host_is_apart and is_of_host(key, model)))
     if unexpected:
         print_log(
             f'{name} holds {len(unexpected)} tensors that the config does '
             f'not have, first {unexpected[0]}; they are not used.',
             logger='current')
-
-
-def complete_model(model: nn.Module,
-                   checkpoint: Union[str, Path],
-                   host: Optional[str] = None) -> None:
-    """Load what a config names beside a checkpoint that is a part only.
-
-    That is the codec (``codec.init_cfg``) for a bare host, and the host
-    (``load_from``) for a codec with its adaptation. For models whose weights
-    somebody else loads, and not strictly: a runner that tests would leave the
-    rest random.
-
-    Args:
-        model: With codecs, or without.
-        checkpoint: What will be loaded.
-        host: File or address of the host's weights.
-
-    Raises:
-        OSError: If a file cannot be read.
-        ValueError: If none of them has weights of the codec or of the host.
-    """
-    while is_model_wrapper(model) or isinstance(model, BaseTTAModel):
-        model = model.module
-    if any(isinstance(m, PictureCoding) for m in model.modules()):
-        saved = read_checkpoint(checkpoint)
-        state = saved.get('state_dict', saved)
-        _complete(model, state, checkpoint)
-        _complete_host(model, state, checkpoint, host)
-
-
-def _complete(model: nn.Module, state: dict,
-              name: Union[str, Path]) -> tuple[str, ...]:
-    """Load codecs that are apart; gives the prefixes of what it has loaded."""
-    coders = {
-        m.codec: m
-        for m in model.modules() if isinstance(m, PictureCoding)
-    }
-    apart = []
-    for prefix, module in model.named_modules():
-        if module in coders and module.state_dict() and not any(
-                key.removeprefix('module.').startswith(f'{prefix}.')
-                for key in state):
-            _load_own_codec(coders[module], name)
-            apart.append(f'{prefix}.')
-    return tuple(apart)
-
-
-def _complete_host(model: nn.Module, state: dict, name: Union[str, Path],
-                   host: Optional[str]) -> bool:
-    """Load a host that is apart; says whether it was."""
-    if any(_is_of_host(key.removeprefix('module.'), model) for key in state) \
-            or not any(_is_of_host(key, model) for key in model.state_dict()):
-        return False
-    if host is None or str(host) == str(name):
-        raise ValueError(
-            f'{name} holds weights of a codec only, and the config names none'
-            ' of the host (`load_from`): a random host would predict. Give a '
-            'checkpoint of the trained model.')
-    saved = read_checkpoint(host)
-    model.load_state_dict(saved.get('state_dict', saved), strict=False)
-    return True
-
-
-def _is_of_host(key: str, model: nn.Module) -> bool:
-    """Whether a weight is neither the codec's nor the adapter's."""
-    return not key.startswith(
-        tuple(f'{prefix}.{part}.'.removeprefix('.')
-              for prefix, module in model.named_modules()
-              if isinstance(module, PictureCoding)
-              for part in ('codec', 'adapter')))
-
-
-def _load_own_codec(coder: PictureCoding, name: Union[str, Path]) -> None:
-    init = coder.codec.init_cfg or {}
-    if not is_pretrained(init) or not init.get('checkpoint'):
-        raise ValueError(
-            f'{name} holds no weights of the codec, and the config names none'
-            ' (`codec.init_cfg`): a random codec would code. Give a '
-            'checkpoint of the trained model.')
-    # What `init_weights` does, without its line for every tensor.
-    initialize(coder.codec, init)
 
 
 def _make_missing_tables(coder: PictureCoding) -> None:

@@ -7,8 +7,8 @@ from typing import Optional
 from mmengine.config import Config, ConfigDict
 
 from mmhmc.registry import type_name
+from .checkpoint_parts import complete_model
 from .mixing import host_of
-from .model_loading import complete_model
 from .training import TrainingError, build_runner, prepare_data
 
 #: What joins the views of a picture where a config does not say it.

@@ -15,6 +15,7 @@ from mmhmc.datasets import check_coco, make_sample_instances
 from mmhmc.datasets.sample_labels import make_sample_labels
 from mmhmc.machine import choose_arithmetic
 from mmhmc.registry import type_name, type_scope
+from .checkpoint_parts import check_start
 from .cpu_ranks import distribute_on_cpu
 from .mixing import mix_codec, read_config
 from .options import set_options, split_options
@@ -242,7 +243,11 @@ def _run_once(cfg: Config,
         if cfg.resume:
             cfg.load_from = resume if isinstance(resume, str) else None
     before = _last_checkpoint(cfg.work_dir)
-    build_runner(cfg).train()
+    runner = build_runner(cfg)
+    if cfg.get('load_from') and not cfg.get('resume') and isinstance(
+            runner.model, torch.nn.Module):
+        check_start(runner.model, cfg.load_from)
+    runner.train()
     # Only one process saves, and the others may be here before it has.
     barrier()
     last = _last_checkpoint(cfg.work_dir)

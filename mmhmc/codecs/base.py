@@ -14,7 +14,6 @@ from math import isqrt
 from typing import Optional, Union
 
 import torch
-from mmengine.model import BaseModule
 from torch import Tensor, nn
 
 from mmhmc.bitstream import (QUALITY_STEP, Bitstream, BitstreamError,
@@ -22,6 +21,7 @@ from mmhmc.bitstream import (QUALITY_STEP, Bitstream, BitstreamError,
                              encode_symbols, former_fingerprint)
 from mmhmc.functional import crop_to, extend_edges, padded_size, run_in_tiles
 from mmhmc.functional.devices import answers_at_once, hurrying, is_hurrying
+from mmhmc.part_weights import WholeModule
 from mmhmc.registry import MODELS
 from mmhmc.structures import CodecOutput, CodingCondition
 from .layers import Derived, saturation
@@ -44,7 +44,7 @@ def use_integers(portable: bool) -> Iterator[None]:
         _PORTABLE.reset(token)
 
 
-class ImageCodec(BaseModule):
+class ImageCodec(WholeModule):
     """Base class: picture to latents to bits, and back.
 
     .. code-block:: none
@@ -65,7 +65,7 @@ class ImageCodec(BaseModule):
 
     Args:
         init_cfg: mmengine's initialisation, e.g. ``dict(type='Pretrained',
-            checkpoint=..., prefix='codec.')``.
+            checkpoint=...)``, of the codec or of a model that holds it.
     """
 
     #: Both sides of a coded picture are multiples of this.

@@ -5,9 +5,11 @@ from functools import partial
 from typing import Optional, Union
 
 import torch
+from mmengine.model import BaseModule
 from torch import Tensor, nn
 
 from mmhmc.functional import InputNorm
+from mmhmc.part_weights import load_pretrained, pretrained
 from mmhmc.registry import MODELS
 from .perceptual_loss import PerceptualLoss, feature_distance
 
@@ -51,7 +53,8 @@ class BackboneLoss(PerceptualLoss):
             ``backbone.``; by default the backbone's own ``init_cfg``.
 
     Raises:
-        ValueError: If there are no weights to begin with.
+        OSError: If a file cannot be read.
+        ValueError: If there are no weights to begin with, or not all.
     """
 
     def __init__(self,
@@ -63,13 +66,14 @@ class BackboneLoss(PerceptualLoss):
         if checkpoint is not None:
             backbone['init_cfg'] = dict(
                 type='Pretrained', checkpoint=checkpoint, prefix='backbone.')
-        if not backbone.get('init_cfg'):
+        init = pretrained(backbone.get('init_cfg'))
+        if init is None:
             raise ValueError(
                 'BackboneLoss compares by a trained backbone; give its '
                 'weights as `checkpoint` or as `init_cfg` of `backbone`.')
         network = nn.Module()
         network.backbone = MODELS.build(backbone)
-        network.backbone.init_weights()
+        _take_weights(network.backbone, init)
         network.norm = (
             input_norm if isinstance(input_norm, InputNorm) else
             InputNorm.from_preprocessor(input_norm))
@@ -216,6 +220,33 @@ def _stands_still(backbone: nn.Module) -> bool:
 def _features(network: nn.Module, x: Tensor) -> Sequence[Tensor]:
     features = network.backbone(network.norm.from_picture(x))
     return (features, ) if isinstance(features, Tensor) else features
+
+
+def _take_weights(backbone: nn.Module, init: dict) -> None:
+    """Initialise a backbone as mmengine does, and see that all is taken.
+
+    Raises:
+        OSError: If the file cannot be read.
+        ValueError: If it lacks weights.
+    """
+    if type(backbone).init_weights is BaseModule.init_weights:
+        load_pretrained(backbone, init, others=True)
+        return
+    # Some rename and resize what they read, so names tell nothing.
+    before = {
+        name: weight.clone()
+        for name, weight in backbone.named_parameters() if weight.ndim > 1
+    }
+    backbone.init_weights()
+    same = [
+        name for name, weight in backbone.named_parameters()
+        if name in before and torch.equal(weight, before[name])
+    ]
+    if same:
+        raise ValueError(
+            f"{init['checkpoint']} does not fit {type(backbone).__name__}: "
+            f'{len(same)} of {len(before)} weights are not in it, first '
+            f'{same[0]}.')
 
 
 def _relative_error(one: Tensor, other: Tensor) -> Tensor:

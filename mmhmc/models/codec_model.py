@@ -6,6 +6,7 @@ from torch import Tensor, nn
 
 from mmhmc.codecs import ImageCodec, build_codec
 from mmhmc.functional import InputNorm
+from mmhmc.part_weights import find_part
 from mmhmc.registry import MODELS
 from mmhmc.structures import CodedBatch
 from .condition_choice import ConditionChoice
@@ -21,7 +22,8 @@ class CodecModel(PictureCoding, BaseModel):
     Losses and metrics come from ``RateLossHook``, as they do in front of a
     host. The codec's keys begin with ``codec.``, so a trained one enters a
     ``CodecBackbone`` by ``codec.init_cfg=dict(type='Pretrained',
-    checkpoint=..., prefix='codec.')``.
+    checkpoint=...)``. ``load_from`` takes the checkpoint of such a model, or
+    of the codec alone.
 
     Args:
         codec: Codec, or its config.
@@ -49,6 +51,23 @@ class CodecModel(PictureCoding, BaseModel):
         self.input_norm = InputNorm.from_preprocessor(data_preprocessor)
         self.codec = build_codec(codec)
         self.test_cfg = complete_test_cfg(test_cfg)
+
+    def _load_from_state_dict(self, state_dict, prefix, *args) -> None:
+        given = [key for key in state_dict if key.startswith(prefix)]
+        here = f'{prefix}codec.'
+        if given and self.codec.state_dict() and not any(
+                key.startswith(here) for key in given):
+            place = find_part(self.codec, {key: None for key in given})
+            if place is None:
+                raise ValueError(
+                    'The checkpoint holds nothing of the codec '
+                    f'{type(self.codec).__name__}, which would stay random; it'
+                    f' has {given[0]!r} and {len(given) - 1} more. Give the '
+                    'checkpoint of a model with this codec.')
+            for key in given:
+                if key.startswith(place):
+                    state_dict[here + key[len(place):]] = state_dict.pop(key)
+        super()._load_from_state_dict(state_dict, prefix, *args)
 
     def forward(self,
                 inputs: Tensor,

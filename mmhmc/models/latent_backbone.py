@@ -65,8 +65,7 @@ class LatentBackbone(PictureCoding, BaseModule):
 
     Args:
         codec: Codec, or its config; trained weights come by its own
-            ``init_cfg=dict(type='Pretrained', checkpoint=...,
-            prefix='codec.')``.
+            ``init_cfg=dict(type='Pretrained', checkpoint=...)``.
         input_norm: The host's data preprocessor config, from which mean,
             std and channel order are read; or ``mean``, ``std`` and
             ``channel_order``; or an :class:`InputNorm`.

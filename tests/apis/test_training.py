@@ -92,6 +92,32 @@ def test_finished_run_goes_on_when_it_is_to_be_longer(configs):
     assert (configs / 'longer/iter_3.pth').exists()
 
 
+def test_codec_that_does_not_fit_never_trains(configs):
+    path = configs / 'first.py'
+    cfg = load_config(path, work_dir=str(configs / 'codec'))
+    checkpoint = run_training(cfg, path)
+    key = 'model.codec.init_cfg.checkpoint'
+    for more, said in (({
+            key: checkpoint,
+            'model.codec.latent_channels': 6
+    }, 'size mismatch'), ({
+            key: checkpoint,
+            'model.codec.init_cfg.prefix': 'backbone.codec.'
+    }, 'has codec')):
+        cfg = load_config(
+            configs / 'second.py', more, work_dir=str(configs / 'work'))
+        with pytest.raises(ValueError, match=said):
+            run_training(cfg, configs / 'second.py')
+    cfg = load_config(
+        path, {
+            'load_from': checkpoint,
+            'model.codec.latent_channels': 6
+        },
+        work_dir=str(configs / 'other'))
+    with pytest.raises(ValueError, match='The checkpoint does not fit the'):
+        run_training(cfg, path)
+
+
 def test_batch_sizes_of_a_host_scale_the_rate_without_a_switch(configs):
     path = configs / 'first.py'
     path.write_text(path.read_text() +

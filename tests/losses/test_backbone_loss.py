@@ -109,3 +109,33 @@ def test_only_the_features_themselves_see_contrast(loss):
         seen.backbone, seen.norm = backbone, norm
     torch.testing.assert_close(twice[0], torch.zeros(1), atol=1e-6, rtol=0)
     torch.testing.assert_close(twice[1], torch.full((1, ), 0.25))
+
+
+def test_backbone_that_stays_random_is_refused(tmp_path):
+    path = str(tmp_path / 'host.pth')
+    state = {f'backbone.{k}': v for k, v in TwoStages().state_dict().items()}
+    del state['backbone.second.weight']
+    torch.save(dict(state_dict=state), path)
+    with pytest.raises(ValueError, match='missing second.weight'):
+        BackboneLoss(dict(type='mmhmc.TwoStages'), NORM, checkpoint=path)
+    with pytest.raises(ValueError, match='1 of 2 weights .* second.weight'):
+        BackboneLoss(dict(type='mmhmc.Renaming'), NORM, checkpoint=path)
+    with pytest.raises(ValueError, match='give its weights'):
+        BackboneLoss(
+            dict(
+                type='mmhmc.TwoStages',
+                init_cfg=dict(type='Normal', layer='Conv2d')), NORM)
+
+
+@MODELS.register_module()
+class Renaming(TwoStages):
+    """Reads its weights by itself, as some of the hosts' backbones do."""
+
+    def init_weights(self):
+        state = torch.load(self.init_cfg['checkpoint'])['state_dict']
+        self.load_state_dict(
+            {
+                k.removeprefix('backbone.'): v
+                for k, v in state.items()
+            },
+            strict=False)

@@ -16,6 +16,7 @@ from mmhmc.datasets import read_picture, write_picture
 from mmhmc.evaluation import MSSSIMMetric, PSNRMetric
 from mmhmc.functional import crop_to
 from mmhmc.models.picture_coding import build_adapter
+from mmhmc.part_weights import find_part, load_part, weights_of
 from .plan import Plan, Point
 
 #: What ends one picture, one point or one test, and not the rest; hosts and
@@ -24,7 +25,6 @@ ERRORS = (OSError, ValueError, RuntimeError, MemoryError, LookupError,
           TypeError, ImportError, AttributeError, AssertionError,
           ArithmeticError, cv2.error)
 LOST = 'It ended its process, perhaps for lack of memory.'
-_ADAPTERS = ('backbone.adapter.', 'adapter.')
 
 
 @dataclass(frozen=True)
@@ -203,18 +203,12 @@ def load_point(point: Point) -> LoadedPoint:
 def _load_adapter(adapter: nn.Module, checkpoint: Optional[str]) -> None:
     if checkpoint is None:
         raise ValueError('An adapter needs a `checkpoint` with its weights.')
-    state = read_checkpoint(checkpoint)
-    state = state.get('state_dict', state)
-    for prefix in _ADAPTERS:
-        own = {
-            key.removeprefix(prefix): value
-            for key, value in state.items() if key.startswith(prefix)
-        }
-        if own:
-            adapter.load_state_dict(own)
-            return
-    raise ValueError(f'{checkpoint} holds no weights of an adapter; expected '
-                     f'names that begin with one of {list(_ADAPTERS)}.')
+    state = weights_of(read_checkpoint(checkpoint), checkpoint)
+    place = find_part(adapter, state)
+    if place is None:
+        raise ValueError(f'{checkpoint} holds no weights of an adapter '
+                         f'like {type(adapter).__name__}.')
+    load_part(adapter, state, checkpoint, place, others=not place)
 
 
 def adapt(loaded: LoadedPoint, x_hat: Tensor,

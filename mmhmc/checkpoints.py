@@ -38,6 +38,7 @@ from mmengine.runner.checkpoint import (CheckpointLoader,
 from torch import Tensor
 
 from mmhmc.compat import load_as_data
+from mmhmc.whole_files import whole_file
 from mmhmc.zoo import fetch_weights
 
 MapLocation = Union[str, torch.device, Callable, dict, None]
@@ -143,7 +144,7 @@ def write_safetensors(state_dict: dict,
 
     Args:
         state_dict: Tensors by name.
-        path: File, ``.safetensors``.
+        path: File, ``.safetensors``; it appears whole or not at all.
         dataset_meta: Names and colours of the classes, from which hosts label
             predictions: what JSON can hold.
 
@@ -168,7 +169,10 @@ def write_safetensors(state_dict: dict,
         meta['dataset_meta'] = dataset_meta
     # One entry: safetensors writes several in any order, and the same weights
     # would not have the same SHA-256.
-    save_file(tensors, path, {_OWN: json.dumps(meta)})
+    with whole_file(path) as part:
+        save_file(tensors, part, {_OWN: json.dumps(meta)})
+        # safetensors writes for the owner only.
+        part.chmod(0o644)
 
 
 def _tables(tensors: dict) -> Iterator[tuple[str, Tensor]]:
@@ -194,8 +198,8 @@ def _without_ends(table: Tensor, lengths: Tensor) -> Tensor:
     if not fits or table[~inside].any():
         return table
     rises = table.diff(dim=1, prepend=torch.zeros_like(table[:, :1]))[inside]
-    if table.dtype != torch.int32 or (rises < 0).any() or (
-            rises >= _UINT16).any():
+    if table.dtype != torch.int32 or (rises < 0).any() or (rises
+                                                           >= _UINT16).any():
         return rows
     # torch of the upstream lineage has no uint16.
     return torch.where(rises < _UINT16 // 2, rises,

@@ -11,7 +11,8 @@ MODULES = sorted(PACKAGE.rglob('*.py'))
 
 #: ARCHITECTURE.md, section 2: a layer imports the ones before it, and itself.
 LAYERS = [
-    {'version', 'compat', 'machine', 'zoo'},
+    {'version', 'compat', 'machine', 'whole_files'},
+    {'zoo'},
     {'checkpoints'},
     {'registry'},
     {'part_weights'},

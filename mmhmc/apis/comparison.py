@@ -20,6 +20,7 @@ from torch import Tensor
 from mmhmc.functional import crop_to, extend_edges, padded_size
 from mmhmc.registry import type_name
 from mmhmc.visualization import Instances, PanelRow, bits_map, draw_panel
+from mmhmc.whole_files import write_whole
 from .checkpoint_parts import complete_model
 from .mixing import metrics_of
 from .training import build_runner
@@ -67,8 +68,9 @@ def compare_adaptation(cfg: Config,
             # No bits and no loss: the numbers would only mislead.
             metrics = {k: v for k, v in metrics.items() if 'coco' in k}
         results[name] = metrics
-    (out_dir / 'comparison.json').write_text(json.dumps(results, indent=1))
-    (out_dir / 'comparison.md').write_text(format_table(results))
+    write_whole(out_dir / 'comparison.json',
+                json.dumps(results, indent=1).encode())
+    write_whole(out_dir / 'comparison.md', format_table(results).encode())
     if num_pictures:
         first = next(iter(results))
         draw_comparison(runners[first], runners['uncompressed'],

@@ -15,12 +15,13 @@ from torch.nn.functional import interpolate
 
 from mmhmc.bitstream import Bitstream, BitstreamError
 from mmhmc.codecs.base import as_stored
-from mmhmc.datasets import write_picture, write_whole
+from mmhmc.datasets import write_picture
 from mmhmc.engine.parts import find_coder
 from mmhmc.functional import count_bits, crop_to, extend_edges, padded_size
 from mmhmc.models import CodecModel, LatentBackbone
 from mmhmc.models.condition_choice import ConditionChoice
 from mmhmc.structures import CodecOutput, CodingCondition
+from mmhmc.whole_files import whole_file, write_whole
 from .codec_loading import allow_bf16
 from .file_pairs import picture_name, stream_name
 from .host_analysis import DecodedPicture, HostAnalysis
@@ -574,10 +575,12 @@ class _Writer:
         if values.dtype.kind in 'iu' and 0 <= values.min() and \
                 values.max() < 256:
             path = self._path('preds', f'{name}.png')
-            Image.fromarray(values.astype('uint8')).save(path)
+            with whole_file(path) as part:
+                Image.fromarray(values.astype('uint8')).save(part, 'PNG')
         else:
             path = self._path('preds', f'{name}.npy')
-            np.save(path, values, allow_pickle=False)
+            with whole_file(path) as part, part.open('wb') as file:
+                np.save(file, values, allow_pickle=False)
         return path.name
 
     def _path(self, part: str, name: str) -> Path:

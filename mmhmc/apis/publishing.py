@@ -3,6 +3,7 @@ import hashlib
 from collections import OrderedDict
 from collections.abc import Sequence
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, Optional, Union
 
 import torch
@@ -149,20 +150,16 @@ def publish_weights(weights: OrderedDict[str, Tensor],
         ValueError: If the weights do not fit the codec of the config.
     """
     out = Path(out)
-    part = out.with_name(f'part-{out.name}')
     out.parent.mkdir(parents=True, exist_ok=True)
-    write_safetensors(weights, part, dataset_meta)
     metadata = {'Training Data': '?', 'Training Command': '?'}
-    try:
-        if config is not None:
-            codec = load_codec(config, part, cfg_options=options)
-            write_safetensors(_with_tables(weights, codec), part, dataset_meta)
-            metadata.update(_costs(codec))
-        # safetensors writes for the owner only.
-        part.chmod(0o644)
-        part.replace(out)
-    finally:
-        part.unlink(missing_ok=True)
+    if config is not None:
+        with TemporaryDirectory() as folder:
+            trial = Path(folder) / out.name
+            write_safetensors(weights, trial)
+            codec = load_codec(config, trial, cfg_options=options)
+        weights = _with_tables(weights, codec)
+        metadata.update(_costs(codec))
+    write_safetensors(weights, out, dataset_meta)
     content = out.read_bytes()
     row = {
         'Name': out.stem,

@@ -15,6 +15,7 @@ from mmhmc.datasets import check_coco, make_sample_instances
 from mmhmc.datasets.sample_labels import make_sample_labels
 from mmhmc.machine import choose_arithmetic
 from mmhmc.registry import type_name, type_scope
+from mmhmc.whole_files import write_whole
 from .checkpoint_parts import check_start
 from .cpu_ranks import distribute_on_cpu
 from .mixing import mix_codec, read_config
@@ -359,7 +360,6 @@ def _last_checkpoint(work_dir: str) -> Optional[tuple[str, int]]:
 def _mark_finished(work_dir: str, checkpoint: str, marks: dict[str,
                                                                str]) -> None:
     if int(os.environ.get('RANK', 0)) == 0:
-        mark = Path(work_dir) / 'finished.json'
-        part = mark.with_suffix('.part')
-        part.write_text(json.dumps(dict(checkpoint=checkpoint, **marks)))
-        part.replace(mark)
+        write_whole(
+            Path(work_dir) / 'finished.json',
+            json.dumps(dict(checkpoint=checkpoint, **marks)).encode())

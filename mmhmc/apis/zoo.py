@@ -4,6 +4,7 @@ from typing import Optional, Union
 
 from mmengine.config import Config
 
+from mmhmc.whole_files import write_whole
 from mmhmc.zoo import (ZooModel, config_path, fetch_weights, find_model,
                        list_models)
 from . import training
@@ -55,10 +56,8 @@ def download_model(name: str,
     dest = Path(dest).expanduser()
     dest.mkdir(parents=True, exist_ok=True)
     config, copy = dest / f'{name}.py', dest / model.weights
-    cfg.dump(config)
-    part = copy.with_name(f'{copy.name}.part')
-    part.write_bytes(weights.read_bytes())
-    part.replace(copy)
+    write_whole(config, cfg.pretty_text.encode())
+    write_whole(copy, weights.read_bytes())
     return config, copy
 
 
@@ -66,6 +65,7 @@ def show_models() -> None:
     """Print a table of the zoo, with the results of each model."""
     from rich.console import Console
     from rich.table import Column, Table
+
     # Whole, so that it can be copied.
     name = Column('name', no_wrap=True)
     table = Table(name, 'MB', 'results', 'what it is')

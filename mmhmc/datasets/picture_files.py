@@ -1,6 +1,5 @@
 """Picture files to tensors and back, with nothing lost unsaid."""
 import io
-import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,6 +14,7 @@ from PIL import Image, PngImagePlugin
 from torch import Tensor
 
 from mmhmc.bitstream.container import MAX_PIXELS, MAX_SIDE
+from mmhmc.whole_files import write_whole
 
 #: Endings by which pictures are found in folders.
 PICTURE_SUFFIXES = ('.bmp', '.jpeg', '.jpg', '.png', '.tif', '.tiff', '.webp')
@@ -141,20 +141,6 @@ def read_note(path: Union[str, Path]) -> Optional[str]:
     """
     with _opened(Path(path)) as image:
         return image.info.get(_NOTE)
-
-
-def write_whole(path: Union[str, Path], data: bytes) -> None:
-    """Write a file that appears whole or not at all.
-
-    The content goes to ``NAME.part`` beside it, is brought to the disk and
-    renamed. What an interrupted call leaves is overwritten by the next.
-    """
-    part = Path(f'{path}.part')
-    with part.open('wb') as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    part.replace(path)
 
 
 @contextmanager

@@ -8,6 +8,7 @@ from mmengine.evaluator import BaseMetric
 
 from mmhmc.registry import METRICS
 from mmhmc.structures import CodedPicture
+from mmhmc.whole_files import write_whole
 
 
 @METRICS.register_module()
@@ -117,6 +118,4 @@ def _rates(sample: dict, picture: CodedPicture) -> dict:
 
 def _write_json(path: str, content: list[dict]) -> None:
     os.makedirs(os.path.dirname(path) or '.', exist_ok=True)
-    with open(f'{path}.part', 'w') as file:
-        json.dump(content, file, indent=1)
-    os.replace(f'{path}.part', path)
+    write_whole(path, json.dumps(content, indent=1).encode())

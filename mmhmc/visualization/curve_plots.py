@@ -2,9 +2,9 @@
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Optional, Union
-from uuid import uuid4
 
 from mmhmc.evaluation import RateCurve, lower_is_better
+from mmhmc.whole_files import whole_file
 
 # Okabe and Ito's colours, which colour-blind readers can tell apart, with a
 # purple for their yellow; neighbours differ in brightness, for grey print.
@@ -173,12 +173,8 @@ def _use_log_rate(axes) -> None:
 
 def _save(figure, out_file: Path, kind: str) -> Path:
     """Write a file that is never seen half-written."""
-    unfinished = out_file.with_name(f'.{out_file.name}.{uuid4().hex}')
     # A date would make equal figures differ.
     metadata = {'Date': None} if kind == 'svg' else {}
-    try:
-        figure.savefig(unfinished, format=kind, dpi=_DPI, metadata=metadata)
-        unfinished.replace(out_file)
-    finally:
-        unfinished.unlink(missing_ok=True)
+    with whole_file(out_file) as part:
+        figure.savefig(part, format=kind, dpi=_DPI, metadata=metadata)
     return out_file

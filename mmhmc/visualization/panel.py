@@ -4,10 +4,11 @@ from dataclasses import dataclass, field
 from math import inf, log10
 from pathlib import Path
 from typing import TYPE_CHECKING, Optional, Union
-from uuid import uuid4
 
 import numpy as np
 from numpy import ndarray
+
+from mmhmc.whole_files import whole_file
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -276,12 +277,8 @@ def _add_axes(figure: 'Figure', left: int, top: int, width: int,
 def _save(figure: 'Figure', out_file: Path) -> Path:
     """Write a PNG that is never seen half-written."""
     out_file.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = out_file.with_name(f'.{out_file.name}.{uuid4().hex}')
-    try:
-        figure.savefig(unfinished, format='png', dpi=_DPI)
-        unfinished.replace(out_file)
-    finally:
-        unfinished.unlink(missing_ok=True)
+    with whole_file(out_file) as part:
+        figure.savefig(part, format='png', dpi=_DPI)
     return out_file
 
 

@@ -3,6 +3,7 @@ import json
 import os
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -176,14 +177,27 @@ def test_interrupted_run_goes_on_where_it_stopped(home, source, tmp_path,
     assert len(rows_of(folder)) == len(content_of(folder, '.hmc')) == 2
     # As if it was stopped while writing the third, and the log.
     (folder / 'sub').mkdir(exist_ok=True)
-    (folder / 'sub/c.png.hmc.part').write_bytes(b'HMC')
     with (folder / 'encode.jsonl').open('a') as log:
         log.write('{"file": "')
     monkeypatch.undo()
     report = encode_pictures([home / 'pictures'], folder, source)
     assert [o.was_done for o in report.outcomes] == [True, True, False]
     assert len(rows_of(folder)) == len(content_of(folder, '.hmc')) == 3
-    assert not list(folder.rglob('*.part'))
+    assert not list(folder.rglob('.*'))
+
+
+def test_two_runs_may_write_one_folder(home, source, coded, tmp_path):
+    folder = tmp_path / 'both'
+    with ThreadPoolExecutor(2) as pool:
+        reports = list(
+            pool.map(
+                lambda _: encode_pictures(
+                    [home / 'pictures'] * 2, folder, source, force=True),
+                range(2)))
+    assert [report.failed for report in reports] == [[], []]
+    assert content_of(folder, '.hmc') == content_of(tmp_path / 'coded', '.hmc')
+    assert len(rows_of(folder)) == len(SIZES)
+    assert not list(folder.rglob('.*'))
 
 
 def test_lost_log_is_made_again_from_the_files(home, source, coded, tmp_path):

@@ -1,4 +1,4 @@
-"""What is read, what is refused, and that files appear whole."""
+"""What is read, and what is refused."""
 import struct
 import zlib
 
@@ -9,8 +9,7 @@ import torch
 from PIL import Image, PngImagePlugin
 
 from mmhmc.bitstream.container import MAX_PIXELS, MAX_SIDE
-from mmhmc.datasets import (read_note, read_picture, read_size, write_picture,
-                            write_whole)
+from mmhmc.datasets import read_note, read_picture, read_size, write_picture
 from mmhmc.datasets.picture_files import is_marked_as_turned
 
 HEIGHT, WIDTH = 6, 9
@@ -363,19 +362,6 @@ def test_note_is_kept_with_the_picture(tmp_path):
     write_picture(tmp_path / 'b.png', x)
     assert read_note(tmp_path / 'a.png') == 'of a stream'
     assert read_note(tmp_path / 'b.png') is None
-
-
-def test_interrupted_writing_leaves_the_old_file(tmp_path, monkeypatch):
-    path = tmp_path / 'a'
-    write_whole(path, b'old')
-    monkeypatch.setattr('os.fsync', lambda _: 1 / 0)
-    with pytest.raises(ZeroDivisionError):
-        write_whole(path, b'new')
-    assert path.read_bytes() == b'old'
-    monkeypatch.undo()
-    write_whole(path, b'newer')
-    assert path.read_bytes() == b'newer'
-    assert [p.name for p in tmp_path.iterdir()] == ['a']
 
 
 def test_what_is_no_picture_is_not_written(tmp_path):

@@ -82,7 +82,7 @@ def test_file_is_whole_or_the_old_one(tmp_path, monkeypatch):
     def stop(*args, **kwargs):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr('mmhmc.evaluation.bitrate_metric.json.dump', stop)
+    monkeypatch.setattr('mmhmc.evaluation.bitrate_metric.json.dumps', stop)
     with pytest.raises(KeyboardInterrupt):
         measured(TWO, out_file=str(path))
     assert path.read_text() == 'old'

@@ -49,6 +49,7 @@ def tell(plan, outcome, report_results) -> None:
           f'{len(outcome.failures)} failures: {outcome.path}')
     for failure in outcome.failures[:10]:
         print(f'  {failure["output"]}: {failure["error"]}')
+    from mmhmc.whole_files import write_whole
     page = plan.work_dir / 'report.html'
     # Of which results there is a report already.
     mark = plan.work_dir / 'reported.sha256'
@@ -56,7 +57,7 @@ def tell(plan, outcome, report_results) -> None:
     if not (page.exists() and mark.exists() and mark.read_text() == state):
         anchor = plan.anchor or plan.rows[0]
         print(report_results(outcome.path, anchor, published=plan.published))
-        mark.write_text(state)
+        write_whole(mark, state.encode())
     print(f'Report: {page}')
 
 

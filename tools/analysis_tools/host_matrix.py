@@ -23,6 +23,7 @@ from typing import Optional
 
 from mmhmc.machine import tune_cpu
 from mmhmc.registry import type_name
+from mmhmc.whole_files import write_whole
 
 HOSTS = ('mmdet', 'mmseg', 'mmpretrain')
 CODEC = dict(
@@ -80,7 +81,7 @@ def main() -> None:
             rows[f'{row["host"]}/{row["family"]}'] = row
             file.write(json.dumps(row) + '\n')
             file.flush()
-    Path(args.out).write_text(table(sorted(rows.values(), key=_place)))
+    write_whole(args.out, table(sorted(rows.values(), key=_place)).encode())
 
 
 def families(hosts: list[str]) -> list[tuple[str, str]]:

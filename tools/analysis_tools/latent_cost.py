@@ -29,6 +29,7 @@ from mmhmc.codecs import ImageCodec, build_codec  # noqa: E402
 from mmhmc.functional import InputNorm, crop_to  # noqa: E402
 from mmhmc.models import LatentFeatures  # noqa: E402
 from mmhmc.registry import MODELS  # noqa: E402
+from mmhmc.whole_files import write_whole  # noqa: E402
 
 CONFIGS = Path(__file__).parents[2] / 'configs'
 #: Latent config, the host that it replaces, height and width in pixels.
@@ -297,7 +298,7 @@ def main() -> None:
             section = measure(*pair, args.repeats)
             print('\n'.join(section), flush=True)
             lines.extend(section)
-    Path(args.out).write_text('\n'.join(lines))
+    write_whole(args.out, '\n'.join(lines).encode())
 
 
 if __name__ == '__main__':

@@ -17,9 +17,9 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image
 
-from mmhmc.datasets import write_whole
 from mmhmc.datasets.celebamask import (FACE_PARTS, celeba_split, merge_parts,
                                        read_labels)
+from mmhmc.whole_files import whole_file, write_whole
 
 SPLITS = ('train', 'val', 'test')
 _PER_FOLDER = 2000
@@ -114,9 +114,8 @@ def write_face(face: Face, out: Path, size: int) -> None:
     for path, make in targets.items():
         if not path.exists():
             path.parent.mkdir(parents=True, exist_ok=True)
-            part = path.with_suffix('.part')
-            make().save(part, format='PNG')
-            part.replace(path)
+            with whole_file(path) as part:
+                make().save(part, format='PNG')
 
 
 def read_attributes(source: Path) -> dict:

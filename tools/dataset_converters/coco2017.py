@@ -71,14 +71,18 @@ def download_missing(out: Path,
         progress: Where to show how far it is.
         base_url: Server that has the archives.
     """
+    from filelock import FileLock
     out.mkdir(parents=True, exist_ok=True)
     for name, provided in ARCHIVES.items():
-        if not {out / item for item in provided} & {*missing_coco_files(out)}:
-            continue
-        archive = out / Path(name).name
-        if not archive.exists():
-            fetch(f'{base_url}/{name}', archive, progress)
-        unpack(archive, out, progress)
+        # Of two that run at once, the second finds what the first has done.
+        with FileLock(f'{out}.lock'):
+            if not {out / item
+                    for item in provided} & {*missing_coco_files(out)}:
+                continue
+            archive = out / Path(name).name
+            if not archive.exists():
+                fetch(f'{base_url}/{name}', archive, progress)
+            unpack(archive, out, progress)
 
 
 def fetch(url: str, path: Path, progress: Progress) -> None:

@@ -20,6 +20,7 @@ from torch import Tensor
 
 from mmhmc.checkpoints import read_checkpoint, write_safetensors
 from mmhmc.codecs.mpa import belongs_to
+from mmhmc.whole_files import whole_file
 
 #: Every MPA has it, and nothing else.
 _LANDMARK = 'inverse_hyper_gain'
@@ -159,7 +160,8 @@ def main() -> None:
     if args.out.suffix == '.safetensors':
         write_safetensors(merged, args.out)
     else:
-        torch.save(dict(state_dict=merged), args.out)
+        with whole_file(args.out) as part:
+            torch.save(dict(state_dict=merged), part)
 
 
 if __name__ == '__main__':

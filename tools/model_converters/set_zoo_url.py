@@ -11,6 +11,8 @@ import argparse
 import re
 from pathlib import Path
 
+from mmhmc.whole_files import write_whole
+
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -27,7 +29,7 @@ def set_zoo_url(root: Path, url: str) -> int:
             lambda match: f'{match[1]}{url.rstrip("/")}/{match[2]}',
             path.read_text(encoding='utf-8'),
             flags=re.MULTILINE)
-        path.write_text(text, encoding='utf-8')
+        write_whole(path, text.encode())
         count += found
     return count
 

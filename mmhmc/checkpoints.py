@@ -38,7 +38,7 @@ from mmengine.runner.checkpoint import (CheckpointLoader,
 from torch import Tensor
 
 from mmhmc.compat import load_as_data
-from mmhmc.whole_files import whole_file
+from mmhmc.whole_files import sha256_of, whole_file
 from mmhmc.zoo import fetch_weights
 
 MapLocation = Union[str, torch.device, Callable, dict, None]
@@ -59,6 +59,9 @@ STEP = '@step'
 #: Numbers and truth values, of a size that numpy has.
 _PLAIN_DTYPE = re.compile(r'b1|[iu][1248]|f[248]|c(8|16)')
 
+#: Names by the hash of the content, as torchvision and OpenMMLab give them.
+_HASH_IN_NAME = re.compile(r'[-_][0-9a-f]{8,64}\.')
+
 #: What readers raise for bytes that are no checkpoint.
 _UNREADABLE = (ArithmeticError, AssertionError, AttributeError, EOFError,
                LookupError, RuntimeError, TypeError, ValueError, struct.error)
@@ -78,7 +81,8 @@ def read_checkpoint(path: Union[str, Path],
     Args:
         path: File, or an address beginning with ``http://``, ``https://``,
             ``torchvision://``, ``openmmlab://``, ``mmcls://``, ``s3://`` or
-            ``petrel://``. What is downloaded is kept in torch hub's cache.
+            ``petrel://``. What is downloaded is kept in torch hub's cache,
+            under its name if that has a hash in it.
             ``mmhmc://NAME`` is a model of this project's zoo, see
             :func:`mmhmc.zoo.fetch_weights`.
         map_location: Device of the tensors, see ``torch.load``.
@@ -317,6 +321,10 @@ def _fetch(url: str, sha256: Optional[str]) -> Path:
     file_name = Path(urlparse(url).path).name
     if not file_name:
         raise ValueError(f'{url!r} names no file.')
+    if not _HASH_IN_NAME.search(file_name):
+        # Several addresses may end in `model.pth`.
+        digest = hashlib.sha256(url.encode()).hexdigest()[:8]
+        file_name = f'{digest}-{file_name}'
     file = Path(torch.hub.get_dir()) / 'checkpoints' / file_name
     # One process downloads for all that share a disk, the others look again.
     try:
@@ -359,13 +367,10 @@ def _read_file(file: Path, name: str, map_location: MapLocation,
 
 
 def _check_sha256(file: Path, expected: str) -> None:
-    digest = hashlib.sha256()
-    with open(file, 'rb') as content:
-        while chunk := content.read(1 << 20):
-            digest.update(chunk)
-    if digest.hexdigest() != expected.lower():
+    found = sha256_of(file)
+    if found != expected.lower():
         raise ValueError(
-            f'{file} has SHA-256 {digest.hexdigest()}, expected '
+            f'{file} has SHA-256 {found}, expected '
             f'{expected.lower()}. Delete it and get it again, or do not use '
             'it.')
 

@@ -1,5 +1,6 @@
-"""Files that appear whole or not at all."""
+"""Files that appear whole or not at all, and what tells their content."""
 import errno
+import hashlib
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -56,3 +57,16 @@ def write_whole(path: Union[str, Path], data: bytes) -> None:
     """
     with whole_file(path) as part:
         part.write_bytes(data)
+
+
+def sha256_of(path: Union[str, Path]) -> str:
+    """SHA-256 of a file's content, in 64 hexadecimal digits.
+
+    Raises:
+        OSError: If it cannot be read.
+    """
+    digest = hashlib.sha256()
+    with open(path, 'rb') as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()

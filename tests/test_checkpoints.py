@@ -456,13 +456,12 @@ def test_entropy_tables_come_back_from_less_than_they_are(tmp_path):
     (torch.tensor([[1, 2, 0]]), torch.tensor([2])),
     (torch.tensor([[1, 2, 3], [4, 5, 6]]), torch.tensor([3, 2])),
     (torch.tensor([[1, 2]]), torch.tensor([2, 2])),
-    (torch.tensor([[0, 40000, 65536], [1 << 20, 0, 0]]).int(),
-     torch.tensor([3, 1])),
+    (torch.tensor([[0, 40000, 65536], [1 << 20, 0, 0]
+                   ]).int(), torch.tensor([3, 1])),
     (torch.tensor([[0, 65535, 65536], [5, 9, 0]]).int(), torch.tensor([3, 2])),
     (torch.tensor([[0, 65536, 65537], [9, 5, 0]]).int(), torch.tensor([3, 2])),
 ])
-def test_tables_of_any_kind_come_back_as_they_were(
-        table, lengths, tmp_path):
+def test_tables_of_any_kind_come_back_as_they_were(table, lengths, tmp_path):
     pytest.importorskip('safetensors')
     state = dict(_quantized_cdf=table, _cdf_length=lengths)
     write_safetensors(state, tmp_path / 'a.safetensors')
@@ -499,9 +498,17 @@ def test_weights_in_8_bits_come_back_as_numbers(tmp_path):
 
 
 @pytest.mark.parametrize('state', [
-    {'a@step': torch.ones(1)},
-    {'a@step': torch.ones(1), 'a': torch.ones(1)},
-    {'a@step': torch.ones(2), 'a': torch.ones(1, dtype=torch.int8)},
+    {
+        'a@step': torch.ones(1)
+    },
+    {
+        'a@step': torch.ones(1),
+        'a': torch.ones(1)
+    },
+    {
+        'a@step': torch.ones(2),
+        'a': torch.ones(1, dtype=torch.int8)
+    },
 ])
 def test_steps_that_belong_to_no_weight_are_unreadable(state, tmp_path):
     pytest.importorskip('safetensors')
@@ -560,7 +567,23 @@ def test_address_is_downloaded_once(server, tmp_path):
         assert read_checkpoint(f'{server.url}/a.pth?x=1') == dict(
             a=torch.ones(1))
     assert len(server.asked) == 1
-    assert [p.name for p in tmp_path.rglob('*.pth')] == ['a.pth']
+    kept, = tmp_path.rglob('*.pth')
+    assert kept.name.endswith('-a.pth')
+
+
+def test_addresses_that_end_alike_are_told_apart(server, tmp_path):
+    for i, name in enumerate('abc'):
+        server.files[f'/{name}/model.pth'] = saved(
+            dict(a=torch.full((1, ), i)))
+    server.files['/a/net-0123abcd.pth'] = saved(dict(a=torch.ones(1)))
+    for _ in range(2):
+        for i, name in enumerate('abc'):
+            read = read_checkpoint(f'{server.url}/{name}/model.pth')
+            assert read['a'] == i
+    assert len(server.asked) == 3
+    # A name by its content is one file, wherever it comes from.
+    read_checkpoint(f'{server.url}/a/net-0123abcd.pth')
+    assert 'net-0123abcd.pth' in [p.name for p in tmp_path.rglob('*.pth')]
 
 
 def test_payload_from_an_address_never_runs(server, payload, mark):

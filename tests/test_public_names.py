@@ -19,13 +19,12 @@ NAMES = {
         'ImageCodec', 'JPEG', 'JPEGXL', 'JointAutoregressive', 'KIDMetric',
         'KLTInitHook', 'LPIPSLoss', 'LPIPSMetric', 'LatentBackbone',
         'LayeredCodecModel', 'LayeredGenerative', 'LmbdaScheduleHook', 'MPA',
-        'MRIC', 'MSSSIMLoss',
-        'MSSSIMMetric', 'MeanScaleHyperprior', 'MultiTaskModel', 'Muon',
-        'NIQEMetric', 'NonSaturatingLoss', 'PSNRMetric', 'PatchDiscriminator',
-        'PictureStem', 'PointsHead', 'PointsMetric', 'RandomStateHook',
-        'RateLossHook', 'SSIMMetric', 'SavingMetric', 'ScaleHyperprior',
-        'TinyLIC', 'TrainingStageHook', 'TwoScaleDiscriminator', 'VVCIntra',
-        'WebP', '__version__'
+        'MRIC', 'MSSSIMLoss', 'MSSSIMMetric', 'MeanScaleHyperprior',
+        'MultiTaskModel', 'Muon', 'NIQEMetric', 'NonSaturatingLoss',
+        'PSNRMetric', 'PatchDiscriminator', 'PictureStem', 'PointsHead',
+        'PointsMetric', 'RandomStateHook', 'RateLossHook', 'SSIMMetric',
+        'SavingMetric', 'ScaleHyperprior', 'TinyLIC', 'TrainingStageHook',
+        'TwoScaleDiscriminator', 'VVCIntra', 'WebP', '__version__'
     ],
     'mmhmc.adapters': ['DynamicAdaptation'],
     'mmhmc.apis': [
@@ -67,9 +66,10 @@ NAMES = {
         'CelebAMaskHQ', 'FACE_PARTS', 'FACE_POINTS', 'ImageFolder',
         'PICTURE_SUFFIXES', 'PackImageInputs', 'RandomCropOrPad',
         'UseDecodedPicture', 'WORN_PARTS', 'celeba_split', 'check_coco',
-        'digest_sample_instances', 'face_points', 'make_sample_instances',
-        'merge_parts', 'missing_coco_files', 'read_note', 'read_picture',
-        'read_size', 'worn_parts', 'write_picture', 'write_whole'
+        'digest_sample_instances', 'face_points', 'has_note',
+        'make_sample_instances', 'merge_parts', 'missing_coco_files',
+        'read_note', 'read_picture', 'read_size', 'worn_parts',
+        'write_picture', 'write_png', 'write_whole'
     ],
     'mmhmc.engine': [
         'AlternatingOptimWrapper', 'AlternatingOptimWrapperConstructor',

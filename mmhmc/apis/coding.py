@@ -7,7 +7,10 @@
            report ◄── merged log ◄── all ranks ◄── line in the log ◄─────┘
 
 An output appears whole or not at all, and one that is there already is not
-coded again, so an interrupted run goes on where it stopped.
+coded again, so an interrupted run goes on where it stopped. What is there is
+known by content, not by name: the log has a hash of each input and each output
+beside that of the codec. Where the log is lost, the file is made again and
+compared.
 """
 import hashlib
 import json
@@ -26,10 +29,11 @@ from torch import Tensor
 
 from mmhmc.bitstream import QUALITY_STEP, Bitstream, BitstreamError
 from mmhmc.codecs import ImageCodec
-from mmhmc.datasets import (PICTURE_SUFFIXES, read_note, read_picture,
-                            read_size, write_picture, write_whole)
+from mmhmc.datasets import (PICTURE_SUFFIXES, has_note, read_picture,
+                            read_size, write_picture)
 from mmhmc.evaluation import PSNRMetric
 from mmhmc.structures import CodingCondition
+from mmhmc.whole_files import sha256_of, write_whole
 from .codec_loading import CodecSource
 from .file_pairs import (STREAM_SUFFIX, FilePair, pair_files, picture_name,
                          stream_name)
@@ -115,8 +119,9 @@ def encode_pictures(inputs: Iterable[Union[str, Path]],
 
     ``OUT_DIR/encode.jsonl`` gets a line for each picture: ``file``,
     ``output``, ``height``, ``width``, ``num_bytes``, ``streams`` (bytes of
-    each), ``bpp``, ``state`` (hash of the codec's weights), and, if measured,
-    ``seconds`` of coding, without files, and ``psnr``.
+    each), ``bpp``, ``state`` (hash of the codec's weights), ``input_hash`` and
+    ``output_hash`` (of both files' content), and, if measured, ``seconds`` of
+    coding, without files, and ``psnr``.
 
     Args:
         inputs: Picture files, and folders, whose structure is kept.
@@ -216,27 +221,45 @@ class _Encoder(_Coder):
             torch.zeros(1, 3, 1, 1, device=self.device), self.condition)
 
     def code(self, pair: FilePair, known: dict) -> tuple[dict, bool]:
-        output, x = self.folder / pair.output, None
-        stream = None if self.force else self.existing(pair, known)
-        was_done = stream is not None
-        row = known
-        if stream is None:
-            x = read_picture(pair.source)[None].to(self.device)
-            start = time.perf_counter()
-            stream, = self.codec.compress(x, self.condition)
-            seconds = time.perf_counter() - start
+        output = self.folder / pair.output
+        there = None if self.force else self.existing(pair)
+        hashes = dict(state=self.state, input_hash=_hash_of_file(pair.source))
+        if there is not None:
+            hashes['output_hash'] = _hash(there.to_bytes())
+            if hashes.items() <= known.items():
+                return self.with_psnr(known, pair, there), True
+            if hashes['output_hash'] == known.get('output_hash'):
+                raise FileExistsError(
+                    f'{output} exists and was coded from another picture, '
+                    f'{known["file"]} as it was then, or with other weights or'
+                    f' another precision. {_REPLACE}')
+        x = read_picture(pair.source)[None].to(self.device)
+        start = time.perf_counter()
+        stream, = self.codec.compress(x, self.condition)
+        seconds = time.perf_counter() - start
+        if there is None:
             write_whole(output, stream.to_bytes())
-            row = _row(pair, stream, seconds=seconds, state=self.state)
-        elif known.get('num_bytes') != stream.num_bytes:
-            row = _row(pair, stream, state=self.state)
-        if self.psnr and 'psnr' not in row:
-            if x is None:
-                x = read_picture(pair.source)[None].to(self.device)
-            row = {**row, 'psnr': self.measure(x, stream)}
-        return row, was_done
+        elif there != stream:
+            raise FileExistsError(f'{output} exists and is not what this codec'
+                                  f' makes of {pair.source}. {_REPLACE}')
+        hashes['output_hash'] = _hash(stream.to_bytes())
+        row = _row(pair, stream, seconds=seconds, **hashes)
+        return self.with_psnr(row, pair, stream, x), there is not None
 
-    def existing(self, pair: FilePair, known: dict) -> Optional[Bitstream]:
-        """What an earlier run of the same kind has written.
+    def with_psnr(self,
+                  row: dict,
+                  pair: FilePair,
+                  stream: Bitstream,
+                  x: Optional[Tensor] = None) -> dict:
+        """A row with its PSNR, if that is asked for."""
+        if not self.psnr or 'psnr' in row:
+            return row
+        if x is None:
+            x = read_picture(pair.source)[None].to(self.device)
+        return {**row, 'psnr': self.measure(x, stream)}
+
+    def existing(self, pair: FilePair) -> Optional[Bitstream]:
+        """What an earlier run of the same kind has written, perhaps.
 
         Raises:
             FileExistsError: If another file has the output's name.
@@ -257,9 +280,6 @@ class _Encoder(_Coder):
                 raise FileExistsError(
                     f'{path} exists, but its {name} is {_shown(there)}, and '
                     f'here it is {_shown(here)}. {_REPLACE}')
-        if known.get('state', self.state) != self.state:
-            raise FileExistsError(f'{path} exists and was coded with other '
-                                  f'weights or another precision. {_REPLACE}')
         return stream
 
     def reference(self, size: tuple[int, int]) -> Bitstream:
@@ -287,16 +307,25 @@ class _Decoder(_Coder):
         stream = Bitstream.from_bytes(data)
         output = self.folder / pair.output
         note = hashlib.sha256(data + self.state.encode()).hexdigest()
-        if output.exists() and not self.force:
+        hashes = dict(state=self.state, input_hash=_hash(data))
+        was_done = output.exists() and not self.force
+        if was_done:
             self.check_existing(output, note)
-            if known.get('num_bytes') != stream.num_bytes:
-                known = _row(pair, stream, state=self.state)
-            return known, True
+            hashes['output_hash'] = _hash_of_file(output)
+            if hashes.items() <= known.items():
+                return known, True
         start = time.perf_counter()
         x_hat = self.codec.decompress([stream])[0].cpu()
         seconds = time.perf_counter() - start
-        write_picture(output, x_hat, note)
-        return _row(pair, stream, seconds=seconds, state=self.state), False
+        if not was_done:
+            write_picture(output, x_hat, note)
+        elif not torch.equal(
+                read_picture(output),
+                x_hat.mul(255).round().div(255)):
+            raise FileExistsError(f'{output} exists and was changed after this'
+                                  f' stream was decoded to it. {_REPLACE}')
+        hashes['output_hash'] = _hash_of_file(output)
+        return _row(pair, stream, seconds=seconds, **hashes), was_done
 
     @staticmethod
     def check_existing(path: Path, note: str) -> None:
@@ -305,11 +334,7 @@ class _Decoder(_Coder):
         Raises:
             FileExistsError: With the remedy.
         """
-        try:
-            found = read_note(path)
-        except ValueError:
-            found = None
-        if found != note:
+        if not has_note(path, note):
             raise FileExistsError(f'{path} exists and is not the picture of '
                                   f'this stream by this codec. {_REPLACE}')
 
@@ -403,6 +428,15 @@ def _hash_of_weights(codec: ImageCodec) -> str:
         content = tensor.detach().cpu().contiguous().flatten()
         digest.update(content.view(torch.uint8).numpy().tobytes())
     return digest.hexdigest()[:16]
+
+
+def _hash(data: bytes) -> str:
+    """16 hexadecimal digits that stand for a file's content."""
+    return hashlib.sha256(data).hexdigest()[:16]
+
+
+def _hash_of_file(path: Union[str, Path]) -> str:
+    return sha256_of(path)[:16]
 
 
 def _mean(rows: list[dict], key: str) -> float:

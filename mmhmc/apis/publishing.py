@@ -1,5 +1,4 @@
 """Weights for others: without training state, named, hashed, complete."""
-import hashlib
 from collections import OrderedDict
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,6 +11,7 @@ from torch import Tensor
 from mmhmc.checkpoints import STEP, in_steps, write_safetensors
 from mmhmc.codecs import ImageCodec
 from mmhmc.evaluation import count_kmac, count_parameters
+from mmhmc.whole_files import sha256_of
 from .codec_loading import load_codec
 
 #: Larger files do not belong into a repository.
@@ -160,7 +160,6 @@ def publish_weights(weights: OrderedDict[str, Tensor],
         weights = _with_tables(weights, codec)
         metadata.update(_costs(codec))
     write_safetensors(weights, out, dataset_meta)
-    content = out.read_bytes()
     row = {
         'Name': out.stem,
         'In Collection': '?',
@@ -170,8 +169,8 @@ def publish_weights(weights: OrderedDict[str, Tensor],
         'Metadata': metadata,
         'Results': [dict(Task='?', Dataset='?', Metrics={'bpp': '?'})],
         'Weights': f'model_zoo/{out.name}',
-        'Size': len(content),
-        'SHA256': hashlib.sha256(content).hexdigest(),
+        'Size': out.stat().st_size,
+        'SHA256': sha256_of(out),
     }
     if not options:
         del row['Options']

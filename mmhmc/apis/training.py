@@ -2,7 +2,7 @@
 import hashlib
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Optional, Union
 from uuid import uuid4
@@ -15,7 +15,7 @@ from mmhmc.datasets import check_coco, make_sample_instances
 from mmhmc.datasets.sample_labels import make_sample_labels
 from mmhmc.machine import choose_arithmetic
 from mmhmc.registry import type_name, type_scope
-from mmhmc.whole_files import write_whole
+from mmhmc.whole_files import sha256_of, write_whole
 from .checkpoint_parts import check_start
 from .cpu_ranks import distribute_on_cpu
 from .mixing import mix_codec, read_config
@@ -318,8 +318,26 @@ def _marks(cfg: Config) -> dict[str, str]:
     marks = {}
     for name, parts in keys.items():
         content = json.dumps([cfg.get(key) for key in parts], default=str)
-        marks[name] = hashlib.sha256(content.encode()).hexdigest()[:16]
+        marks[name] = _mark(content)
+    files = sorted(set(_named_files([cfg.get('model'), cfg.get('load_from')])))
+    marks['weights'] = _mark(
+        str([cfg.get('load_from'), *map(sha256_of, files)]))
     return marks
+
+
+def _mark(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _named_files(settings) -> Iterator[str]:
+    """Files that settings name, which may change under their names."""
+    if isinstance(settings, dict):
+        settings = list(settings.values())
+    if isinstance(settings, (list, tuple)):
+        for value in settings:
+            yield from _named_files(value)
+    elif isinstance(settings, str) and os.path.isfile(settings):
+        yield settings
 
 
 def _has_checkpoint(work_dir: str) -> bool:
@@ -338,9 +356,12 @@ def _finished(work_dir: str, marks: dict[str, str]) -> Optional[str]:
     content = json.loads(mark.read_text())
     if not os.path.exists(content['checkpoint']):
         return None
-    if content['settings'] != marks['settings']:
+    # What earlier versions wrote knows nothing of weights.
+    weights = content.get('weights', marks['weights'])
+    if (content['settings'], weights) != (marks['settings'], marks['weights']):
         raise TrainingError(
-            f'{work_dir} holds a run that finished with other settings. Give '
+            f'{work_dir} holds a run that finished with other settings or '
+            'began with other weights. Give '
             'another --work-dir, or remove that folder, or leave out '
             '--resume to train anew; to go on all the same, name the '
             f'checkpoint: --resume {content["checkpoint"]}')

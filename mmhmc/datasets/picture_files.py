@@ -1,5 +1,4 @@
 """Picture files to tensors and back, with nothing lost unsaid."""
-import io
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,7 +13,7 @@ from PIL import Image, PngImagePlugin
 from torch import Tensor
 
 from mmhmc.bitstream.container import MAX_PIXELS, MAX_SIDE
-from mmhmc.whole_files import write_whole
+from mmhmc.whole_files import whole_file
 
 #: Endings by which pictures are found in folders.
 PICTURE_SUFFIXES = ('.bmp', '.jpeg', '.jpg', '.png', '.tif', '.tiff', '.webp')
@@ -124,12 +123,24 @@ def write_picture(path: Union[str, Path],
         raise ValueError('`x` must be RGB of shape (3, H, W) with finite '
                          f'values, got {tuple(x.shape)}.')
     pixels = x.clamp(0, 1).mul(255).round().byte().permute(1, 2, 0)
+    write_png(path, Image.fromarray(pixels.cpu().numpy()), note)
+
+
+def write_png(path: Union[str, Path],
+              image: Image.Image,
+              note: Optional[str] = None) -> None:
+    """Write an image of Pillow; the file appears whole or not at all.
+
+    Args:
+        path: File.
+        image: Of a mode that PNG has.
+        note: As of :func:`write_picture`.
+    """
     texts = PngImagePlugin.PngInfo()
     if note is not None:
         texts.add_text(_NOTE, note)
-    content = io.BytesIO()
-    Image.fromarray(pixels.cpu().numpy()).save(content, 'PNG', pnginfo=texts)
-    write_whole(path, content.getvalue())
+    with whole_file(path) as part:
+        image.save(part, 'PNG', pnginfo=texts)
 
 
 def read_note(path: Union[str, Path]) -> Optional[str]:
@@ -141,6 +152,14 @@ def read_note(path: Union[str, Path]) -> Optional[str]:
     """
     with _opened(Path(path)) as image:
         return image.info.get(_NOTE)
+
+
+def has_note(path: Union[str, Path], note: str) -> bool:
+    """Whether a file is a picture with this note; False if there is none."""
+    try:
+        return read_note(path) == note
+    except (FileNotFoundError, ValueError):
+        return False
 
 
 @contextmanager

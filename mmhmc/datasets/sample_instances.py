@@ -11,6 +11,7 @@ import numpy as np
 from numpy import ndarray
 from PIL import Image
 
+from mmhmc.whole_files import sha256_of
 from .sample_pictures import (BACKGROUNDS, CLASSES, Dice, SampleObject,
                               draw_picture)
 
@@ -86,7 +87,7 @@ def make_sample_instances(
     try:
         for split, count in (('train', num_train), ('val', num_val)):
             _write_split(unfinished, split, count, seed, on_picture)
-        stamp = dict(wanted, files=_file_sizes(unfinished))
+        stamp = dict(wanted, files=_file_hashes(unfinished))
         (unfinished / STAMP).write_text(json.dumps(stamp, indent=1))
         _put_in_place(unfinished, root, wanted)
     finally:
@@ -174,10 +175,10 @@ def _run_lengths(mask: ndarray) -> list[int]:
     return np.diff(changes, prepend=0, append=mask.size).tolist()
 
 
-def _file_sizes(root: Path) -> dict[str, int]:
-    """Size in bytes of each file of a set but its stamp."""
+def _file_hashes(root: Path) -> dict[str, str]:
+    """SHA-256 of each file of a set but its stamp."""
     return {
-        path.relative_to(root).as_posix(): path.stat().st_size
+        path.relative_to(root).as_posix(): sha256_of(path)
         for folder in _FOLDERS
         for path in sorted((root / folder).glob('*'))
     }
@@ -187,11 +188,13 @@ def _is_finished(root: Path, wanted: dict) -> bool:
     """Whether ``root`` is a whole set of this version and arguments."""
     try:
         stamp = json.loads((root / STAMP).read_text())
-        sizes = _file_sizes(root)
-    except (FileNotFoundError, NotADirectoryError, json.JSONDecodeError):
+        files = stamp.pop('files')
+        hashes = _file_hashes(root)
+    except (FileNotFoundError, NotADirectoryError, ValueError, AttributeError,
+            KeyError, TypeError):
+        # The last three: JSON, but no stamp.
         return False
-    files = stamp.pop('files', {})
-    return stamp == wanted and files.items() <= sizes.items()
+    return stamp == wanted and files.items() <= hashes.items()
 
 
 def _refuse_foreign_files(root: Path) -> None:

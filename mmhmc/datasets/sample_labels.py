@@ -9,6 +9,7 @@ import numpy as np
 from numpy import ndarray
 from PIL import Image
 
+from mmhmc.whole_files import sha256_of
 from .sample_instances import STAMP
 from .sample_pictures import CLASSES
 
@@ -43,9 +44,9 @@ def make_sample_labels(root: Union[str, Path], labels: Union[str,
         FileNotFoundError: If there is no set in ``root``.
     """
     root, labels = Path(root).resolve(), Path(labels).resolve()
-    stamp = (root / STAMP).read_text()
+    of = sha256_of(root / STAMP)
     if (labels / STAMP).exists():
-        if (labels / STAMP).read_text() == stamp:
+        if _is_finished(labels, of):
             return labels
         shutil.rmtree(labels)
     elif labels.exists():
@@ -56,15 +57,33 @@ def make_sample_labels(root: Union[str, Path], labels: Union[str,
     try:
         for split in ('train', 'val'):
             _write_split(root, unfinished, split)
-        (unfinished / STAMP).write_text(stamp)
+        stamp = dict(of=of, files=_file_hashes(unfinished))
+        (unfinished / STAMP).write_text(json.dumps(stamp, indent=1))
         unfinished.rename(labels)
     except OSError:
         # Another process was faster.
-        if not (labels / STAMP).exists():
+        if not _is_finished(labels, of):
             raise
     finally:
         shutil.rmtree(unfinished, ignore_errors=True)
     return labels
+
+
+def _is_finished(labels: Path, of: str) -> bool:
+    """Whether all labels of a set are there, as they were made."""
+    try:
+        return json.loads((labels / STAMP).read_text()) == dict(
+            of=of, files=_file_hashes(labels))
+    except (OSError, ValueError):
+        return False
+
+
+def _file_hashes(labels: Path) -> dict[str, str]:
+    return {
+        path.relative_to(labels).as_posix(): sha256_of(path)
+        for path in sorted(labels.rglob('*.*'))
+        if path.name != STAMP and path.is_file()
+    }
 
 
 def _write_split(root: Path, labels: Path, split: str) -> None:

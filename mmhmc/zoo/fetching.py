@@ -1,5 +1,4 @@
 """Weights of the model zoo, brought here and checked."""
-import hashlib
 import os
 import sys
 from collections.abc import Callable, Iterator
@@ -11,6 +10,7 @@ from urllib.error import HTTPError
 from urllib.parse import quote
 from urllib.request import Request, urlopen
 
+from mmhmc.whole_files import sha256_of
 from .index import ZooModel, find_model
 
 _WEB = ('http://', 'https://')
@@ -109,13 +109,10 @@ def _check(file: Path, model: ZooModel) -> None:
         raise ValueError(f'{file} has {size} bytes, expected {model.size}: '
                          f'these are not the weights of {model.name}. '
                          f'{_remedy(model)}')
-    digest = hashlib.sha256()
-    with open(file, 'rb') as content:
-        while chunk := content.read(_CHUNK):
-            digest.update(chunk)
-    if digest.hexdigest() != model.sha256:
+    found = sha256_of(file)
+    if found != model.sha256:
         raise ValueError(
-            f'{file} has SHA-256 {digest.hexdigest()}, expected '
+            f'{file} has SHA-256 {found}, expected '
             f'{model.sha256}: these are not the weights of {model.name}. '
             f'{_remedy(model)}')
 

@@ -1,4 +1,5 @@
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -79,6 +80,31 @@ def test_finished_run_of_other_settings_is_refused(configs):
     run(configs)
     with pytest.raises(TrainingError, match='finished with other settings'):
         run(configs, resume=True, lmbda=0.5)
+
+
+def test_finished_run_of_other_weights_is_refused(configs):
+    path = configs / 'first.py'
+    first = run_training(load_config(path, work_dir=str(configs / 'a')), path)
+    start, options = configs / 'start.pth', {}
+    shutil.copy(first, start)
+
+    def resume():
+        cfg = load_config(path, options, work_dir=str(configs / 'b'))
+        return run_training(cfg, path, resume=True)
+
+    options['load_from'] = str(start)
+    assert resume() == resume()
+    # The same name, and another content.
+    state = torch.load(start, weights_only=False)
+    next(iter(state['state_dict'].values())).add_(1)
+    torch.save(state, start)
+    with pytest.raises(TrainingError, match='began with other weights'):
+        resume()
+    shutil.copy(first, start)
+    resume()
+    options['load_from'] = None
+    with pytest.raises(TrainingError, match='began with other weights'):
+        resume()
 
 
 def test_finished_run_goes_on_when_it_is_to_be_longer(configs):

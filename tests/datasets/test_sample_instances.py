@@ -1,5 +1,6 @@
 import json
 import os
+import shutil
 
 import numpy as np
 import pytest
@@ -140,13 +141,16 @@ def test_second_call_does_no_work(sample, tmp_path):
     'damage', [
         lambda root: (root / 'train/000002.png').unlink(),
         lambda root: os.truncate(root / 'val/000001.png', 100),
+        lambda root: shutil.copy(root / 'train/000001.png', root /
+                                 'train/000002.png'),
         lambda root: (root / 'annotations/instances_val.json').unlink(),
         lambda root: (root / STAMP).write_text('{"version": 0, "files": {}}'),
         lambda root: (root / STAMP).write_text('{"vers'),
+        lambda root: (root / STAMP).write_text('[]'),
     ],
     ids=[
-        'missing picture', 'truncated picture', 'missing annotations',
-        'older version', 'broken stamp'
+        'missing picture', 'truncated picture', 'other picture',
+        'missing annotations', 'older version', 'broken stamp', 'no stamp'
     ])
 def test_broken_or_older_set_is_remade(sample, tmp_path, damage):
     root = copy_of(sample, tmp_path)

@@ -58,9 +58,14 @@ def test_class_of_a_picture_is_that_of_its_largest_object(sample, tmp_path):
 
 def test_labels_are_made_once_and_anew_for_another_set(sample, tmp_path):
     labels = make_sample_labels(sample, tmp_path / 'labels')
-    (labels / 'train.txt').write_text('changed')
+    times = {p: p.stat().st_mtime_ns for p in labels.rglob('*')}
     make_sample_labels(sample, tmp_path / 'labels')
-    assert (labels / 'train.txt').read_text() == 'changed'
+    assert {p: p.stat().st_mtime_ns for p in labels.rglob('*')} == times
+    (labels / 'train.txt').write_text('changed')
+    (labels / 'val/000001.png').unlink()
+    make_sample_labels(sample, tmp_path / 'labels')
+    assert (labels / 'train.txt').read_text() != 'changed'
+    assert (labels / 'val/000001.png').is_file()
     other = make_sample_instances(tmp_path / 'other', 1, 1, seed=1)
     make_sample_labels(other, tmp_path / 'labels')
     assert len((labels / 'train.txt').read_text().splitlines()) == 1

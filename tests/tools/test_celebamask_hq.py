@@ -81,9 +81,15 @@ def test_divided_folder_is_only_resized_and_what_is_there_is_kept(
     assert Image.open(picture).size == (8, 8)
     labels = np.asarray(Image.open(small / 'val/labels/00001.png'))
     assert labels.tolist() == [[13] * 2 + [1] * 4 + [0] * 2] * 8
-    picture.write_bytes(b'kept')
+    times = {p: p.stat().st_mtime_ns for p in small.rglob('*.png')}
     convert(tool, monkeypatch, out, '--out', small, '--size', 8)
-    assert picture.read_bytes() == b'kept'
+    assert {p: p.stat().st_mtime_ns for p in small.rglob('*.png')} == times
+    # Not by name: another picture and another size are other files.
+    Image.new('RGB', (16, 16), 'red').save(out / 'val/images/00001.png')
+    convert(tool, monkeypatch, out, '--out', small, '--size', 8)
+    assert np.asarray(Image.open(picture))[0, 0].tolist() == [255, 0, 0]
+    convert(tool, monkeypatch, out, '--out', small, '--size', 4)
+    assert {Image.open(p).size for p in times} == {(4, 4)}
 
 
 def test_what_is_missing_is_named(tool, download, tmp_path, monkeypatch):

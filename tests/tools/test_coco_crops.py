@@ -70,12 +70,22 @@ def test_square_is_around_the_box_with_a_margin(tool, box):
     assert abs((top + bottom) / 2 - (box[1] + box[3] / 2)) <= 0.5
 
 
-def test_what_is_there_is_kept(tool, coco, tmp_path):
-    out = tmp_path / 'out'
-    tool.cut_out(coco, 'train', out, 64, 48)
-    (out / 'train/vehicle/11.png').write_bytes(b'kept')
-    tool.cut_out(coco, 'train', out, 64, 48)
-    assert (out / 'train/vehicle/11.png').read_bytes() == b'kept'
+def test_what_is_there_of_the_same_picture_is_kept(tool, coco, tmp_path):
+    path = tmp_path / 'out/train/vehicle/11.png'
+
+    def made(size=64):
+        tool.cut_out(coco, 'train', tmp_path / 'out', size, 48)
+        return path.stat().st_mtime_ns, path.read_bytes()
+
+    first = made()
+    assert made() == first
+    pixels = np.asarray(Image.open(coco / 'images/a.png'))
+    Image.fromarray(255 - pixels).save(coco / 'images/a.png')
+    other = made()
+    assert other[1] != first[1]
+    assert Image.open(path).size == (64, 64)
+    made(32)
+    assert Image.open(path).size == (32, 32)
 
 
 def test_missing_annotations_are_named(tool, coco, tmp_path):

@@ -4,7 +4,6 @@ Results go to WORK_DIR/results.jsonl, curves, tables and a page beside it.
 Started by torchrun or srun, the processes share the work.
 """
 import argparse
-import hashlib
 import sys
 
 from mmengine.config import DictAction
@@ -49,11 +48,11 @@ def tell(plan, outcome, report_results) -> None:
           f'{len(outcome.failures)} failures: {outcome.path}')
     for failure in outcome.failures[:10]:
         print(f'  {failure["output"]}: {failure["error"]}')
-    from mmhmc.whole_files import write_whole
+    from mmhmc.whole_files import sha256_of, write_whole
     page = plan.work_dir / 'report.html'
     # Of which results there is a report already.
     mark = plan.work_dir / 'reported.sha256'
-    state = hashlib.sha256(outcome.path.read_bytes()).hexdigest()
+    state = sha256_of(outcome.path)
     if not (page.exists() and mark.exists() and mark.read_text() == state):
         anchor = plan.anchor or plan.rows[0]
         print(report_results(outcome.path, anchor, published=plan.published))

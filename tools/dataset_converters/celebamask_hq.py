@@ -6,20 +6,23 @@ The folder is the unpacked download (`CelebA-HQ-img`,
 `CelebAMask-HQ-mask-anno`, `CelebA-HQ-to-CelebA-mapping.txt`,
 `CelebAMask-HQ-attribute-anno.txt`), or has `train`, `val`, `test`, each with
 `images` and `labels`. Pictures are resized to `--size` with smoothing, labels
-by the nearest class; the split is CelebA's own. What is there is kept.
+by the nearest class; the split is CelebA's own. What is there of the same
+pictures, labels and size is kept.
 """
 import argparse
 import json
 from collections.abc import Iterator
+from hashlib import sha256
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 from PIL import Image
 
+from mmhmc.datasets import has_note, write_png
 from mmhmc.datasets.celebamask import (FACE_PARTS, celeba_split, merge_parts,
                                        read_labels)
-from mmhmc.whole_files import whole_file, write_whole
+from mmhmc.whole_files import sha256_of, write_whole
 
 SPLITS = ('train', 'val', 'test')
 _PER_FOLDER = 2000
@@ -104,18 +107,18 @@ def labels_of(face: Face) -> Image.Image:
 
 def write_face(face: Face, out: Path, size: int) -> None:
     """Write picture and labels, unless they are there."""
-    targets = {
-        out / face.split / f'images/{face.name}.png':
-        lambda: Image.open(face.picture).convert('RGB').resize(
-            (size, size), Image.Resampling.BILINEAR),
-        out / face.split / f'labels/{face.name}.png':
-        lambda: labels_of(face).resize((size, size), Image.Resampling.NEAREST)
-    }
-    for path, make in targets.items():
-        if not path.exists():
+    picture = (lambda: Image.open(face.picture).convert('RGB').resize(
+        (size, size), Image.Resampling.BILINEAR))
+    labels = (lambda: labels_of(face).resize(
+        (size, size), Image.Resampling.NEAREST))
+    for kind, sources, make in (('images', (face.picture, ), picture),
+                                ('labels', face.labels, labels)):
+        path = out / face.split / kind / f'{face.name}.png'
+        made_of = [f'{source.name} {sha256_of(source)}' for source in sources]
+        note = sha256(f'{size} {made_of}'.encode()).hexdigest()
+        if not has_note(path, note):
             path.parent.mkdir(parents=True, exist_ok=True)
-            with whole_file(path) as part:
-                make().save(part, format='PNG')
+            write_png(path, make(), note)
 
 
 def read_attributes(source: Path) -> dict:

@@ -5,16 +5,16 @@ python tools/dataset_converters/coco_crops.py data/coco_sample
 The folder holds `instances_train.json`, `instances_val.json` and `images/`.
 Of every object whose box has no side below `--smallest` the square around it,
 with a margin, becomes `OUT/SPLIT/SUPERCATEGORY/ANNOTATION.png` of `--size`
-pixels a side. What is there is kept.
+pixels a side. What is there of the same object, picture and size is kept.
 """
 import argparse
 import json
-from io import BytesIO
 from pathlib import Path
 
 from PIL import Image
 
-from mmhmc.datasets import write_whole
+from mmhmc.datasets import has_note, write_png
+from mmhmc.whole_files import sha256_of
 
 SPLITS = ('train', 'val')
 _MARGIN = 1.2
@@ -62,7 +62,7 @@ def cut_out(source: Path, split: str, out: Path, size: int,
     coco = json.loads((source / f'instances_{split}.json').read_text())
     names = {c['id']: c['supercategory'] for c in coco['categories']}
     files = {image['id']: image['file_name'] for image in coco['images']}
-    count = 0
+    count, hashes = 0, {}
     for annotation in coco['annotations']:
         box = annotation['bbox']
         if annotation.get('iscrowd') or min(box[2:]) < smallest:
@@ -70,15 +70,17 @@ def cut_out(source: Path, split: str, out: Path, size: int,
         count += 1
         target = out / split / names[annotation['category_id']] / \
             f"{annotation['id']}.png"
-        if target.exists():
-            continue
         path = source / 'images' / files[annotation['image_id']]
+        if path not in hashes:
+            hashes[path] = sha256_of(path)
+        square = square_around(box)
+        note = f'{hashes[path]} {square} {size}'
+        if has_note(target, note):
+            continue
         with Image.open(path) as picture:
-            crop = picture.convert('RGB').crop(square_around(box))
-        content = BytesIO()
-        crop.resize((size, size), Image.LANCZOS).save(content, 'PNG')
+            crop = picture.convert('RGB').crop(square)
         target.parent.mkdir(parents=True, exist_ok=True)
-        write_whole(target, content.getvalue())
+        write_png(target, crop.resize((size, size), Image.LANCZOS), note)
     return count
 
 

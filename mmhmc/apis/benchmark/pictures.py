@@ -17,6 +17,7 @@ from mmhmc.evaluation import MSSSIMMetric, PSNRMetric
 from mmhmc.functional import crop_to
 from mmhmc.models.picture_coding import build_adapter
 from mmhmc.part_weights import find_part, load_part, weights_of
+from mmhmc.whole_files import sha256_of
 from .plan import Plan, Point
 
 #: What ends one picture, one point or one test, and not the rest; hosts and
@@ -180,7 +181,7 @@ class PictureCoder:
         path.parent.mkdir(parents=True, exist_ok=True)
         # A record without its picture would be worse than neither.
         write_picture(path, seen[0])
-        return dict(record, decoded=name)
+        return dict(record, decoded=name, decoded_sha256=sha256_of(path))
 
 
 def load_point(point: Point) -> LoadedPoint:

@@ -12,7 +12,6 @@ A record is written as soon as it is there, and carries a fingerprint of all
 that decided it: what another run has made under the same fingerprint is not
 made again.
 """
-import hashlib
 import os
 import platform
 from collections.abc import Callable, Iterable
@@ -25,8 +24,10 @@ from typing import Optional
 
 from mmhmc.codecs import build_codec
 from mmhmc.codecs.standard import StandardCodec
+from mmhmc.part_weights import pretrained
 from mmhmc.registry import MODELS
 from mmhmc.version import __version__
+from mmhmc.whole_files import sha256_of
 from mmhmc.zoo import find_model
 from ..codec_loading import codec_settings
 from ..progress import progress
@@ -299,8 +300,14 @@ class _Run:
         record = self.known.get(name)
         if record is None or key not in (None, record.get('key')):
             return False
-        decoded = record.get('decoded')
-        return decoded is None or (self.plan.work_dir / decoded).is_file()
+        if 'decoded' not in record:
+            return True
+        path = str(self.plan.work_dir / record['decoded'])
+        if not os.path.isfile(path):
+            return False
+        # Records of earlier versions have no hash.
+        wanted = record.get('decoded_sha256')
+        return wanted is None or _hash_now(path) == wanted
 
     # On every rank.
 
@@ -384,8 +391,8 @@ def point_settings(point: Point) -> dict:
     config = codec_settings(point.source.config, point.source.cfg_options)
     checkpoint = point.source.checkpoint
     init_cfg = config.pop('init_cfg', None)
-    if checkpoint is None and init_cfg:
-        checkpoint = init_cfg.get('checkpoint')
+    if checkpoint is None and pretrained(init_cfg):
+        checkpoint = pretrained(init_cfg).get('checkpoint')
     settings = dict(codec=config.to_dict(), adapter=point.adapter)
     kind = config.type
     kind = MODELS.get(kind) if isinstance(kind, str) else kind
@@ -443,11 +450,7 @@ def _hash_now(path: str) -> str:
 @lru_cache(maxsize=None)
 def _hash_of(path: str, size: int, changed_ns: int) -> str:
     """SHA-256 of a file, which is read once as long as it stays."""
-    digest = hashlib.sha256()
-    with open(path, 'rb') as file:
-        while block := file.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()
+    return sha256_of(path)
 
 
 def _id(record: dict) -> str:

@@ -89,6 +89,18 @@ def test_picture_that_changed_is_coded_again(bench_cfg, calls, tmp_path):
     assert not calls
 
 
+def test_decoded_picture_that_changed_is_made_again(bench_cfg, calls):
+    plan = read_plan(bench_cfg)
+    run_benchmark(plan)
+    records = records_of(plan, 'coded')
+    path = plan.work_dir / records[0]['decoded']
+    content = path.read_bytes()
+    path.write_bytes((plan.work_dir / records[1]['decoded']).read_bytes())
+    calls.clear()
+    run_benchmark(plan, resume=True)
+    assert len(calls) == 1 and path.read_bytes() == content
+
+
 def test_another_metric_of_pictures_is_measured(bench_cfg):
     bench_cfg.picture_metrics = []
     run_benchmark(read_plan(bench_cfg))

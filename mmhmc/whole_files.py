@@ -26,7 +26,8 @@ def whole_file(path: Union[str, Path]) -> Iterator[Path]:
         The hidden file, which has no ending that says what it is.
 
     Raises:
-        OSError: If ``path`` is a folder, or cannot be written.
+        IsADirectoryError: If ``path`` is a folder.
+        OSError: If it cannot be written.
     """
     path = Path(path)
     if path.is_dir():

@@ -66,9 +66,9 @@ NAMES = {
         'CelebAMaskHQ', 'FACE_PARTS', 'FACE_POINTS', 'ImageFolder',
         'PICTURE_SUFFIXES', 'PackImageInputs', 'RandomCropOrPad',
         'UseDecodedPicture', 'WORN_PARTS', 'celeba_split', 'check_coco',
-        'digest_sample_instances', 'face_points', 'has_note',
+        'digest_sample_instances', 'face_points', 'has_note', 'list_files',
         'make_sample_instances', 'merge_parts', 'missing_coco_files',
-        'read_note', 'read_picture', 'read_size', 'worn_parts',
+        'path_below', 'read_note', 'read_picture', 'read_size', 'worn_parts',
         'write_picture', 'write_png', 'write_whole'
     ],
     'mmhmc.engine': [

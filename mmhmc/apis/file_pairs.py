@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Union
 
+from mmhmc.datasets import list_files
+
 STREAM_SUFFIX = '.hmc'
 
 
@@ -26,7 +28,8 @@ def pair_files(inputs: Iterable[Union[str, Path]], suffixes: Sequence[str],
     """List files, and those below folders, with a name for each output.
 
     A file that is named itself is taken whatever its ending, and its output
-    lies at the top; below a folder, the structure of the folder is kept.
+    lies at the top; below a folder, the structure of the folder is kept. Links
+    are followed as :func:`~mmhmc.datasets.list_files` does.
 
     Args:
         inputs: Files and folders.
@@ -37,8 +40,9 @@ def pair_files(inputs: Iterable[Union[str, Path]], suffixes: Sequence[str],
         The pairs, each once, sorted by output.
 
     Raises:
-        ValueError: If a folder holds no such file, or if two inputs would
-            have one output.
+        OSError: If a folder cannot be read.
+        ValueError: If a folder holds no such file, if two inputs would have
+            one output, or if an input has no name.
     """
     pairs: dict[str, FilePair] = {}
     for given in map(Path, inputs):
@@ -73,18 +77,13 @@ def _sources(given: Path,
     if not given.is_dir():
         yield given, Path(given.name)
         return
-    count = 0
-    # os.walk, as Path.rglob does not follow linked folders before Python 3.13.
-    for parent, _, names in os.walk(given, followlinks=True):
-        for name in names:
-            path = Path(parent, name)
-            if path.suffix.lower() in suffixes:
-                count += 1
-                yield path, path.relative_to(given)
-    if not count:
+    files = list_files(given, suffixes)
+    if not files:
         raise ValueError(f'{given} holds no file that ends in one of '
                          f'{", ".join(suffixes)}.')
+    for path in files:
+        yield path, path.relative_to(given)
 
 
 def _is_same(one: str, other: Path) -> bool:
-    return Path(one).resolve() == other.resolve()
+    return os.path.realpath(one) == os.path.realpath(other)

@@ -2,6 +2,7 @@
 import glob
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from fnmatch import fnmatch
 from itertools import takewhile
 from pathlib import Path
 from typing import Optional, Union
@@ -12,7 +13,7 @@ from numpy import ndarray
 from torch import Tensor
 
 from mmhmc.bitstream import Bitstream, BitstreamError
-from mmhmc.datasets import PICTURE_SUFFIXES, read_picture
+from mmhmc.datasets import PICTURE_SUFFIXES, list_files, read_picture
 from .file_pairs import STREAM_SUFFIX, pair_files
 
 Size = tuple[int, int]
@@ -218,14 +219,37 @@ def _files(given: Union[str, Path],
     else:
         fixed = Path(
             *takewhile(lambda part: not glob.has_magic(part), path.parts))
-        found = [(Path(name), Path(name).relative_to(fixed).as_posix())
-                 for name in sorted(glob.glob(str(given), recursive=True))
-                 if Path(name).suffix.lower() in suffixes]
+        found = [(one, one.relative_to(fixed).as_posix())
+                 for one in _matching(path, fixed, suffixes)]
         if not found:
             raise ValueError(f'{given} matches no file that ends in one of '
                              f'{", ".join(suffixes)}.')
     pictures = [one for one in found if one[0].suffix != STREAM_SUFFIX]
     return iter(pictures or found)
+
+
+def _matching(pattern: Path, fixed: Path,
+              suffixes: Sequence[str]) -> list[Path]:
+    """Files that fit a glob; ``**`` follows links as folders are walked."""
+    if '**' not in pattern.parts:
+        found = sorted(map(Path, glob.glob(str(pattern))))
+        return [one for one in found if one.suffix.lower() in suffixes]
+    parts = pattern.relative_to(fixed).parts
+    files = list_files(fixed, suffixes) if fixed.is_dir() else []
+    return [one for one in files if _fits(one.relative_to(fixed).parts, parts)]
+
+
+def _fits(parts: Sequence[str], pattern: Sequence[str]) -> bool:
+    """Whether a path fits a glob; only a point fits a point at the front."""
+    if not pattern:
+        return not parts
+    if pattern[0] == '**':
+        return _fits(parts, pattern[1:]) or (len(parts) > 0
+                                             and not parts[0].startswith('.')
+                                             and _fits(parts[1:], pattern))
+    if not parts or (parts[0][0] == '.' and pattern[0][0] != '.'):
+        return False
+    return fnmatch(parts[0], pattern[0]) and _fits(parts[1:], pattern[1:])
 
 
 def _picture_of(name: str) -> str:

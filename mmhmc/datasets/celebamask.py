@@ -215,7 +215,7 @@ class CelebAMaskHQ(BaseDataset):
         """List the pictures with what is to be learnt of them."""
         folder = Path(self.data_root, self.split)
         pictures = sorted(
-            path for path in (folder / 'images').glob('*')
+            path for path in (folder / 'images').glob('[!.]*')
             if path.suffix in ('.png', '.jpg'))
         if not pictures:
             raise FileNotFoundError(

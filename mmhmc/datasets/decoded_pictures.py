@@ -4,6 +4,7 @@ from pathlib import Path
 from mmcv.transforms import BaseTransform
 
 from mmhmc.registry import TRANSFORMS
+from .file_paths import path_below
 
 
 @TRANSFORMS.register_module()
@@ -19,7 +20,7 @@ class UseDecodedPicture(BaseTransform):
     """
 
     def __init__(self, root: str, decoded: str) -> None:
-        self.root = Path(root).resolve()
+        self.root = root
         self.decoded = Path(decoded)
 
     def transform(self, results: dict) -> dict:
@@ -29,12 +30,13 @@ class UseDecodedPicture(BaseTransform):
             FileNotFoundError: If this picture was not coded.
             ValueError: If it is not in the folder of the originals.
         """
-        path = Path(results['img_path']).resolve()
-        if not path.is_relative_to(self.root):
+        path = results['img_path']
+        name = path_below(path, self.root)
+        if name is None:
             raise ValueError(f'{path} is not in {self.root}, the pictures '
                              'that were coded. The data set of the benchmark '
                              "and that of the host's config differ.")
-        decoded = self.decoded / f'{path.relative_to(self.root)}.png'
+        decoded = self.decoded / f'{name}.png'
         if not decoded.is_file():
             raise FileNotFoundError(
                 f'{path} was not coded: there is no {decoded}. The data set '

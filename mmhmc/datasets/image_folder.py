@@ -1,11 +1,19 @@
 """Every picture under a folder, without annotations."""
-import os
+import logging
 from collections import Counter
 from pathlib import Path
+from typing import Optional
 
+import cv2
 from mmengine.dataset import BaseDataset
+from mmengine.logging import print_log
 
 from mmhmc.registry import DATASETS
+from .file_paths import list_files
+from .picture_files import PICTURE_SUFFIXES, read_picture
+
+#: What a pipeline's first step raises; mmcv's own asserts.
+_UNREADABLE = (OSError, ValueError, AssertionError, cv2.error)
 
 
 @DATASETS.register_module()
@@ -15,7 +23,17 @@ class ImageFolder(BaseDataset):
     For training a codec alone and for test sets such as Kodak. The folder is
     ``data_root``, or ``data_root`` joined with ``data_prefix['img_path']``;
     the other arguments are those of mmengine's ``BaseDataset``. An item has
-    ``img_path`` and ``img_id``, its place in the sorted list.
+    ``img_path`` and ``img_id``, its place in the sorted list. Endings are
+    those that `mmhmc encode` takes, and links are followed as
+    :func:`~mmhmc.datasets.list_files` does.
+
+    Args:
+        *args: As of ``BaseDataset``.
+        skip_unreadable: In training, let another picture take the place of a
+            file that cannot be read, and name the file in the log; if not,
+            it ends the run. A test always ends: its results would be of other
+            pictures.
+        **kwargs: As of ``BaseDataset``.
 
     Example:
         >>> ImageFolder(
@@ -31,7 +49,11 @@ class ImageFolder(BaseDataset):
             is an ``ann_file``, which would change nothing.
     """
 
-    SUFFIXES = ('.bmp', '.jpeg', '.jpg', '.png', '.webp')
+    SUFFIXES = PICTURE_SUFFIXES
+
+    def __init__(self, *args, skip_unreadable: bool = False, **kwargs) -> None:
+        self.skip_unreadable = skip_unreadable
+        super().__init__(*args, **kwargs)
 
     def load_data_list(self) -> list[dict]:
         """List the pictures."""
@@ -46,16 +68,9 @@ class ImageFolder(BaseDataset):
             raise FileNotFoundError(
                 f'Picture folder {folder.absolute()} does not exist. Check '
                 '`data_root` and `data_prefix=dict(img_path=...)`.')
-        # os.walk, as Path.rglob does not follow linked folders before
-        # Python 3.13.
-        paths = [
-            Path(parent) / name
-            for parent, _, names in os.walk(folder, followlinks=True)
-            for name in names
-        ]
-        pictures = sorted(p for p in paths
-                          if p.suffix.lower() in self.SUFFIXES)
+        pictures = list_files(folder, self.SUFFIXES)
         if not pictures:
+            paths = list_files(folder)
             seen = Counter(p.suffix or 'no suffix' for p in paths)
             raise ValueError(
                 f'Folder {folder.absolute()} and its subfolders hold no '
@@ -65,3 +80,30 @@ class ImageFolder(BaseDataset):
             dict(img_path=str(path), img_id=number)
             for number, path in enumerate(pictures)
         ]
+
+    def prepare_data(self, idx: int) -> Optional[dict]:
+        """See mmengine; a file that cannot be read is named.
+
+        Raises:
+            ValueError: If it cannot, and is not to be skipped.
+        """
+        try:
+            return super().prepare_data(idx)
+        except _UNREADABLE as error:
+            reason = self._reason(idx)
+            if reason is None:
+                raise
+            if self.skip_unreadable and not self.test_mode:
+                print_log(f'Skipped: {reason}', 'current', logging.WARNING)
+                return None
+            raise ValueError(
+                f'{reason} Remove it; in training, `skip_unreadable=True` '
+                'goes on without it.') from error
+
+    def _reason(self, idx: int) -> Optional[str]:
+        """Why a file cannot be read; None if it can."""
+        try:
+            read_picture(self.get_data_info(idx)['img_path'])
+        except (OSError, ValueError) as error:
+            return str(error)
+        return None

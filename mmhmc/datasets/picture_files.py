@@ -1,9 +1,12 @@
 """Picture files to tensors and back, with nothing lost unsaid."""
+import io
+import struct
 import threading
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Optional, Union
+from typing import BinaryIO, Optional, Union
 
 import cv2
 import numpy as np
@@ -20,6 +23,9 @@ PICTURE_SUFFIXES = ('.bmp', '.jpeg', '.jpg', '.png', '.tif', '.tiff', '.webp')
 _FORMATS = ('BMP', 'JPEG', 'PNG', 'TIFF', 'WEBP')
 _OPAQUE, _WITH_ALPHA = ('1', 'L', 'P', 'RGB'), ('LA', 'PA', 'RGBA')
 _NOTE = 'mmhmc'
+_PNG = b'\x89PNG\r\n\x1a\n'
+#: Of one text or profile of a PNG and of all, in bytes; Pillow refuses more.
+_MAX_TEXT, _MAX_TEXTS = 1 << 19, 1 << 25
 #: Tag of EXIF and TIFF, and what turns a picture upright by its value.
 _ORIENTATION = 274
 _UPRIGHT = {
@@ -166,10 +172,13 @@ def has_note(path: Union[str, Path], note: str) -> bool:
 def _opened(path: Path) -> Iterator[Image.Image]:
     """Header of a picture; its pixels are not decoded yet."""
     # A missing file, a folder or missing rights: Python's own words are clear.
+    if path.exists() and not (path.is_file() or path.is_dir()):
+        raise ValueError(f'{path} is a pipe or a device; expected a file.')
     with path.open('rb') as file:
         try:
             with _our_limit():
-                image = Image.open(file, formats=_FORMATS)
+                image = Image.open(
+                    _without_large_texts(file), formats=_FORMATS)
         except _DAMAGED as error:
             empty = 'empty' if not path.stat().st_size else 'no picture'
             raise ValueError(
@@ -179,6 +188,59 @@ def _opened(path: Path) -> Iterator[Image.Image]:
             # By this Pillow turns the pixels as soon as it has them.
             image.info.pop('xmp', None)
         yield image
+
+
+def _without_large_texts(file: BinaryIO) -> BinaryIO:
+    """A PNG without texts and colour profiles that Pillow finds too large.
+
+    None of them changes a pixel, so they are no reason to refuse the file.
+    """
+    chunks, large, total = list(_chunks(file)), set(), 0
+    for at, size, kind in chunks:
+        length = _text_length(file, at, size, kind)
+        total += length
+        if length >= _MAX_TEXT or (length and total >= _MAX_TEXTS):
+            large.add(at)
+    file.seek(0)
+    if not large:
+        return file
+    kept = [file.read(len(_PNG))]
+    for at, size, _ in chunks:
+        if at not in large:
+            file.seek(at)
+            kept.append(file.read(size + 12))
+    return io.BytesIO(b''.join(kept))
+
+
+def _chunks(file: BinaryIO) -> Iterator[tuple[int, int, bytes]]:
+    """Place, length and kind of a PNG's chunks; nothing of other files."""
+    at = len(_PNG)
+    if file.read(at) != _PNG:
+        return
+    while len(head := file.read(8)) == 8:
+        size, kind = struct.unpack('>I4s', head)
+        yield at, size, kind
+        at += size + 12
+        file.seek(at)
+
+
+def _text_length(file: BinaryIO, at: int, size: int, kind: bytes) -> int:
+    """Bytes of a text or a profile, up to the limit; 0 for other chunks."""
+    if kind not in (b'tEXt', b'zTXt', b'iTXt', b'iCCP'):
+        return 0
+    file.seek(at + 8)
+    _, _, data = file.read(size).partition(b'\0')
+    if kind == b'tEXt' or (kind == b'iTXt' and data[:1] != b'\1'):
+        return size
+    if kind == b'iTXt':
+        # Flag and method of compression, language, translated name.
+        data = data[2:].partition(b'\0')[2].partition(b'\0')[2]
+    else:
+        data = data[1:]
+    try:
+        return len(zlib.decompressobj().decompress(data, _MAX_TEXT))
+    except zlib.error:
+        return size
 
 
 @contextmanager

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from mmhmc.datasets import PICTURE_SUFFIXES
 from mmhmc.registry import DATASETS
 
 PIPELINE = [dict(type='LoadImageFromFile'), dict(type='mmhmc.PackImageInputs')]
@@ -52,7 +53,7 @@ def test_missing_folder_is_named(tmp_path):
 
 
 def test_folder_without_pictures_says_what_it_holds(tmp_path):
-    for name in ('a.txt', 'b.txt', 'c.tif'):
+    for name in ('a.txt', 'b.txt', 'c.gif'):
         (tmp_path / name).write_text('')
     with pytest.raises(
             ValueError, match=r"\.webp.*found 3 other files .*'\.txt': 2"):
@@ -67,3 +68,43 @@ def test_annotation_file_is_refused(folder):
 def test_no_folder_at_all_is_refused():
     with pytest.raises(ValueError, match='needs `data_root`'):
         build('')
+
+
+def test_every_ending_that_can_be_coded_is_found(tmp_path):
+    for suffix in PICTURE_SUFFIXES:
+        Image.new('RGB', (8, 6)).save(tmp_path / f'a{suffix}')
+        # What macOS writes beside it on other disks.
+        (tmp_path / f'._a{suffix}').write_bytes(b'\0\5\x16\7')
+    dataset = build(tmp_path, pipeline=PIPELINE)
+    assert len(dataset) == len(PICTURE_SUFFIXES)
+    assert all(item['inputs'].shape == (3, 6, 8) for item in dataset)
+
+
+@pytest.mark.parametrize('content', [b'no picture', b'', None])
+def test_unreadable_file_is_named_or_skipped_as_asked(tmp_path, content):
+    Image.new('RGB', (8, 6)).save(tmp_path / 'a.png')
+    bad = tmp_path / 'b.png'
+    if content is None:
+        bad.symlink_to(tmp_path / 'nowhere.png')
+    else:
+        bad.write_bytes(content)
+    with pytest.raises(ValueError, match=r'b\.png.*`skip_unreadable=True`'):
+        build(tmp_path, pipeline=PIPELINE)[1]
+    for _ in range(5):
+        item = build(tmp_path, pipeline=PIPELINE, skip_unreadable=True)[1]
+        assert item['data_samples'].img_path.endswith('a.png')
+    # A test of other pictures would be another test.
+    with pytest.raises(ValueError, match=r'b\.png'):
+        build(
+            tmp_path, pipeline=PIPELINE, skip_unreadable=True,
+            test_mode=True)[1]
+
+
+def test_mistake_of_a_pipeline_is_not_laid_to_the_file(tmp_path):
+    Image.new('RGB', (8, 6)).save(tmp_path / 'a.png')
+
+    def wrong(results):
+        raise ValueError('wrong')
+
+    with pytest.raises(ValueError, match='^wrong$'):
+        build(tmp_path, pipeline=[wrong], skip_unreadable=True)[0]

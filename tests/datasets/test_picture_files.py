@@ -1,4 +1,5 @@
 """What is read, and what is refused."""
+import os
 import struct
 import zlib
 
@@ -371,3 +372,49 @@ def test_what_is_no_picture_is_not_written(tmp_path):
         with pytest.raises(ValueError, match='with finite values'):
             write_picture(tmp_path / 'a.png', x)
     assert not list(tmp_path.iterdir())
+
+
+def with_chunk(content, kind, data, behind=False):
+    """A PNG with one more chunk, behind the header or at the end."""
+    chunk = struct.pack('>I', len(data)) + kind + data + struct.pack(
+        '>I', zlib.crc32(kind + data))
+    at = len(content) - 12 if behind else 33
+    return content[:at] + chunk + content[at:]
+
+
+LARGE = {
+    'zTXt': b'note\0\0' + zlib.compress(bytes(3 << 20)),
+    'iTXt': b'note\0\1\0\0\0' + zlib.compress(bytes(3 << 20)),
+    'tEXt': b'note\0' + b'a' * (3 << 20),
+    'iCCP': b'profile\0\0' + zlib.compress(bytes(3 << 20)),
+}
+
+
+@pytest.mark.parametrize('kind', LARGE)
+@pytest.mark.parametrize('behind', [False, True])
+@pytest.mark.parametrize('dtype', [np.uint8, np.uint16])
+def test_large_texts_and_profiles_refuse_no_picture(tmp_path, kind, behind,
+                                                    dtype):
+    array = pixels(3, dtype=dtype)
+    content = cv2.imencode('.png', array)[1].tobytes()
+    path = tmp_path / 'a.png'
+    path.write_bytes(content)
+    expected = read_picture(path)
+    path.write_bytes(with_chunk(content, kind.encode(), LARGE[kind], behind))
+    assert torch.equal(read_picture(path), expected)
+    assert read_size(path) == (HEIGHT, WIDTH)
+
+
+def test_many_texts_refuse_no_picture(tmp_path):
+    content = cv2.imencode('.png', pixels(3))[1].tobytes()
+    one = b'note\0\0' + zlib.compress(bytes(1 << 18))
+    for _ in range(300):
+        content = with_chunk(content, b'zTXt', one)
+    (tmp_path / 'a.png').write_bytes(content)
+    assert read_picture(tmp_path / 'a.png').shape == (3, HEIGHT, WIDTH)
+
+
+def test_pipe_is_refused_and_never_waited_for(tmp_path):
+    os.mkfifo(tmp_path / 'a.png')
+    with pytest.raises(ValueError, match='a.png is a pipe or a device'):
+        read_picture(tmp_path / 'a.png')

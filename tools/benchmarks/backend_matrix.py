@@ -22,7 +22,6 @@ import itertools
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Optional
 
 import torch
@@ -34,7 +33,7 @@ from mmhmc.apis import fetch_weights, list_models, load_codec
 from mmhmc.apis.zoo import load_config
 from mmhmc.bitstream import Bitstream, BitstreamError
 from mmhmc.codecs import ImageCodec, build_codec
-from mmhmc.datasets import PICTURE_SUFFIXES, read_picture
+from mmhmc.datasets import PICTURE_SUFFIXES, list_files, read_picture
 from mmhmc.structures import CodecOutput, CodingCondition
 
 #: What computes in a codec; each is compiled by itself.
@@ -112,11 +111,7 @@ def backends(axes: list[str]) -> list[Backend]:
 
 def read_middles(folders: list[str], count: int, side: int) -> list[Tensor]:
     """Middles of images, evenly from all folders, (1, 3, side, side)."""
-    paths = [
-        sorted(
-            path for path in Path(folder).rglob('*')
-            if path.suffix.lower() in PICTURE_SUFFIXES) for folder in folders
-    ]
+    paths = [list_files(folder, PICTURE_SUFFIXES) for folder in folders]
     mixed = [
         path for row in itertools.zip_longest(*paths) for path in row if path
     ]
@@ -222,8 +217,8 @@ class Watched:
         channels = getattr(codec, 'semantic_channels', codec.latent_channels)
         y = output.y_hat[:, :channels].contiguous()
         alone = codec.code_latent(y, False, **quality).y_hat
-        both = codec.code_latent(
-            torch.cat((y.flip(-1), y)), False, **quality).y_hat
+        both = codec.code_latent(torch.cat((y.flip(-1), y)), False,
+                                 **quality).y_hat
         return not torch.equal(both[1:], alone)
 
 
@@ -240,8 +235,9 @@ def compare(codec: ImageCodec, cells: list[Backend],
         # The reference itself has to be right.
         assert torch.equal(output.y_hat, y_hat)
         coded.append((x, stream, chosen, y_hat))
-    ways = itertools.groupby(cells, lambda cell: (
-        cell.device, cell.channels_last, cell.compiled, cell.bfloat16))
+    ways = itertools.groupby(
+        cells, lambda cell:
+        (cell.device, cell.channels_last, cell.compiled, cell.bfloat16))
     for _, group in ways:
         group = list(group)
         there = Watched(group[0].prepare(codec))
@@ -273,9 +269,9 @@ def report(name: str, codec: ImageCodec, cells: list[Backend],
         total = [a + b for a, b in zip(total, counts)]
     console.print(table)
     cases = len(cells) * len(images)
-    return '| {} | {} | {} | {} |'.format(
-        name,
-        type(codec).__name__, cases, ' | '.join(map(str, total)))
+    return '| {} | {} | {} | {} |'.format(name,
+                                          type(codec).__name__, cases,
+                                          ' | '.join(map(str, total)))
 
 
 def parse_args() -> argparse.Namespace:

@@ -62,7 +62,7 @@ def published_faces(source: Path) -> Iterator[Face]:
 def divided_faces(source: Path) -> Iterator[Face]:
     """Faces of a folder that has been divided already."""
     for split in SPLITS:
-        for picture in sorted((source / split / 'images').glob('*')):
+        for picture in sorted((source / split / 'images').glob('[!.]*')):
             labels = source / split / f'labels/{picture.stem}.png'
             yield Face(picture.stem, split, picture, (labels, ))
 

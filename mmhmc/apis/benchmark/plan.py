@@ -10,7 +10,7 @@ from typing import Any, Optional
 
 from mmengine.config import Config, ConfigDict
 
-from mmhmc.datasets import PICTURE_SUFFIXES
+from mmhmc.datasets import PICTURE_SUFFIXES, list_files
 from mmhmc.evaluation import list_published
 from mmhmc.structures import CodingCondition
 from ..codec_loading import CodecSource
@@ -259,9 +259,10 @@ def _read_pictures(name: str, entry: Mapping) -> PictureSet:
     if annotations is not None:
         files = _files_of_coco(Path(annotations))
     elif root.is_dir():
-        files = sorted(
-            path.relative_to(root).as_posix() for path in root.rglob('*')
-            if path.suffix.lower() in PICTURE_SUFFIXES)
+        files = [
+            path.relative_to(root).as_posix()
+            for path in list_files(root, PICTURE_SUFFIXES)
+        ]
     else:
         files = []
     if not files:

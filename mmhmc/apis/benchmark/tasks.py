@@ -16,7 +16,7 @@ from mmengine.model import is_model_wrapper
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from mmhmc.datasets import write_whole
+from mmhmc.datasets import path_below, write_whole
 from mmhmc.datasets.picture_files import is_marked_as_turned
 from mmhmc.engine.parts import find_coders
 from mmhmc.evaluation import CocoScore, MeanIoUScore
@@ -194,15 +194,8 @@ def _picture_names(dataset, pictures: PictureSet) -> list[str]:
     Raises:
         ValueError: If they are not those of the picture set.
     """
-    root = Path(pictures.root).resolve()
-    paths = [
-        Path(dataset.get_data_info(i)['img_path']).resolve()
-        for i in range(len(dataset))
-    ]
-    names = [
-        path.relative_to(root).as_posix()
-        if path.is_relative_to(root) else str(path) for path in paths
-    ]
+    paths = [dataset.get_data_info(i)['img_path'] for i in range(len(dataset))]
+    names = [path_below(path, pictures.root) or path for path in paths]
     apart = sorted(set(names) ^ set(pictures.files))
     if apart:
         raise ValueError(

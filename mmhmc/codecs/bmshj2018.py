@@ -35,9 +35,11 @@ class FactorizedPrior(CompressAICodec):
         latent_channels: Channels of the latent ``y``.
         portable: See :class:`CompressAICodec`.
         init_cfg: mmengine's initialisation.
+        quantiser: See :class:`CompressAICodec`.
 
     Raises:
-        ValueError: If a channel count is not positive.
+        ValueError: If a channel count is not positive, or the quantiser is
+            unknown.
     """
 
     downsampling_factor = 16
@@ -96,9 +98,11 @@ class ScaleHyperprior(CompressAICodec):
         latent_channels: Channels of the latent ``y``.
         portable: See :class:`CompressAICodec`.
         init_cfg: mmengine's initialisation.
+        quantiser: See :class:`CompressAICodec`.
 
     Raises:
-        ValueError: If a channel count is not positive.
+        ValueError: If a channel count is not positive, or the quantiser is
+            unknown.
     """
 
     downsampling_factor = 64

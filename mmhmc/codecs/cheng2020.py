@@ -33,9 +33,11 @@ class Cheng2020Anchor(JointAutoregressive):
             if not given.
         portable: See :class:`CompressAICodec`.
         init_cfg: mmengine's initialisation.
+        quantiser: See :class:`CompressAICodec`.
 
     Raises:
-        ValueError: If a channel count is not positive.
+        ValueError: If a channel count is not positive, or the quantiser is
+            unknown.
     """
 
     codec_id = 'cheng2020'
@@ -45,10 +47,12 @@ class Cheng2020Anchor(JointAutoregressive):
                  hidden_channels: int = 192,
                  latent_channels: Optional[int] = None,
                  portable: bool = True,
-                 init_cfg: Optional[dict] = None) -> None:
+                 init_cfg: Optional[dict] = None,
+                 quantiser: str = 'noise') -> None:
         if latent_channels is None:
             latent_channels = hidden_channels
-        super().__init__(hidden_channels, latent_channels, portable, init_cfg)
+        super().__init__(hidden_channels, latent_channels, portable, init_cfg,
+                         quantiser)
 
     @staticmethod
     def build_network(hidden_channels: int, latent_channels: int) -> nn.Module:

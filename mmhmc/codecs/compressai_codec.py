@@ -15,6 +15,7 @@ from mmhmc.bitstream import (CdfTables, SymbolDecoder, deterministic_kernels,
                              find_levels)
 from mmhmc.compat import respell_bottleneck
 from mmhmc.functional.devices import is_hurrying
+from mmhmc.functional.rounding import round_ste
 from mmhmc.structures import CodecOutput, CodingCondition, LatentSymbols
 from .base import ImageCodec
 from .layers import DivisiveNorm, FixedPointNetwork
@@ -24,6 +25,9 @@ _TABLE_BUFFERS = ('_quantized_cdf', '_offset', '_cdf_length', 'scale_table')
 #: Scales that have a table, evenly spaced by logarithm from 0.11 to 256. With
 #: the nearest one a symbol costs at most 0.0004 bits more than with its own.
 SCALE_LEVELS = 256
+
+#: Names of what is decoded in training.
+QUANTISERS = ('noise', 'straight_through')
 
 
 class PointwiseStridedConv2d(nn.Conv2d):
@@ -64,9 +68,18 @@ class CompressAICodec(ImageCodec):
             experiments: streams are refused where device, threads or
             settings of the kernels differ.
         init_cfg: mmengine's initialisation.
+        quantiser: What is decoded in training, one of :data:`QUANTISERS`. The
+            rate is always that of latents with uniform noise, which it has a
+            gradient through. ``'noise'`` decodes the same; pictures then look
+            other than they will, and a host learns from them.
+            ``'straight_through'`` decodes latents that are rounded, with the
+            gradient of the identity (D. Minnen, S. Singh: "Channel-wise
+            Autoregressive Entropy Models for Learned Image Compression",
+            ICIP 2020, https://arxiv.org/abs/2007.08739).
 
     Raises:
-        ValueError: If a channel count is not positive.
+        ValueError: If a channel count is not positive, or the quantiser is
+            unknown.
     """
 
     #: Maps of the transforms' hidden channels that exist at once, in float32
@@ -79,11 +92,16 @@ class CompressAICodec(ImageCodec):
                  hidden_channels: int = 128,
                  latent_channels: int = 192,
                  portable: bool = True,
-                 init_cfg: Optional[dict] = None) -> None:
+                 init_cfg: Optional[dict] = None,
+                 quantiser: str = 'noise') -> None:
         from compressai.layers import GDN
         super().__init__(init_cfg)
         _check_channels(
             hidden_channels=hidden_channels, latent_channels=latent_channels)
+        if quantiser not in QUANTISERS:
+            raise ValueError(f'`quantiser` must be one of {QUANTISERS}, got '
+                             f'{quantiser!r}.')
+        self.quantiser = quantiser
         self.latent_channels = latent_channels
         network = self.build_network(hidden_channels, latent_channels)
         for name, part in network.named_children():
@@ -244,10 +262,26 @@ class CompressAICodec(ImageCodec):
         Here and below ``name`` is the entropy bottleneck that is meant.
         """
         bottleneck = self.get_submodule(name)
-        if rate:
-            return bottleneck(z)
         medians = bottleneck.quantiles[:, 0, 1].view(-1, 1, 1)
-        return torch.round(z - medians) + medians, None
+        if not rate:
+            return torch.round(z - medians) + medians, None
+        z_hat, likelihoods = bottleneck(z)
+        return self.decoded_in_training(z, z_hat, medians), likelihoods
+
+    def decoded_in_training(self,
+                            t: Tensor,
+                            t_hat: Tensor,
+                            means: Optional[Tensor] = None) -> Tensor:
+        """What is decoded of a latent, by the codec's ``quantiser``.
+
+        Args:
+            t: The latent.
+            t_hat: What its entropy model made of it.
+            means: What it is rounded around; zero if not given.
+        """
+        if not self.training or self.quantiser == 'noise':
+            return t_hat
+        return round_ste(t) if means is None else round_ste(t - means) + means
 
     def run_conditional(self,
                         y: Tensor,
@@ -256,7 +290,9 @@ class CompressAICodec(ImageCodec):
                         rate: bool = True) -> tuple[Tensor, Optional[Tensor]]:
         """Quantised ``y`` and, for the rate, likelihoods, (B, M, h, w)."""
         if rate:
-            return self.gaussian_conditional(y, scales_hat, means=means_hat)
+            y_hat, likelihoods = self.gaussian_conditional(
+                y, scales_hat, means=means_hat)
+            return self.decoded_in_training(y, y_hat, means_hat), likelihoods
         if means_hat is None:
             return torch.round(y), None
         return torch.round(y - means_hat) + means_hat, None

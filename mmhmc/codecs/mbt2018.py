@@ -43,9 +43,11 @@ class MeanScaleHyperprior(CompressAICodec):
         latent_channels: Channels of the latent ``y``.
         portable: See :class:`CompressAICodec`.
         init_cfg: mmengine's initialisation.
+        quantiser: See :class:`CompressAICodec`.
 
     Raises:
-        ValueError: If a channel count is not positive.
+        ValueError: If a channel count is not positive, or the quantiser is
+            unknown.
     """
 
     downsampling_factor = 64
@@ -129,9 +131,11 @@ class JointAutoregressive(CompressAICodec):
         latent_channels: Channels of the latent ``y``.
         portable: See :class:`CompressAICodec`.
         init_cfg: mmengine's initialisation.
+        quantiser: See :class:`CompressAICodec`.
 
     Raises:
-        ValueError: If a channel count is not positive.
+        ValueError: If a channel count is not positive, or the quantiser is
+            unknown.
     """
 
     downsampling_factor = 64
@@ -143,8 +147,10 @@ class JointAutoregressive(CompressAICodec):
                  hidden_channels: int = 192,
                  latent_channels: int = 192,
                  portable: bool = True,
-                 init_cfg: Optional[dict] = None) -> None:
-        super().__init__(hidden_channels, latent_channels, portable, init_cfg)
+                 init_cfg: Optional[dict] = None,
+                 quantiser: str = 'noise') -> None:
+        super().__init__(hidden_channels, latent_channels, portable, init_cfg,
+                         quantiser)
 
     @staticmethod
     def build_network(hidden_channels: int, latent_channels: int) -> nn.Module:
@@ -165,6 +171,7 @@ class JointAutoregressive(CompressAICodec):
                           dim=1)).chunk(2, 1)
             _, y_likelihoods = self.gaussian_conditional(
                 y, scales_hat, means=means_hat)
+            y_hat = self.decoded_in_training(y, y_hat, means_hat)
             return CodecOutput(y_hat, {'y': y_likelihoods, 'z': z_likelihoods})
         if is_hurrying():
             y_hat, y_likelihoods = self._estimate(y, params)

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from mmhmc.bitstream import SymbolDecoder
 from mmhmc.functional.devices import is_hurrying
+from mmhmc.functional.rounding import round_ste
 from mmhmc.structures import CodecOutput, LatentSymbols
 from .compressai_codec import CompressAICodec
 
@@ -15,11 +16,6 @@ from .compressai_codec import CompressAICodec
 Take = Callable[[Tensor], Tensor]
 #: Turns the scales and means of a step into what is quantised there.
 Settle = Callable[[Take, Tensor, Tensor], Tensor]
-
-
-def round_ste(x: Tensor) -> Tensor:
-    """Nearest integers, with the gradient of the identity."""
-    return x + (x.round() - x).detach()
 
 
 class SteppedCodec(CompressAICodec):
@@ -33,7 +29,21 @@ class SteppedCodec(CompressAICodec):
     In training ``y_hat`` and ``z_hat`` are rounded around their means, as
     they are in evaluation, and likelihoods are those of values with additive
     noise.
+
+    Args:
+        hidden_channels: See :class:`CompressAICodec`; so are the others.
+        latent_channels: Channels of the latent ``y``.
+        portable: Whether streams decode identically on every machine.
+        init_cfg: mmengine's initialisation.
     """
+
+    def __init__(self,
+                 hidden_channels: int,
+                 latent_channels: int,
+                 portable: bool = True,
+                 init_cfg: Optional[dict] = None) -> None:
+        super().__init__(hidden_channels, latent_channels, portable, init_cfg,
+                         'straight_through')
 
     @abstractmethod
     def walk(self, params: Tensor,

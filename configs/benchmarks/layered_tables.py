@@ -6,7 +6,8 @@ below those of published weights: the learned codecs have to be trained for
 them, ours by `configs/hmc/layered_codec.py` at four values of
 `model.lmbda_rate`, its ablations with `model.codec.fusion=concat`,
 `model.discriminator=None` and `model.codec.base_only_rate=1`. In a file of a
-few hundred bytes the 45 of the header weigh; real bytes are with them.
+few hundred bytes the forty or so of the header weigh; real bytes are with
+them.
 
 Analysis in the compressed domain, separate and joint, and the reference on
 pictures are tests of their own, `tools/test.py CONFIG CHECKPOINT` with

@@ -2,8 +2,8 @@
 
 `layered_codec.py` at a quarter of its cost. LPIPS's place is taken by the
 backbone of `data/weights/yolox_nano_mmdet.pth`. Rates: `model.lmbda_rate` of
-2, 4, 8 and 16; another one than the first may begin with
-`load_from=CHECKPOINT`.
+1, 2, 4, the first to be trained, and 8; the others begin with
+`load_from=CHECKPOINT` of it.
 """
 _base_ = ['./layered_codec.py', '../_base_/losses/csp-nano.py']
 model = dict(

@@ -33,7 +33,7 @@ _EXACT_GAINS = ('inverse_hyper_gain', )
 
 @MODELS.register_module()
 class TinyLIC(SteppedCodec):
-    """TinyLIC of Lu and Ma (2022), with one rate or several.
+    """TinyLIC of Lu et al. (2022), with one rate or several.
 
     .. code-block:: none
 
@@ -63,10 +63,10 @@ class TinyLIC(SteppedCodec):
     its quality; ``y_hat`` is that before the inverse gain.
 
     Differences from the paper: the architecture is that of its published
-    code of October 2022; the quantiles are solved for instead of learnt with
-    an auxiliary loss; the gains are those of MPA's base codec (Zhang et al.,
-    2024). Parameters have other names than in the published code.
-    A portable codec computes the hyper-synthesis with its attention, the
+    code as corrected on 10 November 2022; the quantiles are solved for
+    instead of learnt with an auxiliary loss; the gains are those of MPA's
+    base codec (Zhang et al., 2024). Parameters have other names than in the
+    published code. A portable codec computes the hyper-synthesis with its attention, the
     contexts and the entropy parameters in integers; between two qualities the
     gain of ``z`` is then found by square roots.
 

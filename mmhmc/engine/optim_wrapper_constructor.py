@@ -41,7 +41,9 @@ class CodecOptimWrapperConstructor:
 
     Raises:
         ValueError: If a learning rate is negative, settings are given for a
-            part that the model does not have, or the optimizer is Muon.
+            part that the model does not have, or the optimizer is Muon, which
+            divides the parameters itself: it works with mmengine's default
+            constructor, also before a host.
     """
 
     def __init__(self,
@@ -72,8 +74,10 @@ class CodecOptimWrapperConstructor:
         optimizer = wrapper.optimizer
         if any('use_muon' in group for group in optimizer.param_groups):
             raise ValueError(
-                '`mmhmc.Muon` divides the parameters itself and is for codecs '
-                'that learn alone; behind a host use Adam or AdamW.')
+                '`mmhmc.Muon` divides the parameters into groups of its own, '
+                'which this constructor would undo. Leave `constructor` out, '
+                'as configs/hmc/yolox-nano_dynadapt_coco.py does, or use Adam '
+                'or AdamW.')
         parts = split_parameters(model)
         for part in PARTS:
             if self.settings[part] and not parts[part]:

@@ -98,7 +98,7 @@ def test_missing_package_is_named(monkeypatch):
 
 def test_host_and_codec_together_are_refused():
     model = wrapped_model(tiny_codec('ScaleHyperprior'))
-    with pytest.raises(ValueError, match='codecs that learn alone'):
+    with pytest.raises(ValueError, match='Leave `constructor` out'):
         build_optim_wrapper(
             model,
             dict(

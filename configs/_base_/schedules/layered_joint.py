@@ -1,7 +1,7 @@
 """Stage 3, joint: codec, neck and heads learn on one objective.
 
 Rate, distortion, perceptual distance and the task's losses; the codec at a
-hundredth of the heads' learning rate, a tenth of its own last. The
+hundredth of the heads' learning rate, which is its own last. The
 discriminator does not take part.
 """
 _base_ = ['./layered_heads.py']

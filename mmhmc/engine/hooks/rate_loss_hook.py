@@ -43,8 +43,9 @@ class RateLossHook(Hook):
     coded in one forward: both views of a self-supervised host, all branches
     of a semi-supervised one. Copies of the backbone that do not learn (a mean
     teacher, a momentum encoder) code too, but do not count. A
-    ``LatentBackbone`` decodes x_hat only if ``lmbda_distortion`` is not 0;
-    without x_hat there are no ``loss_distortion`` and ``psnr``. What a codec
+    ``LatentBackbone`` decodes x_hat only if ``lmbda_distortion`` is not 0 or
+    pictures are compared by ``perceptual``; without x_hat there are no
+    ``loss_distortion`` and ``psnr``. What a codec
     adds of itself (``CodecOutput.extra_losses``) is added as ``loss_NAME``.
 
     What of a canvas is picture is known, or all of it counts and is coded:

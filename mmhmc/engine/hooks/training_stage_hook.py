@@ -23,8 +23,10 @@ class TrainingStageHook(Hook):
                 dict(begin=8, trainable=['adapter'])]            stage C
 
     A frozen part has no gradients. A frozen codec or adapter is in evaluation
-    mode (true rounding); a frozen host keeps its training behaviour, which
-    its losses need, but its normalisation statistics and dropout stand still.
+    mode (true rounding, of a whole batch at once, see
+    ``ImageCodec.estimate_latents``); a frozen host keeps its training
+    behaviour, which its losses need, but its normalisation statistics and
+    dropout stand still.
     What the host itself freezes (``frozen_stages``) stays frozen.
 
     Under DDP the model is wrapped anew at each switch, so that the reducer

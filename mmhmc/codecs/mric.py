@@ -202,7 +202,8 @@ class MRIC(SteppedCodec):
             ValueError: If ``beta`` is outside, or there is another control.
         """
         weight = self.beta_embedding[0].weight
-        features = beta_features(self.beta_of(condition)).to(weight)
+        features = beta_features(self.beta_of(condition)).to(
+            weight, non_blocking=True)
         embedding = self.beta_embedding(features)
         g_s = nn.Sequential(*(_AtBeta(layer, embedding) if isinstance(
             layer, ConditionalBlock) else layer for layer in self.g_s))

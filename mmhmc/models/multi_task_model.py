@@ -8,6 +8,7 @@ from mmengine.model import BaseModel
 from mmengine.structures import BaseDataElement
 from torch import Tensor, nn
 
+from mmhmc.functional.devices import to_device
 from mmhmc.registry import MODELS
 
 
@@ -146,8 +147,7 @@ class MultiTaskModel(BaseModel):
                 '`meta_keys` of what packs the samples.')
         target = BaseDataElement(
             metainfo=dict(img_shape=sample.metainfo.get('img_shape')))
-        score = torch.tensor(
-            sample.metainfo[key], dtype=torch.float32, device=device)
+        score = to_device(sample.metainfo[key], device).float()
         target.set_field(score, 'gt_score')
         return target
 

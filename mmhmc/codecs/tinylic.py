@@ -66,9 +66,9 @@ class TinyLIC(SteppedCodec):
     code as corrected on 10 November 2022; the quantiles are solved for
     instead of learnt with an auxiliary loss; the gains are those of MPA's
     base codec (Zhang et al., 2024). Parameters have other names than in the
-    published code. A portable codec computes the hyper-synthesis with its attention, the
-    contexts and the entropy parameters in integers; between two qualities the
-    gain of ``z`` is then found by square roots.
+    published code. A portable codec computes the hyper-synthesis with its
+    attention, the contexts and the entropy parameters in integers; between two
+    qualities the gain of ``z`` is then found by square roots.
 
     Reference:
         M. Lu, F. Chen, S. Pu, Z. Ma: "High-Efficiency Lossy Image Coding

@@ -65,8 +65,8 @@ EXTRAS = {
                     'torch-fidelity==0.4.0', 'pyiqa==0.1.16')),
     'training': ('Muon, an optimizer', ('pytorch_optimizer==4.1.0', )),
     'docs': ('the pages of docs/',
-             ('mkdocs==1.6.1', 'mkdocs-material==9.7.7', 'mkdocstrings==1.0.8',
-              'mkdocstrings-python==2.0.11')),
+             ('mkdocs==1.6.1', 'mkdocs-material==9.7.7', 'mkdocstrings==1.0.*',
+              'mkdocstrings-python==2.0.*')),
 }
 
 HOSTS = ('mmdet', 'mmseg', 'mmpretrain')

@@ -9,6 +9,7 @@ from mmengine.structures import BaseDataElement
 from torch import Tensor, nn
 
 from mmhmc.functional.devices import to_device
+from mmhmc.functional.task_losses import weigh_losses
 from mmhmc.registry import MODELS
 
 
@@ -40,7 +41,7 @@ class MultiTaskModel(BaseModel):
         tasks: For each task its host's config.
         targets: For some tasks the meta information that they learn.
         weights: Weight of the losses of each task, not negative; 1 if left
-            out.
+            out. Losses of a weight of 0 are not computed.
         data_preprocessor: Config, with the scope of its host.
         init_cfg: mmengine's initialisation.
 
@@ -118,13 +119,13 @@ class MultiTaskModel(BaseModel):
 
     def _losses(self, name: str, host: nn.Module, inputs: Tensor,
                 samples: Sequence) -> dict:
+        weight = self.weights.get(name, 1.)
+        if weight == 0:
+            return {}
         if name in self.targets:
             samples = [self._target(name, s, inputs.device) for s in samples]
-        weight = self.weights.get(name, 1.)
-        return {
-            f'{name}.{key}': value * weight if 'loss' in key else value
-            for key, value in host.loss(inputs, samples).items()
-        }
+        losses = weigh_losses(host.loss(inputs, samples), weight)
+        return {f'{name}.{key}': value for key, value in losses.items()}
 
     def _predict(self, name: str, host: nn.Module, inputs: Tensor,
                  samples: Sequence) -> None:

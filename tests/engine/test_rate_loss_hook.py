@@ -2,12 +2,15 @@ import copy
 import gc
 import math
 import pickle
+from types import SimpleNamespace
 
 import pytest
 import torch
+import torch.distributed as dist
 from conftest import (PREPROCESSOR, MockTaskModel, Probe, batch_of,
                       make_runner, tiny_codec, wrapped_model)
-from mmengine.model import BaseModule, BaseTTAModel
+from mmengine.model import (BaseModule, BaseTTAModel,
+                            MMDistributedDataParallel)
 from torch import nn
 
 from mmhmc.adapters import DynamicAdaptation
@@ -96,6 +99,85 @@ def test_weight_of_one_leaves_the_hosts_losses_alone(model):
     losses = losses_of(model)
     for name in ('loss_task', 'loss_parts', 'acc'):
         assert losses[name] == host[name]
+
+
+class Costly(MockTaskModel):
+    """A host whose losses are not finite, and which counts its forwards."""
+
+    forwards = 0
+
+    def forward(self, inputs, data_samples=None, mode='tensor'):
+        self.forwards += 1
+        if isinstance(inputs, list):
+            inputs, data_samples = torch.cat(inputs), data_samples * 2
+        losses = super().forward(inputs, data_samples, mode)
+        if mode == 'loss':
+            losses['loss_task'] = losses['loss_task'] * torch.inf
+        return losses
+
+
+@pytest.mark.parametrize('views', [1, 2])
+def test_losses_of_no_weight_do_not_count(model, views):
+    host = Costly(model.backbone).train()
+    data = host.data_preprocessor(batch_of(*SIZES), training=True)
+    if views > 1:
+        data['inputs'] = [data['inputs']] * views
+    hook = RateLossHook(lmbda_task=0.)
+    hook.attach(host)
+    losses = host(**data, mode='loss')
+    assert 'loss_task' not in losses and 'loss_parts' not in losses
+    # One that takes several views says itself what of them it codes.
+    assert host.forwards == views - 1
+    total, _ = host.parse_losses(losses)
+    total.backward()
+    assert total.isfinite()
+    assert all(p.grad is None for p in host.backbone.backbone.parameters())
+    assert all(p.grad is None for p in host.head.parameters())
+    assert host.backbone.codec.g_a[0].weight.grad.any()
+    hook.detach()
+    assert 'loss_task' in host(**data, mode='loss')
+
+
+def test_coding_alone_gives_the_losses_of_a_whole_forward(model):
+    hook = RateLossHook(lmbda_task=1.)
+    hook.attach(model)
+    whole = losses_of(model)
+    hook.lmbda_task = 0.
+    alone = losses_of(model)
+    assert set(whole) - set(alone) == {'loss_task', 'loss_parts', 'acc'}
+    for name, value in alone.items():
+        assert torch.equal(value, whole[name]), name
+
+
+def test_processes_do_not_wait_for_losses_of_no_weight(model, tmp_path):
+    dist.init_process_group(
+        'gloo', init_method=f'file://{tmp_path}/meet', rank=0, world_size=1)
+    try:
+        wrapped = MMDistributedDataParallel(model.train())
+        RateLossHook(lmbda_task=0.).before_run(
+            SimpleNamespace(
+                model=wrapped, hooks=[], register_hook=lambda hook: None))
+        for _ in range(2):
+            data = model.data_preprocessor(batch_of(*SIZES), training=True)
+            losses = wrapped(**data, mode='loss')
+            model.parse_losses(losses)[0].backward()
+    finally:
+        dist.destroy_process_group()
+    assert not model.head.weight.grad.any()
+    assert model.backbone.codec.g_a[0].weight.grad.any()
+
+
+def test_forward_is_given_back(model):
+    hook = RateLossHook()
+    hook.attach(model)
+    hook.attach(model)
+    hook.detach()
+    assert 'forward' not in vars(model)
+    own = model.forward = lambda **kwargs: None
+    hook.attach(model)
+    assert model.forward is not own
+    hook.detach()
+    assert model.forward is own
 
 
 def test_every_forward_of_one_step_counts(model):

@@ -96,6 +96,49 @@ def test_losses_of_all_tasks_are_named_and_weighed():
     assert model.trunk.weight.grad.any()
 
 
+@MODELS.register_module()
+class DenseHost(SummingHost):
+    """A host whose head has a loss for each level, as mmdet's dense heads."""
+
+    def loss(self, inputs, data_samples):
+        found = self.gain * self.extract_feat(inputs).mean()
+        return dict(
+            loss_cls=[found, 2 * found],
+            loss_nested=[[found], [3 * found]],
+            levels=[2, 1])
+
+
+def test_losses_of_several_levels_are_weighed():
+    host = dict(type='DenseHost', _scope_='mmengine')
+    tasks = dict(one=host, two=dict(host))
+    inputs = torch.rand(2, 3, 8, 8)
+    losses = model_of(
+        tasks=tasks, targets={}, weights=dict(two=0.5))(inputs, samples(),
+                                                        'loss')
+    for name in ('loss_cls', 'loss_nested'):
+        whole, half = (losses[f'{task}.{name}'] for task in ('one', 'two'))
+        flat = [torch.as_tensor(v) for v in _flat(whole)]
+        assert flat and [v / 2 for v in flat] == _flat(half)
+    assert losses['two.levels'] == [2, 1]
+
+
+def _flat(value):
+    if isinstance(value, list):
+        return [one for part in value for one in _flat(part)]
+    return [value]
+
+
+def test_task_without_a_weight_does_not_compute_its_losses():
+    model = model_of(weights=dict(part=0.))
+    model.tasks['part'].loss = None
+    # Not even its targets are needed.
+    given = samples()
+    for sample in given:
+        sample.pop('numbers')
+    losses = model(torch.rand(2, 3, 8, 8), given, 'loss')
+    assert [name.split('.')[0] for name in losses] == ['whole', 'whole']
+
+
 def test_features_are_computed_once():
     model, x = model_of(), torch.rand(2, 3, 4, 4)
     for mode in ('tensor', 'loss', 'predict'):

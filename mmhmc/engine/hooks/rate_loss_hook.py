@@ -1,8 +1,8 @@
 """Joins the codec's losses, and what was coded, with the host's results."""
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
-from typing import Optional, Union
+from typing import Any, Optional, Union
 
 import torch
 from mmengine.hooks import Hook
@@ -10,11 +10,13 @@ from mmengine.logging import print_log
 from mmengine.model import BaseTTAModel, is_model_wrapper
 from mmengine.structures import BaseDataElement
 from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
 
 from mmhmc.engine.padding_steps import pads_resized_pictures
 from mmhmc.engine.parts import adapter_changes_nothing, find_coders, frames_of
 from mmhmc.functional import picture_mse, valid_mask
 from mmhmc.functional.rate import fills, per_pixel
+from mmhmc.functional.task_losses import weigh_losses
 from mmhmc.losses import BackboneLoss
 from mmhmc.losses.backbone_loss import FeatureWatch
 from mmhmc.models import CodecBackbone, LatentBackbone
@@ -68,7 +70,9 @@ class RateLossHook(Hook):
             varies also a list, of which the first is for quality 1.
         lmbda_distortion: Weight of ``255^2 * MSE``, not negative; CompressAI
             uses .0018 .0035 .0067 .0130 for qualities 1 to 4.
-        lmbda_task: Weight of the host's losses, not negative.
+        lmbda_task: Weight of the host's losses, not negative. With 0 they
+            are not computed, and what learns from them alone stays as it is;
+            a host that takes several views still runs, without a backward.
         perceptual: Config of a loss that compares two pictures, e.g.
             ``LPIPSLoss``; None leaves it out.
         lmbda_perceptual: Weight of ``perceptual``, not negative.
@@ -107,12 +111,16 @@ class RateLossHook(Hook):
         self._watch: Optional[FeatureWatch] = None
         self._padded, self._notes_hold = False, True
         self._said = set()
+        self._forward: Optional[Callable] = None
+        self._reduces = False
 
     def before_run(self, runner) -> None:
         """Attach to the inner model."""
         if not any(isinstance(hook, HostResults) for hook in runner.hooks):
             runner.register_hook(HostResults())
         model = runner.model
+        self._reduces = isinstance(model, DistributedDataParallel) and \
+            not model.find_unused_parameters
         self.attach(model.module if is_model_wrapper(model) else model)
 
     def after_run(self, runner) -> None:
@@ -158,6 +166,10 @@ class RateLossHook(Hook):
             model.merge_preds = _count_first(model.merge_preds)
             self._augmented, model = model, model.module
         _refuse_windows_of_latents(model)
+        if len(self._coders) == 1 and model is not self._coders[0]:
+            self._model, self._forward = model, model.forward
+            self._own_forward = model.__dict__.get('forward')
+            model.forward = self._forward_if_needed
         if _cuts_windows(model):
             print_log(
                 'Pictures are coded whole, before sliding windows are cut.',
@@ -177,6 +189,12 @@ class RateLossHook(Hook):
         for handle in self._handles:
             handle.remove()
         self._handles = []
+        if self._forward is not None:
+            # What was made of it since then, e.g. compiled, goes with it.
+            self._model.__dict__.pop('forward', None)
+            if self._own_forward is not None:
+                self._model.forward = self._own_forward
+            self._forward = self._model = self._own_forward = None
         self._noted()
         for coder in self._coders:
             # After a forward that failed.
@@ -187,9 +205,7 @@ class RateLossHook(Hook):
 
     def _before_forward(self, model: nn.Module, args: tuple,
                         kwargs: dict) -> Optional[tuple]:
-        # Multi-modal hosts call them images.
-        name = next((n for n in ('inputs', 'images') if n in kwargs), None)
-        inputs = kwargs[name] if name else next(iter(args), None)
+        name, inputs = _pictures_of(args, kwargs)
         samples = _argument(args, kwargs, 1, 'data_samples')
         batches = []
         for batch, frames in pictures_with_samples(inputs, samples):
@@ -244,6 +260,18 @@ class RateLossHook(Hook):
             self._said.add(line)
             print_log(line, logger='current')
 
+    def _forward_if_needed(self, *args, **kwargs):
+        """The model's forward, or only coding if nobody wants its losses."""
+        _, inputs = _pictures_of(args, kwargs)
+        if self.lmbda_task or _argument(args, kwargs, 2, 'mode') != 'loss' \
+                or not isinstance(inputs, Tensor) or inputs.ndim != 4:
+            return self._forward(*args, **kwargs)
+        coder = self._coders[0]
+        # Of a host's backbone, its features may be wanted.
+        alone = isinstance(coder, CodecBackbone) and self._watch is None
+        (coder.decode_before if alone else coder)(inputs)
+        return {}
+
     def _after_forward(self, model: nn.Module, args: tuple, kwargs: dict,
                        output):
         mode = _argument(args, kwargs, 2, 'mode')
@@ -257,14 +285,18 @@ class RateLossHook(Hook):
         if not records:
             return output
         if mode == 'loss':
-            losses = self._weigh(output)
+            losses = output if self.lmbda_task == 1 else weigh_losses(
+                output, self.lmbda_task)
             if 'loss' in losses:
                 # Logs give that name to the sum of all losses.
                 losses = {
                     'loss_task' if k == 'loss' else k: v
                     for k, v in losses.items()
                 }
-            return {**losses, **self._losses(records)}
+            losses = {**losses, **self._losses(records)}
+            if self.lmbda_task == 0 and self._reduces:
+                losses['loss_rate'] = losses['loss_rate'] + _nothing_of(model)
+            return losses
         if mode == 'predict' and output is not None and \
                 not _describe(output, records):
             self._say('What the model coded cannot be told of its data '
@@ -281,21 +313,6 @@ class RateLossHook(Hook):
             return self.perceptual.watch(self._coders[0].backbone,
                                          self._coders[0].input_norm)
         return None
-
-    def _weigh(self, losses: dict) -> dict:
-        """The host's losses, times ``lmbda_task``."""
-        if self.lmbda_task == 1:
-            return losses
-
-        def scale(value):
-            if isinstance(value, Tensor):
-                return value * self.lmbda_task
-            return [scale(one) for one in value]
-
-        return {
-            name: scale(value) if 'loss' in name else value
-            for name, value in losses.items()
-        }
 
     def _losses(self, records: Sequence[CodedBatch]) -> dict[str, Tensor]:
         """The codec's losses and logs, of all pictures of one forward."""
@@ -423,6 +440,22 @@ def picture_size(sample, padded: bool = False) -> Optional[Size]:
 def _pads(loop) -> bool:
     loader = getattr(loop, 'dataloader', None)
     return pads_resized_pictures(getattr(loader, 'dataset', None))
+
+
+def _pictures_of(args: tuple, kwargs: dict) -> tuple[Optional[str], Any]:
+    """Inputs of a host's forward, and their name if they have one."""
+    # Multi-modal hosts call them images.
+    name = next((n for n in ('inputs', 'images') if n in kwargs), None)
+    return name, kwargs[name] if name else next(iter(args), None)
+
+
+def _nothing_of(model: nn.Module) -> Tensor:
+    """Zero, with a gradient of zero for all that learns.
+
+    DDP waits for the gradients of all parameters, unless it is told that some
+    have none.
+    """
+    return sum(p.sum() * 0 for p in model.parameters() if p.requires_grad)
 
 
 def _argument(args: tuple, kwargs: dict, position: int, name: str):

@@ -42,6 +42,7 @@ def _add_encode(commands: argparse._SubParsersAction) -> None:
     parser.add_argument(
         'inputs',
         nargs='+',
+        type=_path,
         metavar='PICTURE',
         help='PNG, JPEG, WebP, BMP or TIFF file, or folder of such')
     _add_output(parser)
@@ -77,6 +78,7 @@ def _add_decode(commands: argparse._SubParsersAction) -> None:
     parser.add_argument(
         'inputs',
         nargs='+',
+        type=_path,
         metavar='FILE',
         help='bitstream, or folder of .hmc files')
     _add_output(parser)
@@ -98,7 +100,8 @@ def _add_info(commands: argparse._SubParsersAction) -> None:
         help='say what is in bitstreams',
         description='Say what is in bitstreams; no codec is needed. Exit '
         'status 0: all are whole; 1: a file is damaged or no bitstream.')
-    parser.add_argument('files', nargs='+', metavar='FILE', help='bitstream')
+    parser.add_argument(
+        'files', nargs='+', type=_path, metavar='FILE', help='bitstream')
     parser.add_argument(
         '--json', action='store_true', help='print one JSON object a line')
     parser.set_defaults(run=_guarded(_info))
@@ -131,7 +134,11 @@ def _add_download(commands: argparse._SubParsersAction) -> None:
     parser.add_argument(
         '--list', action='store_true', help='show all models, with results')
     parser.add_argument(
-        '--dest', default='.', metavar='DIR', help='default: this folder')
+        '--dest',
+        default='.',
+        type=_path,
+        metavar='DIR',
+        help='default: this folder')
     parser.add_argument(
         '--base-url',
         metavar='URL',
@@ -161,6 +168,7 @@ def _add_demo(commands: argparse._SubParsersAction) -> None:
     parser.add_argument(
         'picture',
         nargs='?',
+        type=_path,
         metavar='PICTURE',
         help='picture file; default: one that scikit-image carries')
     parser.add_argument(
@@ -169,11 +177,15 @@ def _add_demo(commands: argparse._SubParsersAction) -> None:
         help='model of the zoo, or a config; default: a small Mask R-CNN for '
         'pedestrians')
     parser.add_argument(
-        '--checkpoint', metavar='FILE', help='weights, for a config')
+        '--checkpoint',
+        type=_path,
+        metavar='FILE',
+        help='weights, for a config')
     parser.add_argument(
         '-o',
         '--out',
         default='mmhmc_demo',
+        type=_path,
         metavar='DIR',
         help='output folder; default mmhmc_demo')
     parser.add_argument(
@@ -194,7 +206,12 @@ def _demo(args: argparse.Namespace) -> int:
 
 def _add_output(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        '-o', '--out', required=True, metavar='DIR', help='output folder')
+        '-o',
+        '--out',
+        required=True,
+        type=_path,
+        metavar='DIR',
+        help='output folder')
     parser.add_argument(
         '--jobs',
         type=_positive,
@@ -207,9 +224,14 @@ def _add_output(parser: argparse.ArgumentParser) -> None:
 
 def _add_codec(parser: argparse.ArgumentParser, coding: bool = True) -> None:
     parser.add_argument(
-        '--codec', required=True, metavar='CONFIG', help='config of the codec')
+        '--codec',
+        required=True,
+        type=_path,
+        metavar='CONFIG',
+        help='config of the codec')
     parser.add_argument(
         '--checkpoint',
+        type=_path,
         metavar='FILE',
         help='its weights; default: those that the config names')
     parser.add_argument(
@@ -228,6 +250,13 @@ def _add_codec(parser: argparse.ArgumentParser, coding: bool = True) -> None:
             'has instructions for it')
 
 
+def _path(text: str) -> str:
+    if not text.strip():
+        # An empty path would be this folder, with all that is in it.
+        raise argparse.ArgumentTypeError('expected a path, got nothing')
+    return text
+
+
 def _positive(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(
@@ -236,15 +265,14 @@ def _positive(text: str) -> int:
 
 
 def _source(args: argparse.Namespace):
-    from mmengine.config import DictAction
-
     from mmhmc.apis.codec_loading import CodecSource
-    wrong = [text for text in args.cfg_options if '=' not in text]
-    if wrong:
-        raise ValueError(f'--cfg-options takes KEY=VALUE, got {wrong}.')
-    parser = argparse.ArgumentParser()
-    parser.add_argument('--options', nargs='*', action=DictAction)
-    options = parser.parse_args(['--options', *args.cfg_options]).options
+    from mmhmc.apis.config_files import OptionsAction
+
+    # mmengine would make `mmhmc --help` slow.
+    parser = argparse.ArgumentParser(f'mmhmc {args.command}')
+    parser.add_argument('--cfg-options', nargs='*', action=OptionsAction)
+    options = parser.parse_args(['--cfg-options',
+                                 *args.cfg_options]).cfg_options
     bf16, device = getattr(args, 'bf16', False), getattr(args, 'device', 'cpu')
     if bf16:
         from mmhmc.machine import choose_arithmetic
@@ -271,6 +299,7 @@ def _complain(args: argparse.Namespace, text: str) -> None:
 
 def _guarded(run):
     """Turn what the user can mend into one line, and Ctrl-C into another."""
+    from mmhmc.apis.command import EXPECTED, told
 
     def guarded(args: argparse.Namespace) -> int:
         try:
@@ -280,8 +309,8 @@ def _guarded(run):
                 args, 'stopped. What is finished stays; the same command goes '
                 'on from there.')
             return 130
-        except (OSError, RuntimeError, ValueError) as error:
-            _complain(args, str(error))
+        except EXPECTED as error:
+            _complain(args, told(error))
             return 1
 
     return guarded

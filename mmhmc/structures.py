@@ -1,5 +1,6 @@
 """What passes between the parts: codec, adapter, losses and metrics."""
 from dataclasses import dataclass, field, replace
+from numbers import Real
 from typing import Optional
 
 from torch import Tensor
@@ -52,12 +53,23 @@ class CodingCondition:
         task: Name of the task to decode for.
         alpha: Transition between two tasks, in [0, 1].
         beta: Weight of realism against distortion, not negative.
+
+    Raises:
+        TypeError: If one is of another kind.
     """
 
     quality: Optional[float] = None
     task: Optional[str] = None
     alpha: Optional[float] = None
     beta: Optional[float] = None
+
+    def __post_init__(self) -> None:
+        for name in ('quality', 'alpha', 'beta'):
+            value = getattr(self, name)
+            if not (value is None or isinstance(value, Real)):
+                raise TypeError(f'`{name}` must be a number, got {value!r}.')
+        if not (self.task is None or isinstance(self.task, str)):
+            raise TypeError(f'`task` must be a name, got {self.task!r}.')
 
 
 @dataclass

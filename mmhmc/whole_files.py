@@ -1,11 +1,12 @@
 """Files that appear whole or not at all, and what tells their content."""
 import errno
 import hashlib
+import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Union
+from typing import Any, Union
 from uuid import uuid4
 
 
@@ -71,3 +72,17 @@ def sha256_of(path: Union[str, Path]) -> str:
         while block := file.read(1 << 20):
             digest.update(block)
     return digest.hexdigest()
+
+
+def read_json(path: Union[str, Path]) -> Any:
+    """Content of a JSON file.
+
+    Raises:
+        OSError: If it cannot be read.
+        ValueError: If it is none, with its name.
+    """
+    try:
+        return json.loads(Path(path).read_bytes())
+    except ValueError as error:
+        raise ValueError(f'{path} is no JSON, or only a part of it: '
+                         f'{error}.') from error

@@ -146,7 +146,6 @@ def test_options_of_the_config_are_overridden(home, tmp_path, capsys):
 @pytest.mark.parametrize('arguments, words', [
     (['--codec', 'nothing.py'], 'nothing.py'),
     (['--checkpoint', 'nothing.pth'], 'nothing.pth'),
-    (['--cfg-options', 'codec'], "takes KEY=VALUE, got ['codec']"),
 ])
 def test_codec_that_cannot_be_loaded_is_one_line(home, tmp_path, capsys,
                                                  command, arguments, words):
@@ -160,6 +159,8 @@ def test_codec_that_cannot_be_loaded_is_one_line(home, tmp_path, capsys,
 @pytest.mark.parametrize('arguments, words', [
     (['encode', 'a.png'], 'required: -o/--out, --codec'),
     (['decode', '-o', 'd', '--codec', 'c.py'], 'required: FILE'),
+    (['encode', 'a', '-o', 'd', '--codec', 'c.py', '--cfg-options', 'codec'
+      ], "--cfg-options takes KEY=VALUE, got 'codec'"),
     (['encode', 'a', '--jobs', '0'], "1 or more, got '0'"),
     (['encode', 'a', '--jobs', 'two'], "1 or more, got 'two'"),
     ([], 'required: COMMAND'),

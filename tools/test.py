@@ -1,10 +1,9 @@
 """Test a checkpoint: `python tools/test.py CONFIG CHECKPOINT`."""
 import argparse
 import os
-import sys
 
-from mmengine.config import DictAction
-
+from mmhmc.apis.command import run_tool
+from mmhmc.apis.config_files import OptionsAction
 from mmhmc.machine import tune_cpu
 
 
@@ -35,7 +34,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument(
         '--cfg-options',
         nargs='+',
-        action=DictAction,
+        action=OptionsAction,
         help='override settings of the config, e.g. '
         'model.backbone.test_cfg.adapter=False')
     parser.add_argument(
@@ -57,27 +56,24 @@ def main() -> None:
     os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
     tune_cpu()
     from mmhmc.apis.testing import run_test
-    from mmhmc.apis.training import TrainingError, load_config
-    try:
-        cfg = load_config(
-            args.config,
-            args.cfg_options,
-            args.work_dir,
-            codec=args.codec,
-            adapter=args.adapter,
-            sample_data=args.sample_data)
-        run_test(
-            cfg,
-            args.checkpoint,
-            launcher=args.launcher,
-            out=args.out,
-            show=args.show,
-            show_dir=args.show_dir,
-            wait_time=args.wait_time,
-            tta=args.tta)
-    except (FileNotFoundError, TrainingError) as error:
-        sys.exit(f'{type(error).__name__}: {error}')
+    from mmhmc.apis.training import load_config
+    cfg = load_config(
+        args.config,
+        args.cfg_options,
+        args.work_dir,
+        codec=args.codec,
+        adapter=args.adapter,
+        sample_data=args.sample_data)
+    run_test(
+        cfg,
+        args.checkpoint,
+        launcher=args.launcher,
+        out=args.out,
+        show=args.show,
+        show_dir=args.show_dir,
+        wait_time=args.wait_time,
+        tta=args.tta)
 
 
 if __name__ == '__main__':
-    main()
+    run_tool(main, long=True)

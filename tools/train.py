@@ -1,10 +1,9 @@
 """Train by a config: `python tools/train.py CONFIG [--codec FILE]`."""
 import argparse
 import os
-import sys
 
-from mmengine.config import DictAction
-
+from mmhmc.apis.command import run_tool
+from mmhmc.apis.config_files import OptionsAction
 from mmhmc.machine import tune_cpu
 
 
@@ -45,7 +44,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument(
         '--cfg-options',
         nargs='+',
-        action=DictAction,
+        action=OptionsAction,
         help='override settings of the config: key=value, key="[a,b]"')
     parser.add_argument(
         '--launcher',
@@ -61,22 +60,18 @@ def main() -> None:
     args = parse_args()
     os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
     tune_cpu()
-    from mmhmc.apis.training import TrainingError, load_config, run_training
-    try:
-        cfg = load_config(args.config, args.cfg_options, args.work_dir,
-                          args.lmbda, args.codec, args.adapter,
-                          args.sample_data)
-        run_training(
-            cfg,
-            args.config,
-            amp=args.amp,
-            auto_scale_lr=args.auto_scale_lr,
-            resume=args.resume,
-            launcher=args.launcher,
-            lmbda=args.lmbda)
-    except (FileNotFoundError, TrainingError) as error:
-        sys.exit(f'{type(error).__name__}: {error}')
+    from mmhmc.apis.training import load_config, run_training
+    cfg = load_config(args.config, args.cfg_options, args.work_dir, args.lmbda,
+                      args.codec, args.adapter, args.sample_data)
+    run_training(
+        cfg,
+        args.config,
+        amp=args.amp,
+        auto_scale_lr=args.auto_scale_lr,
+        resume=args.resume,
+        launcher=args.launcher,
+        lmbda=args.lmbda)
 
 
 if __name__ == '__main__':
-    main()
+    run_tool(main, long=True)

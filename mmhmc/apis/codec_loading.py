@@ -11,13 +11,11 @@ from mmengine.config import Config, ConfigDict
 from mmhmc.codecs import ImageCodec, build_codec
 from mmhmc.machine import Arithmetic, choose_arithmetic
 from mmhmc.part_weights import load_pretrained, pretrained
+from .config_files import merge_options, read_file
 
 #: Where a config names its codec; the first that is there counts, since a
 #: leaf keeps the `codec` of its base beside what it made of it.
 _PLACES = ('model.backbone.codec', 'model.codec', 'codec')
-#: What the Python of a config may raise.
-_CONFIG_ERRORS = (SyntaxError, NameError, AttributeError, LookupError,
-                  TypeError, ImportError)
 
 
 @dataclass(frozen=True)
@@ -138,17 +136,8 @@ def codec_settings(config: Union[str, Path, dict],
         cfg = copy.deepcopy(config)
         cfg = cfg if isinstance(cfg, Config) else Config(cfg)
     else:
-        try:
-            cfg = Config.fromfile(config)
-        except _CONFIG_ERRORS as error:
-            raise ValueError(f'{config} cannot be read as a config: '
-                             f'{type(error).__name__}: {error}') from error
-    try:
-        # mmengine takes `_delete_` out of what it is given.
-        cfg.merge_from_dict(copy.deepcopy(cfg_options or {}))
-    except (TypeError, KeyError) as error:
-        raise ValueError(f'The options {cfg_options} do not fit the config: '
-                         f'{error}') from error
+        cfg = read_file(config)
+    merge_options(cfg, cfg_options)
     for place in _PLACES:
         node = cfg
         for name in place.split('.'):

@@ -45,7 +45,7 @@ def pair_files(inputs: Iterable[Union[str, Path]], suffixes: Sequence[str],
             one output, or if an input has no name.
     """
     pairs: dict[str, FilePair] = {}
-    for given in map(Path, inputs):
+    for given in map(checked_path, inputs):
         for source, relative in _sources(given, suffixes):
             output = relative.with_name(output_name(relative.name)).as_posix()
             other = pairs.setdefault(output, FilePair(str(source), output))
@@ -54,6 +54,18 @@ def pair_files(inputs: Iterable[Union[str, Path]], suffixes: Sequence[str],
                                  f'become {output}. Rename one, or give them '
                                  'different output folders.')
     return [pairs[output] for output in sorted(pairs)]
+
+
+def checked_path(given: Union[str, Path]) -> Path:
+    """What was given as a path.
+
+    Raises:
+        ValueError: If it is empty, which would be the present folder.
+    """
+    if not os.fspath(given).strip():
+        raise ValueError("A file or a folder is expected, got nothing; '.' is "
+                         'the present folder.')
+    return Path(given)
 
 
 def stream_name(picture: str) -> str:

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from mmhmc.bitstream import Bitstream, BitstreamError
 from mmhmc.datasets import PICTURE_SUFFIXES, list_files, read_picture
-from .file_pairs import STREAM_SUFFIX, pair_files
+from .file_pairs import STREAM_SUFFIX, checked_path, pair_files
 
 Size = tuple[int, int]
 
@@ -212,7 +212,7 @@ def _items(given: One, number: int,
 def _files(given: Union[str, Path],
            suffixes: Sequence[str]) -> Iterator[tuple[Path, str]]:
     """Files, each with its name below what was given."""
-    path = Path(given)
+    path = checked_path(given)
     if path.exists() or not glob.has_magic(str(given)):
         found = [(Path(pair.source), pair.output)
                  for pair in pair_files([path], suffixes, str)]

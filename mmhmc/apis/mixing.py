@@ -10,6 +10,7 @@ from mmengine.config import Config, ConfigDict
 from mmengine.logging import print_log
 
 from mmhmc.registry import type_name, type_scope
+from .config_files import read_file
 
 #: What hosts call the module that sees the picture, the usual name first.
 _BACKBONES = ('backbone', 'image_encoder', 'vision_backbone', 'vision_encoder',
@@ -117,12 +118,11 @@ def read_config(path: Union[str, Path]) -> Config:
     Raises:
         FileNotFoundError: If there is no such file.
         ModuleNotFoundError: If there is no such package.
+        ValueError: If the file is no config.
     """
     package, separator, name = str(path).partition('::')
     if not separator:
-        if not Path(path).is_file():
-            raise FileNotFoundError(f'There is no config {str(path)!r}.')
-        return Config.fromfile(path)
+        return read_file(path)
     spec = find_spec(package)
     if spec is None or not spec.submodule_search_locations:
         raise ModuleNotFoundError(
@@ -133,7 +133,7 @@ def read_config(path: Union[str, Path]) -> Config:
     roots = [folder / '.mim/configs', folder.parent / 'configs']
     for root in roots:
         if (root / name).is_file():
-            return Config.fromfile(root / name)
+            return read_file(root / name)
     known = [
         found.relative_to(root).as_posix() for root in roots
         for found in (root / name).parent.glob('*.py')

@@ -16,6 +16,7 @@ from typing import Any
 from mmengine.config import Config
 
 from mmhmc.registry import HOOKS, type_name, type_scope
+from .config_files import merge_options
 from .mixing import CODEC_HOOKS, WRAPPERS, backbone_place
 
 #: Settings of a wrapper that no host's backbone has.
@@ -48,12 +49,15 @@ def set_options(cfg: Config, options: dict) -> None:
         cfg: Changed in place.
         options: Values by dotted name; a name that a host would have is that
             of the host behind the codec.
+
+    Raises:
+        ValueError: If one does not fit.
     """
-    cfg.merge_from_dict({
-        '.'.join(_redirected(cfg, key.split('.'), value)):
-        value
-        for key, value in _flat(options)
-    })
+    merge_options(
+        cfg, {
+            '.'.join(_redirected(cfg, key.split('.'), value)): value
+            for key, value in _flat(options)
+        })
 
 
 def _flat(options: dict, before: str = '') -> Iterator[tuple[str, Any]]:

@@ -15,12 +15,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Union
 
-from mmengine.config import Config
-
 from mmhmc.datasets import write_whole
 from mmhmc.visualization import Table
+from mmhmc.whole_files import read_json
 from .benchmark.plan import fingerprint
 from .benchmark.run import file_hash
+from .config_files import read_file
 from .testing import run_test
 from .training import load_config
 
@@ -53,7 +53,7 @@ def tabulate_tests(path: Union[str, Path],
     folder = Path(out_dir) / 'tested_models'
     folder.mkdir(parents=True, exist_ok=True)
     store = folder / f'{path.stem}.json'
-    kept = json.loads(store.read_text()) if store.exists() else {}
+    kept = _kept(store)
     found = {}
     for row, test in tests.items():
         cfg = load_config(test['config'], test.get('cfg_options'),
@@ -76,13 +76,22 @@ def tabulate_tests(path: Union[str, Path],
                                            for row, values in found.items()])
 
 
+def _kept(store: Path) -> dict:
+    """What was tested before; nothing, if a crash has left a part of it."""
+    try:
+        kept = read_json(store)
+    except (FileNotFoundError, ValueError):
+        return {}
+    return kept if isinstance(kept, dict) else {}
+
+
 def _read(path: Path) -> tuple[dict, dict]:
     """Rows and columns of a table.
 
     Raises:
         ValueError: If the config lacks them or a row has other keys.
     """
-    cfg = Config.fromfile(path).to_dict()
+    cfg = read_file(path).to_dict()
     tests, metrics = cfg.get('tests'), cfg.get('metrics')
     if not tests or not metrics:
         raise ValueError(f'{path} needs `tests`, the rows of a table, and '

@@ -3,6 +3,7 @@ import hashlib
 import json
 import os
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Optional, Union
 from uuid import uuid4
@@ -15,8 +16,9 @@ from mmhmc.datasets import check_coco, make_sample_instances
 from mmhmc.datasets.sample_labels import make_sample_labels
 from mmhmc.machine import choose_arithmetic
 from mmhmc.registry import type_name, type_scope
-from mmhmc.whole_files import sha256_of, write_whole
+from mmhmc.whole_files import read_json, sha256_of, write_whole
 from .checkpoint_parts import check_start
+from .config_files import merge_options
 from .cpu_ranks import distribute_on_cpu
 from .mixing import mix_codec, read_config
 from .options import set_options, split_options
@@ -67,7 +69,7 @@ def load_config(path: Union[str, Path],
         options = dict(options or {})
         if parts:
             host, options = split_options(cfg, options)
-            cfg.merge_from_dict(host)
+            merge_options(cfg, host)
             # An option may change what the config mixes in.
             cfg = _mixed(cfg, _given_parts(cfg, codec, adapter))
         set_options(cfg, options)
@@ -224,6 +226,7 @@ def _run_once(cfg: Config,
               lmbda: Optional[float] = None) -> Optional[str]:
     """One run of mmengine's runner, unless a resumed one has finished."""
     import torch
+    from mmengine.runner import Runner
     cfg.launcher = launcher
     if amp:
         _use_amp(cfg, torch.cuda.is_available())
@@ -245,6 +248,10 @@ def _run_once(cfg: Config,
             cfg.load_from = resume if isinstance(resume, str) else None
     before = _last_checkpoint(cfg.work_dir)
     runner = build_runner(cfg)
+    if isinstance(runner, Runner):
+        with _telling_what_cannot_be_built():
+            # The data, before the model begins to train.
+            runner.train_loop
     if cfg.get('load_from') and not cfg.get('resume') and isinstance(
             runner.model, torch.nn.Module):
         check_start(runner.model, cfg.load_from)
@@ -262,7 +269,12 @@ def _run_once(cfg: Config,
 
 
 def build_runner(cfg: Config):
-    """Runner of a config, also when this process has had others."""
+    """Runner of a config, also when this process has had others.
+
+    Raises:
+        TrainingError: If a part is unknown, or is given what it does not take.
+        ValueError: If a part refuses what it is given.
+    """
     from mmengine.registry import RUNNERS
     from mmengine.runner import Runner
     distribute_on_cpu(cfg)
@@ -270,7 +282,27 @@ def build_runner(cfg: Config):
         # mmengine hands out visualizers by name, and an old one would go on
         # writing to the folder of an earlier run.
         cfg.visualizer.name = f'visualizer-{uuid4().hex[:8]}'
-    return RUNNERS.build(cfg) if 'runner_type' in cfg else Runner.from_cfg(cfg)
+    with _telling_what_cannot_be_built():
+        return RUNNERS.build(cfg) if 'runner_type' in cfg else Runner.from_cfg(
+            cfg)
+
+
+@contextmanager
+def _telling_what_cannot_be_built() -> Iterator[None]:
+    """Say in a line what mmengine says of a config that does not fit."""
+    try:
+        yield
+    except ValueError as error:
+        raise ValueError(_in_one_line(error)) from error
+    except (LookupError, TypeError, AttributeError, AssertionError,
+            ImportError) as error:
+        raise TrainingError('The config cannot be built: '
+                            f'{_in_one_line(error)}') from error
+
+
+def _in_one_line(error: BaseException) -> str:
+    text = str(error.args[0] if error.args else error)
+    return ' '.join(text.split()) or type(error).__name__
 
 
 def _use_amp(cfg: Config, cuda: bool) -> None:
@@ -341,7 +373,20 @@ def _named_files(settings) -> Iterator[str]:
 
 
 def _has_checkpoint(work_dir: str) -> bool:
-    return (Path(work_dir) / 'last_checkpoint').exists()
+    """Whether there is something to resume.
+
+    Raises:
+        TrainingError: If it is not known what.
+    """
+    last = _last_checkpoint(work_dir)
+    if last is not None and not Path(last[0]).is_file():
+        there = sorted(Path(work_dir).glob('*.pth'), key=os.path.getmtime)
+        names = ', '.join(map(str, there[:-4:-1])) or 'none'
+        raise TrainingError(
+            f'{work_dir}/last_checkpoint names {last[0]!r}, which is no file, '
+            f'as after a crash. Name the checkpoint, --resume FILE (latest: '
+            f'{names}), or remove last_checkpoint to begin anew.')
+    return last is not None
 
 
 def _finished(work_dir: str, marks: dict[str, str]) -> Optional[str]:
@@ -351,14 +396,17 @@ def _finished(work_dir: str, marks: dict[str, str]) -> Optional[str]:
         TrainingError: If it was run with other settings.
     """
     mark = Path(work_dir) / 'finished.json'
-    if not mark.exists():
-        return None
-    content = json.loads(mark.read_text())
-    if not os.path.exists(content['checkpoint']):
+    try:
+        content = read_json(mark)
+        if not os.path.exists(content['checkpoint']):
+            return None
+    except (FileNotFoundError, ValueError, LookupError, TypeError):
+        # A crash has left half of it: the run goes on from its checkpoint.
         return None
     # What earlier versions wrote knows nothing of weights.
     weights = content.get('weights', marks['weights'])
-    if (content['settings'], weights) != (marks['settings'], marks['weights']):
+    if (content.get('settings'), weights) != (marks['settings'],
+                                              marks['weights']):
         raise TrainingError(
             f'{work_dir} holds a run that finished with other settings or '
             'began with other weights. Give '

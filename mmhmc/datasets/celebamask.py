@@ -1,5 +1,4 @@
 """Faces with the classes of their parts: CelebAMask-HQ."""
-import json
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Optional, Union
@@ -10,6 +9,7 @@ from numpy import ndarray
 from PIL import Image
 
 from mmhmc.registry import DATASETS
+from mmhmc.whole_files import read_json
 
 #: Classes of pixels in the order of their values; ``l_`` and ``r_`` as in the
 #: names of the published masks.
@@ -259,7 +259,7 @@ class CelebAMaskHQ(BaseDataset):
                 f'There is no {path}; the converter writes it from the '
                 "published annotation. Without it, target='parts' says what "
                 'a face wears.')
-        return json.loads(path.read_text())
+        return read_json(path)
 
     def prepare_data(self, idx: int) -> Optional[dict]:
         """See mmengine; what is packed is checked.

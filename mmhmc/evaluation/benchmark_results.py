@@ -9,6 +9,7 @@ from typing import Optional, Union
 import numpy as np
 from numpy import ndarray
 
+from mmhmc.whole_files import read_json
 from .coco_score import CocoScore
 from .picture_curve import PictureCurve, PicturePoint
 from .picture_scores import MeanIoUScore, MeanScore, PictureScore
@@ -291,7 +292,7 @@ class Results:
         row = self._task_row(codec, point, dataset, metric)
         if row is None or _RATE not in row['metrics']:
             return {row['picture']: _bpp(row) for row in rows}
-        found = json.loads((self.path.parent / row['predictions']).read_text())
+        found = read_json(self.path.parent / row['predictions'])
         return dict(zip(found['pictures'], found.get('BitrateMetric', ())))
 
     def _scorer(
@@ -435,7 +436,7 @@ def _task_scorer(path: Path, metric: str, annotations: Optional[Union[str,
                                                                       Path]],
                  coded: Sequence[str]) -> tuple[PictureScore, tuple[str, ...]]:
     """What scores a selection of pictures by what a task found in each."""
-    found = json.loads(path.read_text())
+    found = read_json(path)
     kind = metric.replace(':', '/').rsplit('/', 1)[-1]
     detections = found.get('detections', {}).get(kind.removesuffix('_mAP'))
     if kind.endswith('_mAP') and detections is not None:
@@ -443,7 +444,7 @@ def _task_scorer(path: Path, metric: str, annotations: Optional[Union[str,
             raise ValueError(
                 f'{metric!r} of a selection of pictures needs `annotations`, '
                 'the COCO file of the data set.')
-        rows = json.loads((path.parent / detections).read_text())
+        rows = read_json(path.parent / detections)
         score = CocoScore(annotations, rows, kind.removesuffix('_mAP'), coded
                           or None)
         return score, score.pictures

@@ -82,6 +82,59 @@ def test_finished_run_of_other_settings_is_refused(configs):
         run(configs, resume=True, lmbda=0.5)
 
 
+@pytest.mark.parametrize('content', ['{"checkpo', '', '[]', '{}', b'\0\xff'])
+def test_half_a_finished_mark_goes_on_from_the_checkpoint(configs, content):
+    path = configs / 'first.py'
+
+    def resume():
+        return run_training(
+            load_config(path, work_dir=str(configs / 'a')), path, resume=True)
+
+    first = resume()
+    mark = configs / 'a/finished.json'
+    whole = mark.read_bytes()
+    mark.write_bytes(
+        content if isinstance(content, bytes) else content.encode())
+    assert resume() == first
+    assert mark.read_bytes() == whole
+
+
+@pytest.mark.parametrize('content', ['', 'nowhere.pth', 'a'])
+def test_last_checkpoint_that_names_none_is_said(configs, content):
+    path = configs / 'first.py'
+    run_training(load_config(path, work_dir=str(configs / 'a')), path)
+    (configs / 'a/finished.json').unlink()
+    (configs / 'a/last_checkpoint').write_text(content)
+    cfg = load_config(path, work_dir=str(configs / 'a'))
+    with pytest.raises(TrainingError, match='is no file.*iter_3.pth'):
+        run_training(cfg, path, resume=True)
+
+
+@pytest.mark.parametrize('options, said', [
+    ({
+        'train_dataloader.dataset.type': 'Nothing'
+    }, 'Nothing is not in the'),
+    ({
+        'train_dataloader.dataset.nothing': 1
+    }, 'argument .nothing'),
+    ({
+        'model.nothing': 1
+    }, 'argument .nothing'),
+    ({
+        'model.type': 'mmhmc.Nothing'
+    }, 'Nothing is not in the'),
+    ({
+        'train_cfg.type': 'Nothing'
+    }, 'Nothing is not in the'),
+])
+def test_config_that_cannot_be_built_is_said_in_a_line(configs, options, said):
+    path = configs / 'first.py'
+    cfg = load_config(path, options, work_dir=str(configs / 'a'))
+    with pytest.raises(TrainingError, match=f'cannot be built: .*{said}') as e:
+        run_training(cfg, path)
+    assert '\n' not in str(e.value)
+
+
 def test_finished_run_of_other_weights_is_refused(configs):
     path = configs / 'first.py'
     first = run_training(load_config(path, work_dir=str(configs / 'a')), path)
@@ -217,7 +270,7 @@ def test_stage_without_a_codec_has_no_rate(configs):
     first = configs / 'first.py'
     first.write_text(first.read_text().replace('mmhmc.RateLossHook',
                                                'AnyHook'))
-    with pytest.raises(KeyError, match='AnyHook'):
+    with pytest.raises(TrainingError, match='AnyHook'):
         # The stage itself is reached: the rate was no reason to refuse it.
         run(configs, lmbda=0.25)
 

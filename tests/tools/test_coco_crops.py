@@ -88,6 +88,23 @@ def test_what_is_there_of_the_same_picture_is_kept(tool, coco, tmp_path):
     assert Image.open(path).size == (32, 32)
 
 
+@pytest.mark.parametrize('change', [
+    lambda coco: coco['categories'][0].pop('supercategory'),
+    lambda coco: coco.pop('images'),
+    lambda coco: coco['annotations'][0].update(category_id=99)
+])
+def test_annotations_of_another_form_are_named(tool, coco, tmp_path, change):
+    path = coco / 'instances_train.json'
+    content = json.loads(path.read_text())
+    change(content)
+    path.write_text(json.dumps(content))
+    with pytest.raises(ValueError, match='instances_train.json is no COCO'):
+        tool.cut_out(coco, 'train', tmp_path / 'out', 64, 48)
+    path.write_text('{')
+    with pytest.raises(ValueError, match='instances_train.json is no JSON'):
+        tool.cut_out(coco, 'train', tmp_path / 'out', 64, 48)
+
+
 def test_missing_annotations_are_named(tool, coco, tmp_path):
     with pytest.raises(FileNotFoundError, match='instances_val.json'):
         tool.cut_out(coco, 'val', tmp_path / 'out', 64, 48)

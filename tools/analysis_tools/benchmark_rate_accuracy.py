@@ -4,10 +4,9 @@ Results go to WORK_DIR/results.jsonl, curves, tables and a page beside it.
 Started by torchrun or srun, the processes share the work.
 """
 import argparse
-import sys
 
-from mmengine.config import DictAction
-
+from mmhmc.apis.command import run_tool
+from mmhmc.apis.config_files import OptionsAction
 from mmhmc.machine import tune_cpu
 
 
@@ -25,19 +24,15 @@ def main() -> int:
     parser.add_argument(
         '--cfg-options',
         nargs='+',
-        action=DictAction,
+        action=OptionsAction,
         help='settings of the config to override, as KEY=VALUE')
     args = parser.parse_args()
     tune_cpu()
     from mmhmc.apis.benchmark import load_plan, report_results, run_benchmark
-    try:
-        plan = load_plan(args.config, args.cfg_options, args.work_dir)
-        outcome = run_benchmark(plan, args.resume, args.jobs)
-        if outcome.rank == 0:
-            tell(plan, outcome, report_results)
-    except (OSError, ValueError, RuntimeError) as error:
-        print(f'{type(error).__name__}: {error}', file=sys.stderr)
-        return 1
+    plan = load_plan(args.config, args.cfg_options, args.work_dir)
+    outcome = run_benchmark(plan, args.resume, args.jobs)
+    if outcome.rank == 0:
+        tell(plan, outcome, report_results)
     # Another rank must not end the first before it has reported.
     return 1 if outcome.failures and outcome.rank == 0 else 0
 
@@ -61,4 +56,4 @@ def tell(plan, outcome, report_results) -> None:
 
 
 if __name__ == '__main__':
-    sys.exit(main())
+    run_tool(main)

@@ -17,6 +17,7 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
+from mmhmc.apis.command import run_tool
 from mmhmc.codecs import build_codec
 from mmhmc.evaluation import count_kmac, count_parameters
 from mmhmc.structures import CodingCondition
@@ -93,4 +94,4 @@ def main() -> None:
 
 
 if __name__ == '__main__':
-    main()
+    run_tool(main)

@@ -3,8 +3,8 @@ import argparse
 import sys
 from pathlib import Path
 
-from mmengine.config import DictAction
-
+from mmhmc.apis.command import run_tool
+from mmhmc.apis.config_files import OptionsAction
 from mmhmc.machine import tune_cpu
 
 
@@ -20,7 +20,7 @@ def main() -> None:
     parser.add_argument('--lmbda', type=float, help='rate it was trained for')
     parser.add_argument('--out', help='folder of the results')
     parser.add_argument('--num-pictures', type=int, default=4)
-    parser.add_argument('--cfg-options', nargs='+', action=DictAction)
+    parser.add_argument('--cfg-options', nargs='+', action=OptionsAction)
     args = parser.parse_args()
     tune_cpu()
     from mmhmc.apis.comparison import compare_adaptation, format_table
@@ -42,4 +42,4 @@ def main() -> None:
 
 
 if __name__ == '__main__':
-    main()
+    run_tool(main)

@@ -21,6 +21,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Optional
 
+from mmhmc.apis.command import run_tool
 from mmhmc.machine import tune_cpu
 from mmhmc.registry import type_name
 from mmhmc.whole_files import write_whole
@@ -602,4 +603,4 @@ def _line(row: dict) -> str:
 
 if __name__ == '__main__':
     tune_cpu()
-    main()
+    run_tool(main)

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from copy import deepcopy
 from pathlib import Path
 
+from mmhmc.apis.command import run_tool
 from mmhmc.machine import tune_cpu
 
 tune_cpu()  # before torch is loaded
@@ -302,4 +303,4 @@ def main() -> None:
 
 
 if __name__ == '__main__':
-    main()
+    run_tool(main)

@@ -2,8 +2,8 @@
 import argparse
 import sys
 
-from mmengine.config import DictAction
-
+from mmhmc.apis.command import run_tool
+from mmhmc.apis.config_files import OptionsAction
 from mmhmc.machine import tune_cpu
 
 
@@ -20,7 +20,7 @@ def main(argv=None) -> None:
         nargs=2,
         metavar=('CONFIG', 'CHECKPOINT'),
         help='model that sees pictures, for a last column')
-    parser.add_argument('--cfg-options', nargs='+', action=DictAction)
+    parser.add_argument('--cfg-options', nargs='+', action=OptionsAction)
     args = parser.parse_args(argv)
     if argv is None:
         tune_cpu()
@@ -44,4 +44,4 @@ def main(argv=None) -> None:
 
 
 if __name__ == '__main__':
-    main()
+    run_tool(main)

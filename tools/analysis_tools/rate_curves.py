@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Optional
 
 from mmhmc.apis.benchmark import report_results
+from mmhmc.apis.command import run_tool
 from mmhmc.evaluation import (Comparison, RateCurve, compare_curves,
                               list_published, published_curve,
                               published_uncompressed)
@@ -142,4 +143,4 @@ def compared(curves: Sequence[RateCurve], anchor: str,
 
 
 if __name__ == '__main__':
-    main()
+    run_tool(main)

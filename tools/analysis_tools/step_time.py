@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable
 from copy import deepcopy
 
+from mmhmc.apis.command import run_tool
 from mmhmc.machine import tune_cpu
 
 tune_cpu()  # before torch is loaded
@@ -106,4 +107,4 @@ def main() -> None:
 
 
 if __name__ == '__main__':
-    main()
+    run_tool(main)

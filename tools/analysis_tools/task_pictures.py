@@ -2,8 +2,8 @@
 import argparse
 import sys
 
-from mmengine.config import DictAction
-
+from mmhmc.apis.command import run_tool
+from mmhmc.apis.config_files import OptionsAction
 from mmhmc.machine import tune_cpu
 
 
@@ -21,7 +21,7 @@ def main(argv=None) -> None:
         type=float,
         default=0.5,
         help="share of a task's positions in the masks; default 0.5")
-    parser.add_argument('--cfg-options', nargs='+', action=DictAction)
+    parser.add_argument('--cfg-options', nargs='+', action=OptionsAction)
     args = parser.parse_args(argv)
     if argv is None:
         tune_cpu()
@@ -39,4 +39,4 @@ def main(argv=None) -> None:
 
 
 if __name__ == '__main__':
-    main()
+    run_tool(main)

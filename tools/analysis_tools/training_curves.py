@@ -9,6 +9,7 @@ import argparse
 import sys
 from pathlib import Path
 
+from mmhmc.apis.command import run_tool
 from mmhmc.visualization import draw_training, read_scalars
 
 
@@ -30,4 +31,4 @@ def main(argv=None) -> None:
 
 
 if __name__ == '__main__':
-    main()
+    run_tool(main)

@@ -19,6 +19,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Optional
 
+from mmhmc.apis.command import run_tool
 from mmhmc.machine import tune_cpu
 
 BLOCK = re.compile(
@@ -128,8 +129,8 @@ def make_tables(
     return dict(
         points=lambda columns, anchor: point_table(results, checked(columns)
                                                    ).to_markdown(),
-        deltas=lambda columns, anchor: _deltas(
-            results, checked_anchor(anchor), checked(columns), plan.published),
+        deltas=lambda columns, anchor: _deltas(results, checked_anchor(
+            anchor), checked(columns), plan.published),
         summary=lambda columns, anchor: benchmark_table(
             results, checked(columns), anchor=checked_anchor(anchor)).
         to_markdown())
@@ -153,4 +154,4 @@ def _deltas(results, anchor: str, columns: Columns,
 
 
 if __name__ == '__main__':
-    main()
+    run_tool(main)

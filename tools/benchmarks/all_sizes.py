@@ -11,6 +11,7 @@ import itertools
 import sys
 import warnings
 
+from mmhmc.apis.command import run_tool
 from mmhmc.machine import tune_cpu
 
 tune_cpu()  # before torch is loaded
@@ -59,4 +60,4 @@ def main() -> None:
 
 
 if __name__ == '__main__':
-    main()
+    run_tool(main)

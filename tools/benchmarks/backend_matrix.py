@@ -30,6 +30,7 @@ from rich.table import Column, Table
 from torch import Tensor, nn
 
 from mmhmc.apis import fetch_weights, list_models, load_codec
+from mmhmc.apis.command import run_tool
 from mmhmc.apis.zoo import load_config
 from mmhmc.bitstream import Bitstream, BitstreamError
 from mmhmc.codecs import ImageCodec, build_codec
@@ -323,4 +324,4 @@ def main() -> None:
 
 
 if __name__ == '__main__':
-    main()
+    run_tool(main)

@@ -11,6 +11,7 @@ BD-rate of bfloat16 against float32 by the package `bjontegaard`.
 import argparse
 import warnings
 
+from mmhmc.apis.command import run_tool
 from mmhmc.machine import tune_cpu
 
 tune_cpu()  # before torch is loaded
@@ -79,4 +80,4 @@ def main() -> None:
 
 
 if __name__ == '__main__':
-    main()
+    run_tool(main)

@@ -16,6 +16,7 @@ from copy import deepcopy
 from fractions import Fraction
 from functools import partial
 
+from mmhmc.apis.command import run_tool
 from mmhmc.machine import tune_cpu
 
 tune_cpu()  # before torch is loaded
@@ -192,4 +193,4 @@ def main() -> None:
 
 
 if __name__ == '__main__':
-    main()
+    run_tool(main)

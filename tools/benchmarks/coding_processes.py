@@ -13,6 +13,7 @@ import multiprocessing
 import tempfile
 import time
 
+from mmhmc.apis.command import run_tool
 from mmhmc.machine import tune_cpu
 
 tune_cpu()  # before torch is loaded
@@ -75,4 +76,4 @@ def main() -> None:
 
 
 if __name__ == '__main__':
-    main()
+    run_tool(main)

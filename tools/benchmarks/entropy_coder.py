@@ -26,6 +26,7 @@ from rich.table import Table
 from scipy.special import log_ndtr
 from torch import Tensor
 
+from mmhmc.apis.command import run_tool
 from mmhmc.bitstream import (CdfTables, SymbolDecoder, encode_symbols,
                              find_levels)
 from mmhmc.structures import LatentSymbols
@@ -280,4 +281,4 @@ def main() -> None:
 
 
 if __name__ == '__main__':
-    main()
+    run_tool(main)

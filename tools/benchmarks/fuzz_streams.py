@@ -32,6 +32,7 @@ import zlib
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 
+from mmhmc.apis.command import run_tool
 from mmhmc.machine import tune_cpu
 
 tune_cpu()  # before torch is loaded
@@ -250,4 +251,4 @@ def main() -> None:
 
 
 if __name__ == '__main__':
-    main()
+    run_tool(main)

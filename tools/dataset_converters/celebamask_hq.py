@@ -19,6 +19,7 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image
 
+from mmhmc.apis.command import run_tool
 from mmhmc.datasets import has_note, write_png
 from mmhmc.datasets.celebamask import (FACE_PARTS, celeba_split, merge_parts,
                                        read_labels)
@@ -149,4 +150,4 @@ def main() -> None:
 
 
 if __name__ == '__main__':
-    main()
+    run_tool(main)

@@ -17,6 +17,7 @@ from zipfile import BadZipFile, ZipFile
 from rich.progress import (BarColumn, DownloadColumn, Progress, TextColumn,
                            TimeRemainingColumn, TransferSpeedColumn)
 
+from mmhmc.apis.command import run_tool
 from mmhmc.datasets.checks import missing_coco_files
 
 BASE_URL = 'http://images.cocodataset.org'
@@ -203,4 +204,4 @@ def main() -> int:
 
 
 if __name__ == '__main__':
-    sys.exit(main())
+    run_tool(main)

@@ -8,13 +8,13 @@ with a margin, becomes `OUT/SPLIT/SUPERCATEGORY/ANNOTATION.png` of `--size`
 pixels a side. What is there of the same object, picture and size is kept.
 """
 import argparse
-import json
 from pathlib import Path
 
 from PIL import Image
 
+from mmhmc.apis.command import run_tool
 from mmhmc.datasets import has_note, write_png
-from mmhmc.whole_files import sha256_of
+from mmhmc.whole_files import read_json, sha256_of
 
 SPLITS = ('train', 'val')
 _MARGIN = 1.2
@@ -58,19 +58,26 @@ def cut_out(source: Path, split: str, out: Path, size: int,
 
     Raises:
         FileNotFoundError: If the annotations or a picture are missing.
+        ValueError: If they are not annotations of COCO's form.
     """
-    coco = json.loads((source / f'instances_{split}.json').read_text())
-    names = {c['id']: c['supercategory'] for c in coco['categories']}
-    files = {image['id']: image['file_name'] for image in coco['images']}
+    path = source / f'instances_{split}.json'
+    coco = read_json(path)
+    try:
+        names = {c['id']: c['supercategory'] for c in coco['categories']}
+        files = {image['id']: image['file_name'] for image in coco['images']}
+        objects = [(a['bbox'], names[a['category_id']], files[a['image_id']],
+                    a['id'], a.get('iscrowd')) for a in coco['annotations']]
+    except (LookupError, TypeError, AttributeError) as error:
+        raise ValueError(
+            f'{path} is no COCO annotation file with a `supercategory` for '
+            f'each category: {error!r}.') from error
     count, hashes = 0, {}
-    for annotation in coco['annotations']:
-        box = annotation['bbox']
-        if annotation.get('iscrowd') or min(box[2:]) < smallest:
+    for box, name, file, number, is_crowd in objects:
+        if is_crowd or min(box[2:]) < smallest:
             continue
         count += 1
-        target = out / split / names[annotation['category_id']] / \
-            f"{annotation['id']}.png"
-        path = source / 'images' / files[annotation['image_id']]
+        target = out / split / name / f'{number}.png'
+        path = source / 'images' / file
         if path not in hashes:
             hashes[path] = sha256_of(path)
         square = square_around(box)
@@ -92,4 +99,4 @@ def main() -> None:
 
 
 if __name__ == '__main__':
-    main()
+    run_tool(main)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from rich.progress import Progress
 
+from mmhmc.apis.command import run_tool
 from mmhmc.datasets import digest_sample_instances, make_sample_instances
 
 
@@ -38,4 +39,4 @@ def main() -> None:
 
 
 if __name__ == '__main__':
-    main()
+    run_tool(main)

@@ -14,9 +14,10 @@ import argparse
 from pathlib import Path
 
 import torch
-from mmengine.config import DictAction
 
 from mmhmc.apis import load_codec
+from mmhmc.apis.command import run_tool
+from mmhmc.apis.config_files import OptionsAction
 from mmhmc.checkpoints import write_safetensors
 
 
@@ -28,7 +29,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('checkpoint', type=Path)
     parser.add_argument('out', type=Path)
     parser.add_argument('--codec', required=True, metavar='CONFIG')
-    parser.add_argument('--cfg-options', nargs='+', action=DictAction)
+    parser.add_argument('--cfg-options', nargs='+', action=OptionsAction)
     args = parser.parse_args()
     if args.out.suffix != '.safetensors':
         parser.error(f'`out` must end in .safetensors, got {args.out}')
@@ -57,4 +58,4 @@ def main() -> None:
 
 
 if __name__ == '__main__':
-    main()
+    run_tool(main)

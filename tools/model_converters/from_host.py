@@ -15,6 +15,7 @@ backbone.=backbone.backbone. puts a detector's backbone behind a codec, and
 import argparse
 from pathlib import Path
 
+from mmhmc.apis.command import run_tool
 from mmhmc.apis.publishing import only_weights
 from mmhmc.checkpoints import (read_checkpoint, read_trusted_checkpoint,
                                write_safetensors)
@@ -60,4 +61,4 @@ def main() -> None:
 
 
 if __name__ == '__main__':
-    main()
+    run_tool(main)

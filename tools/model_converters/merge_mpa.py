@@ -18,6 +18,7 @@ from typing import Optional
 import torch
 from torch import Tensor
 
+from mmhmc.apis.command import run_tool
 from mmhmc.checkpoints import read_checkpoint, write_safetensors
 from mmhmc.codecs.mpa import belongs_to
 from mmhmc.whole_files import whole_file
@@ -165,4 +166,4 @@ def main() -> None:
 
 
 if __name__ == '__main__':
-    main()
+    run_tool(main)

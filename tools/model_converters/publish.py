@@ -20,8 +20,9 @@ import sys
 from pathlib import Path
 
 import yaml
-from mmengine.config import DictAction
 
+from mmhmc.apis.command import run_tool
+from mmhmc.apis.config_files import OptionsAction
 from mmhmc.apis.publishing import (MAX_BYTES, in_eight_bits, in_half,
                                    only_weights, publish_weights)
 from mmhmc.checkpoints import read_checkpoint, read_trusted_checkpoint
@@ -41,7 +42,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('checkpoint', type=Path)
     parser.add_argument('out', type=Path)
     parser.add_argument('--config', help='of the model')
-    parser.add_argument('--cfg-options', nargs='+', action=DictAction)
+    parser.add_argument('--cfg-options', nargs='+', action=OptionsAction)
     parser.add_argument(
         '--only',
         type=lambda text: text.split(','),
@@ -99,4 +100,4 @@ def main() -> None:
 
 
 if __name__ == '__main__':
-    main()
+    run_tool(main)

@@ -11,6 +11,7 @@ import argparse
 import re
 from pathlib import Path
 
+from mmhmc.apis.command import run_tool
 from mmhmc.whole_files import write_whole
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -46,4 +47,4 @@ def main() -> None:
 
 
 if __name__ == '__main__':
-    main()
+    run_tool(main)

@@ -13,7 +13,9 @@ from mmengine.config import Config, ConfigDict
 from mmhmc.datasets import PICTURE_SUFFIXES, list_files
 from mmhmc.evaluation import list_published
 from mmhmc.structures import CodingCondition
+from mmhmc.whole_files import read_json
 from ..codec_loading import CodecSource
+from ..config_files import merge_options, read_file
 
 #: What a point may say; conditions of the codec first.
 _CONDITIONS = tuple(f.name for f in fields(CodingCondition))
@@ -235,10 +237,8 @@ def load_plan(path: str,
         FileNotFoundError: If there is no such file, or no pictures.
         ValueError: If the config is not right.
     """
-    if not Path(path).is_file():
-        raise FileNotFoundError(f'There is no benchmark config {path}.')
-    cfg = Config.fromfile(path)
-    cfg.merge_from_dict(cfg_options or {})
+    cfg = read_file(path)
+    merge_options(cfg, cfg_options)
     if work_dir is not None:
         cfg.work_dir = work_dir
     elif 'work_dir' not in cfg:
@@ -280,7 +280,7 @@ def _files_of_coco(path: Path) -> list[str]:
     if not path.is_file():
         raise FileNotFoundError(f'There are no annotations {path}.')
     try:
-        images = json.loads(path.read_text())['images']
+        images = read_json(path)['images']
         files = [image['file_name'] for image in images]
     except (ValueError, KeyError, TypeError) as error:
         raise ValueError(f'{path} is no COCO annotation file with `images`, '
@@ -313,11 +313,14 @@ def _read_points(name: str, entry: Mapping,
         wanted = tuple(point.get('datasets', datasets))
         _one_of(f'{what}: `datasets`', wanted, tuple(datasets))
         condition = {k: point[k] for k in _CONDITIONS if k in point}
+        try:
+            condition = CodingCondition(**condition) if condition else None
+        except TypeError as error:
+            raise ValueError(f'{what}: {error}') from error
         yield Point(
             name, _checked_name(label),
             CodecSource(config, point.get('checkpoint'),
-                        _plain(point.get('cfg_options'))),
-            CodingCondition(**condition) if condition else None,
+                        _plain(point.get('cfg_options'))), condition,
             _plain(entry.get('adapter')), bypass, wanted)
 
 

@@ -3,7 +3,6 @@ import json
 import math
 import shutil
 from collections.abc import Iterator
-from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Optional
@@ -23,6 +22,7 @@ from mmhmc.evaluation import CocoScore, MeanIoUScore
 from mmhmc.evaluation.metric_direction import lower_of
 from mmhmc.registry import type_name
 from ..codec_loading import codec_settings
+from ..config_files import merge_options
 from ..mixing import metrics_of, mix_codec, read_config
 from ..sample_data import innermost_datasets
 from ..training import build_runner
@@ -210,7 +210,7 @@ def read_task_config(task: Task) -> Config:
     """The host's config with the options of the benchmark."""
     cfg = read_config(task.config)
     # mmengine takes `_delete_` out of what it is given.
-    cfg.merge_from_dict(deepcopy(task.cfg_options))
+    merge_options(cfg, task.cfg_options)
     return cfg
 
 

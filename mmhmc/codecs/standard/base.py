@@ -4,6 +4,7 @@ import json
 from abc import abstractmethod
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from numbers import Real
 from typing import Optional
 
 import numpy as np
@@ -264,10 +265,11 @@ class StandardCodec(ImageCodec):
 
     def _checked_quality(self, quality: float) -> int:
         low, high = self.quality_range
-        if not (low <= quality <= high and quality == int(quality)):
+        if not (isinstance(quality, Real) and low <= quality <= high
+                and quality == int(quality)):
             raise ValueError(
                 f'`quality` of {type(self).__name__} must be a whole number '
-                f'from {low} to {high}, got {quality}.')
+                f'from {low} to {high}, got {quality!r}.')
         return int(quality)
 
     def _check_weights(self, bitstream: Bitstream) -> None:

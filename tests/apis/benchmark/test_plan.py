@@ -117,7 +117,7 @@ def test_file_is_read_with_options_and_a_folder_of_its_own(
     plan = load_plan(path, options, str(tmp_path / 'there'))
     assert plan.work_dir == tmp_path / 'there'
     assert len(plan.datasets['few'].files) == 2
-    with pytest.raises(FileNotFoundError, match='There is no benchmark'):
+    with pytest.raises(FileNotFoundError, match='There is no config'):
         load_plan(str(tmp_path / 'none.py'))
 
 

@@ -1,0 +1,86 @@
+"""Config files and options as people write them: a mistake is named."""
+import argparse
+import copy
+from pathlib import Path
+from typing import Optional, Union
+
+import yaml
+from mmengine.config import Config, DictAction
+
+#: What the Python of a config, or mmengine on reading one, may raise.
+_ERRORS = (SyntaxError, NameError, AttributeError, LookupError, TypeError,
+           ImportError, AssertionError, ArithmeticError, RuntimeError,
+           ValueError, yaml.YAMLError)
+_ENDINGS = ('.py', '.json', '.yaml', '.yml')
+
+
+def read_file(path: Union[str, Path]) -> Config:
+    """Read a config file.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        OSError: If it, or one that it builds on, cannot be read.
+        ModuleNotFoundError: If it builds on a package that is not installed.
+        ValueError: If it is no config, with the place of the mistake.
+    """
+    path = Path(path)
+    if not path.is_file():
+        what = 'is a folder' if path.is_dir() else 'does not exist'
+        raise FileNotFoundError(f'There is no config {str(path)!r}: it '
+                                f'{what}.')
+    if path.suffix not in _ENDINGS:
+        raise ValueError(f'{path} is no config: it must end in one of '
+                         f'{", ".join(_ENDINGS)}. Were config and checkpoint '
+                         'exchanged?')
+    try:
+        return Config.fromfile(path)
+    except ModuleNotFoundError:
+        raise
+    except _ERRORS as error:
+        text = ' '.join(str(error).split())
+        raise ValueError(f'{path} cannot be read as a config: '
+                         f'{type(error).__name__}: {text}') from error
+
+
+def merge_options(cfg: Config, options: Optional[dict]) -> None:
+    """Set options in a config.
+
+    Args:
+        cfg: Changed in place.
+        options: Values by dotted name.
+
+    Raises:
+        ValueError: If one does not fit.
+    """
+    try:
+        # mmengine takes `_delete_` out of what it is given.
+        cfg.merge_from_dict(copy.deepcopy(options or {}))
+    except (TypeError, LookupError, AttributeError, AssertionError,
+            ValueError) as error:
+        text = ' '.join(str(error.args[0] if error.args else error).split())
+        raise ValueError(f'The options {options} do not fit the config: '
+                         f'{text}') from error
+
+
+class OptionsAction(DictAction):
+    """``--cfg-options KEY=VALUE``: a mistake ends as those of argparse do."""
+
+    def __call__(self,
+                 parser: argparse.ArgumentParser,
+                 namespace: argparse.Namespace,
+                 values: Union[str, list],
+                 option_string: Optional[str] = None) -> None:
+        """Read ``KEY=VALUE``, any number of them."""
+        values = [values] if isinstance(values, str) else values
+        for value in values:
+            name, equals, text = value.partition('=')
+            if not equals or not all(name.split('.')):
+                parser.error(f'{option_string} takes KEY=VALUE, got {value!r}')
+            if text[:1] in ('[', '(') and text[-1] not in '])':
+                parser.error(f'{option_string} has brackets that do not close:'
+                             f' {value!r}')
+            try:
+                super().__call__(parser, namespace, [value], option_string)
+            except (ValueError, AssertionError, IndexError) as error:
+                parser.error(f'{option_string} cannot read {value!r}: '
+                             f'{error}')

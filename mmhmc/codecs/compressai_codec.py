@@ -516,7 +516,9 @@ def _digest(tensors: dict[str, Tensor]) -> bytes:
     result = hashlib.sha256()
     for name, tensor in tensors.items():
         result.update(name.encode())
-        result.update(tensor.detach().float().cpu().contiguous().numpy())
+        # A copy: FSDP could not free memory that numpy has seen.
+        values = tensor.detach().to('cpu', torch.float32, copy=True)
+        result.update(values.contiguous().numpy())
     return result.digest()
 
 

@@ -28,9 +28,8 @@ class GradientProbe(Hook):
         self.steps, self.local = [], []
 
     def before_train(self, runner):
-        step = runner.optim_wrapper.step
 
-        def look_and_step(**kwargs):
+        def look(optimizer, args, kwargs):
             model = runner.model.module
             self.steps.append({
                 name: p.grad.clone()
@@ -39,9 +38,8 @@ class GradientProbe(Hook):
             # Behind a codec at rest the forward is the same each time.
             if not model.backbone.codec.training:
                 self.local.append(local_gradient(model, self.data))
-            step(**kwargs)
 
-        runner.optim_wrapper.step = look_and_step
+        runner.optim_wrapper.optimizer.register_step_pre_hook(look)
 
     def before_train_iter(self, runner, batch_idx, data_batch=None):
         self.data = data_batch

@@ -14,6 +14,7 @@ from mmhmc.codecs import ImageCodec
 from mmhmc.codecs.base import use_integers
 from mmhmc.codecs.layers import NeighbourhoodAttention
 from mmhmc.functional import extend_edges, padded_size
+from mmhmc.functional.devices import device_of
 from mmhmc.structures import CodingCondition
 
 #: Modules of a codec by the first letters of their names; all others are
@@ -51,12 +52,12 @@ def count_kmac(codec: ImageCodec,
     networks in floating point.
 
     Args:
-        codec: In evaluation mode.
+        codec: In evaluation mode, on any device.
         size: Height and width in pixels.
         condition: Run-time controls, for codecs that have any.
         adapter: What stands between picture and machine.
     """
-    x = torch.rand(1, 3, *size)
+    x = torch.rand(1, 3, *size).to(device_of(codec))
     x = extend_edges(x, [size], padded_size(size, codec.downsampling_factor))
     spent = dict(encoder=0., hyper=0., decoder=0., adapter=0.)
     with FlopCounterMode(display=False) as counter, use_integers(False):
@@ -68,7 +69,8 @@ def count_kmac(codec: ImageCodec,
         spent['hyper'] = (
             whole + sum(corrections) - spent['encoder'] - spent['decoder'])
         if adapter is not None:
-            adapter(output.y_hat if adapter.placement == 'latent' else x_hat)
+            seen = output.y_hat if adapter.placement == 'latent' else x_hat
+            adapter(seen.to(device_of(adapter)))
             spent['adapter'] = counter.get_total_flops() - whole
     pixels = size[0] * size[1]
     return {part: flops / 2000 / pixels for part, flops in spent.items()}

@@ -9,6 +9,7 @@ from mmengine.evaluator import BaseMetric
 from numpy import ndarray
 from torch import Tensor
 
+from mmhmc.functional.devices import beside
 from mmhmc.registry import METRICS
 from .bitrate_metric import coded_pictures
 from .picture_quality_metric import decoded
@@ -165,7 +166,7 @@ class _InceptionMetric(BaseMetric):
 
     def _features(self, x: Tensor) -> ndarray:
         pixels = (x[None].float().clamp(0, 1) * 255).round().byte()
-        return self.extractor(pixels)[0].float().cpu().numpy()
+        return beside(self.extractor, pixels)(pixels)[0].float().cpu().numpy()
 
     def compute_metrics(self, results: list[list[tuple]]) -> dict[str, float]:
         """The distance.

@@ -4,6 +4,7 @@ from typing import Optional, Union
 import torch
 from torch import Tensor, nn
 
+from mmhmc.functional.devices import beside
 from mmhmc.registry import METRICS, MODELS
 from .picture_quality_metric import _PictureQualityMetric
 
@@ -51,4 +52,4 @@ class LPIPSMetric(_PictureQualityMetric):
     @torch.no_grad()
     def measure(self, x: Tensor, x_hat: Tensor) -> float:
         """See the class."""
-        return self.loss(x[None], x_hat[None]).item()
+        return beside(self.loss, x)(x[None], x_hat[None]).item()

@@ -5,6 +5,7 @@ from typing import Optional
 import torch
 from torch import Tensor, nn
 
+from mmhmc.functional.devices import beside
 from mmhmc.registry import METRICS
 from .picture_quality_metric import _PictureQualityMetric
 
@@ -48,7 +49,7 @@ class _PyIQAMetric(_PictureQualityMetric):
     @torch.no_grad()
     def measure(self, x: Tensor, x_hat: Tensor) -> float:
         """See the class."""
-        network = self._network.to(x.device)
+        network = beside(self._network, x)
         shown = (x_hat[None], x[None]) if self.with_original \
             else (x_hat[None], )
         return float(network(*shown))

@@ -1,11 +1,12 @@
 """What a device has to be waited for."""
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
+from itertools import chain
 from typing import Union
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 _hurrying = ContextVar('hurrying', default=False)
 
@@ -32,6 +33,34 @@ def hurrying() -> Iterator[None]:
 def is_hurrying() -> bool:
     """Whether this is within :func:`hurrying`."""
     return _hurrying.get()
+
+
+def device_of(network: nn.Module) -> torch.device:
+    """Where a network computes; the CPU if it has no weights."""
+    held = chain(network.parameters(), network.buffers())
+    return next((one.device for one in held), torch.device('cpu'))
+
+
+def beside(network: Callable, x: Tensor) -> Callable:
+    """A network on the device of what it is to see.
+
+    Metrics and losses hold networks of which no model knows, and which nobody
+    else moves.
+
+    Args:
+        network: Moved if it is a module with weights elsewhere.
+        x: What it is to see.
+
+    Returns:
+        The network.
+    """
+    if isinstance(network, nn.Module) and \
+            any(True for _ in chain(network.parameters(), network.buffers())) \
+            and device_of(network) != x.device:
+        # What moves in inference mode could not be trained through later.
+        with torch.inference_mode(False):
+            network.to(x.device)
+    return network
 
 
 def to_device(values: Union[float, Sequence], device: torch.device) -> Tensor:

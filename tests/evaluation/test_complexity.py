@@ -2,12 +2,14 @@
 import pytest
 import torch
 from conftest import smooth_pictures, tiny_codec
+from torch import nn
 
 from mmhmc.adapters import DynamicAdaptation
 from mmhmc.codecs import IdentityCodec, MeanScaleHyperprior
 from mmhmc.codecs.layers import NeighbourhoodAttention
 from mmhmc.evaluation.complexity import (count_kmac, count_parameters,
                                          time_coding)
+from mmhmc.structures import CodecOutput
 
 N, M = 8, 12
 
@@ -99,3 +101,29 @@ def test_codec_without_weights_costs_none():
     assert sum(counts.values()) == 0
     kmac = count_kmac(IdentityCodec().eval(), (32, 32))
     assert sum(kmac.values()) == 0 and torch.is_grad_enabled()
+
+
+class Elsewhere(nn.Module):
+    """A codec of two layers, on a device that has no numbers."""
+
+    downsampling_factor = 8
+
+    def __init__(self):
+        super().__init__()
+        self.g_a = nn.Conv2d(3, 4, 8, 8, device='meta')
+        self.g_s = nn.ConvTranspose2d(4, 3, 8, 8, device='meta')
+
+    def encode_latents(self, x, condition=None, rate=True):
+        return CodecOutput(self.g_a(x))
+
+    def decode_latents(self, y_hat, condition=None):
+        return self.g_s(y_hat)
+
+
+def test_operations_are_counted_where_the_codec_is():
+    adapter = nn.Conv2d(3, 3, 1)
+    adapter.placement = 'picture'
+    codec = Elsewhere()
+    kmac = count_kmac(codec, (16, 24), adapter=adapter.to('meta'))
+    assert kmac['encoder'] == pytest.approx(3 * 4 / 1000)
+    assert kmac['adapter'] == pytest.approx(9 / 1000)

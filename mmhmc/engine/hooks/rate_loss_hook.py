@@ -15,6 +15,7 @@ from torch.nn.parallel import DistributedDataParallel
 from mmhmc.engine.padding_steps import pads_resized_pictures
 from mmhmc.engine.parts import adapter_changes_nothing, find_coders, frames_of
 from mmhmc.functional import picture_mse, valid_mask
+from mmhmc.functional.devices import beside
 from mmhmc.functional.rate import fills, per_pixel
 from mmhmc.functional.task_losses import weigh_losses
 from mmhmc.losses import BackboneLoss
@@ -337,7 +338,8 @@ class RateLossHook(Hook):
                 ]
             else:
                 distances = [
-                    self.perceptual(r.x, self._compared(r)) for r in decoded
+                    beside(self.perceptual, r.x)(r.x, self._compared(r))
+                    for r in decoded
                 ]
             losses['loss_perceptual'] = \
                 self.lmbda_perceptual * torch.cat(distances).mean()

@@ -1,6 +1,7 @@
 """A mixed model goes on where its host alone goes on."""
 import copy
 import pickle
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -11,6 +12,7 @@ from mmengine.hooks import Hook, LoggerHook
 from mmengine.registry import METRICS
 
 from mmhmc.engine import RateLossHook
+from mmhmc.engine.hooks.host_results import HostResults
 from mmhmc.evaluation import BitrateMetric, PSNRMetric
 from mmhmc.structures import CodedPicture
 
@@ -144,6 +146,17 @@ def test_copies_do_not_change_each_other():
     other = copy.deepcopy(picture)
     other.stream_bytes['y'], other.x = 2, None
     assert picture.stream_bytes == dict(y=1) and picture.x is not None
+
+
+def test_loops_without_an_evaluator_go_on():
+    hook = HostResults()
+    runner = SimpleNamespace(
+        hooks=[SimpleNamespace(key_indicators=['auto'])],
+        val_loop=SimpleNamespace())
+    metrics = {'rate/bpp': 1.}
+    hook.after_val_epoch(runner, metrics)
+    hook.after_val(runner)
+    assert metrics == {'rate/bpp': 1.}
 
 
 @pytest.mark.parametrize('output', ['few', 'dict'])

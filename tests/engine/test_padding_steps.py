@@ -72,6 +72,17 @@ def test_padding_after_one_resize_is_known(names):
     assert canvas[:height, :width].all() and (height, width) < canvas.shape[:2]
 
 
+def test_steps_of_segmentors_that_resize_again_leave_nothing_out():
+    seg = pytest.importorskip('mmseg.datasets.transforms')
+    again = seg.ResizeToMultiple(size_divisor=32)
+    for steps in ([RESIZE, again], [again], [RESIZE, again, PAD]):
+        pipeline = build(*steps)
+        canvas, sample = run(pipeline)
+        height, width = picture_size(sample, pads_resized_pictures(pipeline))
+        canvas[:height, :width] = 0
+        assert not canvas.any()
+
+
 def test_padding_is_known_if_it_is_in_every_view():
 
     def views(*last):

@@ -39,7 +39,8 @@ class HostResults(Hook):
             for name in getattr(hook, 'key_indicators', None) or []
         }
         if metrics and wanted - set(metrics) and \
-                _is_of_codec(runner.val_loop.evaluator, metrics):
+                _is_of_codec(
+                    getattr(runner.val_loop, 'evaluator', None), metrics):
             self._hidden = metrics, dict(metrics)
             metrics.clear()
 

@@ -3,7 +3,9 @@ import struct
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Optional
+from numbers import Real
+from operator import index
+from typing import Any, Optional
 
 from .errors import BitstreamError
 
@@ -83,25 +85,49 @@ class Bitstream:
     def __post_init__(self) -> None:
         if self.coded_size is None:
             object.__setattr__(self, 'coded_size', self.size)
+        for name in ('size', 'coded_size'):
+            object.__setattr__(self, name, _as_size(getattr(self, name)))
         _check_size(self.size, self.coded_size)
+        wrong = [
+            name for name, payload in self.streams.items()
+            if not isinstance(payload, bytes)
+        ]
+        if wrong:
+            raise BitstreamError('The payload of a stream must be bytes; that '
+                                 f'of {wrong[0]!r} is not.')
         names = [*self.streams, *(layer.name for layer in self.cut)]
         if len(set(names)) < len(names):
             raise BitstreamError('The names of streams must differ, got '
                                  f'{names}.')
         for name in (self.codec, *names):
-            if not 0 < len(name.encode()) <= _LONGEST_NAME:
+            if not isinstance(
+                    name, str) or not 0 < len(name.encode()) <= _LONGEST_NAME:
                 raise BitstreamError(
                     f'The name {name!r} cannot be stored: it must have 1 to '
                     f'{_LONGEST_NAME} bytes.')
-        if len(self.weights) != 4 or len(self.device or b'  ') != 2:
+        if not _is_bytes(self.weights, 4) or not (self.device is None or
+                                                  _is_bytes(self.device, 2)):
             raise BitstreamError(
                 '`weights` must have 4 bytes and `device` 2, got '
                 f'{self.weights!r} and {self.device!r}.')
-        if self.quality is not None and not (0 <= self.quality < 1 << 16
-                                             and self.quality / QUALITY_STEP %
-                                             1 == 0):
+        if self.quality is not None and not (
+                isinstance(self.quality, Real) and 0 <= self.quality < 1 << 16
+                and self.quality / QUALITY_STEP % 1 == 0):
             raise BitstreamError('`quality` must be a multiple of 1/256 in '
-                                 f'[0, 65536), got {self.quality}.')
+                                 f'[0, 65536), got {self.quality!r}.')
+
+    def __repr__(self) -> str:
+        # A payload would fill the screen, and tell nobody anything.
+        shown = ', '.join(f'{name}: {len(payload)} bytes'
+                          for name, payload in self.streams.items())
+        more = {
+            name: value
+            for name in ('coded_size', 'quality', 'device', 'cut')
+            if (value := getattr(self, name)) not in (None, ())
+        }
+        more = ''.join(f', {name}={value!r}' for name, value in more.items())
+        return (f'Bitstream({self.codec!r}, {self.size}, {{{shown}}}, '
+                f'weights={self.weights!r}{more})')
 
     @property
     def num_bytes(self) -> int:
@@ -191,6 +217,24 @@ class Bitstream:
         streams = dict(reader.payloads(table))
         return cls(codec, size, streams, coded_size, weights, quality, device,
                    tuple(table[len(streams):]))
+
+
+def _as_size(size: Any) -> tuple[int, int]:
+    """Height and width, also of a list or of a tensor's shape.
+
+    Raises:
+        BitstreamError: If it is none.
+    """
+    try:
+        height, width = map(index, size)
+    except (TypeError, ValueError) as error:
+        raise BitstreamError('A size must be height and width in whole pixels,'
+                             f' got {size!r}.') from error
+    return height, width
+
+
+def _is_bytes(value: Any, length: int) -> bool:
+    return isinstance(value, bytes) and len(value) == length
 
 
 def _check_size(size: tuple[int, int], coded_size: tuple[int, int]) -> None:

@@ -6,9 +6,10 @@ It is the rANS coder of ``rans.cpp`` or, where that has not been compiled, of
 ``rans_reference.py``; both make the same bytes, and check all that they read.
 """
 import hashlib
+import warnings
 from dataclasses import dataclass
-from functools import cached_property
-from typing import Any
+from functools import cache, cached_property
+from typing import Any, Optional
 
 import numpy as np
 import torch
@@ -19,10 +20,12 @@ from mmhmc.structures import LatentSymbols
 from . import rans_reference
 from .errors import BitstreamError
 
+#: Why there is no compiled coder; None: there is.
+_lacks: Optional[str] = None
 try:
     from . import _rans as _coder
-except ImportError:
-    _coder = rans_reference
+except ImportError as _error:
+    _coder, _lacks = rans_reference, str(_error)
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,6 +64,8 @@ class CdfTables:
             raise RuntimeError(
                 'There are no entropy tables yet; call '
                 '`update_entropy_tables()` after training or loading.')
+        if _lacks is not None:
+            _warn_of_slowness(_lacks)
         return _coder.Tables(*self._arrays)
 
     @cached_property
@@ -93,6 +98,15 @@ class CdfTables:
                             f'{[tensor.dtype for tensor in tensors]}.')
         return tuple(tensor.detach().cpu().contiguous().numpy()
                      for tensor in tensors)
+
+
+@cache
+def _warn_of_slowness(reason: str) -> None:
+    warnings.warn(
+        'The compiled entropy coder is missing, and its Python reference, '
+        f'some hundred times slower, codes instead: {reason}. Install mmhmc '
+        'again where there is a C++ compiler; `mmhmc doctor` says more.',
+        stacklevel=3)
 
 
 def encode_symbols(coded: LatentSymbols, tables: CdfTables) -> bytes:

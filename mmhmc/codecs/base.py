@@ -29,6 +29,12 @@ from .layers import Derived, saturation
 #: Whether the file that is being read is portable; None: none is.
 _PORTABLE: ContextVar[Optional[bool]] = ContextVar('portable', default=None)
 
+#: Beyond it float32 skips integers; no sensible symbol is anywhere near.
+_MOST_SYMBOL = 1 << 24
+_NOT_SENSIBLE = (
+    "Check the codec's weights: what chooses its tables and means "
+    'gives no sensible numbers, and this would decode to garbage.')
+
 
 @contextmanager
 def use_integers(portable: bool) -> Iterator[None]:
@@ -221,8 +227,8 @@ class ImageCodec(WholeModule):
         """Encode and decode pictures.
 
         Args:
-            x: RGB in [0, 1], shape (B, 3, H, W), H and W multiples of
-                ``downsampling_factor``.
+            x: RGB in [0, 1], of any floating type, shape (B, 3, H, W), H and
+                W multiples of ``downsampling_factor``.
             condition: Run-time controls, for codecs that have any.
 
         Returns:
@@ -231,7 +237,7 @@ class ImageCodec(WholeModule):
         Raises:
             ValueError: If ``x`` is not finite or of the wrong shape.
         """
-        output = self.encode_latents(x, condition)
+        output = self.encode_latents(self._in_own_type(x), condition)
         output.x_hat, losses = self.decode_with_losses(output.y_hat, condition)
         output.extra_losses.update(losses)
         return output
@@ -281,6 +287,7 @@ class ImageCodec(WholeModule):
         """
         condition = as_stored(condition)
         pictures = [x] if isinstance(x, Tensor) else [p[None] for p in x]
+        pictures = [self._in_own_type(batch) for batch in pictures]
         for batch in pictures:
             self.check_pictures(batch, condition)
         # One at a time: a kernel may round differently for a batch, and the
@@ -289,6 +296,11 @@ class ImageCodec(WholeModule):
             self._compress_one(picture[None], condition) for batch in pictures
             for picture in batch
         ]
+
+    def _in_own_type(self, x: Tensor) -> Tensor:
+        """Pictures in the type of the weights, e.g. of float16 or float64."""
+        own = next((p.dtype for p in self.parameters()), x.dtype)
+        return x.to(own) if x.is_floating_point() else x
 
     def _compress_one(self, x: Tensor,
                       condition: Optional[CodingCondition]) -> Bitstream:
@@ -371,12 +383,17 @@ class ImageCodec(WholeModule):
 
         Raises:
             RuntimeError: In training mode, or if tables are missing.
+            ValueError: If a symbol is beyond 2^24, or the latent not finite.
         """
         tables = self._present_tables()
         if set(output.symbols) != set(tables):
             raise RuntimeError(
                 'Coding needs the symbols of one picture in evaluation mode; '
                 'call `codec.eval()` and encode one picture at a time.')
+        for name in tables:
+            _check_symbols(name, output.symbols[name].symbols)
+        if output.y_hat is not None and not output.y_hat.isfinite().all():
+            raise ValueError(f'`y_hat` is not finite. {_NOT_SENSIBLE}')
         streams = {
             name: encode_symbols(output.symbols[name], tables[name])
             for name in tables
@@ -593,10 +610,13 @@ class ImageCodec(WholeModule):
         """Refuse what cannot be coded as it is.
 
         Raises:
-            ValueError: As :meth:`check_pictures`, or if the size does not fit
-                the codec's stride.
+            ValueError: As :meth:`check_pictures`, if there is no picture, or
+                if the size does not fit the codec's stride.
         """
         self.check_pictures(x, condition)
+        if not len(x):
+            raise ValueError('`x` is a batch without pictures, of shape '
+                             f'{tuple(x.shape)}; expected one or more.')
         factor = self.downsampling_factor
         if x.shape[-2] % factor or x.shape[-1] % factor:
             raise ValueError(
@@ -622,9 +642,9 @@ class ImageCodec(WholeModule):
             ValueError: If ``x`` has the wrong shape or is not finite, or if
                 there is a condition and the codec knows none.
         """
-        if x.ndim != 4 or x.shape[1] != 3:
+        if x.ndim != 4 or x.shape[1] != 3 or 0 in x.shape[1:]:
             raise ValueError('`x` must be RGB pictures of shape (B, 3, H, W), '
-                             f'got {tuple(x.shape)}.')
+                             f'which must be positive, got {tuple(x.shape)}.')
         if not x.is_floating_point():
             raise TypeError(f'`x` must be floating, in [0, 1], got {x.dtype}; '
                             'divide 8-bit pictures by 255.')
@@ -649,6 +669,20 @@ def _without_bias(layer: nn.Module) -> nn.Module:
     bare = copy.copy(layer)
     bare._parameters = dict(layer._parameters, bias=None)
     return bare
+
+
+def _check_symbols(name: str, symbols: Tensor) -> None:
+    """Refuse what was no number, or too large for one, before it was rounded.
+
+    Raises:
+        ValueError: If there is such a symbol.
+    """
+    if symbols.numel():
+        low, high = (int(end) for end in symbols.aminmax())
+        if not -_MOST_SYMBOL < low <= high < _MOST_SYMBOL:
+            raise ValueError(
+                f'The symbols of stream {name!r} reach from {low} to {high}. '
+                f'{_NOT_SENSIBLE}')
 
 
 def as_stored(

@@ -5,9 +5,14 @@ from typing import Optional
 import torch
 from torch import Tensor
 
+from mmhmc.bitstream import Bitstream
 from mmhmc.registry import MODELS
 from mmhmc.structures import CodecOutput, CodingCondition
 from .base import ImageCodec
+
+_NO_BITS = (
+    'IdentityCodec writes no bits, so there is nothing to store; use a '
+    'codec that codes.')
 
 
 @MODELS.register_module()
@@ -65,5 +70,15 @@ class IdentityCodec(ImageCodec):
         Raises:
             RuntimeError: Always.
         """
-        raise RuntimeError('IdentityCodec writes no bits, so there is nothing '
-                           'to store; use a codec that codes.')
+        raise RuntimeError(_NO_BITS)
+
+    def write(self,
+              output: CodecOutput,
+              size: tuple[int, int],
+              condition: Optional[CodingCondition] = None) -> Bitstream:
+        """Refuses: there is nothing to code.
+
+        Raises:
+            RuntimeError: Always.
+        """
+        raise RuntimeError(_NO_BITS)

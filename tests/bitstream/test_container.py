@@ -1,7 +1,9 @@
 import struct
 import zlib
 
+import numpy as np
 import pytest
+import torch
 
 from mmhmc.bitstream import Bitstream, BitstreamError
 
@@ -189,8 +191,8 @@ def test_picture_of_absurd_size_is_not_stored(size):
 ])
 @pytest.mark.parametrize('flags', [0, 6, 14])
 def test_header_that_claims_an_absurd_size_is_refused(sides, flags):
-    data = with_checksum(header(sides=sides, flags=flags, table=b'\1y\0') +
-                         bytes(4))
+    data = with_checksum(
+        header(sides=sides, flags=flags, table=b'\1y\0') + bytes(4))
     with pytest.raises(BitstreamError, match='cannot be stored'):
         Bitstream.from_bytes(data)
 
@@ -214,3 +216,35 @@ def test_field_that_cannot_be_stored_is_refused(fields):
 
 def test_error_is_a_value_error():
     assert issubclass(BitstreamError, ValueError)
+
+
+@pytest.mark.parametrize('fields', [
+    dict(device=b''),
+    dict(device=b'abc'),
+    dict(device='ab'),
+    dict(weights='abcd'),
+    dict(weights=None),
+    dict(quality='1'),
+    dict(codec=None),
+    dict(size=(4., 5)),
+    dict(size=4),
+    dict(size=(4, 5, 6)),
+    dict(streams=dict(y='text')),
+    dict(streams={1: b''}),
+])
+def test_what_could_not_be_read_again_is_not_made(fields):
+    with pytest.raises(BitstreamError):
+        Bitstream(**{**dict(codec='x', size=(4, 5)), **fields})
+
+
+def test_size_of_any_kind_is_two_integers():
+    stream = Bitstream('x', [4, np.int64(5)], coded_size=torch.Size((8, 8)))
+    assert stream == Bitstream.from_bytes(stream.to_bytes())
+    assert stream.size == (4, 5) and type(stream.size[1]) is int
+
+
+def test_text_of_a_bitstream_has_no_payload():
+    stream = Bitstream('x', (4, 5), dict(y=b'secret' * 99, z=b''), quality=2)
+    text = repr(stream)
+    assert 'secret' not in text and 'y: 594 bytes, z: 0 bytes' in text
+    assert "'x', (4, 5)" in text and 'quality=2' in text

@@ -1,5 +1,6 @@
 import copy
 import pickle
+import warnings
 
 import pytest
 import torch
@@ -398,3 +399,16 @@ def test_levels_of_other_types_are_refused():
     for values in (torch.ones(2).double(), torch.ones(2).half()):
         with pytest.raises(TypeError, match='both be float32 or both float64'):
             find_levels(values, borders)
+
+
+def test_missing_compiled_coder_is_warned_of_once(monkeypatch):
+    monkeypatch.setattr(entropy_coder, '_lacks', 'no module')
+    entropy_coder._warn_of_slowness.cache_clear()
+    tables = CdfTables(*(torch.tensor(t, dtype=torch.int32)
+                         for t in ([[0, 30000, 65536]], [3], [0])))
+    with pytest.warns(UserWarning, match='some hundred times slower.*no mod'):
+        tables.registered
+    with warnings.catch_warnings():
+        warnings.simplefilter('error')
+        CdfTables(tables.cdf, tables.lengths, tables.offsets).registered
+    entropy_coder._warn_of_slowness.cache_clear()

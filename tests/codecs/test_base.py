@@ -1,5 +1,7 @@
 import pytest
-from conftest import CODECS
+import torch
+from conftest import CODECS, tiny_codec
+from torch import nn
 
 from mmhmc.codecs import IdentityCodec, ImageCodec, build_codec
 
@@ -55,3 +57,42 @@ def test_codec_must_keep_the_whole_contract():
 
     with pytest.raises(TypeError, match='abstract'):
         Half()
+
+
+# In integers 2e7 is clamped, with a warning, and decodes everywhere.
+@pytest.mark.parametrize('portable, value',
+                         [(portable, value) for portable in (True, False)
+                          for value in (torch.nan, torch.inf, 1e12, -1e12, 2e7)
+                          if not (portable and value == 2e7)])
+def test_means_that_are_not_sensible_are_refused_when_encoding(
+        portable, value):
+    codec = tiny_codec('MeanScaleHyperprior', portable=portable)
+    bias = [m for m in codec.h_s if isinstance(m, nn.Conv2d)][-1].bias
+    with torch.no_grad():
+        # Scales come first.
+        bias[len(bias) // 2:] = value
+    with pytest.raises(ValueError):
+        codec.compress(torch.rand(1, 3, 64, 64))
+
+
+@pytest.mark.parametrize('kind',
+                         [torch.float16, torch.bfloat16, torch.float64])
+def test_pictures_of_any_floating_type_are_coded(kind):
+    codec = tiny_codec('MeanScaleHyperprior')
+    x = torch.rand(1, 3, 64, 64).to(kind)
+    assert codec.compress(x) == codec.compress(x.float())
+    with torch.no_grad():
+        assert torch.equal(codec(x).x_hat, codec(x.float()).x_hat)
+    assert codec.compress(list(x)) == codec.compress(x.float())
+
+
+def test_empty_batch_is_refused_in_clear_words():
+    codec = tiny_codec('MeanScaleHyperprior')
+    for call in (codec, codec.encode_latents):
+        with pytest.raises(ValueError, match='a batch without pictures'):
+            call(torch.zeros(0, 3, 64, 64))
+    # There is nothing to write, and that is what it gives.
+    assert codec.compress(torch.zeros(0, 3, 64, 64)) == []
+    for call in (codec, codec.compress):
+        with pytest.raises(ValueError, match='must be positive, got'):
+            call(torch.zeros(1, 3, 0, 64))

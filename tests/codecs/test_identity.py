@@ -38,3 +38,12 @@ def test_input_is_checked_as_by_every_codec():
         codec(torch.full((1, 3, 4, 4), torch.nan))
     with pytest.raises(ValueError, match='no run-time controls'):
         codec(torch.rand(1, 3, 4, 4), CodingCondition(task='people'))
+
+
+def test_nothing_is_written():
+    codec = IdentityCodec().eval()
+    output = codec.encode_latents(torch.rand(1, 3, 8, 8))
+    with pytest.raises(RuntimeError, match='writes no bits'):
+        codec.write(output, (8, 8))
+    assert len(codec.weights_hash()) == 4
+    assert codec.weights_hash() == codec.weights_hash()

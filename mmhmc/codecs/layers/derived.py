@@ -34,8 +34,8 @@ class Derived:
         # A view is made anew each time, what it looks at is not.
         state = [(tensor if tensor._base is None else tensor._base,
                   tensor.data_ptr(), tensor._version) for tensor in tensors]
-        kept, result = self._kept.get(name, ((), None))
-        if len(kept) != len(state) or any(
+        kept, result = self._kept.get(name, (None, None))
+        if kept is None or len(kept) != len(state) or any(
                 old[0] is not new[0] or old[1:] != new[1:]
                 for old, new in zip(kept, state)):
             result = make()

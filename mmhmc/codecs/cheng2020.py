@@ -42,6 +42,7 @@ class Cheng2020Anchor(JointAutoregressive):
 
     codec_id = 'cheng2020'
     receptive_radius = 112
+    hidden_maps = 4
 
     def __init__(self,
                  hidden_channels: int = 192,

@@ -83,8 +83,8 @@ class CompressAICodec(ImageCodec):
     """
 
     #: Maps of the transforms' hidden channels that exist at once, in float32
-    #: at half the picture's sides.
-    hidden_maps = 4
+    #: at half the picture's sides, and what allocating them loses.
+    hidden_maps = 5
     #: Networks whose results choose a table or become part of ``y_hat``.
     prior_networks: tuple[str, ...] = ()
 

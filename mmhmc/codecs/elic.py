@@ -85,6 +85,7 @@ class ELIC(SteppedCodec):
     downsampling_factor = 64
     codec_id = 'elic'
     receptive_radius = 144
+    hidden_maps = 4
 
     def __init__(self,
                  hidden_channels: int = 192,

@@ -86,6 +86,7 @@ class MRIC(SteppedCodec):
     downsampling_factor = 64
     codec_id = 'mric'
     receptive_radius = 144
+    hidden_maps = 4
 
     def __init__(self,
                  hidden_channels: int = 256,

@@ -1,6 +1,7 @@
 """What the tests share: a host, codecs and pictures in miniature."""
 import hashlib
 import itertools
+import os
 import random
 from types import SimpleNamespace
 
@@ -18,7 +19,14 @@ from torch import nn
 from mmhmc.adapters import DynamicAdaptation
 from mmhmc.codecs import build_codec
 from mmhmc.datasets import write_picture
+from mmhmc.machine import tune_cpu
 from mmhmc.models import CodecBackbone
+
+# Threads that wait for each other take longer for tiny layers than one. What
+# is said to torch before it is loaded, it is told here.
+tune_cpu()
+torch.set_num_threads(
+    int(os.environ.get('OMP_NUM_THREADS', torch.get_num_threads())))
 
 #: Every codec that writes bits, by its registry name.
 CODECS = dict(

@@ -1,6 +1,7 @@
 # `make help` says what there is.
 ENV := .venv/bin/python
-CONFIG ?= configs/hmc/mask-rcnn_dynadapt_sample.py
+STAGES ?=
+CONFIG ?= configs/hmc/mask-rcnn_dynadapt_sample$(if $(filter all,$(STAGES)),_all).py
 ARGS ?=
 RATE = $(if $(LMBDA),--lmbda $(LMBDA))
 
@@ -11,6 +12,8 @@ help:
 	@echo 'make setup    make .venv with everything in it; repeat it freely'
 	@echo 'make train    setup, then train $(CONFIG)'
 	@echo '              (goes on where it was stopped) and compare'
+	@echo 'make train STAGES=all'
+	@echo '              the same from nothing: detector and codec, too'
 	@echo 'make test     setup, then run the tests'
 	@echo 'make test-upstream'
 	@echo '              the same with the open-mmlab packages of upstream,'

@@ -33,6 +33,7 @@ from mmhmc.apis import fetch_weights, list_models, load_codec
 from mmhmc.apis.command import run_tool
 from mmhmc.apis.zoo import load_config
 from mmhmc.bitstream import Bitstream, BitstreamError
+from mmhmc.checkpoints import read_checkpoint
 from mmhmc.codecs import ImageCodec, build_codec
 from mmhmc.datasets import PICTURE_SUFFIXES, list_files, read_picture
 from mmhmc.structures import CodecOutput, CodingCondition
@@ -134,7 +135,11 @@ def trained_codec(name: str) -> Optional[ImageCodec]:
     model = config.get('model', {})
     if 'codec' not in model and 'codec' not in model.get('backbone', {}):
         return None
-    return load_codec(config, fetch_weights(name, progress=False))
+    weights = fetch_weights(name, progress=False)
+    if any('codec.' in key for key in read_checkpoint(weights)):
+        return load_codec(config, weights)
+    # The codec is another model of the zoo, which the config names.
+    return load_codec(config)
 
 
 @torch.no_grad()

@@ -11,18 +11,22 @@ column::
     }
 """
 import json
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Union
 
-from mmhmc.datasets import write_whole
+from mmengine.config import Config
+
+from mmhmc.datasets import list_files, write_whole
 from mmhmc.visualization import Table
-from mmhmc.whole_files import read_json
+from mmhmc.whole_files import read_json, sha256_of
 from .benchmark.plan import fingerprint
 from .benchmark.run import file_hash
 from .config_files import read_file
+from .sample_data import innermost_datasets
 from .testing import run_test
-from .training import load_config
+from .training import load_config, named_files
 
 _KEYS = {'config', 'checkpoint', 'cfg_options'}
 _NONE = '–'
@@ -32,8 +36,8 @@ def tabulate_tests(path: Union[str, Path],
                    out_dir: Union[str, Path] = 'work_dirs') -> Table:
     """Test what a config names, as `tools/test.py` does, row by row.
 
-    What was tested under the same settings, with the same weights, is not
-    tested again: ``tested_models/NAME.json`` keeps it.
+    What was tested under the same settings, with the same weights, on the
+    same pictures, is not tested again: ``tested_models/NAME.json`` keeps it.
 
     Args:
         path: Config with ``tests`` and ``metrics``.
@@ -58,7 +62,10 @@ def tabulate_tests(path: Union[str, Path],
     for row, test in tests.items():
         cfg = load_config(test['config'], test.get('cfg_options'),
                           str(folder / path.stem))
-        key = fingerprint([cfg.to_dict(), file_hash(test['checkpoint'])])
+        key = fingerprint(
+            [cfg.to_dict(),
+             file_hash(test['checkpoint']),
+             _contents(cfg)])
         if key not in kept:
             kept[key] = {
                 name: float(value)
@@ -74,6 +81,25 @@ def tabulate_tests(path: Union[str, Path],
     return Table(('', *metrics.values()), [(row, *(_cell(values.get(name))
                                                    for name in metrics))
                                            for row, values in found.items()])
+
+
+def _contents(cfg: Config) -> list[str]:
+    """Hashes of all files that a test reads, but for the checkpoint."""
+    files = set(named_files(cfg.to_dict()))
+    for dataset in innermost_datasets(cfg.get('test_dataloader') or {}):
+        root = dataset.get('data_root') or ''
+        prefixes = dataset.get('data_prefix') or ''
+        if not isinstance(prefixes, dict):
+            prefixes = dict(img_path=prefixes)
+        files.add(os.path.join(root, dataset.get('ann_file') or ''))
+        for prefix in prefixes.values() or ['']:
+            folder = os.path.join(root, prefix or '')
+            if folder and os.path.isdir(folder):
+                files.update(map(str, list_files(folder)))
+    return [
+        f'{path} {sha256_of(path)}' for path in sorted(files)
+        if os.path.isfile(path)
+    ]
 
 
 def _kept(store: Path) -> dict:

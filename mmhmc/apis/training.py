@@ -351,7 +351,7 @@ def _marks(cfg: Config) -> dict[str, str]:
     for name, parts in keys.items():
         content = json.dumps([cfg.get(key) for key in parts], default=str)
         marks[name] = _mark(content)
-    files = sorted(set(_named_files([cfg.get('model'), cfg.get('load_from')])))
+    files = sorted(set(named_files([cfg.get('model'), cfg.get('load_from')])))
     marks['weights'] = _mark(
         str([cfg.get('load_from'), *map(sha256_of, files)]))
     return marks
@@ -361,13 +361,13 @@ def _mark(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def _named_files(settings) -> Iterator[str]:
+def named_files(settings) -> Iterator[str]:
     """Files that settings name, which may change under their names."""
     if isinstance(settings, dict):
         settings = list(settings.values())
     if isinstance(settings, (list, tuple)):
         for value in settings:
-            yield from _named_files(value)
+            yield from named_files(value)
     elif isinstance(settings, str) and os.path.isfile(settings):
         yield settings
 

@@ -80,6 +80,15 @@ def test_rows_are_what_the_tests_find_and_are_not_made_twice(
     write_weights(tmp_path / 'two.pth', seed=2)
     tabulate_tests(path, tmp_path / 'out')
     assert [Path(name).stem for name in made] == ['one', 'two', 'two']
+    # So is another picture under the same name.
+    write_picture(tmp_path / 'one/picture.png', smooth_pictures(1, 64, 96)[0])
+    tabulate_tests(path, tmp_path / 'out')
+    assert [Path(name).stem for name in made[3:]] == ['one']
+    # What a crash has left of the results is no result.
+    store, = (tmp_path / 'out').rglob('rows.json')
+    store.write_text(store.read_text()[:20])
+    tabulate_tests(path, tmp_path / 'out')
+    assert len(made) == 6
 
 
 def test_a_metric_of_one_row_leaves_a_gap_in_the_others(

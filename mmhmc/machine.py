@@ -75,8 +75,8 @@ def choose_arithmetic(device: str | torch.device = 'cpu') -> Arithmetic:
         bf16, reason = dtype == 'bfloat16', f'{VARIABLE} asks for it'
     else:
         bf16, reason = computes_bf16(device)
-    return Arithmetic('bfloat16' if bf16 else 'float32',
-                      layout != 'contiguous', reason)
+    return Arithmetic('bfloat16' if bf16 else 'float32', layout
+                      != 'contiguous', reason)
 
 
 def _asked_for(text: str) -> tuple[str | None, str | None]:
@@ -124,7 +124,10 @@ def _cpu_computes_bf16() -> tuple[bool, str]:
                           '_is_amx_tile_supported')):
         return True, 'the CPU has bfloat16 instructions'
     # oneDNN says yes to AVX-512 alone, too, where it emulates them.
-    gain = _gain_of_bf16()
+    try:
+        gain = _gain_of_bf16()
+    except RuntimeError as error:  # torch 2.1 does not heed such a limit
+        return False, f'no convolution in bfloat16 here: {error}'
     return gain > 1, f'a convolution in bfloat16 is {gain:.1f} times as fast'
 
 

@@ -230,8 +230,10 @@ def test_interrupt_is_one_line_and_keeps_what_is_done(home, tmp_path):
     os.killpg(command.pid, signal.SIGINT)
     err = command.communicate(timeout=60)[1]
     assert command.returncode == 130
-    assert err == ('mmhmc encode: stopped. What is finished stays; the same '
-                   'command goes on from there.\n')
+    # A slow machine also gets lines of progress.
+    assert err.splitlines()[-1] == (
+        'mmhmc encode: stopped. What is finished stays; the same command goes '
+        'on from there.')
     done = sorted(path.name for path in out.glob('*.hmc'))
     assert 0 < len(done) < 2000
     logged = log.read_text().splitlines()

@@ -58,6 +58,25 @@ def test_where_a_query_does_not_decide_a_measurement_does(
     assert f'{gain} times as fast' in str(chosen)
 
 
+def test_convolution_that_is_refused_is_no_arithmetic(monkeypatch):
+
+    def refuse():
+        raise RuntimeError('could not create a primitive')
+
+    monkeypatch.setenv('ATEN_CPU_CAPABILITY', 'avx2')
+    monkeypatch.setattr(torch.backends.mkldnn, 'is_available', lambda: True)
+    monkeypatch.setattr(torch.ops.mkldnn, '_is_mkldnn_bf16_supported',
+                        lambda: True)
+    monkeypatch.setattr(machine, '_gain_of_bf16', refuse)
+    machine._cpu_computes_bf16.cache_clear()
+    try:
+        chosen = choose_arithmetic()
+    finally:
+        machine._cpu_computes_bf16.cache_clear()
+    assert chosen.dtype == 'float32'
+    assert 'could not create a primitive' in str(chosen)
+
+
 def test_measuring_leaves_no_trace():
     threads, state = torch.get_num_threads(), torch.get_rng_state()
     assert machine._gain_of_bf16() > 0

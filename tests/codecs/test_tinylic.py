@@ -327,13 +327,24 @@ def test_gains_of_the_quality_learn_and_no_others():
         assert row.tolist() == [q == 3 for q in range(1, 9)]
 
 
-@pytest.mark.parametrize('quality', [0, 0.99, 8.01, -1, float('nan'), 'best'])
+@pytest.mark.parametrize('quality', [0, 0.99, 8.01, -1, float('nan')])
 def test_quality_outside_is_refused_by_name(variable, quality):
     x = smooth_pictures(1, 64, 64)
     with pytest.raises(ValueError, match='`quality` must be a number from 1'):
         variable(x, at(quality))
     with pytest.raises(ValueError, match='`quality` must be a number from 1'):
         variable.decode_latents(torch.zeros(1, 16, 4, 4), at(quality))
+
+
+@pytest.mark.parametrize('controls', [
+    dict(quality='best'),
+    dict(alpha='0.5'),
+    dict(task=1),
+])
+def test_control_of_another_kind_is_refused(controls):
+    name, = controls
+    with pytest.raises(TypeError, match=f'`{name}` must be a n.*, got '):
+        CodingCondition(**controls)
 
 
 @pytest.mark.parametrize(

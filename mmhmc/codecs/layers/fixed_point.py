@@ -379,9 +379,13 @@ def _sum_taps(x: Tensor, taps: Sequence[tuple[int, int, Tensor]],
     flat_total = total.view(batch * groups, outputs, length)
     for row, column, weight in taps:
         first = row * width + column
-        flat_total.baddbmm_(
+        # Not `baddbmm_`, which torch's counter of operations does not know.
+        torch.baddbmm(
+            flat_total,
             weight.repeat(batch, 1, 1) if groups > 1 else weight.expand(
-                batch, -1, -1), flat[..., first:first + length])
+                batch, -1, -1),
+            flat[..., first:first + length],
+            out=flat_total)
     return total[..., :size[1]].contiguous()
 
 

@@ -76,7 +76,7 @@ def test_weights_fit_the_config_strictly(name):
         # The host's weights are a file of their own.
         own = {k: v for k, v in own.items() if of_the_coder(k)}
     for prefix in {k.rpartition('.')[0] + '.' for k in own}:
-        if prefix.endswith('entropy_bottleneck.'):
+        if prefix.endswith('_bottleneck.'):
             # Spelt as the installed CompressAI does.
             respell_bottleneck(
                 saved, prefix,

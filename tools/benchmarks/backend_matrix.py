@@ -136,7 +136,7 @@ def trained_codec(name: str) -> Optional[ImageCodec]:
     if 'codec' not in model and 'codec' not in model.get('backbone', {}):
         return None
     weights = fetch_weights(name, progress=False)
-    if any('codec.' in key for key in read_checkpoint(weights)):
+    if any('g_a.' in key for key in read_checkpoint(weights)):
         return load_codec(config, weights)
     # The codec is another model of the zoo, which the config names.
     return load_codec(config)

@@ -36,6 +36,7 @@ from mmhmc.bitstream import Bitstream, BitstreamError
 from mmhmc.checkpoints import read_checkpoint
 from mmhmc.codecs import ImageCodec, build_codec
 from mmhmc.datasets import PICTURE_SUFFIXES, list_files, read_picture
+from mmhmc.part_weights import weights_of
 from mmhmc.structures import CodecOutput, CodingCondition
 
 #: What computes in a codec; each is compiled by itself.
@@ -136,7 +137,8 @@ def trained_codec(name: str) -> Optional[ImageCodec]:
     if 'codec' not in model and 'codec' not in model.get('backbone', {}):
         return None
     weights = fetch_weights(name, progress=False)
-    if any('g_a.' in key for key in read_checkpoint(weights)):
+    state = weights_of(read_checkpoint(weights), name)
+    if any('g_a.' in key for key in state):
         return load_codec(config, weights)
     # The codec is another model of the zoo, which the config names.
     return load_codec(config)

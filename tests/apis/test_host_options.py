@@ -3,12 +3,15 @@ import pytest
 from conftest import (CODECS, PREPROCESSOR, MockTaskModel, TinyBackbone,
                       TinyDataset)
 from mmengine.config import Config
-from mmengine.registry import MODELS
+from mmengine.registry import DATASETS, MODELS
 
 from mmhmc.apis import mix_codec
 from mmhmc.apis.testing import _show, run_test
 from mmhmc.apis.training import TrainingError, run_training
-from mmhmc.visualization import CodecVisualizationHook
+
+# By name: mmengine 0.10.7 cannot write down a config with a class.
+DATASETS.register_module(module=TinyDataset, force=True)
+MODELS.register_module(module=TinyBackbone, force=True)
 
 
 @MODELS.register_module(force=True)
@@ -21,7 +24,7 @@ class ConfiguredHost(MockTaskModel):
 
 def loader(shuffle):
     return dict(
-        dataset=dict(type=TinyDataset, sizes=((64, 64), (48, 40))),
+        dataset=dict(type='TinyDataset', sizes=((64, 64), (48, 40))),
         batch_size=2,
         num_workers=0,
         sampler=dict(type='DefaultSampler', shuffle=shuffle))
@@ -37,7 +40,7 @@ def cfg(tmp_path):
             model=dict(
                 type='ConfiguredHost',
                 data_preprocessor=PREPROCESSOR,
-                backbone=dict(type=TinyBackbone)),
+                backbone=dict(type='TinyBackbone')),
             train_dataloader=loader(True),
             val_dataloader=loader(False),
             test_dataloader=loader(False),
@@ -57,7 +60,8 @@ def cfg(tmp_path):
             work_dir=str(tmp_path / 'work')))
     codec = dict(type='mmhmc.FactorizedPrior', **CODECS['FactorizedPrior'])
     mixed = mix_codec(bare, codec)
-    mixed.custom_hooks.append(dict(type=CodecVisualizationHook, interval=1))
+    mixed.custom_hooks.append(
+        dict(type='mmhmc.CodecVisualizationHook', interval=1))
     return mixed
 
 

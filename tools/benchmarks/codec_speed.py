@@ -5,7 +5,8 @@
 Both sides code the same picture, 768 x 512, in one process and one thread,
 in turns; the best time of each counts. Weights are random, with latents and
 scales spread so that a symbol costs a bit or two. A stage "without" networks
-has them replaced by what they return, so only the rest is timed.
+has them replaced by what they return, so only the rest is timed. Both compute
+in floating point; `portable_cost.py` has what integers cost.
 """
 import argparse
 import time
@@ -74,7 +75,8 @@ def best_times(actions: dict[str, Callable[[], None]],
 
 def theirs_and_ours(name: str, options: dict) -> tuple:
     """CompressAI's network and ours with equal weights, and a picture."""
-    codec = build_codec(dict(type=f'mmhmc.{name}', **options)).eval()
+    codec = build_codec(
+        dict(type=f'mmhmc.{name}', portable=False, **options)).eval()
     x = picture()
     codec.update_entropy_tables()
     spread_latents(codec, x)

@@ -7,6 +7,7 @@ from importlib import import_module
 from importlib.util import find_spec
 
 from .compat import let_mmengine_resolve_configs
+from .former_names import former_attribute
 from .version import __version__
 
 _PUBLIC = {
@@ -16,11 +17,11 @@ _PUBLIC = {
      'FactorizedPrior', 'HEVCIntra', 'IdentityCodec', 'ImageCodec', 'JPEG',
      'JPEGXL', 'JointAutoregressive', 'LayeredGenerative', 'MPA', 'MRIC',
      'MeanScaleHyperprior', 'ScaleHyperprior', 'TinyLIC', 'VVCIntra', 'WebP'),
-    'mmhmc.engine': ('AlternatingOptimWrapperConstructor', 'AutocastHook',
-                     'CodecOptimWrapperConstructor', 'EntropyTableHook',
-                     'FiniteLossHook', 'KLTInitHook', 'LmbdaScheduleHook',
-                     'Muon', 'RandomStateHook', 'RateLossHook',
-                     'TrainingStageHook'),
+    'mmhmc.engine':
+    ('AlternatingOptimWrapperConstructor', 'AutocastHook',
+     'CodecOptimWrapperConstructor', 'EntropyTableHook', 'FiniteLossHook',
+     'KLTInitHook', 'LmbdaScheduleHook', 'Muon', 'RandomStateHook',
+     'RateLossHook', 'TrainingStageHook'),
     'mmhmc.evaluation':
     ('AttributeAccuracy', 'BitrateMetric', 'DISTSMetric', 'FIDMetric',
      'KIDMetric', 'LPIPSMetric', 'MSSSIMMetric', 'NIQEMetric', 'PSNRMetric',
@@ -31,7 +32,7 @@ _PUBLIC = {
     'mmhmc.models':
     ('CodecBackbone', 'CodecModel', 'CompressedDomainNeck',
      'GenerativeCodecModel', 'LatentBackbone', 'LayeredCodecModel',
-     'MultiTaskModel', 'PictureStem', 'PointsHead'),
+     'MultiTaskModel', 'ImageStem', 'PointsHead'),
     'mmhmc.structures': ('CodecOutput', 'CodingCondition'),
     'mmhmc.visualization': ('CodecVisualizationHook', ),
 }
@@ -47,7 +48,7 @@ if find_spec('mmengine') is not None:
 def __getattr__(name: str):
     if name in _MODULE_OF:
         return getattr(import_module(_MODULE_OF[name]), name)
-    raise AttributeError(f'module {__name__!r} has no attribute {name!r}')
+    return former_attribute(__name__)(name)
 
 
 def __dir__():

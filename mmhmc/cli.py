@@ -35,15 +35,15 @@ def _doctor(args: argparse.Namespace) -> int:
 def _add_encode(commands: argparse._SubParsersAction) -> None:
     parser = commands.add_parser(
         'encode',
-        help='code pictures to bitstreams',
-        description='Code pictures: a.png becomes DIR/a.png.hmc, and '
+        help='code images to bitstreams',
+        description='Code images: a.png becomes DIR/a.png.hmc, and '
         f'DIR/encode.jsonl gets a line of results. {_RESUME} {_LAUNCHERS} '
         'Exit status 0: all is coded; 1: something is not.')
     parser.add_argument(
         'inputs',
         nargs='+',
         type=_path,
-        metavar='PICTURE',
+        metavar='IMAGE',
         help='PNG, JPEG, WebP, BMP or TIFF file, or folder of such')
     _add_output(parser)
     _add_codec(parser)
@@ -55,16 +55,16 @@ def _add_encode(commands: argparse._SubParsersAction) -> None:
     parser.add_argument(
         '--psnr',
         action='store_true',
-        help='decode, too, and measure the PSNR of the 8-bit picture')
+        help='decode, too, and measure the PSNR of the 8-bit image')
     parser.set_defaults(run=_guarded(_encode))
 
 
 def _encode(args: argparse.Namespace) -> int:
-    from mmhmc.apis.coding import encode_pictures
+    from mmhmc.apis.coding import encode_images
     return _tell(
         args,
-        encode_pictures(args.inputs, args.out, _source(args), args.quality,
-                        args.psnr, args.jobs, args.force))
+        encode_images(args.inputs, args.out, _source(args), args.quality,
+                      args.psnr, args.jobs, args.force))
 
 
 def _add_decode(commands: argparse._SubParsersAction) -> None:
@@ -162,15 +162,15 @@ def _download(args: argparse.Namespace) -> int:
 def _add_demo(commands: argparse._SubParsersAction) -> None:
     parser = commands.add_parser(
         'demo',
-        help='code one picture and show what people and a machine get',
-        description='Code a picture, decode it, let a model find what is in '
+        help='code one image and show what people and a machine get',
+        description='Code an image, decode it, let a model find what is in '
         'it from the bitstream alone, and write a page that shows all of it.')
     parser.add_argument(
-        'picture',
+        'image',
         nargs='?',
         type=_path,
-        metavar='PICTURE',
-        help='picture file; default: one that scikit-image carries')
+        metavar='IMAGE',
+        help='image file; default: one that scikit-image carries')
     parser.add_argument(
         '--model',
         metavar='NAME',
@@ -195,7 +195,7 @@ def _add_demo(commands: argparse._SubParsersAction) -> None:
 
 def _demo(args: argparse.Namespace) -> int:
     from mmhmc.apis.demo import DEFAULT_MODEL, run_demo
-    demo = run_demo(args.picture, args.model or DEFAULT_MODEL, args.checkpoint,
+    demo = run_demo(args.image, args.model or DEFAULT_MODEL, args.checkpoint,
                     args.out, args.device)
     for table in (demo.sizes, demo.findings):
         if table.rows:

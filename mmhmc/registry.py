@@ -12,11 +12,21 @@ from mmengine.registry import \
     OPTIM_WRAPPER_CONSTRUCTORS as MMENGINE_OPTIM_WRAPPER_CONSTRUCTORS
 from mmengine.registry import OPTIMIZERS as MMENGINE_OPTIMIZERS
 from mmengine.registry import TRANSFORMS as MMENGINE_TRANSFORMS
-from mmengine.registry import Registry
+from mmengine.registry import Registry as MMEngineRegistry
 
 from mmhmc.checkpoints import use_for_mmengine
+from mmhmc.former_names import current_type
 
 use_for_mmengine()
+
+
+class Registry(MMEngineRegistry):
+    """A registry that finds types by former names, too, with a warning."""
+
+    def get(self, key: str):
+        """See the base class."""
+        return super().get(current_type(key))
+
 
 MODELS = Registry(
     'model',

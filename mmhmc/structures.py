@@ -21,7 +21,7 @@ class LatentSymbols:
 
 @dataclass
 class CodecOutput:
-    """What a codec makes of a batch of pictures.
+    """What a codec makes of a batch of images.
 
     Args:
         y_hat: Quantised latent (noisy while training), shape (B, M, h, w).
@@ -31,7 +31,7 @@ class CodecOutput:
         x_hat: Reconstruction, not clamped, shape (B, 3, H, W); None when only
             the latents were asked for.
         symbols: For each named stream what the entropy coder writes; only
-            for a batch of one picture in evaluation mode, else empty.
+            for a batch of one image in evaluation mode, else empty.
         extra_losses: What the codec itself adds to the objective in training,
             by name and already weighed; most codecs add nothing.
     """
@@ -74,17 +74,17 @@ class CodingCondition:
 
 @dataclass
 class CodedBatch:
-    """What became of a batch of pictures in front of a host.
+    """What became of a batch of images in front of a host.
 
     Args:
-        x: Pictures on the host's canvas, RGB in [0, 1], (B, 3, H, W).
+        x: Images on the host's canvas, RGB in [0, 1], (B, 3, H, W).
         x_hat: Their reconstructions for people, same shape; what lies outside
-            a picture means nothing. None where none was decoded.
+            an image means nothing. None where none was decoded.
         x_bar: What the host sees instead of ``x``, same shape; equal to ``x``
-            outside a picture. A ``LatentBackbone`` shows latents instead,
+            outside an image. A ``LatentBackbone`` shows latents instead,
             (B, M, h, w).
-        sizes: Real height and width of each picture in pixels.
-        bits: Estimated bits of each picture, without padding, shape (B,).
+        sizes: Real height and width of each image in pixels.
+        bits: Estimated bits of each image, without padding, shape (B,).
         num_bytes: Length of each real bitstream with its header; None where
             none was written.
         y_hat: What ``x_hat`` can still be decoded from, (B, M, h, w).
@@ -92,7 +92,7 @@ class CodedBatch:
         extra_losses: As of :class:`CodecOutput`.
         stream_bytes: Of each real bitstream the length of each named stream;
             empty where none was written.
-        real: Pixels that are of pictures, boolean, (B, 1, H, W); None where
+        real: Pixels that are of images, boolean, (B, 1, H, W); None where
             all are, or where they were not needed.
     """
 
@@ -110,21 +110,21 @@ class CodedBatch:
 
 
 @dataclass
-class CodedPicture:
-    """What metrics learn about one picture; a field of its data sample.
+class CodedImage:
+    """What metrics learn about one image; a field of its data sample.
 
-    The pictures are not pickled with it, so dumped predictions stay small.
+    The images are not pickled with it, so dumped predictions stay small.
     Copies share them: hosts copy a data sample to change its predictions.
 
     Args:
         bits: Estimated bits.
         num_bytes: Length of the real bitstream, None if none was written.
         coded_size: Height and width in pixels that the codec was given.
-        original_size: Height and width in pixels of the picture's file.
+        original_size: Height and width in pixels of the image's file.
         x: RGB in [0, 1] that was coded, shape (3, *coded_size).
         x_hat: Its reconstruction, in [0, 1], same shape; None if none was
             decoded.
-        view: Which picture was coded: ``'picture'``, or, of several that were
+        view: Which image was coded: ``'image'``, or, of several that were
             coded each for itself, which one this is.
         stream_bytes: Length of each named stream of the real bitstream;
             empty if none was written.
@@ -136,14 +136,14 @@ class CodedPicture:
     original_size: tuple[int, int]
     x: Optional[Tensor] = field(default=None, repr=False)
     x_hat: Optional[Tensor] = field(default=None, repr=False)
-    view: str = 'picture'
+    view: str = 'image'
     stream_bytes: dict[str, int] = field(default_factory=dict)
 
     def __getstate__(self) -> dict:
         return {**self.__dict__, 'x': None, 'x_hat': None}
 
-    def __copy__(self) -> 'CodedPicture':
+    def __copy__(self) -> 'CodedImage':
         return replace(self)
 
-    def __deepcopy__(self, memo: dict) -> 'CodedPicture':
+    def __deepcopy__(self, memo: dict) -> 'CodedImage':
         return replace(self, stream_bytes=dict(self.stream_bytes))

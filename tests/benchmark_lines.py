@@ -9,16 +9,16 @@ RUN = dict(
     format=1,
     settings=dict(protocol='before the pipeline', note='<b>a & b</b>'),
     versions=dict(mmhmc='0.1', torch='2.11.0'))
-#: Of every picture: 80 x 60 = 4800 pixels.
+#: Of every image: 80 x 60 = 4800 pixels.
 SIZE = dict(width=80, height=60)
 NAMES = ('a.png', 'b.png', 'c.png')
 #: Rate factor of each codec; dB at a rate are the same for all.
 RATES = dict(HEVC=1.0, VVC=0.75, JPEG=2.0)
 
 
-def coded(codec, point, picture, **changes):
-    """A coded picture; point q is 40 * 2**q bytes for HEVC and picture a."""
-    number = NAMES.index(picture)
+def coded(codec, point, image, **changes):
+    """A coded image; point q is 40 * 2**q bytes for HEVC and image a."""
+    number = NAMES.index(image)
     size = 40 * 2**point * (1 + 0.25 * number)
     return dict(
         dict(
@@ -26,7 +26,7 @@ def coded(codec, point, picture, **changes):
             codec=codec,
             point=f'q{point}',
             dataset='kodak',
-            picture=picture,
+            image=image,
             **SIZE,
             bytes=round(RATES[codec] * size),
             encode_ms=2.0,
@@ -38,7 +38,7 @@ def coded(codec, point, picture, **changes):
 
 
 def task(codec, point, value, **changes):
-    """What a task found on the same pictures."""
+    """What a task found on the same images."""
     name = {} if codec is None else dict(point=f'q{point}')
     return dict(
         dict(
@@ -48,11 +48,11 @@ def task(codec, point, value, **changes):
             dataset='kodak',
             task='yolox_box',
             metrics={'coco/bbox_mAP': value},
-            num_pictures=3), **changes)
+            num_images=3), **changes)
 
 
 def lines(codecs=tuple(RATES), points=range(4)):
-    """All lines: pictures, a task, complexity, one failure."""
+    """All lines: images, a task, complexity, one failure."""
     rows = [RUN]
     for codec in codecs:
         rows += [
@@ -77,7 +77,7 @@ def lines(codecs=tuple(RATES), points=range(4)):
             point='q9',
             dataset='kodak',
             stage='coding',
-            picture='a.png',
+            image='a.png',
             error='x265 ended with <1> & "nothing"'))
     return rows
 
@@ -88,8 +88,8 @@ def write_lines(path, rows):
     return path
 
 
-def write_pictures(folder, rows):
-    """Originals, and decoded pictures that rows then name.
+def write_images(folder, rows):
+    """Originals, and decoded images that rows then name.
 
     Returns:
         The folder of the originals, and the rows.
@@ -102,7 +102,7 @@ def write_pictures(folder, rows):
         Image.fromarray(pixels).save(folder / 'kodak' / name)
         Image.fromarray(pixels // 2).save(folder / f'decoded_{name}')
     rows = [
-        dict(row, decoded=f'decoded_{row["picture"]}')
+        dict(row, decoded=f'decoded_{row["image"]}')
         if row['kind'] == 'coded' else row for row in rows
     ]
     return folder / 'kodak', rows

@@ -1,4 +1,4 @@
-"""What the tests share: a host, codecs and pictures in miniature."""
+"""What the tests share: a host, codecs and images in miniature."""
 import hashlib
 import itertools
 import os
@@ -19,7 +19,7 @@ from torch import nn
 
 from mmhmc.adapters import DynamicAdaptation
 from mmhmc.codecs import build_codec
-from mmhmc.datasets import write_picture
+from mmhmc.datasets import write_image
 from mmhmc.machine import tune_cpu
 from mmhmc.models import CodecBackbone
 
@@ -111,7 +111,7 @@ def tiny_codec(name, **kwargs):
     codec = build_codec(dict(type=f'mmhmc.{name}', **CODECS[name], **kwargs))
     codec.eval()
     codec.update_entropy_tables()
-    x = smooth_pictures(1, 128, 128)
+    x = smooth_images(1, 128, 128)
     with torch.no_grad():
         last = [m for m in codec.g_a if isinstance(m, nn.Conv2d)][-1]
         for _ in range(3):
@@ -164,8 +164,8 @@ def scale_biases(codec):
     return [b[:len(b) // (1 + with_means)] for b in biases]
 
 
-def smooth_pictures(count, height, width):
-    """Pictures with structure at all sizes, RGB in [0, 1], (B, 3, H, W)."""
+def smooth_images(count, height, width):
+    """Images with structure at all sizes, RGB in [0, 1], (B, 3, H, W)."""
     x = torch.rand(count, 3, height, width)
     for side in (2, 5, 13):
         x = x + nn.functional.interpolate(
@@ -227,22 +227,22 @@ def wrapped_model(codec, adapter=None, **kwargs):
 
 @DATASETS.register_module()
 class TinyDataset(torch.utils.data.Dataset):
-    """Pictures as a host's pipeline packs them: BGR, uint8."""
+    """Images as a host's pipeline packs them: BGR, uint8."""
 
     def __init__(self, sizes=((64, 64), ) * 4):
         generator = torch.Generator().manual_seed(1)
-        self.pictures = [
+        self.images = [
             torch.randint(
                 0, 256, (3, *size), dtype=torch.uint8, generator=generator)
             for size in sizes
         ]
 
     def __len__(self):
-        return len(self.pictures)
+        return len(self.images)
 
     def __getitem__(self, index):
-        picture = self.pictures[index]
-        height, width = picture.shape[-2:]
+        image = self.images[index]
+        height, width = image.shape[-2:]
         sample = BaseDataElement(
             metainfo=dict(
                 img_id=index,
@@ -251,7 +251,7 @@ class TinyDataset(torch.utils.data.Dataset):
                 ori_shape=(2 * height, 2 * width),
                 scale_factor=(0.5, 0.5)))
         sample.set_data(dict(target=torch.tensor(float(index))))
-        return dict(inputs=picture, data_samples=sample)
+        return dict(inputs=image, data_samples=sample)
 
 
 def batch_of(*sizes):
@@ -276,7 +276,7 @@ _RUNS = itertools.count()
 
 
 def make_runner(model, work_dir, hooks=(), max_epochs=2, **kwargs):
-    """mmengine's runner over four pictures in two batches an epoch."""
+    """mmengine's runner over four images in two batches an epoch."""
     loader = dict(
         dataset=TinyDataset(),
         batch_size=2,
@@ -318,7 +318,7 @@ BENCH_SIZES = {'a.png': (40, 52), 'b.png': (33, 65), 'sub/c.png': (64, 64)}
 
 @pytest.fixture(scope='session')
 def bench_home(tmp_path_factory):
-    """Folder with weights of a codec and an adapter, and pictures."""
+    """Folder with weights of a codec and an adapter, and images."""
     torch.manual_seed(0)
     home = tmp_path_factory.mktemp('benchmark')
     codec = tiny_codec('MeanScaleHyperprior')
@@ -332,22 +332,22 @@ def bench_home(tmp_path_factory):
     }
     torch.save(dict(state_dict=state), home / 'weights.pth')
     for name, size in BENCH_SIZES.items():
-        path = home / 'pictures' / name
+        path = home / 'images' / name
         path.parent.mkdir(parents=True, exist_ok=True)
-        write_picture(path, smooth_pictures(1, *size)[0])
+        write_image(path, smooth_images(1, *size)[0])
     return home
 
 
 @pytest.fixture
 def bench_cfg(bench_home, tmp_path):
-    """Two points of one codec on three pictures."""
+    """Two points of one codec on three images."""
     checkpoint = str(bench_home / 'weights.pth')
     return Config(
         dict(
             work_dir=str(tmp_path / 'out'),
             anchor='plain',
-            picture_metrics=['psnr'],
-            datasets=dict(few=dict(root=str(bench_home / 'pictures'))),
+            image_metrics=['psnr'],
+            datasets=dict(few=dict(root=str(bench_home / 'images'))),
             codecs=dict(
                 plain=dict(
                     codec=dict(BENCH_CODEC),

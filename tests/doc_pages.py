@@ -110,7 +110,7 @@ def _with_variables(text):
 class Scratch:
     """A folder that looks like a clone, in which blocks are run.
 
-    Data sets in it have a few pictures, every run takes two batches, nothing
+    Data sets in it have a few images, every run takes two batches, nothing
     comes from the web, and everything runs in this process. What a page
     makes is gone for the next, but for ``data`` and ``work_dirs``: a tool
     that has succeeded is not run again with the same words.
@@ -284,7 +284,7 @@ def build_config(text, folder):
 
 
 def small(cfg):
-    """A config of a run that takes two batches of a few small pictures."""
+    """A config of a run that takes two batches of a few small images."""
     if 'train_cfg' in cfg and cfg.train_cfg is not None:
         length = 'max_iters' if 'max_iters' in cfg.train_cfg else 'max_epochs'
         cfg.train_cfg[length] = dict(max_iters=2, max_epochs=1)[length]
@@ -305,12 +305,12 @@ def small(cfg):
     return cfg
 
 
-def _shrink_loader(loader, pictures):
+def _shrink_loader(loader, images):
     from mmhmc.apis.sample_data import innermost_datasets
     loader.update(num_workers=0, batch_size=min(2, loader.batch_size))
     loader.pop('persistent_workers', None)
     for dataset in innermost_datasets(loader):
-        dataset.indices = pictures
+        dataset.indices = images
         for transform in _dicts(dataset.get('pipeline', [])):
             if isinstance(transform.get('scale'), tuple):
                 transform['scale'] = (128, 128)
@@ -330,16 +330,16 @@ def _dicts(value):
 
 
 def make_data(folder):
-    """Folders that look like the data sets, with a few sample pictures."""
+    """Folders that look like the data sets, with a few sample images."""
     from mmhmc.datasets import make_sample_instances
     sample = make_sample_instances(
         folder / 'data/mmhmc_sample', num_train=6, num_val=3)
-    for name in ('pictures', 'data/kodak', 'data/celebamask_hq/val/images'):
+    for name in ('images', 'data/kodak', 'data/celebamask_hq/val/images'):
         _copy(sample / 'val', folder / name, 2)
     for path in (folder / 'data/kodak').iterdir():
         # The smallest that MS-SSIM takes; VVenC is slow.
-        with Image.open(path) as picture:
-            picture.crop((0, 0, 168, 168)).save(path)
+        with Image.open(path) as image:
+            image.crop((0, 0, 168, 168)).save(path)
     for name in ('data/flicker2w', 'data/celebamask_hq/train/images',
                  'data/coco/train2017'):
         _copy(sample / 'train', folder / name, 6)
@@ -357,7 +357,7 @@ def make_data(folder):
 
 
 def _copy(source, target, count):
-    """The first pictures of a folder."""
+    """The first images of a folder."""
     target.mkdir(parents=True)
     for path in sorted(source.iterdir())[:count]:
         shutil.copy(path, target)

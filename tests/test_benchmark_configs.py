@@ -12,14 +12,14 @@ CONFIGS = sorted((ROOT / 'configs/benchmarks').glob('*.py'))
 
 @pytest.fixture(params=CONFIGS, ids=lambda path: path.stem)
 def benchmark(request, monkeypatch):
-    """The plan of a config, without its pictures."""
+    """The plan of a config, without its images."""
 
-    def some_pictures(name, entry):
-        return plan.PictureSet(name, entry['root'], ('a.png', ),
-                               entry.get('annotations'))
+    def some_images(name, entry):
+        return plan.ImageSet(name, entry['root'], ('a.png', ),
+                             entry.get('annotations'))
 
     monkeypatch.chdir(ROOT)
-    monkeypatch.setattr(plan, '_read_pictures', some_pictures)
+    monkeypatch.setattr(plan, '_read_images', some_images)
     return load_plan(str(request.param))
 
 

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 import torch
-from conftest import smooth_pictures, tiny_codec
+from conftest import smooth_images, tiny_codec
 
 from mmhmc import cli
 from mmhmc.apis import doctor
-from mmhmc.datasets import read_picture, write_picture
+from mmhmc.datasets import read_image, write_image
 from mmhmc.version import __version__
 
 ROOT = Path(__file__).parents[1]
@@ -81,7 +81,7 @@ def test_module_imports_only_the_standard_library_and_the_version(module):
 
 @pytest.fixture(scope='module')
 def home(tmp_path_factory):
-    """Folder with weights, a config and a picture."""
+    """Folder with weights, a config and an image."""
     torch.manual_seed(0)
     home = tmp_path_factory.mktemp('cli')
     torch.save(
@@ -89,7 +89,7 @@ def home(tmp_path_factory):
     (home / 'config.py').write_text(
         "codec = dict(type='mmhmc.MeanScaleHyperprior', hidden_channels=8, "
         'latent_channels=8)')
-    write_picture(home / 'a.png', smooth_pictures(1, 40, 52)[0])
+    write_image(home / 'a.png', smooth_images(1, 40, 52)[0])
     return home
 
 
@@ -101,20 +101,20 @@ def with_codec(home, *arguments):
     ]
 
 
-def test_picture_goes_to_a_stream_and_back(home, tmp_path, capsys):
-    streams, pictures = tmp_path / 'streams', tmp_path / 'pictures'
+def test_image_goes_to_a_stream_and_back(home, tmp_path, capsys):
+    streams, images = tmp_path / 'streams', tmp_path / 'images'
     assert cli.main(
         with_codec(home, 'encode', home / 'a.png', '-o', streams,
                    '--psnr')) == 0
     out = capsys.readouterr().out
     assert '1: 1 coded' in out and 'PSNR' in out
-    assert cli.main(with_codec(home, 'decode', streams, '-o', pictures)) == 0
-    assert read_picture(pictures / 'a.png').shape == (3, 40, 52)
+    assert cli.main(with_codec(home, 'decode', streams, '-o', images)) == 0
+    assert read_image(images / 'a.png').shape == (3, 40, 52)
     assert cli.main(['info', str(streams / 'a.png.hmc')]) == 0
-    assert 'picture   40 x 52, coded as 64 x 64' in capsys.readouterr().out
+    assert 'image   40 x 52, coded as 64 x 64' in capsys.readouterr().out
 
 
-def test_one_bad_picture_is_one_line_and_status_1(home, tmp_path, capsys):
+def test_one_bad_image_is_one_line_and_status_1(home, tmp_path, capsys):
     arguments = with_codec(home, 'encode', 'no.png', home / 'a.png', '-o',
                            tmp_path)
     for _ in range(2):
@@ -203,17 +203,17 @@ def test_help_loads_next_to_nothing():
 
 
 def test_interrupt_is_one_line_and_keeps_what_is_done(home, tmp_path):
-    pictures, out = tmp_path / 'pictures', tmp_path / 'out'
-    pictures.mkdir()
-    write_picture(tmp_path / 'x.png', smooth_pictures(1, 256, 256)[0])
+    images, out = tmp_path / 'images', tmp_path / 'out'
+    images.mkdir()
+    write_image(tmp_path / 'x.png', smooth_images(1, 256, 256)[0])
     for number in range(2000):
-        (pictures / f'{number:04}.png').symlink_to(tmp_path / 'x.png')
+        (images / f'{number:04}.png').symlink_to(tmp_path / 'x.png')
     # What a shell runs in the background ignores interrupts, and what that
     # runs too, unless there is a handler.
     old = signal.signal(signal.SIGINT, signal.default_int_handler)
     command = subprocess.Popen([
         sys.executable, '-m', 'mmhmc.cli',
-        *with_codec(home, 'encode', pictures, '-o', out, '--jobs', '2')
+        *with_codec(home, 'encode', images, '-o', out, '--jobs', '2')
     ],
                                cwd=ROOT,
                                stderr=subprocess.PIPE,

@@ -48,7 +48,7 @@ def test_segmentation_sees_crops_of_256():
 
 
 @pytest.mark.parametrize('task', TASKS)
-def test_thousands_of_pictures_are_coded_a_few_times_only(task):
+def test_thousands_of_images_are_coded_a_few_times_only(task):
     cfg = config_of(f'mpa_{task}', TASKS[task]).train_cfg
     assert cfg.max_iters / cfg.val_interval <= 4
 

@@ -16,26 +16,26 @@ NAMES = {
         'DISTSMetric', 'DynamicAdaptation', 'ELIC', 'EntropyTableHook',
         'FIDMetric', 'FactorizedPrior', 'FeatureLoss', 'FiniteLossHook',
         'GenerativeCodecModel', 'HEVCIntra', 'HingeLoss', 'IdentityCodec',
-        'ImageCodec', 'JPEG', 'JPEGXL', 'JointAutoregressive', 'KIDMetric',
-        'KLTInitHook', 'LPIPSLoss', 'LPIPSMetric', 'LatentBackbone',
-        'LayeredCodecModel', 'LayeredGenerative', 'LmbdaScheduleHook', 'MPA',
-        'MRIC', 'MSSSIMLoss', 'MSSSIMMetric', 'MeanScaleHyperprior',
-        'MultiTaskModel', 'Muon', 'NIQEMetric', 'NonSaturatingLoss',
-        'PSNRMetric', 'PatchDiscriminator', 'PictureStem', 'PointsHead',
+        'ImageCodec', 'ImageStem', 'JPEG', 'JPEGXL', 'JointAutoregressive',
+        'KIDMetric', 'KLTInitHook', 'LPIPSLoss', 'LPIPSMetric',
+        'LatentBackbone', 'LayeredCodecModel', 'LayeredGenerative',
+        'LmbdaScheduleHook', 'MPA', 'MRIC', 'MSSSIMLoss', 'MSSSIMMetric',
+        'MeanScaleHyperprior', 'MultiTaskModel', 'Muon', 'NIQEMetric',
+        'NonSaturatingLoss', 'PSNRMetric', 'PatchDiscriminator', 'PointsHead',
         'PointsMetric', 'RandomStateHook', 'RateLossHook', 'SSIMMetric',
         'SavingMetric', 'ScaleHyperprior', 'TinyLIC', 'TrainingStageHook',
         'TwoScaleDiscriminator', 'VVCIntra', 'WebP', '__version__'
     ],
     'mmhmc.adapters': ['DynamicAdaptation'],
     'mmhmc.apis': [
-        'CodecSource', 'EncodedPicture', 'HMCInferencer', 'Outcome', 'Report',
+        'CodecSource', 'EncodedImage', 'HMCInferencer', 'Outcome', 'Report',
         'ZooModel', 'decode_bitstreams', 'describe_bitstream',
-        'download_model', 'encode_pictures', 'fetch_weights', 'find_model',
+        'download_model', 'encode_images', 'fetch_weights', 'find_model',
         'format_description', 'list_models', 'load_codec', 'load_config',
         'mix_codec', 'read_config'
     ],
     'mmhmc.apis.benchmark': [
-        'Outcome', 'PICTURE_METRICS', 'PROTOCOLS', 'Plan', 'load_plan',
+        'IMAGE_METRICS', 'Outcome', 'PROTOCOLS', 'Plan', 'load_plan',
         'read_plan', 'report_results', 'run_benchmark'
     ],
     'mmhmc.bitstream': [
@@ -57,19 +57,18 @@ NAMES = {
     ],
     'mmhmc.codecs.layers': [
         'AttentionBlock', 'AttentionStage', 'Derived', 'DivisiveNorm',
-        'FixedPointNetwork',
-        'MultiPathStage', 'NeighbourhoodAttention', 'PathChoice', 'Transform',
-        'best_step', 'exact_gains', 'init_as_klt', 'interpolate_gains',
-        'saturation'
+        'FixedPointNetwork', 'MultiPathStage', 'NeighbourhoodAttention',
+        'PathChoice', 'Transform', 'best_step', 'exact_gains', 'init_as_klt',
+        'interpolate_gains', 'saturation'
     ],
     'mmhmc.datasets': [
-        'CelebAMaskHQ', 'FACE_PARTS', 'FACE_POINTS', 'ImageFolder',
-        'PICTURE_SUFFIXES', 'PackImageInputs', 'RandomCropOrPad',
-        'UseDecodedPicture', 'WORN_PARTS', 'celeba_split', 'check_coco',
-        'digest_sample_instances', 'face_points', 'has_note', 'list_files',
-        'make_sample_instances', 'merge_parts', 'missing_coco_files',
-        'path_below', 'read_note', 'read_picture', 'read_size', 'worn_parts',
-        'write_picture', 'write_png', 'write_whole'
+        'CelebAMaskHQ', 'FACE_PARTS', 'FACE_POINTS', 'IMAGE_SUFFIXES',
+        'ImageFolder', 'PackImageInputs', 'RandomCropOrPad', 'UseDecodedImage',
+        'WORN_PARTS', 'celeba_split', 'check_coco', 'digest_sample_instances',
+        'face_points', 'has_note', 'list_files', 'make_sample_instances',
+        'merge_parts', 'missing_coco_files', 'path_below', 'read_image',
+        'read_note', 'read_size', 'worn_parts', 'write_image', 'write_png',
+        'write_whole'
     ],
     'mmhmc.engine': [
         'AlternatingOptimWrapper', 'AlternatingOptimWrapperConstructor',
@@ -80,20 +79,20 @@ NAMES = {
     'mmhmc.evaluation': [
         'AttributeAccuracy', 'BitrateMetric', 'BjontegaardDelta',
         'BootstrapInterval', 'CocoScore', 'Comparison', 'DISTSMetric',
-        'FIDMetric', 'KIDMetric', 'LPIPSMetric', 'MSSSIMMetric',
-        'MeanIoUScore', 'MeanScore', 'NIQEMetric', 'PSNRMetric',
-        'PictureCurve', 'PicturePoint', 'PictureScore', 'PointsMetric',
-        'RateCurve', 'Results', 'SSIMMetric', 'SavingMetric', 'all_columns',
-        'bd_quality', 'bd_rate', 'bootstrap_bd', 'compare_codecs',
-        'compare_curves', 'compare_published', 'count_kmac',
-        'count_parameters', 'curves_of', 'frechet_distance', 'kernel_distance',
-        'list_published', 'lower_is_better', 'published_curve',
-        'published_uncompressed', 'read_results', 'time_coding'
+        'FIDMetric', 'ImageCurve', 'ImagePoint', 'ImageScore', 'KIDMetric',
+        'LPIPSMetric', 'MSSSIMMetric', 'MeanIoUScore', 'MeanScore',
+        'NIQEMetric', 'PSNRMetric', 'PointsMetric', 'RateCurve', 'Results',
+        'SSIMMetric', 'SavingMetric', 'all_columns', 'bd_quality', 'bd_rate',
+        'bootstrap_bd', 'compare_codecs', 'compare_curves',
+        'compare_published', 'count_kmac', 'count_parameters', 'curves_of',
+        'frechet_distance', 'kernel_distance', 'list_published',
+        'lower_is_better', 'published_curve', 'published_uncompressed',
+        'read_results', 'time_coding'
     ],
     'mmhmc.functional': [
         'InputNorm', 'bound', 'count_bits', 'crop_to', 'extend_edges',
-        'padded_size', 'picture_mse', 'rgb_to_yuv', 'run_in_tiles',
-        'valid_mask', 'yuv_to_rgb'
+        'image_mse', 'padded_size', 'rgb_to_yuv', 'run_in_tiles', 'valid_mask',
+        'yuv_to_rgb'
     ],
     'mmhmc.losses': [
         'BackboneLoss', 'FeatureLoss', 'HingeLoss', 'LPIPSLoss', 'MSSSIMLoss',
@@ -102,18 +101,17 @@ NAMES = {
     ],
     'mmhmc.models': [
         'CodecBackbone', 'CodecModel', 'CompressedDomainNeck',
-        'GenerativeCodecModel', 'LatentBackbone', 'LatentFeatures',
-        'LayeredCodecModel', 'MultiTaskModel', 'PictureCoding', 'PictureStem',
-        'PointsHead'
+        'GenerativeCodecModel', 'ImageCoding', 'ImageStem', 'LatentBackbone',
+        'LatentFeatures', 'LayeredCodecModel', 'MultiTaskModel', 'PointsHead'
     ],
     'mmhmc.visualization': [
         'CodecVisualizationHook', 'DemoFigure', 'ERROR_GAIN', 'Instances',
-        'PanelRow', 'Table', 'TaskColumn', 'WorstPicture', 'axis_label',
+        'PanelRow', 'Table', 'TaskColumn', 'WorstImage', 'axis_label',
         'benchmark_table', 'bits_map', 'complexity_table', 'delta_table',
         'doubt_table', 'draw_bits', 'draw_coding', 'draw_curves', 'draw_error',
-        'draw_panel', 'draw_picture_grid', 'draw_task_pictures',
-        'draw_training', 'failure_table', 'point_table', 'read_scalars',
-        'tint_side_path', 'worst_pictures', 'write_demo_page', 'write_report'
+        'draw_image_grid', 'draw_panel', 'draw_task_images', 'draw_training',
+        'failure_table', 'point_table', 'read_scalars', 'tint_side_path',
+        'worst_images', 'write_demo_page', 'write_report'
     ],
     'mmhmc.zoo':
     ['ZooModel', 'config_path', 'fetch_weights', 'find_model', 'list_models'],
@@ -126,11 +124,12 @@ REGISTERED = dict(
         'CodecBackbone', 'CodecModel', 'CompressedDomainNeck',
         'DynamicAdaptation', 'ELIC', 'FactorizedPrior', 'FeatureLoss',
         'GenerativeCodecModel', 'HEVCIntra', 'HingeLoss', 'IdentityCodec',
-        'JPEG', 'JPEGXL', 'JointAutoregressive', 'LPIPSLoss', 'LatentBackbone',
-        'LayeredCodecModel', 'LayeredGenerative', 'MPA', 'MRIC', 'MSSSIMLoss',
-        'MeanScaleHyperprior', 'MultiTaskModel', 'NonSaturatingLoss',
-        'PatchDiscriminator', 'PictureStem', 'PointsHead', 'ScaleHyperprior',
-        'TinyLIC', 'TwoScaleDiscriminator', 'VVCIntra', 'WebP'
+        'ImageStem', 'JPEG', 'JPEGXL', 'JointAutoregressive', 'LPIPSLoss',
+        'LatentBackbone', 'LayeredCodecModel', 'LayeredGenerative', 'MPA',
+        'MRIC', 'MSSSIMLoss', 'MeanScaleHyperprior', 'MultiTaskModel',
+        'NonSaturatingLoss', 'PatchDiscriminator', 'PointsHead',
+        'ScaleHyperprior', 'TinyLIC', 'TwoScaleDiscriminator', 'VVCIntra',
+        'WebP'
     ],
     HOOKS=[
         'AutocastHook', 'CodecVisualizationHook', 'EntropyTableHook',

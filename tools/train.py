@@ -23,7 +23,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument(
         '--sample-data',
         action='store_true',
-        help='use the built-in pictures instead of the data of the config')
+        help='use the built-in images instead of the data of the config')
     parser.add_argument(
         '--lmbda',
         type=float,

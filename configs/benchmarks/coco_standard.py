@@ -5,7 +5,7 @@
 """
 _base_ = ['../_base_/benchmarks/yolox_nano_coco.py']
 anchor = 'HEVC'
-picture_metrics = ['psnr', 'ms_ssim']
+image_metrics = ['psnr', 'ms_ssim']
 # A detector sees little more than in the original from 0.3 bpp on.
 codecs = dict(
     HEVC=dict(

@@ -11,7 +11,7 @@ Expected (the paper's table, BD-rate against HEVC for box, mask, Kodak): VVC
 -27.89, -13.85; Cheng 2020 -31.52, -30.77, -19.76; ours -36.76, -36.79, -21.50.
 """
 anchor = 'HEVC'
-picture_metrics = ['psnr', 'ms_ssim']
+image_metrics = ['psnr', 'ms_ssim']
 datasets = dict(
     kodak=dict(root='data/kodak'),
     coco=dict(

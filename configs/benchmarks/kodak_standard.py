@@ -1,11 +1,11 @@
-"""Standard codecs on the 24 Kodak pictures, in data/kodak.
+"""Standard codecs on the 24 Kodak images, in data/kodak.
 
 HEVC at the QPs of the published HM points, the others spread over the same
 rates.
 """
 anchor = 'HEVC'
 published = ['HM', 'VTM', 'JPEG']
-picture_metrics = ['psnr', 'ms_ssim']
+image_metrics = ['psnr', 'ms_ssim']
 datasets = dict(kodak=dict(root='data/kodak'))
 codecs = dict(
     HEVC=dict(

@@ -1,11 +1,11 @@
 """The small layered codec on 100 faces, beside what is standard.
 
-Pictures for people, and the network for pictures on what is decoded; what is
+Images for people, and the network for images on what is decoded; what is
 read from the streams themselves is `configs/tested_models/layered_small.py`.
 The weights are the zoo's; `docs/layered.md` has the commands that make them.
 """
 anchor = 'HEVC'
-picture_metrics = ['psnr', 'ms_ssim']
+image_metrics = ['psnr', 'ms_ssim']
 complexity = (256, 256)
 datasets = dict(faces=dict(root='data/celebamask_hq/val/images'))
 tasks = dict(

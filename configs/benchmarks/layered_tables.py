@@ -1,7 +1,7 @@
 """Tables of layered generative coding on the faces of CelebAMask-HQ.
 
-Perceptual quality against rate, and parsing of decoded pictures by the
-network for pictures. The rates of interest, 0.02 to 0.12 bpp at 256x256, are
+Perceptual quality against rate, and parsing of decoded images by the
+network for images. The rates of interest, 0.02 to 0.12 bpp at 256x256, are
 below those of published weights: the learned codecs have to be trained for
 them, ours by `configs/hmc/layered_codec.py` at four values of
 `model.lmbda_rate`, its ablations with `model.codec.fusion=concat`,
@@ -10,17 +10,17 @@ few hundred bytes the forty or so of the header weigh; real bytes are with
 them.
 
 Analysis in the compressed domain, separate and joint, and the reference on
-pictures are tests of their own, `tools/test.py CONFIG CHECKPOINT` with
+images are tests of their own, `tools/test.py CONFIG CHECKPOINT` with
 `configs/hmc/layered_*_{latent,joint,rgb}.py`, which report bpp, mIoU, pixel
 accuracy (aAcc) and mean F1 (mFscore); the saving is 1 - bpp / 24. What it
-costs: `tools/analysis_tools/latent_cost.py`. Sets of pictures (FID, KID) and
+costs: `tools/analysis_tools/latent_cost.py`. Sets of images (FID, KID) and
 DISTS, NIQE: `test_evaluator` of `configs/hmc/layered_codec.py`.
 
 Expected: nothing; no number of the paper is known but 99.6 % of saving, that
 is 0.096 bpp.
 """
 anchor = 'HEVC'
-picture_metrics = ['psnr', 'ms_ssim', 'lpips']
+image_metrics = ['psnr', 'ms_ssim', 'lpips']
 complexity = (256, 256)
 datasets = dict(faces=dict(root='data/celebamask_hq/val/images'))
 tasks = dict(

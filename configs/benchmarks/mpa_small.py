@@ -7,7 +7,7 @@ zoo's; `docs/mpa.md` has the commands that make them. `data/coco_crops`:
 """
 _base_ = ['../_base_/benchmarks/yolox_nano_coco.py']
 anchor = 'main path'
-picture_metrics = ['psnr', 'ms_ssim']
+image_metrics = ['psnr', 'ms_ssim']
 datasets = dict(
     kodak=dict(root='data/kodak'),
     camvid=dict(root='data/camvid/val'),

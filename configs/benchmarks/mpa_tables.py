@@ -12,7 +12,7 @@ Expected (slides; BD-rate of the MSE path against VTM, top-1, mIoU): inverted
 bottlenecks 16.04 %, 77.16 %, 37.76 %; bottlenecks 19.51 %, 76.72 %, 37.41 %.
 """
 anchor = 'VVC'
-picture_metrics = ['psnr', 'ms_ssim']
+image_metrics = ['psnr', 'ms_ssim']
 complexity = (256, 256)
 published = ['VTM', 'HM']
 datasets = dict(

@@ -5,7 +5,7 @@ of the same weights is in `small_codecs_coco.py`.
 """
 anchor = 'JPEG'
 published = ['minnen2018-mean', 'cheng2020-attn']
-picture_metrics = ['psnr', 'ms_ssim']
+image_metrics = ['psnr', 'ms_ssim']
 datasets = dict(kodak=dict(root='data/kodak'))
 _lmbdas = (0.0009, 0.0018, 0.0035, 0.0067)
 

@@ -1,6 +1,6 @@
 """The small codecs of the zoo before YOLOX-nano, on a part of COCO val2017.
 
-Pictures are coded as the detector gets them, resized to 416 and padded, for
+Images are coded as the detector gets them, resized to 416 and padded, for
 so the adaptation was trained. `data/coco_sample` holds `instances_val.json`
 and `images/`, `data/weights/yolox_nano_mmdet.pth` is the detector.
 """

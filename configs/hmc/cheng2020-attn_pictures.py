@@ -1,4 +1,4 @@
-"""A small Cheng 2020 with attention on any folder of pictures.
+"""A small Cheng 2020 with attention on any folder of images.
 
 Data, rates and steps as in `mean-scale-hyperprior_pictures.py`; with 48
 channels, hidden and latent, its PSNR would not get beyond 28 dB. Rates below

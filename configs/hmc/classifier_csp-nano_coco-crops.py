@@ -1,4 +1,4 @@
-"""A classifier of COCO's super-categories on uncompressed pictures.
+"""A classifier of COCO's super-categories on uncompressed images.
 
 The head trains; the backbone comes from a COCO-trained YOLOX-nano,
 `data/weights/yolox_nano_mmdet.pth`.

@@ -1,4 +1,4 @@
-"""Face parsing on decoded pictures: decode, then the network for pictures.
+"""Face parsing on decoded images: decode, then the network for images.
 
 The codec is trained first, for people, unless it is given:
 `--cfg-options model.backbone.codec.init_cfg.checkpoint=FILE`. Not trained

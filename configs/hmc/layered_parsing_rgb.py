@@ -1,7 +1,7 @@
-"""Face parsing on pictures, by the trunk and the head that read the streams.
+"""Face parsing on images, by the trunk and the head that read the streams.
 
 The reference of `layered_parsing_latent.py`: what it costs to read latents
-instead of pictures that nobody coded. Not trained here.
+instead of images that nobody coded. Not trained here.
 """
 _base_ = [
     'mmseg::_base_/default_runtime.py',

@@ -1,4 +1,4 @@
-"""What a face wears, on pictures: reference of `layered_parts_latent.py`."""
+"""What a face wears, on images: reference of `layered_parts_latent.py`."""
 _base_ = [
     'mmpretrain::_base_/default_runtime.py',
     '../_base_/task_models/face_parts.py',

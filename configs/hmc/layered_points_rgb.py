@@ -1,4 +1,4 @@
-"""Points of a face, on pictures: reference of `layered_points_latent.py`."""
+"""Points of a face, on images: reference of `layered_points_latent.py`."""
 _base_ = [
     'mmpretrain::_base_/default_runtime.py',
     '../_base_/task_models/face_points.py',

@@ -1,4 +1,4 @@
-"""Several tasks by one trunk, on pictures: `layered_several_latent.py`."""
+"""Several tasks by one trunk, on images: `layered_several_latent.py`."""
 _base_ = [
     'mmseg::_base_/default_runtime.py',
     '../_base_/task_models/face_several.py',

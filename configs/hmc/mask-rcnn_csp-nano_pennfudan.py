@@ -1,4 +1,4 @@
-"""Mask R-CNN for Penn-Fudan on uncompressed pictures.
+"""Mask R-CNN for Penn-Fudan on uncompressed images.
 
 Only neck and heads train; the backbone comes from a COCO-trained YOLOX-nano,
 `data/weights/yolox_nano_mmdet.pth`. Expected: see README.

@@ -1,6 +1,6 @@
 """All stages of `mask-rcnn_dynadapt_sample.py`: `make train STAGES=all`.
 
-The small Mask R-CNN learns the uncompressed pictures, a smaller codec learns
+The small Mask R-CNN learns the uncompressed images, a smaller codec learns
 them for people, then both meet. Takes half an hour on two cores.
 """
 _base_ = ['mask-rcnn_dynadapt_sample.py']

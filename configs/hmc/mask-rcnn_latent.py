@@ -1,7 +1,7 @@
 """Mask R-CNN heads on the latent of the codec of dynamic adaptation, COCO.
 
-The files are those of `mask-rcnn_dynadapt.py`, read without decoding a
-picture. Stage A, the codec for people, runs first, unless it is given:
+The files are those of `mask-rcnn_dynadapt.py`, read without decoding an
+image. Stage A, the codec for people, runs first, unless it is given:
 `--cfg-options model.backbone.codec.init_cfg.checkpoint=FILE`. Not trained
 here; what it costs is in docs/compressed_domain.md.
 """
@@ -32,7 +32,7 @@ model = dict(
         type='mmhmc.CompressedDomainNeck',
         in_channels=192,
         out_channels=256))
-# From scratch, a few pictures for each device: their statistics together.
+# From scratch, a few images for each device: their statistics together.
 sync_bn = 'torch'
 optim_wrapper = dict(optimizer=dict(lr=1e-4, weight_decay=0.05))
 val_evaluator = [_base_.val_evaluator, dict(type='mmhmc.BitrateMetric')]

@@ -1,4 +1,4 @@
-"""The small Mask R-CNN of the built-in data set, on uncompressed pictures.
+"""The small Mask R-CNN of the built-in data set, on uncompressed images.
 
 `make train` runs it before the codec comes. Expected: see README.
 """

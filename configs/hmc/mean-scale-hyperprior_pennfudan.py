@@ -1,4 +1,4 @@
-"""A small codec for people on the train pictures of Penn-Fudan."""
+"""A small codec for people on the train images of Penn-Fudan."""
 _base_ = [
     '../_base_/default_runtime.py',
     '../_base_/codecs/mean-scale-hyperprior.py',

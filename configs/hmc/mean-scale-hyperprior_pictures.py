@@ -1,6 +1,6 @@
-"""A small codec for people on any folder of pictures, tested on Kodak.
+"""A small codec for people on any folder of images, tested on Kodak.
 
-Pictures (also links) go to data/pictures, Kodak to data/kodak. A rate is a
+Images (also links) go to data/pictures, Kodak to data/kodak. A rate is a
 value of `--lmbda`: 0.0067, 0.0035, 0.0018, 0.0009. The first one begins as a
 linear transform, each other one with the weights of the rate above it:
 `--cfg-options load_from=FILE train_cfg.max_iters=5000

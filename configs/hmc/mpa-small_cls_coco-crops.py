@@ -1,6 +1,6 @@
 """Small MPA, stage 2: the path of classification, on objects of COCO.
 
-Pictures are compared by the features of YOLOX-nano's backbone, which is the
+Images are compared by the features of YOLOX-nano's backbone, which is the
 host's own: small data sets are soon known by heart.
 """
 _base_ = [

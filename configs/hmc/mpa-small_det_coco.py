@@ -1,6 +1,6 @@
 """Small MPA, stage 2: the path of detection, before YOLOX-nano on COCO.
 
-The detector: `data/weights/yolox_nano_mmdet.pth`. Pictures are also compared
+The detector: `data/weights/yolox_nano_mmdet.pth`. Images are also compared
 by the features of its backbone: small data sets are soon known by heart.
 """
 _base_ = [

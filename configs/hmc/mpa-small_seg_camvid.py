@@ -1,7 +1,7 @@
 """Small MPA, stage 2: the path of segmentation, before PSPNet on CamVid.
 
 It learns without labels, from the features of the host's own backbone: those
-of 123 pictures were learnt by heart, and mIoU on others fell.
+of 123 images were learnt by heart, and mIoU on others fell.
 """
 _base_ = [
     'mmseg::_base_/default_runtime.py',

@@ -1,6 +1,6 @@
-"""Small MPA, stage 1, first half, on any folder of pictures.
+"""Small MPA, stage 1, first half, on any folder of images.
 
-Pictures (also links) go to data/pictures, Kodak, where it is tested, to
+Images (also links) go to data/pictures, Kodak, where it is tested, to
 data/kodak. Without LPIPS's backbone, whose weights are a download:
 FeatureLoss, a stand-in.
 """

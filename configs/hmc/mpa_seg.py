@@ -2,8 +2,8 @@
 
 The trained host: `--cfg-options load_from=FILE`. As the authors': scales of
 0.5 to 2, flips, crops of 256 padded with the mean, batches of 8, 200 epochs,
-both of the host's losses. Scales are of pictures with a short side of 512, as
-mmseg has them, theirs of the pictures' own sizes; tests see whole pictures, as
+both of the host's losses. Scales are of images with a short side of 512, as
+mmseg has them, theirs of the images' own sizes; tests see whole images, as
 in mmseg's figures, theirs a centre crop of 512.
 """
 _base_ = [

@@ -1,6 +1,6 @@
 """MPA, stage 1, first half: rate, MSE, LPIPS and the encoder's ratio.
 
-Pictures (Flicker2W in the paper) in data/flicker2w, Kodak in data/kodak.
+Images (Flicker2W in the paper) in data/flicker2w, Kodak in data/kodak.
 """
 _base_ = [
     '../_base_/default_runtime.py',

@@ -1,4 +1,4 @@
-"""PSPNet for CamVid on uncompressed pictures.
+"""PSPNet for CamVid on uncompressed images.
 
 Neck and head train; the backbone comes from a COCO-trained YOLOX-nano,
 `data/weights/yolox_nano_mmdet.pth`.

@@ -1,6 +1,6 @@
-"""Faces parsed from the streams of the small layered codec, or from pictures.
+"""Faces parsed from the streams of the small layered codec, or from images.
 
-Real bytes of each stream; the network for pictures sees what nobody coded.
+Real bytes of each stream; the network for images sees what nobody coded.
 """
 metrics = {
     'rate/bpp': 'bpp',
@@ -14,7 +14,7 @@ metrics = {
 }
 _latent = 'configs/hmc/layered-small_parsing_latent.py'
 tests = {
-    'pictures':
+    'images':
     dict(
         config='configs/hmc/layered-small_parsing_rgb.py',
         checkpoint='mmhmc://layered-small_parsing_rgb'),

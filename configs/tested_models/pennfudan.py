@@ -1,6 +1,6 @@
 """Mask R-CNN behind an adapted codec on Penn-Fudan.
 
-The same weights and bits with adaptation and without it, and pictures that
+The same weights and bits with adaptation and without it, and images that
 nobody coded.
 """
 metrics = {
@@ -20,15 +20,17 @@ tests = {
     'with adaptation':
     dict(_model, cfg_options=_codec),
     'without adaptation':
-    dict(_model, cfg_options={
-        **_codec, 'model.backbone.test_cfg.adapter': False
-    }),
+    dict(
+        _model,
+        cfg_options={
+            **_codec, 'model.backbone.test_cfg.adapter': False
+        }),
     'uncompressed':
     dict(
         _model,
         cfg_options={
             'model.backbone.adapter': None,
-            'model.backbone.codec': dict(
-                _delete_=True, type='mmhmc.IdentityCodec')
+            'model.backbone.codec':
+            dict(_delete_=True, type='mmhmc.IdentityCodec')
         }),
 }

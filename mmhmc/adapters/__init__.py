@@ -1,4 +1,4 @@
-"""What stands between a decoded picture, or a latent, and the host."""
+"""What stands between a decoded image, or a latent, and the host."""
 from .dynamic_adaptation import DynamicAdaptation
 
 __all__ = ['DynamicAdaptation']

@@ -4,6 +4,7 @@ from typing import Optional
 import torch
 from torch import Tensor, nn
 
+from mmhmc.former_names import former_value
 from mmhmc.part_weights import WholeModule
 from mmhmc.registry import MODELS
 
@@ -59,7 +60,7 @@ class DynamicAdaptation(WholeModule):
 
     Differences from the paper: width and strides are not given there; here
     the width is an argument and all strides are 1. The paper's figure places
-    g_t on the picture, its repository's text on the latent: ``placement``
+    g_t on the image, its repository's text on the latent: ``placement``
     offers both. The zero initialisation is ours.
 
     Reference:
@@ -70,9 +71,9 @@ class DynamicAdaptation(WholeModule):
 
     Args:
         width: Channels N of the inner layers, even.
-        placement: ``'picture'``: x_bar = g_t(x_hat); ``'latent'``:
+        placement: ``'image'``: x_bar = g_t(x_hat); ``'latent'``:
             x_bar = g_s(g_t(y_hat)).
-        in_channels: Channels of what is adapted: 3 for a picture, those of
+        in_channels: Channels of what is adapted: 3 for an image, those of
             the latent for a latent.
         init_cfg: mmengine's initialisation.
 
@@ -82,18 +83,19 @@ class DynamicAdaptation(WholeModule):
 
     def __init__(self,
                  width: int = 64,
-                 placement: str = 'picture',
+                 placement: str = 'image',
                  in_channels: int = 3,
                  init_cfg: Optional[dict] = None) -> None:
         super().__init__(init_cfg)
         if width < 2 or width % 2:
             raise ValueError('`width` must be even and at least 2, got '
                              f'{width}: half of it goes through the blocks.')
-        if placement not in ('picture', 'latent'):
-            raise ValueError("`placement` must be 'picture' or 'latent', got "
+        placement = former_value('placement', placement, picture='image')
+        if placement not in ('image', 'latent'):
+            raise ValueError("`placement` must be 'image' or 'latent', got "
                              f'{placement!r}.')
-        if placement == 'picture' and in_channels != 3:
-            raise ValueError('A picture has 3 channels, got `in_channels='
+        if placement == 'image' and in_channels != 3:
+            raise ValueError('An image has 3 channels, got `in_channels='
                              f"{in_channels}`; did you mean placement="
                              "'latent'?")
         self.placement = placement
@@ -112,7 +114,7 @@ class DynamicAdaptation(WholeModule):
         return not (last.weight.any() or last.bias.any())
 
     def forward(self, t: Tensor) -> Tensor:
-        """Adapt a picture or a latent.
+        """Adapt an image or a latent.
 
         Args:
             t: ``x_hat`` (B, 3, H, W) or ``y_hat`` (B, M, h, w).

@@ -5,10 +5,12 @@ is in this package, has to run where nothing else is installed.
 """
 from importlib import import_module
 
+from mmhmc.former_names import former_attribute
+
 _PUBLIC = {
     'codec_loading': ('CodecSource', 'load_codec'),
-    'coding': ('Outcome', 'Report', 'decode_bitstreams', 'encode_pictures'),
-    'inference_inputs': ('EncodedPicture', ),
+    'coding': ('Outcome', 'Report', 'decode_bitstreams', 'encode_images'),
+    'inference_inputs': ('EncodedImage', ),
     'inferencer': ('HMCInferencer', ),
     'mixing': ('mix_codec', 'read_config'),
     'stream_info': ('describe_bitstream', 'format_description'),
@@ -23,4 +25,4 @@ __all__ = sorted(_MODULE_OF)
 def __getattr__(name: str):
     if name in _MODULE_OF:
         return getattr(import_module(f'{__name__}.{_MODULE_OF[name]}'), name)
-    raise AttributeError(f'module {__name__!r} has no attribute {name!r}')
+    return former_attribute(__name__)(name)

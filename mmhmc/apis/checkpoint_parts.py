@@ -7,7 +7,7 @@ from mmengine.model import BaseTTAModel, is_model_wrapper
 from torch import nn
 
 from mmhmc.checkpoints import read_checkpoint
-from mmhmc.models import CodecModel, PictureCoding
+from mmhmc.models import CodecModel, ImageCoding
 from mmhmc.part_weights import (find_part, lacks_weights, load_part,
                                 load_pretrained, pretrained, weights_of)
 
@@ -57,7 +57,7 @@ def complete_model(model: nn.Module,
             that is used, or of the host.
     """
     model = _unwrapped(model)
-    if any(isinstance(m, PictureCoding) for m in model.modules()):
+    if any(isinstance(m, ImageCoding) for m in model.modules()):
         state = weights_of(read_checkpoint(checkpoint), checkpoint)
         _, rest = complete_codecs(model, state, checkpoint)
         complete_host(model, rest, checkpoint, host)
@@ -101,12 +101,11 @@ def _unwrapped(model: nn.Module) -> nn.Module:
     return model
 
 
-def _parts(model: nn.Module) -> list[tuple[str, nn.Module, PictureCoding]]:
+def _parts(model: nn.Module) -> list[tuple[str, nn.Module, ImageCoding]]:
     """Codecs and adapters, each with its prefix and what holds it."""
     return [(f'{prefix}.{name}.'.removeprefix('.'), part, coder)
             for prefix, coder in model.named_modules()
-            if isinstance(coder, PictureCoding)
-            for name in ('codec', 'adapter')
+            if isinstance(coder, ImageCoding) for name in ('codec', 'adapter')
             if (part := getattr(coder, name)) is not None]
 
 
@@ -195,5 +194,5 @@ def is_of_host(key: str, model: nn.Module) -> bool:
     return not key.startswith(
         tuple(f'{prefix}.{part}.'.removeprefix('.')
               for prefix, module in model.named_modules()
-              if isinstance(module, PictureCoding)
+              if isinstance(module, ImageCoding)
               for part in ('codec', 'adapter')))

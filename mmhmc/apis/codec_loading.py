@@ -28,7 +28,7 @@ class CodecSource:
             config names.
         cfg_options: Settings of the config to override, by dotted name.
         device: Where it runs, ``'cpu'``, ``'cuda'`` or ``'cuda:1'``.
-        bf16: Let the transforms between picture and latent compute in
+        bf16: Let the transforms between image and latent compute in
             bfloat16 where the device does so natively, see
             :mod:`mmhmc.machine`.
     """
@@ -42,7 +42,7 @@ class CodecSource:
     def load(self) -> ImageCodec:
         """Build the codec; raises what :func:`load_codec` raises."""
         with warnings.catch_warnings():
-            # CompressAI's, on being imported: nothing for who codes pictures.
+            # CompressAI's, on being imported: nothing for who codes images.
             warnings.simplefilter('ignore', FutureWarning)
             codec = load_codec(self.config, self.checkpoint, self.device,
                                self.cfg_options)

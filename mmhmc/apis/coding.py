@@ -1,4 +1,4 @@
-"""Pictures to bitstreams and back, over folders, processes and machines.
+"""Images to bitstreams and back, over folders, processes and machines.
 
 .. code-block:: none
 
@@ -29,13 +29,13 @@ from torch import Tensor
 
 from mmhmc.bitstream import QUALITY_STEP, Bitstream, BitstreamError
 from mmhmc.codecs import ImageCodec
-from mmhmc.datasets import (PICTURE_SUFFIXES, has_note, read_picture,
-                            read_size, write_picture)
+from mmhmc.datasets import (IMAGE_SUFFIXES, has_note, read_image, read_size,
+                            write_image)
 from mmhmc.evaluation import PSNRMetric
 from mmhmc.structures import CodingCondition
 from mmhmc.whole_files import sha256_of, write_whole
 from .codec_loading import CodecSource
-from .file_pairs import (STREAM_SUFFIX, FilePair, pair_files, picture_name,
+from .file_pairs import (STREAM_SUFFIX, FilePair, image_name, pair_files,
                          stream_name)
 from .progress import progress
 from .ranks import Ranks, join_ranks
@@ -96,11 +96,11 @@ class Report:
             pixels = sum(row['height'] * row['width'] for row in rows)
             lines += [
                 f'bytes    {total}',
-                f'bpp      {_mean(rows, "bpp"):.4f} mean of the pictures, '
+                f'bpp      {_mean(rows, "bpp"):.4f} mean of the images, '
                 f'{8 * total / pixels:.4f} over all pixels'
             ]
         for key, name, unit in (('psnr', 'PSNR', 'dB'), ('seconds', 'seconds',
-                                                         'a picture')):
+                                                         'an image')):
             known = [row for row in rows if key in row]
             if known:
                 lines.append(f'{name:8} {_mean(known, key):.4g} {unit}, mean '
@@ -108,28 +108,28 @@ class Report:
         return '\n'.join(lines)
 
 
-def encode_pictures(inputs: Iterable[Union[str, Path]],
-                    out_dir: Union[str, Path],
-                    source: CodecSource,
-                    quality: Optional[float] = None,
-                    psnr: bool = False,
-                    jobs: int = 1,
-                    force: bool = False) -> Report:
-    """Code pictures; ``a.png`` becomes ``OUT_DIR/a.png.hmc``.
+def encode_images(inputs: Iterable[Union[str, Path]],
+                  out_dir: Union[str, Path],
+                  source: CodecSource,
+                  quality: Optional[float] = None,
+                  psnr: bool = False,
+                  jobs: int = 1,
+                  force: bool = False) -> Report:
+    """Code images; ``a.png`` becomes ``OUT_DIR/a.png.hmc``.
 
-    ``OUT_DIR/encode.jsonl`` gets a line for each picture: ``file``,
+    ``OUT_DIR/encode.jsonl`` gets a line for each image: ``file``,
     ``output``, ``height``, ``width``, ``num_bytes``, ``streams`` (bytes of
     each), ``bpp``, ``state`` (hash of the codec's weights), ``input_hash`` and
     ``output_hash`` (of both files' content), and, if measured, ``seconds`` of
     coding, without files, and ``psnr``.
 
     Args:
-        inputs: Picture files, and folders, whose structure is kept.
+        inputs: Image files, and folders, whose structure is kept.
         out_dir: Folder of the outputs; made if it is not there.
         source: The codec.
         quality: Rate index, for codecs with several.
-        psnr: Decode, too, and measure the PSNR in dB of the picture rounded
-            to 8 bits; 100 for equal pictures.
+        psnr: Decode, too, and measure the PSNR in dB of the image rounded
+            to 8 bits; 100 for equal images.
         jobs: Processes, each with one thread; with 1, this process codes.
         force: Replace outputs that exist.
 
@@ -141,7 +141,7 @@ def encode_pictures(inputs: Iterable[Union[str, Path]],
         RuntimeError: If a worker or another rank has ended early.
         ValueError: If the arguments do not fit.
     """
-    pairs = pair_files(inputs, PICTURE_SUFFIXES, stream_name)
+    pairs = pair_files(inputs, IMAGE_SUFFIXES, stream_name)
     coder = partial(
         _Encoder, quality=quality, psnr=psnr, force=force, folder=str(out_dir))
     return _code('encode', pairs, Path(out_dir), source, coder, jobs)
@@ -156,7 +156,7 @@ def decode_bitstreams(inputs: Iterable[Union[str, Path]],
 
     ``a.jpg.hmc`` becomes ``a.jpg.png``. A PNG keeps a hash of its stream and
     codec, by which a later run knows it as its own. ``OUT_DIR/decode.jsonl``
-    and the errors are those of :func:`encode_pictures`, without ``psnr``.
+    and the errors are those of :func:`encode_images`, without ``psnr``.
 
     Args:
         inputs: Bitstream files, and folders, whose structure is kept.
@@ -168,7 +168,7 @@ def decode_bitstreams(inputs: Iterable[Union[str, Path]],
     Returns:
         What became of each file; the errors of single files are in it.
     """
-    pairs = pair_files(inputs, (STREAM_SUFFIX, ), picture_name)
+    pairs = pair_files(inputs, (STREAM_SUFFIX, ), image_name)
     coder = partial(_Decoder, force=force, folder=str(out_dir))
     return _code('decode', pairs, Path(out_dir), source, coder, jobs)
 
@@ -217,7 +217,7 @@ class _Encoder(_Coder):
             self.condition = CodingCondition(quality=quality)
         self.quality, self.psnr = quality, psnr
         # Refuses a quality that the codec does not know, once for all.
-        self.codec.check_pictures(
+        self.codec.check_images(
             torch.zeros(1, 3, 1, 1, device=self.device), self.condition)
 
     def code(self, pair: FilePair, known: dict) -> tuple[dict, bool]:
@@ -230,10 +230,10 @@ class _Encoder(_Coder):
                 return self.with_psnr(known, pair, there), True
             if hashes['output_hash'] == known.get('output_hash'):
                 raise FileExistsError(
-                    f'{output} exists and was coded from another picture, '
+                    f'{output} exists and was coded from another image, '
                     f'{known["file"]} as it was then, or with other weights or'
                     f' another precision. {_REPLACE}')
-        x = read_picture(pair.source)[None].to(self.device)
+        x = read_image(pair.source)[None].to(self.device)
         start = time.perf_counter()
         stream, = self.codec.compress(x, self.condition)
         seconds = time.perf_counter() - start
@@ -255,7 +255,7 @@ class _Encoder(_Coder):
         if not self.psnr or 'psnr' in row:
             return row
         if x is None:
-            x = read_picture(pair.source)[None].to(self.device)
+            x = read_image(pair.source)[None].to(self.device)
         return {**row, 'psnr': self.measure(x, stream)}
 
     def existing(self, pair: FilePair) -> Optional[Bitstream]:
@@ -294,7 +294,7 @@ class _Encoder(_Coder):
             quality=quality)
 
     def measure(self, x: Tensor, stream: Bitstream) -> float:
-        """PSNR in dB of the picture as :func:`write_picture` stores it."""
+        """PSNR in dB of the image as :func:`write_image` stores it."""
         x_hat = self.codec.decompress([stream])
         x_hat = x_hat.clamp(0, 1).mul(255).round().div(255)
         return PSNRMetric().measure(x, x_hat)
@@ -318,9 +318,9 @@ class _Decoder(_Coder):
         x_hat = self.codec.decompress([stream])[0].cpu()
         seconds = time.perf_counter() - start
         if not was_done:
-            write_picture(output, x_hat, note)
+            write_image(output, x_hat, note)
         elif not torch.equal(
-                read_picture(output),
+                read_image(output),
                 x_hat.mul(255).round().div(255)):
             raise FileExistsError(f'{output} exists and was changed after this'
                                   f' stream was decoded to it. {_REPLACE}')
@@ -329,13 +329,13 @@ class _Decoder(_Coder):
 
     @staticmethod
     def check_existing(path: Path, note: str) -> None:
-        """Refuse what is not the picture of this stream.
+        """Refuse what is not the image of this stream.
 
         Raises:
             FileExistsError: With the remedy.
         """
         if not has_note(path, note):
-            raise FileExistsError(f'{path} exists and is not the picture of '
+            raise FileExistsError(f'{path} exists and is not the image of '
                                   f'this stream by this codec. {_REPLACE}')
 
 

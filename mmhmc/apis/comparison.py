@@ -1,4 +1,4 @@
-"""One trained model on its test pictures: adapted, not adapted, uncompressed.
+"""One trained model on its test images: adapted, not adapted, uncompressed.
 
 .. code-block:: none
 
@@ -40,19 +40,19 @@ _COLUMNS = {
 def compare_adaptation(cfg: Config,
                        checkpoint: str,
                        out_dir: Union[str, Path],
-                       num_pictures: int = 4) -> dict[str, dict[str, float]]:
-    """Test three ways and draw some pictures.
+                       num_images: int = 4) -> dict[str, dict[str, float]]:
+    """Test three ways and draw some images.
 
     Writes ``comparison.json`` with all metrics, ``comparison.md`` with the
-    table, ``rate_with.json`` with each picture's bytes, and
-    ``comparison.png``: picture, decoded, adapted, where the bits went, true
+    table, ``rate_with.json`` with each image's bytes, and
+    ``comparison.png``: image, decoded, adapted, where the bits went, true
     objects, objects found.
 
     Args:
         cfg: Config of a detector behind a ``CodecBackbone``.
         checkpoint: Its checkpoint.
         out_dir: Folder for the files.
-        num_pictures: Rows of the PNG; 0 for none.
+        num_images: Rows of the PNG; 0 for none.
 
     Returns:
         The metrics of ``with adaptation``, ``without adaptation`` and
@@ -71,10 +71,10 @@ def compare_adaptation(cfg: Config,
     write_whole(out_dir / 'comparison.json',
                 json.dumps(results, indent=1).encode())
     write_whole(out_dir / 'comparison.md', format_table(results).encode())
-    if num_pictures:
+    if num_images:
         first = next(iter(results))
         draw_comparison(runners[first], runners['uncompressed'],
-                        out_dir / 'comparison.png', num_pictures)
+                        out_dir / 'comparison.png', num_images)
     return results
 
 
@@ -126,13 +126,13 @@ def _build_runner(cfg: Config, checkpoint: str, out_dir: Path):
 
 @torch.no_grad()
 def draw_comparison(runner, bare_runner, out_file: Path, count: int) -> None:
-    """Draw pictures of a test set, evenly chosen.
+    """Draw images of a test set, evenly chosen.
 
     Args:
         runner: Has tested the model.
-        bare_runner: Has tested it on uncompressed pictures.
+        bare_runner: Has tested it on uncompressed images.
         out_file: PNG.
-        count: Pictures.
+        count: Images.
     """
     dataset = runner.test_dataloader.dataset
     chosen = np.linspace(0, len(dataset) - 1, min(count, len(dataset)))
@@ -147,7 +147,7 @@ def _row(model, bare_model, item: dict) -> PanelRow:
     sample = item['data_samples']
     size = tuple(sample.img_shape[:2])
     truth = _true_instances(sample.gt_instances, size)
-    # Objects are to be found on the picture that was coded, not on the one
+    # Objects are to be found on the image that was coded, not on the one
     # before the resize.
     sample.set_metainfo(dict(scale_factor=(1., 1.), ori_shape=size))
     coder.expect([size])
@@ -158,18 +158,18 @@ def _row(model, bare_model, item: dict) -> PanelRow:
     output = coder.codec.encode_latents(
         extend_edges(coded.x, coded.sizes, target), coded.condition)
     x, x_hat, x_bar = (
-        _to_uint8(crop_to(picture, size))
-        for picture in (coded.x, coded.x_hat, coded.x_bar))
+        _to_uint8(crop_to(image, size))
+        for image in (coded.x, coded.x_hat, coded.x_bar))
     return PanelRow(
-        picture=x,
+        image=x,
         x_hat=x_hat,
         x_bar=x_bar if coder.uses_adapter else None,
         bpp=8 * coded.num_bytes[0] / (size[0] * size[1]),
         bits=bits_map(output.likelihoods, target).numpy(),
         bits_size=target,
         ground_truth=truth,
-        predictions=dict(picture=plain, x_bar=found)
-        if coder.uses_adapter else dict(picture=plain, x_hat=found),
+        predictions=dict(image=plain, x_bar=found)
+        if coder.uses_adapter else dict(image=plain, x_hat=found),
         name=Path(sample.img_path).name)
 
 

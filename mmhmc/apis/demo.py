@@ -1,4 +1,4 @@
-"""One picture through a codec and a host, shown on a page."""
+"""One image through a codec and a host, shown on a page."""
 import io
 import shlex
 from collections import Counter
@@ -14,11 +14,11 @@ from numpy import ndarray
 from PIL import Image
 from torch import Tensor
 
-from mmhmc.datasets import read_picture
+from mmhmc.datasets import read_image
 from mmhmc.evaluation import PSNRMetric
 from mmhmc.visualization import (ERROR_GAIN, DemoFigure, Table, bits_map,
                                  draw_bits, draw_error, write_demo_page)
-from .inference_inputs import EncodedPicture
+from .inference_inputs import EncodedImage
 from .inferencer import HMCInferencer
 from .model_loading import ModelConfig
 from .predictions import PredictionPainter, plain_prediction
@@ -35,7 +35,7 @@ class Demo:
 
     Args:
         page: HTML file.
-        stream: The coded picture.
+        stream: The coded image.
         sizes: Bytes, rate and quality of the files, as on the page.
         findings: What the host found; without rows if there is no host.
     """
@@ -46,20 +46,20 @@ class Demo:
     findings: Table
 
 
-def run_demo(picture: Union[str, Path, None] = None,
+def run_demo(image: Union[str, Path, None] = None,
              model: ModelConfig = DEFAULT_MODEL,
              checkpoint: Optional[str] = None,
              out_dir: Union[str, Path] = 'mmhmc_demo',
              device: Optional[str] = None) -> Demo:
-    """Code a picture, decode it for people and for a machine, and show it.
+    """Code an image, decode it for people and for a machine, and show it.
 
-    Writes the bitstream ``a.png.hmc``, the decoded picture ``a.png``, and
-    ``a.png.html`` with the original, the decoded picture, what the machine
+    Writes the bitstream ``a.png.hmc``, the decoded image ``a.png``, and
+    ``a.png.html`` with the original, the decoded image, what the machine
     sees and finds, where the bits went, the error, and JPEG of about the same
     size.
 
     Args:
-        picture: Picture file; None for one that scikit-image carries.
+        image: Image file; None for one that scikit-image carries.
         model: Name of a model of the zoo, or a config, see
             :class:`HMCInferencer`.
         checkpoint: Weights, for a config.
@@ -71,15 +71,15 @@ def run_demo(picture: Union[str, Path, None] = None,
 
     Raises:
         OSError: If a file cannot be read, written or downloaded.
-        ValueError: If the model is unknown or the file is no picture.
+        ValueError: If the model is unknown or the file is no image.
     """
-    path = Path(picture) if picture is not None else built_in_picture()
-    x = read_picture(path)
+    path = Path(image) if image is not None else built_in_image()
+    x = read_image(path)
     hmc = HMCInferencer(model, checkpoint, device)
     quiet = dict(show_progress=False)
     encoded, = hmc.encode(path, out_dir, **quiet)
     x_hat, = hmc.decode(encoded, out_dir, **quiet)
-    coded = hmc.coded_picture(x)
+    coded = hmc.coded_image(x)
     figures, sizes = _coding(hmc, path, coded[0], x_hat[..., ::-1], encoded)
     findings = Table(('Found', 'Score'), [])
     if hmc.has_task:
@@ -89,13 +89,13 @@ def run_demo(picture: Union[str, Path, None] = None,
     page = write_demo_page(
         Path(out_dir) / f'{path.name}.html', f'{path.name} by {name}',
         f'The bitstream is {encoded.path.name}, beside this page; decoded '
-        'picture and findings come from it alone.', figures,
+        'image and findings come from it alone.', figures,
         [sizes, *([findings] if findings.rows else [])],
         _commands(path, name, checkpoint, encoded))
     return Demo(page, encoded.path, sizes, findings)
 
 
-def built_in_picture() -> Path:
+def built_in_image() -> Path:
     """A photograph of a person that scikit-image carries.
 
     Raises:
@@ -108,13 +108,13 @@ def built_in_picture() -> Path:
         if path.is_file():
             return path
     raise FileNotFoundError(
-        'The built-in picture comes with scikit-image, which is not '
-        "installed: `pip install 'mmhmc[sample]'`, or name a picture.")
+        'The built-in image comes with scikit-image, which is not '
+        "installed: `pip install 'mmhmc[sample]'`, or name an image.")
 
 
 def _coding(hmc: HMCInferencer, path: Path, x: Tensor, decoded: ndarray,
-            encoded: EncodedPicture) -> tuple[list[DemoFigure], Table]:
-    """Figures and sizes of the picture (3, H, W) as it was coded."""
+            encoded: EncodedImage) -> tuple[list[DemoFigure], Table]:
+    """Figures and sizes of the image (3, H, W) as it was coded."""
     original = _to_uint8(x)
     output, _ = hmc.code(x[None])
     bits = bits_map(output.likelihoods, encoded.bitstream.coded_size).numpy()
@@ -129,7 +129,7 @@ def _coding(hmc: HMCInferencer, path: Path, x: Tensor, decoded: ndarray,
     figures = [
         DemoFigure('Original', f'{path.name}: {rows[0][1]} bytes', original),
         DemoFigure('Decoded, for people', f'{rate}, {rows[1][3]} dB', decoded),
-        DemoFigure('Error', f'Of the decoded picture, {ERROR_GAIN} times.',
+        DemoFigure('Error', f'Of the decoded image, {ERROR_GAIN} times.',
                    draw_error(original, decoded)),
         DemoFigure(
             'JPEG', f'{jpeg_bytes} bytes, {rows[2][2]} bpp, '
@@ -148,7 +148,7 @@ def _coding(hmc: HMCInferencer, path: Path, x: Tensor, decoded: ndarray,
 
 def _row(name: str,
          num_bytes: int,
-         encoded: EncodedPicture,
+         encoded: EncodedImage,
          original: Optional[ndarray] = None,
          other: Optional[ndarray] = None) -> tuple[str, ...]:
     height, width = encoded.original_size
@@ -159,15 +159,15 @@ def _row(name: str,
         psnr
 
 
-def _analysis(hmc: HMCInferencer, encoded: EncodedPicture,
+def _analysis(hmc: HMCInferencer, encoded: EncodedImage,
               decoded: ndarray) -> tuple[DemoFigure, Table]:
     """What the machine sees and finds."""
     sample, = hmc.analyze(
         encoded, return_datasamples=True, show_progress=False)['predictions']
     seen, title = decoded, 'Found from the bitstream'
-    text = 'No picture was decoded for the machine.'
+    text = 'No image was decoded for the machine.'
     if not hmc.sees_latents:
-        text = 'The machine sees the decoded picture.'
+        text = 'The machine sees the decoded image.'
     if hmc.has_adapter:
         seen = hmc.decode(encoded, adapted=True, show_progress=False)[0]
         seen, title = seen[..., ::-1], 'Adapted, for the machine'
@@ -184,7 +184,7 @@ def _analysis(hmc: HMCInferencer, encoded: EncodedPicture,
 
 
 def _findings(plain: dict, classes: Optional[list]) -> Table:
-    """Objects, or classes of pixels or of the picture, the surest first."""
+    """Objects, or classes of pixels or of the image, the surest first."""
 
     def name(label: int) -> str:
         known = classes is not None and label < len(classes)
@@ -207,12 +207,12 @@ def _findings(plain: dict, classes: Optional[list]) -> Table:
     return Table(header, rows[:_MAX_ROWS])
 
 
-def _jpeg_of_size(picture: ndarray, num_bytes: int) -> tuple[ndarray, int]:
+def _jpeg_of_size(image: ndarray, num_bytes: int) -> tuple[ndarray, int]:
     """The best JPEG of at most this size; the smallest if there is none."""
 
     def coded(quality: int) -> bytes:
         buffer = io.BytesIO()
-        Image.fromarray(picture).save(
+        Image.fromarray(image).save(
             buffer, 'JPEG', quality=quality, optimize=True)
         return buffer.getvalue()
 
@@ -228,7 +228,7 @@ def _jpeg_of_size(picture: ndarray, num_bytes: int) -> tuple[ndarray, int]:
 
 
 def _commands(path: Path, name: str, checkpoint: Optional[str],
-              encoded: EncodedPicture) -> str:
+              encoded: EncodedImage) -> str:
     """What would do each step."""
     stream = encoded.path
     given = repr(name)
@@ -242,7 +242,7 @@ def _commands(path: Path, name: str, checkpoint: Optional[str],
         f'hmc = HMCInferencer({given})',
         f'encoded = hmc.encode({str(path)!r}, '
         f'out_dir={str(stream.parent)!r})',
-        'pictures = hmc.decode(encoded)  # for people',
+        'images = hmc.decode(encoded)  # for people',
         "found = hmc.analyze(encoded)['predictions']  # from the bits alone",
     ])
 

@@ -68,15 +68,15 @@ def checked_path(given: Union[str, Path]) -> Path:
     return Path(given)
 
 
-def stream_name(picture: str) -> str:
-    """Name of a picture's stream: ``a.png`` becomes ``a.png.hmc``."""
-    return picture + STREAM_SUFFIX
+def stream_name(image: str) -> str:
+    """Name of an image's stream: ``a.png`` becomes ``a.png.hmc``."""
+    return image + STREAM_SUFFIX
 
 
-def picture_name(stream: str) -> str:
-    """Name of a stream's picture: ``a.png.hmc`` becomes ``a.png`` again.
+def image_name(stream: str) -> str:
+    """Name of a stream's image: ``a.png.hmc`` becomes ``a.png`` again.
 
-    A picture is a PNG whatever it was before: ``a.jpg.hmc`` becomes
+    An image is a PNG whatever it was before: ``a.jpg.hmc`` becomes
     ``a.jpg.png``.
     """
     name = stream.removesuffix(STREAM_SUFFIX)

@@ -1,14 +1,14 @@
-"""What a host makes of decoded pictures, or of latents.
+"""What a host makes of decoded images, or of latents.
 
 .. code-block:: none
 
     before the pipeline:  x_hat ─► adapter ─► host's pipeline ─► host
-    in the model:         the host's input of a black picture + x_bar ─► host
-    latents:              the host's input of a black picture, and y_hat where
+    in the model:         the host's input of a black image + x_bar ─► host
+    latents:              the host's input of a black image, and y_hat where
                           its backbone would be
 
 The decoder has no original, so the host's canvas (resize, padding, meta
-information) is that of a black picture of the original's size.
+information) is that of a black image of the original's size.
 """
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -23,10 +23,10 @@ from mmengine.registry import TRANSFORMS, DefaultScope
 from numpy import ndarray
 from torch import Tensor, nn
 
-from mmhmc.engine.hooks.rate_loss_hook import picture_size
-from mmhmc.engine.padding_steps import pads_resized_pictures
+from mmhmc.engine.hooks.rate_loss_hook import image_size
+from mmhmc.engine.padding_steps import pads_resized_images
 from mmhmc.functional import crop_to, padded_size
-from mmhmc.models import LatentBackbone, LatentFeatures, PictureCoding
+from mmhmc.models import ImageCoding, LatentBackbone, LatentFeatures
 from mmhmc.registry import type_name
 from .inference_inputs import Size, to_bgr
 from .mixing import host_of
@@ -34,13 +34,13 @@ from .sample_data import innermost_datasets
 
 
 @dataclass
-class DecodedPicture:
+class DecodedImage:
     """What is shown to a host.
 
     Args:
-        name: Name of the picture.
+        name: Name of the image.
         size: Height and width in pixels that were coded.
-        original_size: Height and width in pixels of the picture.
+        original_size: Height and width in pixels of the image.
         y_hat: Its latent, shape (1, M, h, w).
         x_bar: Decoded and adapted, RGB in [0, 1], shape (1, 3, *size); None
             for a host that sees latents.
@@ -61,14 +61,14 @@ class HostAnalysis:
         coder: The module of it that codes.
         cfg: Its config.
         device: Where it is.
-        in_model: Whether pictures are coded after the host's pipeline.
+        in_model: Whether images are coded after the host's pipeline.
 
     Raises:
         ValueError: If the config has no test pipeline, or one that reads
-            other pictures than colour ones.
+            other images than colour ones.
     """
 
-    def __init__(self, model: nn.Module, coder: PictureCoding, cfg: Config,
+    def __init__(self, model: nn.Module, coder: ImageCoding, cfg: Config,
                  device: torch.device, in_model: bool) -> None:
         self.model, self.coder = model, coder
         self.device, self.in_model = device, in_model
@@ -76,10 +76,10 @@ class HostAnalysis:
         self._scope = host_of(cfg)
         with DefaultScope.overwrite_default_scope(self._scope):
             self._pipeline, self._dtype = _pipeline_of(cfg)
-        self._padded = pads_resized_pictures(self._pipeline)
+        self._padded = pads_resized_images(self._pipeline)
 
-    def picture_to_code(self, x: Tensor) -> Tensor:
-        """Picture as the host's pipeline makes it, for coding in the model.
+    def image_to_code(self, x: Tensor) -> Tensor:
+        """Image as the host's pipeline makes it, for coding in the model.
 
         Args:
             x: RGB in [0, 1], shape (3, H, W).
@@ -87,45 +87,45 @@ class HostAnalysis:
         Returns:
             RGB in [0, 1], shape (1, 3, h, w), without the host's padding.
         """
-        data = self._batch([self._item(to_bgr(x), 'picture')])
+        data = self._batch([self._item(to_bgr(x), 'image')])
         size = self._size(data, 0)
-        seen = self.coder.input_norm.to_picture(data['inputs'])
+        seen = self.coder.input_norm.to_image(data['inputs'])
         return crop_to(seen, size).clamp(0, 1)
 
-    def prepare(self, picture: DecodedPicture) -> dict:
-        """What the host's pipeline makes of one picture.
+    def prepare(self, image: DecodedImage) -> dict:
+        """What the host's pipeline makes of one image.
 
         Raises:
-            ValueError: If the coded picture is not of the size that the
+            ValueError: If the coded image is not of the size that the
                 pipeline gives.
         """
         if not self.in_model and not self.sees_latents:
-            return self._item(to_bgr(picture.x_bar[0]), picture.name)
-        size = picture.original_size if self.in_model else picture.size
-        item = self._item(np.zeros((*size, 3), np.uint8), picture.name)
+            return self._item(to_bgr(image.x_bar[0]), image.name)
+        size = image.original_size if self.in_model else image.size
+        item = self._item(np.zeros((*size, 3), np.uint8), image.name)
         if not self.in_model:
-            # Latents cannot be resized: the host gets the picture's own size.
+            # Latents cannot be resized: the host gets the image's own size.
             item['inputs'] = item['inputs'].new_zeros(3, *size)
             item['data_samples'].set_metainfo(
                 dict(img_shape=size, ori_shape=size, scale_factor=(1., 1.)))
             return item
-        found = picture_size(item['data_samples'], self._padded)
-        if found != picture.size:
+        found = image_size(item['data_samples'], self._padded)
+        if found != image.size:
             raise ValueError(
-                f'{picture.name} was coded with size {picture.size}, but the '
-                f"host's pipeline makes {found} of a picture of {size}. It "
+                f'{image.name} was coded with size {image.size}, but the '
+                f"host's pipeline makes {found} of an image of {size}. It "
                 'was coded elsewhere, e.g. before the pipeline: give '
                 "`protocol='before the pipeline'`.")
         return item
 
     @torch.no_grad()
     def predict(self, items: Sequence[dict],
-                pictures: Sequence[DecodedPicture]) -> list:
+                images: Sequence[DecodedImage]) -> list:
         """Predictions of a batch.
 
         Args:
             items: From :meth:`prepare`, with inputs of one size.
-            pictures: Of each the picture.
+            images: Of each the image.
 
         Returns:
             The host's data samples, on the CPU.
@@ -133,11 +133,11 @@ class HostAnalysis:
         with DefaultScope.overwrite_default_scope(self._scope):
             data = self._batch(items)
             if self.sees_latents:
-                forward = self._latents(pictures)
+                forward = self._latents(images)
             else:
                 forward = self.coder.backbone.forward
                 if self.in_model:
-                    data['inputs'] = self._shown(data['inputs'], pictures)
+                    data['inputs'] = self._shown(data['inputs'], images)
             with _forwarding(self.coder, forward):
                 samples = self.model(**data, mode='predict')
         return [sample.to('cpu') for sample in samples]
@@ -163,36 +163,34 @@ class HostAnalysis:
         return self.model.data_preprocessor(pseudo_collate(items), False)
 
     def _size(self, data: dict, index: int) -> Size:
-        size = picture_size(data['data_samples'][index], self._padded)
+        size = image_size(data['data_samples'][index], self._padded)
         return tuple(data['inputs'].shape[-2:]) if size is None else size
 
-    def _shown(self, black: Tensor,
-               pictures: Sequence[DecodedPicture]) -> Tensor:
-        """The host's inputs of decoded pictures."""
-        x_bar = black.new_zeros(len(pictures), 3, *black.shape[-2:])
-        for one, picture in zip(x_bar, pictures):
-            height, width = picture.size
-            one[:, :height, :width] = picture.x_bar[0]
+    def _shown(self, black: Tensor, images: Sequence[DecodedImage]) -> Tensor:
+        """The host's inputs of decoded images."""
+        x_bar = black.new_zeros(len(images), 3, *black.shape[-2:])
+        for one, image in zip(x_bar, images):
+            height, width = image.size
+            one[:, :height, :width] = image.x_bar[0]
         return self.coder.input_norm.to_inputs(black, torch.zeros_like(x_bar),
                                                x_bar)
 
-    def _latents(self, pictures: Sequence[DecodedPicture]) -> Callable:
-        """What the backbone gives; outside a picture the latent is zero."""
+    def _latents(self, images: Sequence[DecodedImage]) -> Callable:
+        """What the backbone gives; outside an image the latent is zero."""
 
         def forward(inputs: Tensor) -> LatentFeatures:
             canvas = inputs.shape[-2], inputs.shape[-1]
             first, end = self.coder.seen_channels
-            stride = padded_size(pictures[0].size,
+            stride = padded_size(images[0].size,
                                  self.coder.codec.downsampling_factor
-                                 )[0] // pictures[0].y_hat.shape[-2]
+                                 )[0] // images[0].y_hat.shape[-2]
             seen = inputs.new_zeros(
-                len(pictures), end - first,
+                len(images), end - first,
                 *(side // stride for side in padded_size(canvas, stride)))
-            for one, picture in zip(seen, pictures):
+            for one, image in zip(seen, images):
                 h, w = (
-                    side // stride
-                    for side in padded_size(picture.size, stride))
-                y_hat = picture.y_hat[0, first:end]
+                    side // stride for side in padded_size(image.size, stride))
+                y_hat = image.y_hat[0, first:end]
                 one[:, :h, :w] = crop_to(y_hat, (h, w))
             return LatentFeatures.over([seen], canvas)
 
@@ -206,15 +204,15 @@ def _pipeline_of(cfg: Config) -> tuple[Compose, type]:
     steps = dataset.get('pipeline')
     if not steps:
         raise ValueError('The config has no `test_dataloader.dataset.pipeline'
-                         '`, which says how the host takes its pictures.')
+                         '`, which says how the host takes its images.')
     kept, dtype = [], np.uint8
     for step in steps:
         name = type_name(step)
         if name.startswith('LoadImage') and \
                 step.get('color_type', 'color') != 'color':
             raise ValueError(
-                f'The test pipeline reads pictures as {step["color_type"]!r};'
-                ' a codec decodes colour pictures.')
+                f'The test pipeline reads images as {step["color_type"]!r};'
+                ' a codec decodes colour images.')
         if name.startswith('LoadImage') and step.get('to_float32'):
             dtype = np.float32
         if not name.startswith('Load'):

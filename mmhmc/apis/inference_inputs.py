@@ -1,4 +1,4 @@
-"""What an inferencer is given: pictures and bitstreams, by many names."""
+"""What an inferencer is given: images and bitstreams, by many names."""
 import glob
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -13,22 +13,22 @@ from numpy import ndarray
 from torch import Tensor
 
 from mmhmc.bitstream import Bitstream, BitstreamError
-from mmhmc.datasets import PICTURE_SUFFIXES, list_files, read_picture
+from mmhmc.datasets import IMAGE_SUFFIXES, list_files, read_image
 from .file_pairs import STREAM_SUFFIX, checked_path, pair_files
 
 Size = tuple[int, int]
 
 
 @dataclass(frozen=True)
-class EncodedPicture:
-    """One coded picture, with what its bitstream does not say.
+class EncodedImage:
+    """One coded image, with what its bitstream does not say.
 
     Args:
-        name: Name of the picture, relative to what was given.
-        bitstream: The coded picture.
-        original_size: Height and width in pixels of the picture that was
+        name: Name of the image, relative to what was given.
+        bitstream: The coded image.
+        original_size: Height and width in pixels of the image that was
             given; the bitstream's own differs if a host's pipeline resized
-            the picture before it was coded.
+            the image before it was coded.
         num_bytes: Bytes of the file, or, of a standard codec, of the
             encoder's file in it.
         bits: Estimated bits of what was coded; None for a file that was only
@@ -45,14 +45,14 @@ class EncodedPicture:
 
     @property
     def bpp(self) -> float:
-        """Real bits per pixel of the original picture."""
+        """Real bits per pixel of the original image."""
         return 8 * self.num_bytes / _area(self.original_size)
 
     @property
     def rate(self) -> dict:
         """Real and estimated rate, each under its own name.
 
-        ``num_bytes``; ``bpp`` per pixel of the original picture and
+        ``num_bytes``; ``bpp`` per pixel of the original image and
         ``bpp_coded`` per pixel that was coded, both of the real bytes;
         ``bpp_estimated`` of the estimated bits, None if unknown.
         """
@@ -66,16 +66,16 @@ class EncodedPicture:
             bpp_estimated=estimated)
 
 
-One = Union[str, Path, ndarray, bytes, Bitstream, EncodedPicture]
+One = Union[str, Path, ndarray, bytes, Bitstream, EncodedImage]
 Inputs = Union[One, Sequence[One]]
 
 
 @dataclass(frozen=True)
 class InputItem:
-    """One picture or one bitstream that was given.
+    """One image or one bitstream that was given.
 
     Args:
-        name: Name of the picture, for outputs: ``sub/a.png``, also for
+        name: Name of the image, for outputs: ``sub/a.png``, also for
             ``sub/a.png.hmc``; of arrays a number, ``00000000.png``.
         source: What was given, files as a path.
     """
@@ -88,32 +88,32 @@ class InputItem:
         """Whether it is a bitstream, by its kind or its file's ending."""
         if isinstance(self.source, Path):
             return self.source.suffix.lower() == STREAM_SUFFIX
-        return isinstance(self.source, (bytes, Bitstream, EncodedPicture))
+        return isinstance(self.source, (bytes, Bitstream, EncodedImage))
 
 
 def list_items(inputs: Inputs,
-               pictures: bool = True,
+               images: bool = True,
                streams: bool = True) -> list[InputItem]:
     """List all that was given, in its order; folders and globs sorted.
 
-    A folder or a glob of pictures and their bitstreams gives the pictures, if
+    A folder or a glob of images and their bitstreams gives the images, if
     both are wanted.
 
     Args:
         inputs: A file, folder, glob (``'photos/**/*.png'``), BGR array
             (H, W, 3) uint8, bitstream, or a list of those.
-        pictures: Whether pictures are wanted.
+        images: Whether images are wanted.
         streams: Whether bitstreams are.
 
     Returns:
-        An item for each picture and each bitstream.
+        An item for each image and each bitstream.
 
     Raises:
         ValueError: If there is nothing, or nothing of what is wanted in a
             folder, or one of the other kind is given.
     """
     several = isinstance(inputs, (list, tuple))
-    suffixes = PICTURE_SUFFIXES * pictures + (STREAM_SUFFIX, ) * streams
+    suffixes = IMAGE_SUFFIXES * images + (STREAM_SUFFIX, ) * streams
     items = [
         item for number, one in enumerate(inputs if several else [inputs])
         for item in _items(one, number, suffixes)
@@ -121,10 +121,10 @@ def list_items(inputs: Inputs,
     if not items:
         raise ValueError('There are no inputs: the list is empty.')
     for item in items:
-        if not (streams if item.is_stream else pictures):
+        if not (streams if item.is_stream else images):
             is_one, wanted = ('bitstream',
-                              'picture') if item.is_stream else ('picture',
-                                                                 'bitstream')
+                              'image') if item.is_stream else ('image',
+                                                               'bitstream')
             raise ValueError(f'{item.name} is a {is_one}; expected a {wanted}'
                              f'{" (.hmc)" * streams}.')
     return items
@@ -146,27 +146,27 @@ def check_names(items: Sequence[InputItem]) -> None:
         seen.add(item.name)
 
 
-def load_picture(item: InputItem) -> Tensor:
-    """Picture of an item, RGB in [0, 1], float32, shape (3, H, W).
+def load_image(item: InputItem) -> Tensor:
+    """Image of an item, RGB in [0, 1], float32, shape (3, H, W).
 
     Raises:
         OSError: If the file cannot be read.
         TypeError: If it is neither a file nor an array.
-        ValueError: If it is no picture, or an array of another kind.
+        ValueError: If it is no image, or an array of another kind.
     """
     source = item.source
     if isinstance(source, Path):
-        return read_picture(source)
+        return read_image(source)
     if source.dtype != np.uint8 or source.ndim != 3 or source.shape[-1] != 3 \
             or not source.size:
         raise ValueError(
-            'An array must be a BGR picture as mmcv reads it, uint8 of shape '
+            'An array must be a BGR image as mmcv reads it, uint8 of shape '
             f'(H, W, 3), got {source.dtype} of shape {source.shape}.')
     planes = np.ascontiguousarray(source[..., ::-1].transpose(2, 0, 1))
     return torch.from_numpy(planes).float().div_(255)
 
 
-def load_stream(item: InputItem) -> EncodedPicture:
+def load_stream(item: InputItem) -> EncodedImage:
     """Bitstream of an item; without estimated bits if it is a file.
 
     Raises:
@@ -174,7 +174,7 @@ def load_stream(item: InputItem) -> EncodedPicture:
         OSError: If the file cannot be read.
     """
     source = item.source
-    if isinstance(source, EncodedPicture):
+    if isinstance(source, EncodedImage):
         return source
     path = source if isinstance(source, Path) else None
     if path is not None:
@@ -184,12 +184,12 @@ def load_stream(item: InputItem) -> EncodedPicture:
             source = Bitstream.from_bytes(source)
         except BitstreamError as error:
             raise BitstreamError(f'{path or item.name}: {error}') from error
-    return EncodedPicture(
+    return EncodedImage(
         item.name, source, source.size, source.num_bytes, path=path)
 
 
 def to_bgr(x: Tensor) -> ndarray:
-    """Picture (3, H, W), RGB in [0, 1], as BGR, uint8, (H, W, 3)."""
+    """Image (3, H, W), RGB in [0, 1], as BGR, uint8, (H, W, 3)."""
     pixels = x.clamp(0, 1).mul(255).round().byte().flip(0).permute(1, 2, 0)
     return np.ascontiguousarray(pixels.cpu().numpy())
 
@@ -198,8 +198,8 @@ def _items(given: One, number: int,
            suffixes: Sequence[str]) -> Iterator[InputItem]:
     if isinstance(given, (str, Path)):
         for path, name in _files(given, suffixes):
-            yield InputItem(_picture_of(name), path)
-    elif isinstance(given, EncodedPicture):
+            yield InputItem(_image_of(name), path)
+    elif isinstance(given, EncodedImage):
         yield InputItem(given.name, given)
     elif isinstance(given, (ndarray, bytes, Bitstream)):
         yield InputItem(f'{number:08d}.png', given)
@@ -224,8 +224,8 @@ def _files(given: Union[str, Path],
         if not found:
             raise ValueError(f'{given} matches no file that ends in one of '
                              f'{", ".join(suffixes)}.')
-    pictures = [one for one in found if one[0].suffix != STREAM_SUFFIX]
-    return iter(pictures or found)
+    images = [one for one in found if one[0].suffix != STREAM_SUFFIX]
+    return iter(images or found)
 
 
 def _matching(pattern: Path, fixed: Path,
@@ -252,7 +252,7 @@ def _fits(parts: Sequence[str], pattern: Sequence[str]) -> bool:
     return fnmatch(parts[0], pattern[0]) and _fits(parts[1:], pattern[1:])
 
 
-def _picture_of(name: str) -> str:
+def _image_of(name: str) -> str:
     return name.removesuffix(STREAM_SUFFIX)
 
 

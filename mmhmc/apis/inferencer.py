@@ -1,4 +1,4 @@
-"""Pictures in; bitstreams, pictures and predictions out."""
+"""Images in; bitstreams, images and predictions out."""
 import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -15,18 +15,19 @@ from torch.nn.functional import interpolate
 
 from mmhmc.bitstream import Bitstream, BitstreamError
 from mmhmc.codecs.base import as_stored
-from mmhmc.datasets import write_picture
+from mmhmc.datasets import write_image
 from mmhmc.engine.parts import find_coder
+from mmhmc.former_names import former_arguments
 from mmhmc.functional import count_bits, crop_to, extend_edges, padded_size
 from mmhmc.models import CodecModel, LatentBackbone
 from mmhmc.models.condition_choice import ConditionChoice
 from mmhmc.structures import CodecOutput, CodingCondition
 from mmhmc.whole_files import whole_file, write_whole
 from .codec_loading import allow_bf16
-from .file_pairs import picture_name, stream_name
-from .host_analysis import DecodedPicture, HostAnalysis
-from .inference_inputs import (EncodedPicture, InputItem, Inputs, check_names,
-                               list_items, load_picture, load_stream, to_bgr)
+from .file_pairs import image_name, stream_name
+from .host_analysis import DecodedImage, HostAnalysis
+from .inference_inputs import (EncodedImage, InputItem, Inputs, check_names,
+                               list_items, load_image, load_stream, to_bgr)
 from .model_loading import (ModelConfig, choose_device, load_model,
                             read_model_config)
 from .predictions import PredictionPainter, plain_prediction
@@ -36,30 +37,30 @@ PROTOCOLS = ('before the pipeline', 'in the model')
 
 
 class HMCInferencer:
-    """A codec and what sees its pictures: a host model, or people only.
+    """A codec and what sees its images: a host model, or people only.
 
     .. code-block:: none
 
-        picture ─► encode ─► bitstream ─┬─► decode ──► picture, for people
+        image ─► encode ─► bitstream ─┬─► decode ──► image, for people
                                         └─► analyze ─► predictions
-        inferencer(picture) = encode, then analyze and decode from the bytes
+        inferencer(image) = encode, then analyze and decode from the bytes
 
-    Pictures are given as files, folders, globs, BGR arrays (H, W, 3) uint8 as
+    Images are given as files, folders, globs, BGR arrays (H, W, 3) uint8 as
     mmcv reads them, or lists of those; arrays that come back are BGR, too,
     but for drawings, which are RGB as the hosts' inferencers give them.
 
-    Where a picture is coded is ``protocol``:
+    Where an image is coded is ``protocol``:
 
     - ``'before the pipeline'``: at its own resolution, so that the file is
       one for people; what is decoded goes through the adapter, is rounded to
       8 bits, and passes the host's pipeline and its bare backbone. The
       default, except for a ``LatentBackbone``, whose heads then see latents
-      of the picture's own resolution.
+      of the image's own resolution.
     - ``'in the model'``: as the host's pipeline has resized or cropped it,
       which is what training does. The default of a ``LatentBackbone``.
 
-    A batch holds pictures of one size, so that padding changes no prediction;
-    every picture is coded for itself.
+    A batch holds images of one size, so that padding changes no prediction;
+    every image is coded for itself.
 
     Text that checkpoints hold as a config is never run.
 
@@ -129,6 +130,7 @@ class HMCInferencer:
         """Whether there is a host, which :meth:`analyze` needs."""
         return self._host is not None
 
+    @former_arguments(return_pictures='return_images')
     def __call__(self,
                  inputs: Inputs,
                  out_dir: Union[str, Path, None] = None,
@@ -136,26 +138,26 @@ class HMCInferencer:
                  condition: Optional[dict] = None,
                  pred_score_thr: float = 0.3,
                  return_vis: bool = False,
-                 return_pictures: bool = False,
+                 return_images: bool = False,
                  return_datasamples: bool = False,
                  show_progress: bool = True) -> dict[str, list]:
-        """Code pictures, and analyze and decode their bitstreams.
+        """Code images, and analyze and decode their bitstreams.
 
         Bitstreams among the inputs are analyzed and decoded as they are. A
-        ``LatentBackbone`` decodes pictures only for ``out_dir``,
-        ``return_vis`` and ``return_pictures``.
+        ``LatentBackbone`` decodes images only for ``out_dir``,
+        ``return_vis`` and ``return_images``.
 
         Args:
-            inputs: Pictures and bitstreams, see the class; a folder gives its
-                pictures, or else its ``.hmc`` files.
-            out_dir: Folder for ``streams/a.png.hmc``, ``pictures/a.png``
+            inputs: Images and bitstreams, see the class; a folder gives its
+                images, or else its ``.hmc`` files.
+            out_dir: Folder for ``streams/a.png.hmc``, ``images/a.png``
                 (decoded, for people), ``vis/a.png`` (predictions drawn on
                 it), ``preds/a.png.json``; None writes nothing.
-            batch_size: Pictures that the host sees at once.
+            batch_size: Images that the host sees at once.
             condition: As of the class, for this call.
             pred_score_thr: Objects that are less sure are not drawn.
             return_vis: Whether to return drawings.
-            return_pictures: Whether to return decoded pictures.
+            return_images: Whether to return decoded images.
             return_datasamples: Whether predictions are the host's data
                 samples, else plain values, see
                 :func:`~mmhmc.apis.predictions.plain_prediction`.
@@ -164,7 +166,7 @@ class HMCInferencer:
         Returns:
             Lists with an entry for each input, or none if it was not asked
             for: ``predictions``; ``visualization``, RGB; ``bitstreams``;
-            ``rates``, see :attr:`EncodedPicture.rate`; ``pictures``, BGR.
+            ``rates``, see :attr:`EncodedImage.rate`; ``images``, BGR.
 
         Raises:
             BitstreamError: If a bitstream is damaged or of another codec.
@@ -180,19 +182,18 @@ class HMCInferencer:
             visualization=[],
             bitstreams=[],
             rates=[],
-            pictures=[])
+            images=[])
         with progress('inference', len(items), show_progress) as advance:
             encoded = (self._encoded(item, chosen) for item in items)
-            for one in self._analyzed(
-                    encoded, chosen, batch_size, draws or writer.writes
-                    or return_pictures):
+            for one in self._analyzed(encoded, chosen, batch_size, draws
+                                      or writer.writes or return_images):
                 results['bitstreams'].append(one.encoded.bitstream)
                 results['rates'].append(one.encoded.rate)
                 writer.stream(one.encoded)
-                if return_pictures:
-                    results['pictures'].append(to_bgr(one.x_hat[0]))
+                if return_images:
+                    results['images'].append(to_bgr(one.x_hat[0]))
                 if one.x_hat is not None:
-                    writer.picture(one.encoded.name, one.x_hat[0])
+                    writer.image(one.encoded.name, one.x_hat[0])
                 self._keep(one, results, writer,
                            pred_score_thr if draws else None, return_vis,
                            return_datasamples)
@@ -204,11 +205,11 @@ class HMCInferencer:
                out_dir: Union[str, Path, None] = None,
                quality: Optional[float] = None,
                condition: Optional[dict] = None,
-               show_progress: bool = True) -> list[EncodedPicture]:
-        """Code pictures.
+               show_progress: bool = True) -> list[EncodedImage]:
+        """Code images.
 
         Args:
-            inputs: Pictures, see the class.
+            inputs: Images, see the class.
             out_dir: Folder for ``a.png.hmc``; None writes nothing.
             quality: Short for ``condition=dict(quality=...)``.
             condition: As of the class, for this call.
@@ -219,7 +220,7 @@ class HMCInferencer:
 
         Raises:
             OSError: If a file cannot be read or written.
-            ValueError: If an input is no picture, or the condition does not
+            ValueError: If an input is no image, or the condition does not
                 fit the codec.
         """
         if quality is not None:
@@ -241,7 +242,7 @@ class HMCInferencer:
                adapted: bool = False,
                condition: Optional[dict] = None,
                show_progress: bool = True) -> list[ndarray]:
-        """Decode bitstreams to pictures.
+        """Decode bitstreams to images.
 
         Args:
             inputs: What :meth:`encode` gave, bitstreams, their bytes, or
@@ -263,20 +264,20 @@ class HMCInferencer:
         """
         if adapted and not self.has_adapter:
             raise ValueError('There is no adapter, or it is switched off: '
-                             'the machine sees the decoded picture or the '
+                             'the machine sees the decoded image or the '
                              'latent. Leave out `adapted`.')
         chosen = self._checked_condition(condition)
-        items = list_items(inputs, pictures=False)
-        writer = _Writer(out_dir, items, picture='')
-        pictures = []
+        items = list_items(inputs, images=False)
+        writer = _Writer(out_dir, items, image='')
+        images = []
         with progress('decode', len(items), show_progress) as advance:
             for item in items:
                 one = self._decoded(load_stream(item), chosen, True)
                 x = one.shown.x_bar if adapted else one.x_hat
-                pictures.append(to_bgr(x[0]))
-                writer.picture(item.name, x[0])
+                images.append(to_bgr(x[0]))
+                writer.image(item.name, x[0])
                 advance()
-        return pictures
+        return images
 
     def analyze(self,
                 inputs: Inputs,
@@ -289,8 +290,8 @@ class HMCInferencer:
                 show_progress: bool = True) -> dict[str, list]:
         """Predict from bitstreams alone.
 
-        Of a picture that was coded in the model, a bare bitstream does not
-        say the original size: coordinates are then those of the picture that
+        Of an image that was coded in the model, a bare bitstream does not
+        say the original size: coordinates are then those of the image that
         was coded. What :meth:`encode` gave knows it.
 
         Args:
@@ -316,10 +317,10 @@ class HMCInferencer:
         """
         if not self.has_task:
             raise RuntimeError(
-                'This is a codec alone, with no model to analyze pictures by: '
+                'This is a codec alone, with no model to analyze images by: '
                 'use `decode`, or give a config with a host behind the codec.')
         chosen = self._checked_condition(condition)
-        items = list_items(inputs, pictures=False)
+        items = list_items(inputs, images=False)
         writer = _Writer(out_dir, items)
         draws = return_vis or writer.writes
         results = dict(predictions=[], visualization=[])
@@ -339,11 +340,11 @@ class HMCInferencer:
 
     @property
     def sees_latents(self) -> bool:
-        """Whether the host sees latents, and no decoded picture."""
+        """Whether the host sees latents, and no decoded image."""
         return self.has_task and self._host.sees_latents
 
-    def coded_picture(self, x: Tensor) -> Tensor:
-        """A picture as it is coded: resized by the host or as it is.
+    def coded_image(self, x: Tensor) -> Tensor:
+        """An image as it is coded: resized by the host or as it is.
 
         Args:
             x: RGB in [0, 1], shape (3, H, W).
@@ -352,7 +353,7 @@ class HMCInferencer:
             RGB in [0, 1], shape (1, 3, h, w).
         """
         if self.protocol == PROTOCOLS[1]:
-            return self._host.picture_to_code(x)
+            return self._host.image_to_code(x)
         return x[None]
 
     @torch.no_grad()
@@ -360,14 +361,14 @@ class HMCInferencer:
             self,
             x: Tensor,
             condition: Optional[dict] = None) -> tuple[CodecOutput, Bitstream]:
-        """Code one picture at its own size; for looking into a codec.
+        """Code one image at its own size; for looking into a codec.
 
         Args:
             x: RGB in [0, 1], shape (1, 3, H, W).
             condition: As of the class, for this call.
 
         Returns:
-            What the codec made of the picture, padded to its stride, with
+            What the codec made of the image, padded to its stride, with
             likelihoods; and the bitstream of that.
         """
         return self._code(x, self._checked_condition(condition))
@@ -387,7 +388,7 @@ class HMCInferencer:
         }
         given = {name: one for name, one in given.items() if one is not None}
         chosen = as_stored(ConditionChoice(given)(False))
-        self.codec.check_pictures(
+        self.codec.check_images(
             torch.zeros(1, 3, 1, 1, device=self.device), chosen)
         return chosen
 
@@ -402,13 +403,13 @@ class HMCInferencer:
 
     @torch.no_grad()
     def _encoded(self, item: InputItem,
-                 condition: Optional[CodingCondition]) -> EncodedPicture:
-        """An item's bitstream, which is made if it is a picture."""
+                 condition: Optional[CodingCondition]) -> EncodedImage:
+        """An item's bitstream, which is made if it is an image."""
         if item.is_stream:
             return load_stream(item)
-        x = load_picture(item)
+        x = load_image(item)
         original_size = x.shape[-2], x.shape[-1]
-        output, stream = self._code(self.coded_picture(x), condition)
+        output, stream = self._code(self.coded_image(x), condition)
         bits = None
         if output.likelihoods:
             covered = stream.coded_size
@@ -416,17 +417,17 @@ class HMCInferencer:
                 count_bits(output.likelihoods, [covered], covered).sum())
         # What is analyzed has gone through real bytes.
         stream = Bitstream.from_bytes(stream.to_bytes())
-        return EncodedPicture(item.name, stream, original_size,
-                              self.codec.num_bytes(stream), bits)
+        return EncodedImage(item.name, stream, original_size,
+                            self.codec.num_bytes(stream), bits)
 
     @torch.no_grad()
-    def _decoded(self, encoded: EncodedPicture,
+    def _decoded(self, encoded: EncodedImage,
                  condition: Optional[CodingCondition],
-                 wants_picture: bool) -> '_Analyzed':
+                 wants_image: bool) -> '_Analyzed':
         """What is shown to people, if anybody is to see it, and to the host.
 
         Raises:
-            BitstreamError: With the name of the picture.
+            BitstreamError: With the name of the image.
         """
         stream = encoded.bitstream
         if stream.quality is not None:
@@ -438,14 +439,14 @@ class HMCInferencer:
             raise BitstreamError(
                 f'{encoded.path or encoded.name}: {error}') from error
         encoded = replace(encoded, num_bytes=self.codec.num_bytes(stream))
-        shown = DecodedPicture(encoded.name, stream.size,
-                               encoded.original_size, y_hat)
+        shown = DecodedImage(encoded.name, stream.size, encoded.original_size,
+                             y_hat)
         x_hat = None
-        sees_pictures = self.has_task and not self.sees_latents
-        if wants_picture or sees_pictures:
+        sees_images = self.has_task and not self.sees_latents
+        if wants_image or sees_images:
             decoded = self.codec.decode_latents(y_hat, condition)
             x_hat = crop_to(decoded, stream.size).clamp(0, 1)
-        if sees_pictures:
+        if sees_images:
             # In the model the adapter sees the codec's padding, too; before
             # the pipeline it sees a file, of 8 bits.
             seen = decoded if self.protocol == PROTOCOLS[1] else \
@@ -456,7 +457,7 @@ class HMCInferencer:
 
     def _adapted(self, y_hat: Tensor, x_hat: Tensor,
                  condition: Optional[CodingCondition]) -> Tensor:
-        """What the host sees of a decoded picture."""
+        """What the host sees of a decoded image."""
         if not self.coder.uses_adapter:
             return x_hat
         adapter = self.coder.adapter
@@ -464,16 +465,16 @@ class HMCInferencer:
             return self.codec.decode_latents(adapter(y_hat), condition)
         return adapter(x_hat)
 
-    def _analyzed(self, encoded: Iterable[EncodedPicture],
+    def _analyzed(self, encoded: Iterable[EncodedImage],
                   condition: Optional[CodingCondition], batch_size: int,
-                  wants_pictures: bool) -> Iterator['_Analyzed']:
-        """Decode, and predict in batches of pictures of one size."""
+                  wants_images: bool) -> Iterator['_Analyzed']:
+        """Decode, and predict in batches of images of one size."""
         if batch_size < 1:
             raise ValueError('`batch_size` must be 1 or more, got '
                              f'{batch_size}.')
         waiting: list[tuple[_Analyzed, dict]] = []
         for one in encoded:
-            decoded = self._decoded(one, condition, wants_pictures)
+            decoded = self._decoded(one, condition, wants_images)
             if not self.has_task:
                 yield decoded
                 continue
@@ -489,9 +490,9 @@ class HMCInferencer:
     def _predicted(
             self, waiting: Sequence[tuple['_Analyzed',
                                           dict]]) -> Iterator['_Analyzed']:
-        pictures, items = zip(*waiting)
-        samples = self._host.predict(items, [one.shown for one in pictures])
-        for one, sample in zip(pictures, samples):
+        images, items = zip(*waiting)
+        samples = self._host.predict(items, [one.shown for one in images])
+        for one, sample in zip(images, samples):
             one.sample = sample
             yield one
 
@@ -519,10 +520,10 @@ class HMCInferencer:
 
 @dataclass
 class _Analyzed:
-    """One picture on its way; ``x_hat`` is (1, 3, H, W) in [0, 1]."""
+    """One image on its way; ``x_hat`` is (1, 3, H, W) in [0, 1]."""
 
-    encoded: EncodedPicture
-    shown: DecodedPicture
+    encoded: EncodedImage
+    shown: DecodedImage
     x_hat: Optional[Tensor] = None
     sample: Optional[object] = None
 
@@ -534,31 +535,31 @@ class _Writer:
                  out_dir: Union[str, Path, None],
                  items: Sequence[InputItem],
                  stream: str = 'streams',
-                 picture: str = 'pictures') -> None:
+                 image: str = 'images') -> None:
         self.writes = out_dir is not None
         self._folder = Path(out_dir or '')
-        self._stream, self._picture = stream, picture
+        self._stream, self._image = stream, image
         if self.writes:
             check_names(items)
 
-    def stream(self, encoded: EncodedPicture) -> EncodedPicture:
+    def stream(self, encoded: EncodedImage) -> EncodedImage:
         if not self.writes:
             return encoded
         path = self._path(self._stream, stream_name(encoded.name))
         write_whole(path, encoded.bitstream.to_bytes())
         return replace(encoded, path=path)
 
-    def picture(self, name: str, x: Tensor) -> None:
+    def image(self, name: str, x: Tensor) -> None:
         if self.writes:
-            write_picture(self._path(self._picture, picture_name(name)), x)
+            write_image(self._path(self._image, image_name(name)), x)
 
     def drawing(self, name: str, pixels: ndarray) -> None:
         if self.writes:
-            path = self._path('vis', picture_name(name))
+            path = self._path('vis', image_name(name))
             x = torch.from_numpy(pixels.copy()).permute(2, 0, 1).float() / 255
-            write_picture(path, x)
+            write_image(path, x)
 
-    def prediction(self, encoded: EncodedPicture, plain: dict) -> None:
+    def prediction(self, encoded: EncodedImage, plain: dict) -> None:
         """JSON; an array becomes a PNG, or a .npy, that the JSON names."""
         if not self.writes:
             return
@@ -594,7 +595,7 @@ def _to_8_bits(x: Tensor) -> Tensor:
 
 
 def _as_large(x_hat: Tensor, size: tuple[int, int]) -> ndarray:
-    """Decoded picture in the original's size: RGB, uint8, (H, W, 3)."""
+    """Decoded image in the original's size: RGB, uint8, (H, W, 3)."""
     if tuple(x_hat.shape[-2:]) != tuple(size):
         x_hat = interpolate(x_hat, size, mode='bilinear', antialias=True)
     return to_bgr(x_hat[0])[..., ::-1].copy()

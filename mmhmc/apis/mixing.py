@@ -12,7 +12,7 @@ from mmengine.logging import print_log
 from mmhmc.registry import type_name, type_scope
 from .config_files import read_file
 
-#: What hosts call the module that sees the picture, the usual name first.
+#: What hosts call the module that sees the image, the usual name first.
 _BACKBONES = ('backbone', 'image_encoder', 'vision_backbone', 'vision_encoder',
               'visual_encoder')
 _HOSTS = ('mmdet', 'mmpretrain', 'mmseg')
@@ -227,7 +227,7 @@ def _find_backbone(model: dict) -> Optional[tuple]:
                 # Else it is a model, with a backbone of its own.
                 if not any(n in backbone for n in _BACKBONES):
                     return holder, key
-        # A distilled model's teacher sees the uncompressed picture.
+        # A distilled model's teacher sees the uncompressed image.
         level = [
             value for part in level for key, value in part.items()
             if isinstance(value, dict) and not key.startswith('teacher')
@@ -301,7 +301,7 @@ def _input_norm(cfg: Config) -> dict:
     if len(mean) not in (1, 3) or len(std) not in (1, 3):
         raise ValueError(
             'The data preprocessor must have one or three values of `mean` '
-            f'and `std`, as pictures have channels; got mean={list(mean)} '
+            f'and `std`, as images have channels; got mean={list(mean)} '
             f'and std={list(std)}.')
     names = {type_name(d) for d in _datasets(cfg)}
     rgb = to_rgb or names & set(_RGB_DATASETS)
@@ -315,7 +315,7 @@ def _preprocessor(cfg: Config) -> dict:
     """The settings of the data preprocessor, wherever it is.
 
     Raises:
-        ValueError: If there is none, or it is not one for pictures.
+        ValueError: If there is none, or it is not one for images.
     """
     model = cfg.get('model')
     model = model if isinstance(model, dict) else {}
@@ -330,7 +330,7 @@ def _preprocessor(cfg: Config) -> dict:
             type_name(found) == 'BaseDataPreprocessor':
         raise ValueError(
             'This config has no data preprocessor with `mean` and `std`, so '
-            'it is not known what a picture is: looked for a picture\'s data '
+            'it is not known what an image is: looked for an image\'s data '
             'preprocessor at `model.data_preprocessor` and '
             f'`data_preprocessor`, got {found!r}.')
     return found
@@ -372,7 +372,7 @@ def _with_metrics(evaluator: Union[dict, list], name: str):
     else:
         print_log(
             f'`{name}` is a {type_name(evaluator)}, which has one metric '
-            'for each data set; rate and picture quality are not measured.',
+            'for each data set; rate and image quality are not measured.',
             logger='current')
     return evaluator
 

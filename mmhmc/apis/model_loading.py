@@ -17,7 +17,7 @@ from torch import nn
 
 from mmhmc.checkpoints import read_checkpoint
 from mmhmc.engine.parts import adapter_changes_nothing, find_coder
-from mmhmc.models import CodecModel, PictureCoding
+from mmhmc.models import CodecModel, ImageCoding
 from mmhmc.part_weights import weights_of
 from .checkpoint_parts import (complete_codecs, complete_host, is_of_host,
                                load_all)
@@ -127,7 +127,7 @@ def _is_codec_alone(cfg: Config) -> bool:
         return 'codec' in cfg
     kind = model.get('type')
     kind = MODELS.get(kind) if isinstance(kind, str) else kind
-    return isinstance(kind, type) and issubclass(kind, PictureCoding)
+    return isinstance(kind, type) and issubclass(kind, ImageCoding)
 
 
 def _load_codec_model(cfg: Config, checkpoint: Union[str, Path, None],
@@ -169,7 +169,7 @@ def _load_weights(model: nn.Module, saved: dict, name: Union[str, Path],
             logger='current')
 
 
-def _make_missing_tables(coder: PictureCoding) -> None:
+def _make_missing_tables(coder: ImageCoding) -> None:
     tables = coder.codec.entropy_tables().values()
     if not all(table.cdf.numel() for table in tables):
         coder.codec.update_entropy_tables()

@@ -1,4 +1,4 @@
-"""Predictions of hosts as plain values, and drawn on pictures."""
+"""Predictions of hosts as plain values, and drawn on images."""
 import colorsys
 import inspect
 import warnings
@@ -31,9 +31,9 @@ def plain_prediction(sample: BaseDataElement,
 
     Returns:
         As far as they were predicted: of objects ``labels``, ``scores``,
-        ``bboxes`` (x1, y1, x2, y2 in pixels of the original picture) and
+        ``bboxes`` (x1, y1, x2, y2 in pixels of the original image) and
         ``masks`` (COCO's run lengths); of pixels ``sem_seg`` or
-        ``panoptic_seg``, an array (H, W), or ``depth_map``; of the picture
+        ``panoptic_seg``, an array (H, W), or ``depth_map``; of the image
         ``pred_scores``, ``pred_score``, ``pred_label`` and ``pred_class``. A
         model with several tasks may have more of these, under their names.
     """
@@ -116,12 +116,12 @@ class PredictionPainter:
             classes=names,
             palette=dataset_meta.get('palette') or class_colours(len(names)))
 
-    def __call__(self, picture: ndarray, sample: BaseDataElement,
+    def __call__(self, image: ndarray, sample: BaseDataElement,
                  score_thr: float) -> ndarray:
         """Draw one prediction.
 
         Args:
-            picture: RGB, uint8, shape (H, W, 3), of the original's size.
+            image: RGB, uint8, shape (H, W, 3), of the original's size.
             sample: The host's prediction.
             score_thr: Objects that are less sure are left out.
 
@@ -130,16 +130,16 @@ class PredictionPainter:
         """
         draw = getattr(self._visualizer, 'visualize_cls', None)
         if draw is not None and 'pred_score' in sample:
-            draw(picture, sample, classes=self._classes, draw_gt=False)
+            draw(image, sample, classes=self._classes, draw_gt=False)
             return self._visualizer.get_image()
         draw = self._visualizer.add_datasample
         options = {}
         if 'pred_score_thr' in inspect.signature(draw).parameters:
             options['pred_score_thr'] = score_thr
         with warnings.catch_warnings():
-            # Of boxes and masks that end at the picture's border.
+            # Of boxes and masks that end at the image's border.
             warnings.filterwarnings('ignore', '.* is out of bounds')
-            draw('prediction', picture, sample, draw_gt=False, **options)
+            draw('prediction', image, sample, draw_gt=False, **options)
         return self._visualizer.get_image()
 
 

@@ -80,4 +80,6 @@ def _parsed(line: bytes) -> dict | None:
         row = json.loads(line)
     except ValueError:
         return None
+    if isinstance(row, dict) and 'picture' in row:  # the key of 0.1
+        row['image'] = row.pop('picture')
     return row if isinstance(row, dict) and 'output' in row else None

@@ -1,4 +1,4 @@
-"""Any host's config on the built-in pictures."""
+"""Any host's config on the built-in images."""
 from collections.abc import Iterator
 from copy import deepcopy
 
@@ -13,7 +13,7 @@ _KEPT = ('pipeline', 'test_mode', 'backend_args', '_scope_')
 
 
 def use_sample_data(cfg: Config) -> Config:
-    """Let a host's config load the built-in pictures.
+    """Let a host's config load the built-in images.
 
     Pipelines, loaders, samplers and wrappers of data sets stay; the data set
     inside is replaced. Heads keep their number of classes, which is more

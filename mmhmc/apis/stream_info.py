@@ -49,7 +49,7 @@ def format_description(row: dict) -> str:
     lines = [
         row['file'],
         f'  codec     {row["codec"]}, weights {row["weights"]}',
-        f'  picture   {row["height"]} x {row["width"]}, coded as '
+        f'  image   {row["height"]} x {row["width"]}, coded as '
         f'{row["coded_height"]} x {row["coded_width"]}',
         f'  decodes   on {device}',
         f'  bytes     {row["num_bytes"]}: header {row["header_bytes"]}, ' +

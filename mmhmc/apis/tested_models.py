@@ -5,7 +5,7 @@ column::
 
     metrics = {'rate/bpp': 'bpp', 'mIoU': 'mIoU'}
     tests = {
-        'pictures': dict(config='configs/...', checkpoint='mmhmc://...'),
+        'images': dict(config='configs/...', checkpoint='mmhmc://...'),
         'streams': dict(config='configs/...', checkpoint='FILE.pth',
                         cfg_options={'model.backbone.seen_channels': 32}),
     }
@@ -37,7 +37,7 @@ def tabulate_tests(path: Union[str, Path],
     """Test what a config names, as `tools/test.py` does, row by row.
 
     What was tested under the same settings, with the same weights, on the
-    same pictures, is not tested again: ``tested_models/NAME.json`` keeps it.
+    same images, is not tested again: ``tested_models/NAME.json`` keeps it.
 
     Args:
         path: Config with ``tests`` and ``metrics``.

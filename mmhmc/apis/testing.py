@@ -11,7 +11,7 @@ from .checkpoint_parts import complete_model
 from .mixing import host_of
 from .training import TrainingError, build_runner, prepare_data
 
-#: What joins the views of a picture where a config does not say it.
+#: What joins the views of an image where a config does not say it.
 _TTA_MODELS = dict(
     mmdet=dict(
         type='mmdet.DetTTAModel',
@@ -66,9 +66,9 @@ def run_test(cfg: Config,
 
 
 def _dump(path: str):
-    """A metric that keeps predictions, without the pictures in them.
+    """A metric that keeps predictions, without the images in them.
 
-    Pictures are left out of what is pickled, but until then they would stay
+    Images are left out of what is pickled, but until then they would stay
     in memory.
     """
     from mmengine.evaluator import DumpResults

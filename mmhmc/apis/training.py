@@ -51,7 +51,7 @@ def load_config(path: Union[str, Path],
         codec: File that defines a ``codec`` for :func:`mix_codec`; without
             one, ``mix_codec`` of the config says what to mix, if anything.
         adapter: File that defines an ``adapter``.
-        sample_data: Load the built-in pictures, see
+        sample_data: Load the built-in images, see
             :func:`mmhmc.apis.sample_data.use_sample_data`.
 
     Returns:
@@ -146,7 +146,7 @@ def prepare_data(cfg: Config, splits: Sequence[str] = _SPLITS) -> None:
 def _coco_files(
         cfg: Config,
         splits: Sequence[str]) -> dict[str, tuple[list[str], list[str]]]:
-    """Annotation files and picture folders by data root."""
+    """Annotation files and image folders by data root."""
     files = {}
     for split in splits:
         dataset = (cfg.get(f'{split}_dataloader') or {}).get('dataset', {})

@@ -1,4 +1,4 @@
-"""The file around the coded symbols of one picture."""
+"""The file around the coded symbols of one image."""
 import struct
 import zlib
 from collections.abc import Iterator
@@ -11,7 +11,7 @@ from .errors import BitstreamError
 
 MAGIC = b'HMC'
 VERSION = 2
-#: A file says how much memory its picture takes: refuse what is absurd.
+#: A file says how much memory its image takes: refuse what is absurd.
 MAX_SIDE, MAX_PIXELS = 1 << 15, 1 << 28
 #: A quality is stored as a number of these steps.
 QUALITY_STEP = 1 / 256
@@ -38,7 +38,7 @@ class CutStream:
 
 @dataclass(frozen=True)
 class Bitstream:
-    """Coded picture: who decodes it, how large it is, and its streams.
+    """Coded image: who decodes it, how large it is, and its streams.
 
     .. code-block:: none
 
@@ -57,7 +57,7 @@ class Bitstream:
 
     Args:
         codec: Identifier of the codec, at most 31 bytes.
-        size: Height and width of the picture in pixels.
+        size: Height and width of the image in pixels.
         streams: Payload of each latent by its name, in decoding order.
         coded_size: Height and width that were coded, with the codec's padding
             at the bottom and on the right; as ``size`` if left out.
@@ -243,12 +243,12 @@ def _check_size(size: tuple[int, int], coded_size: tuple[int, int]) -> None:
         if not (0 < height <= MAX_SIDE and 0 < width <= MAX_SIDE
                 and height * width <= MAX_PIXELS):
             raise BitstreamError(
-                f'A picture of {height} x {width} pixels cannot be stored: no '
-                f'side may be empty or longer than {MAX_SIDE}, and no picture '
+                f'An image of {height} x {width} pixels cannot be stored: no '
+                f'side may be empty or longer than {MAX_SIDE}, and no image '
                 f'larger than {MAX_PIXELS} pixels, padding included.')
     if coded_size[0] < size[0] or coded_size[1] < size[1]:
         raise BitstreamError(f'{coded_size} pixels were coded, fewer than the '
-                             f"picture's {size}.")
+                             f"image's {size}.")
 
 
 def _round_up(size: tuple[int, int], stride: int) -> Optional[tuple[int, int]]:

@@ -51,7 +51,7 @@ def use_integers(portable: bool) -> Iterator[None]:
 
 
 class ImageCodec(WholeModule):
-    """Base class: picture to latents to bits, and back.
+    """Base class: image to latents to bits, and back.
 
     .. code-block:: none
 
@@ -67,14 +67,14 @@ class ImageCodec(WholeModule):
     rounding and everything is exact: what
     :meth:`read` returns equals ``y_hat`` of :meth:`encode_latents` to the
     last bit; if the codec is :attr:`portable`, on all machines and in any
-    batch, otherwise on one machine and one picture at a time.
+    batch, otherwise on one machine and one image at a time.
 
     Args:
         init_cfg: mmengine's initialisation, e.g. ``dict(type='Pretrained',
             checkpoint=...)``, of the codec or of a model that holds it.
     """
 
-    #: Both sides of a coded picture are multiples of this.
+    #: Both sides of a coded image are multiples of this.
     downsampling_factor: int = 1
     #: What a file calls the codec; short, for it is in every file.
     codec_id: str = ''
@@ -82,18 +82,18 @@ class ImageCodec(WholeModule):
     optional_streams: tuple[str, ...] = ()
     #: Pixels beyond which nothing around a pixel reaches it in a transform.
     receptive_radius: int = 0
-    #: Side in pixels of the tiles in which large pictures go through the
+    #: Side in pixels of the tiles in which large images go through the
     #: transforms, in evaluation without gradients. ``'auto'``: by
-    #: :attr:`tile_memory`; a number: pictures of more than twice its square;
+    #: :attr:`tile_memory`; a number: images of more than twice its square;
     #: None: never.
     tile_size: Union[int, str, None] = 'auto'
-    #: Bytes of memory up to which a transform works on a whole picture.
+    #: Bytes of memory up to which a transform works on a whole image.
     tile_memory: int = 896 << 20
     #: Side below which tiles overlap more than they save.
     least_tile_size: int = 512
-    #: Bytes that a transform takes for each pixel of a picture, about.
+    #: Bytes that a transform takes for each pixel of an image, about.
     bytes_per_pixel: int = 512
-    #: Type in which the transforms between picture and latent compute in
+    #: Type in which the transforms between image and latent compute in
     #: evaluation, e.g. ``torch.bfloat16``; None: that of their weights.
     transform_dtype: Optional[torch.dtype] = None
     #: Whether streams that are written decode identically on every machine.
@@ -108,7 +108,7 @@ class ImageCodec(WholeModule):
                        x: Tensor,
                        condition: Optional[CodingCondition] = None,
                        rate: bool = True) -> CodecOutput:
-        """Picture to quantised latents, without decoding a picture.
+        """Image to quantised latents, without decoding an image.
 
         Args:
             x: RGB in [0, 1], shape (B, 3, H, W), H and W multiples of
@@ -117,7 +117,7 @@ class ImageCodec(WholeModule):
             rate: False leaves out the likelihoods; all else is the same.
 
         Returns:
-            Output with ``y_hat`` and ``likelihoods``; for one picture in
+            Output with ``y_hat`` and ``likelihoods``; for one image in
             evaluation mode also ``symbols``.
         """
 
@@ -155,7 +155,7 @@ class ImageCodec(WholeModule):
         """As :meth:`decode_latents`, and what decoding adds to the objective.
 
         Returns:
-            The pictures, and losses as ``extra_losses`` of an output.
+            The images, and losses as ``extra_losses`` of an output.
         """
         return self.decode_latents(y_hat, condition), {}
 
@@ -164,7 +164,7 @@ class ImageCodec(WholeModule):
                      decoders: dict[str, SymbolDecoder],
                      coded_size: tuple[int, int],
                      condition: Optional[CodingCondition] = None) -> Tensor:
-        """Decode ``y_hat`` of one picture.
+        """Decode ``y_hat`` of one image.
 
         Args:
             decoders: A decoder for each named stream of the file.
@@ -184,7 +184,7 @@ class ImageCodec(WholeModule):
         """All that decides how symbols become ``y_hat``, by name.
 
         Tables, and weights of what chooses among them; not what only the
-        encoder or only the picture needs.
+        encoder or only the image needs.
         """
 
     @abstractmethod
@@ -224,7 +224,7 @@ class ImageCodec(WholeModule):
     def forward(self,
                 x: Tensor,
                 condition: Optional[CodingCondition] = None) -> CodecOutput:
-        """Encode and decode pictures.
+        """Encode and decode images.
 
         Args:
             x: RGB in [0, 1], of any floating type, shape (B, 3, H, W), H and
@@ -242,11 +242,11 @@ class ImageCodec(WholeModule):
         output.extra_losses.update(losses)
         return output
 
-    def make_portable(self, pictures: Optional[Tensor] = None) -> None:
+    def make_portable(self, images: Optional[Tensor] = None) -> None:
         """Do nothing but warn: learned codecs are portable as they are.
 
         Args:
-            pictures: Ignored.
+            images: Ignored.
         """
         warnings.warn(
             '`make_portable` does nothing any more: learned codecs are '
@@ -270,35 +270,35 @@ class ImageCodec(WholeModule):
             self,
             x: Union[Tensor, Sequence[Tensor]],
             condition: Optional[CodingCondition] = None) -> list[Bitstream]:
-        """Code pictures of any size, padding inside.
+        """Code images of any size, padding inside.
 
         Args:
-            x: RGB in [0, 1], shape (B, 3, H, W), or a list of pictures
+            x: RGB in [0, 1], shape (B, 3, H, W), or a list of images
                 (3, H, W) that may differ in size.
             condition: Run-time controls, for codecs that have any; the
                 quality is rounded to steps of 1/256.
 
         Returns:
-            One bitstream for each picture.
+            One bitstream for each image.
 
         Raises:
             RuntimeError: In training mode, or if tables are missing.
             ValueError: If ``x`` is not finite or of the wrong shape.
         """
         condition = as_stored(condition)
-        pictures = [x] if isinstance(x, Tensor) else [p[None] for p in x]
-        pictures = [self._in_own_type(batch) for batch in pictures]
-        for batch in pictures:
-            self.check_pictures(batch, condition)
+        images = [x] if isinstance(x, Tensor) else [p[None] for p in x]
+        images = [self._in_own_type(batch) for batch in images]
+        for batch in images:
+            self.check_images(batch, condition)
         # One at a time: a kernel may round differently for a batch, and the
         # decoder has no batch.
         return [
-            self._compress_one(picture[None], condition) for batch in pictures
-            for picture in batch
+            self._compress_one(image[None], condition) for batch in images
+            for image in batch
         ]
 
     def _in_own_type(self, x: Tensor) -> Tensor:
-        """Pictures in the type of the weights, e.g. of float16 or float64."""
+        """Images in the type of the weights, e.g. of float16 or float64."""
         own = next((p.dtype for p in self.parameters()), x.dtype)
         return x.to(own) if x.is_floating_point() else x
 
@@ -324,7 +324,7 @@ class ImageCodec(WholeModule):
         bitstreams: Sequence[Bitstream],
         condition: Optional[CodingCondition] = None
     ) -> Union[Tensor, list[Tensor]]:
-        """Decode pictures.
+        """Decode images.
 
         Args:
             bitstreams: From :meth:`compress`.
@@ -333,7 +333,7 @@ class ImageCodec(WholeModule):
 
         Returns:
             RGB in [0, 1], shape (B, 3, H, W); where the sizes differ a list
-            of pictures (3, H, W).
+            of images (3, H, W).
 
         Raises:
             BitstreamError: If a stream is of another codec or other weights,
@@ -343,18 +343,18 @@ class ImageCodec(WholeModule):
         """
         if not bitstreams:
             raise ValueError('`decompress` needs at least one stream.')
-        pictures = [
+        images = [
             crop_to(
                 self.decode_latents(
                     self.read(stream, condition),
                     _with_quality_of(stream, condition)),
                 stream.size).clamp_(0, 1) for stream in bitstreams
         ]
-        if len(pictures) == 1:
-            return pictures[0]
+        if len(images) == 1:
+            return images[0]
         if len({stream.size for stream in bitstreams}) == 1:
-            return torch.cat(pictures)
-        return [picture[0] for picture in pictures]
+            return torch.cat(images)
+        return [image[0] for image in images]
 
     def num_bytes(self, bitstream: Bitstream) -> int:
         """Bytes that count: those of the whole file."""
@@ -371,11 +371,11 @@ class ImageCodec(WholeModule):
               output: CodecOutput,
               size: tuple[int, int],
               condition: Optional[CodingCondition] = None) -> Bitstream:
-        """Entropy-code what :meth:`encode_latents` made of one picture.
+        """Entropy-code what :meth:`encode_latents` made of one image.
 
         Args:
             output: Made in evaluation mode of a batch of one.
-            size: Height and width in pixels of the unpadded picture.
+            size: Height and width in pixels of the unpadded image.
             condition: That of :meth:`encode_latents`; its quality is stored.
 
         Returns:
@@ -388,8 +388,8 @@ class ImageCodec(WholeModule):
         tables = self._present_tables()
         if set(output.symbols) != set(tables):
             raise RuntimeError(
-                'Coding needs the symbols of one picture in evaluation mode; '
-                'call `codec.eval()` and encode one picture at a time.')
+                'Coding needs the symbols of one image in evaluation mode; '
+                'call `codec.eval()` and encode one image at a time.')
         for name in tables:
             _check_symbols(name, output.symbols[name].symbols)
         if output.y_hat is not None and not output.y_hat.isfinite().all():
@@ -410,7 +410,7 @@ class ImageCodec(WholeModule):
     def read(self,
              bitstream: Bitstream,
              condition: Optional[CodingCondition] = None) -> Tensor:
-        """Decode ``y_hat`` of one picture, shape (1, M, h, w).
+        """Decode ``y_hat`` of one image, shape (1, M, h, w).
 
         A stream in floating point is read so, whatever the codec writes.
 
@@ -479,7 +479,7 @@ class ImageCodec(WholeModule):
         coded_size = padded_size(bitstream.size, self.downsampling_factor)
         if bitstream.coded_size != coded_size:
             raise BitstreamError(
-                f'A picture of {bitstream.size} is coded as {coded_size} by '
+                f'An image of {bitstream.size} is coded as {coded_size} by '
                 f'{name}; the file says {bitstream.coded_size}.')
         self._check_weights(bitstream)
 
@@ -546,14 +546,14 @@ class ImageCodec(WholeModule):
 
     def run_transform(self, part: nn.Module, x: Tensor,
                       scale: Fraction) -> Tensor:
-        """Run what leads from picture to latent, or back.
+        """Run what leads from image to latent, or back.
 
         Outside training in :attr:`transform_dtype`, and in tiles if the
-        picture is large.
+        image is large.
 
         Args:
             part: E.g. ``g_a``.
-            x: Picture or latent, shape (B, C, H, W).
+            x: Image or latent, shape (B, C, H, W).
             scale: Output side per input side.
 
         Returns:
@@ -572,15 +572,15 @@ class ImageCodec(WholeModule):
             partial(self._run_in_dtype, part), x, scale, side // unit,
             self.receptive_radius // unit)
 
-    def _tile_for(self, pixels: int, pictures: int) -> Optional[int]:
-        """Side of the tiles for pictures of so many pixels; None: whole."""
+    def _tile_for(self, pixels: int, images: int) -> Optional[int]:
+        """Side of the tiles for images of so many pixels; None: whole."""
         if self.tile_size != 'auto':
             few = self.tile_size is None or pixels <= 2 * self.tile_size**2
             return None if few else self.tile_size
-        room = self.tile_memory // (self.bytes_per_pixel * pictures)
+        room = self.tile_memory // (self.bytes_per_pixel * images)
         if pixels <= max(room, 2 * self.least_tile_size**2):
             return None
-        # A picture so large takes memory of its own, and so do its pieces'
+        # An image so large takes memory of its own, and so do its pieces'
         # surroundings.
         side = isqrt(room * 2 // 5) - 2 * self.receptive_radius
         side -= side % max(64, self.downsampling_factor)
@@ -610,12 +610,12 @@ class ImageCodec(WholeModule):
         """Refuse what cannot be coded as it is.
 
         Raises:
-            ValueError: As :meth:`check_pictures`, if there is no picture, or
+            ValueError: As :meth:`check_images`, if there is no image, or
                 if the size does not fit the codec's stride.
         """
-        self.check_pictures(x, condition)
+        self.check_images(x, condition)
         if not len(x):
-            raise ValueError('`x` is a batch without pictures, of shape '
+            raise ValueError('`x` is a batch without images, of shape '
                              f'{tuple(x.shape)}; expected one or more.')
         factor = self.downsampling_factor
         if x.shape[-2] % factor or x.shape[-1] % factor:
@@ -630,8 +630,8 @@ class ImageCodec(WholeModule):
         """
         return answers_at_once(x) or not (self.training or is_hurrying())
 
-    def check_pictures(self, x: Tensor,
-                       condition: Optional[CodingCondition]) -> None:
+    def check_images(self, x: Tensor,
+                     condition: Optional[CodingCondition]) -> None:
         """Refuse what cannot be coded at any size.
 
         In training a GPU is not waited for: that ``x`` is not finite is seen
@@ -643,17 +643,17 @@ class ImageCodec(WholeModule):
                 there is a condition and the codec knows none.
         """
         if x.ndim != 4 or x.shape[1] != 3 or 0 in x.shape[1:]:
-            raise ValueError('`x` must be RGB pictures of shape (B, 3, H, W), '
+            raise ValueError('`x` must be RGB images of shape (B, 3, H, W), '
                              f'which must be positive, got {tuple(x.shape)}.')
         if not x.is_floating_point():
             raise TypeError(f'`x` must be floating, in [0, 1], got {x.dtype}; '
-                            'divide 8-bit pictures by 255.')
+                            'divide 8-bit images by 255.')
         # A sum is quick, and finite only if every term is.
         if self.may_look_at(x) and not (x.sum().isfinite()
                                         or torch.isfinite(x).all()):
             bad = torch.isfinite(x).logical_not().sum(dim=(1, 2, 3)).tolist()
             raise ValueError(
-                '`x` must be finite; the pictures of this batch have '
+                '`x` must be finite; the images of this batch have '
                 f'{bad} values that are NaN or infinite. Check the files and '
                 'the augmentation.')
         if condition is not None:

@@ -70,7 +70,7 @@ class CompressAICodec(ImageCodec):
         init_cfg: mmengine's initialisation.
         quantiser: What is decoded in training, one of :data:`QUANTISERS`. The
             rate is always that of latents with uniform noise, which it has a
-            gradient through. ``'noise'`` decodes the same; pictures then look
+            gradient through. ``'noise'`` decodes the same; images then look
             other than they will, and a host learns from them.
             ``'straight_through'`` decodes latents that are rounded, with the
             gradient of the identity (D. Minnen, S. Singh: "Channel-wise
@@ -83,7 +83,7 @@ class CompressAICodec(ImageCodec):
     """
 
     #: Maps of the transforms' hidden channels that exist at once, in float32
-    #: at half the picture's sides, and what allocating them loses.
+    #: at half the image's sides, and what allocating them loses.
     hidden_maps = 5
     #: Networks whose results choose a table or become part of ``y_hat``.
     prior_networks: tuple[str, ...] = ()

@@ -1,4 +1,4 @@
-"""No codec: picture in, picture out."""
+"""No codec: image in, image out."""
 from collections.abc import Iterator
 from typing import Optional
 
@@ -17,7 +17,7 @@ _NO_BITS = (
 
 @MODELS.register_module()
 class IdentityCodec(ImageCodec):
-    """Passes pictures through, bit for bit, and counts no bits.
+    """Passes images through, bit for bit, and counts no bits.
 
     For the uncompressed line of a table and for tests: a wrapped host equals
     the bare one exactly. It writes no stream, so nothing can be decoded.
@@ -47,7 +47,7 @@ class IdentityCodec(ImageCodec):
             RuntimeError: Always.
         """
         raise RuntimeError('IdentityCodec writes no bits, so there is no '
-                           'picture to decode; use a codec that codes.')
+                           'image to decode; use a codec that codes.')
 
     def entropy_tables(self) -> dict:
         """None."""

@@ -18,7 +18,7 @@ from .stepped_codec import Settle, SteppedCodec, round_ste
 
 #: Which stream steers the normalisation of the synthesis.
 DRIVERS = ('texture', 'semantic')
-#: Strides in pixels that a texture code may have; None: one for a picture.
+#: Strides in pixels that a texture code may have; None: one for an image.
 TEXTURE_STRIDES = (None, 32, 64)
 _SEMANTIC_STRIDE, _TEXTURE = 16, 'texture_bottleneck'
 
@@ -40,9 +40,9 @@ class LayeredGenerative(SteppedCodec):
                └───────────┘
         EB = entropy bottleneck, GC = Gaussian conditional
 
-    ``y_s``, at 1/16 of the picture's sides, carries layout; its streams ``z``
+    ``y_s``, at 1/16 of the image's sides, carries layout; its streams ``z``
     and ``y`` are the base layer, which decodes alone. ``y_r`` is one vector
-    for the picture, or a coarse map of them; its stream ``t``, the last of a
+    for the image, or a coarse map of them; its stream ``t``, the last of a
     file, is the enhancement. Where it was cut off, a learnt vector takes its
     place. :meth:`split` has the layers of ``y_hat``, whose first
     ``semantic_channels`` are ``y_s`` and the others ``y_r``, repeated over
@@ -61,8 +61,8 @@ class LayeredGenerative(SteppedCodec):
     learnt instead of the step.
 
     Training rounds with a straight-through gradient, and now and then leaves
-    out the enhancement. Normalisation sees the whole picture, so that large
-    pictures are encoded, but not decoded in tiles.
+    out the enhancement. Normalisation sees the whole image, so that large
+    images are encoded, but not decoded in tiles.
 
     Reference:
         Y. Zhang, C. Jia, J. Chang, S. Ma: "Machine Perception-Driven Image
@@ -79,7 +79,7 @@ class LayeredGenerative(SteppedCodec):
         hyper_channels: Channels of ``z``; few, for at extreme rates each
             costs.
         texture_stride: 32 or 64 pixels for a map; None for one vector, which
-            is a mean over the picture.
+            is a mean over the image.
         texture_widths: Hidden channels of ``g_a_texture`` at 1/2, ..., 1/32.
         decoder_widths: Channels of ``g_s`` at 1/16, ..., 1/1.
         driver: Stream that steers AdaIN; the other one is its content. If it
@@ -87,7 +87,7 @@ class LayeredGenerative(SteppedCodec):
             would erase one vector.
         fusion: ``'adain'``, or ``'concat'``, which instead of scaling and
             shifting appends the style to the channels.
-        base_only_rate: Chance in training, in [0, 1], that a picture is
+        base_only_rate: Chance in training, in [0, 1], that an image is
             decoded without its enhancement.
         base_only: Whether evaluation cuts the enhancement off every file.
         portable: See :class:`CompressAICodec`.
@@ -293,9 +293,9 @@ class LayeredGenerative(SteppedCodec):
 
 def _synthesis(content: int, style: int, widths: Sequence[int],
                fusion: str) -> Transform:
-    """``g_s``: four blocks from 1/16 of the picture's sides to 1/1."""
+    """``g_s``: four blocks from 1/16 of the image's sides to 1/1."""
     last = nn.Conv2d(widths[-1], 3, 3, padding=1)
-    # In the middle of the range: pictures are grey before they are learnt.
+    # In the middle of the range: images are grey before they are learnt.
     nn.init.constant_(last.bias, 0.5)
     return Transform(
         nn.Conv2d(content, widths[0], 3, padding=1),
@@ -305,7 +305,7 @@ def _synthesis(content: int, style: int, widths: Sequence[int],
 
 
 def _texture_analysis(widths: Sequence[int], channels: int) -> nn.Sequential:
-    """``g_a_texture``: from picture to 1/32 of its sides."""
+    """``g_a_texture``: from image to 1/32 of its sides."""
     return nn.Sequential(
         nn.Conv2d(3, widths[0], 4, stride=2, padding=1),
         *(ResidualHalving(before, after)

@@ -230,7 +230,7 @@ class JointAutoregressive(CompressAICodec):
         All positions at once, twice: first in the context of the latent
         rounded to integers, then of what that gave. With the zoo's weights
         the bits are within 1 % of those of the walk, the PSNR of the decoded
-        picture within 0.04 dB, and both pictures are 8 dB closer to each
+        image within 0.04 dB, and both images are 8 dB closer to each
         other than to the original.
         """
         y_hat = y.round()

@@ -29,7 +29,7 @@ class MPA(TinyLIC):
                       └─► side MLP ──┘     and 3 stages of g_s
 
     :class:`TinyLIC` with several rates, in whose stages at 1/2, 1/4 and 1/8
-    of the picture's sides each position takes the main path or a side path:
+    of the image's sides each position takes the main path or a side path:
 
     - The encoder gives the less of the main path the lower the quality.
     - The decoder's main path is for people (``'perceptual'``). Each task has
@@ -54,8 +54,8 @@ class MPA(TinyLIC):
 
     Differences from the paper: a task's path begins as a part of the main
     one, not at random. In the second stage frozen parts rest, where the
-    published code leaves their noise on. Pictures are never cut into
-    tiles, for positions are chosen among all of a picture.
+    published code leaves their noise on. Images are never cut into
+    tiles, for positions are chosen among all of an image.
 
     Reference:
         X. Zhang, P. Guo, M. Lu, Z. Ma: "All-in-One Image Coding for Joint
@@ -74,7 +74,7 @@ class MPA(TinyLIC):
         latent_channels: Channels M of the latent ``y``.
         hyper_channels: Channels of the hyper-latent ``z``.
         depths: Blocks of each stage.
-        drop_path: Chance in training that a picture skips a branch.
+        drop_path: Chance in training that an image skips a branch.
         portable: See :class:`CompressAICodec`.
         init_cfg: mmengine's initialisation.
 
@@ -84,7 +84,7 @@ class MPA(TinyLIC):
     """
 
     variable_codec_id = 'mpa'
-    # Positions are ranked among all of a picture.
+    # Positions are ranked among all of an image.
     tile_size = None
     controls = ('quality', 'task', 'alpha')
 

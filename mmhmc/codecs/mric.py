@@ -138,8 +138,8 @@ class MRIC(SteppedCodec):
                     nn.Linear(1 + 2 * NUM_FREQUENCIES, width), nn.ReLU(),
                     nn.Linear(width, width), nn.ReLU())))
 
-    def _contexts(self, latent_channels: int, own: int,
-                  *last: nn.Module) -> nn.ModuleDict:
+    def _contexts(self, latent_channels: int, own: int, *last:
+                  nn.Module) -> nn.ModuleDict:
         """A network for each slice.
 
         Args:
@@ -150,10 +150,9 @@ class MRIC(SteppedCodec):
         width = latent_channels // self.num_slices
         return nn.ModuleDict({
             f'y{k}':
-            channel_context((k + own) * width,
-                            self.context_channels,
-                            width,
-                            last_kernel=3).extend(last)
+            channel_context(
+                (k + own) * width, self.context_channels, width,
+                last_kernel=3).extend(last)
             for k in range(self.num_slices)
         })
 
@@ -228,10 +227,10 @@ class MRIC(SteppedCodec):
                              f'must be in {list(BETA_RANGE)}, got {beta}.')
         return float(beta)
 
-    def check_pictures(self, x: Tensor,
-                       condition: Optional[CodingCondition]) -> None:
-        """See :meth:`ImageCodec.check_pictures`; ``beta`` is allowed."""
-        super().check_pictures(x, None)
+    def check_images(self, x: Tensor,
+                     condition: Optional[CodingCondition]) -> None:
+        """See :meth:`ImageCodec.check_images`; ``beta`` is allowed."""
+        super().check_images(x, None)
         self.beta_of(condition)
 
 

@@ -24,7 +24,7 @@ class SteppedCodec(CompressAICodec):
     Training, encoder and decoder walk the same steps, :meth:`walk`, and
     differ in what they do at each: round with a straight-through gradient,
     round and note symbols, or decode them. So what is decoded equals the
-    encoder's ``y_hat`` to the last bit, one picture at a time.
+    encoder's ``y_hat`` to the last bit, one image at a time.
 
     In training ``y_hat`` and ``z_hat`` are rounded around their means, as
     they are in evaluation, and likelihoods are those of values with additive
@@ -121,7 +121,7 @@ class SteppedCodec(CompressAICodec):
 
     @torch.no_grad()
     def _walk_batch(self, y: Tensor, params: Tensor) -> tuple:
-        """Each picture for itself, as its decoder does."""
+        """Each image for itself, as its decoder does."""
         walked = [
             self._walk_encoding(*one)
             for one in zip(y.split(1), params.split(1))

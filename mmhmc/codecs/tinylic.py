@@ -14,8 +14,7 @@ from torch import Tensor, nn
 from mmhmc.bitstream import Bitstream, BitstreamError, SymbolDecoder
 from mmhmc.registry import MODELS
 from mmhmc.structures import CodecOutput, CodingCondition
-from .layers import (AttentionStage, Transform, exact_gains,
-                     interpolate_gains)
+from .layers import AttentionStage, Transform, exact_gains, interpolate_gains
 from .layers.attention_stage import HEAD_CHANNELS
 from .layers.checkerboard import MaskedConv2d
 from .stepped_codec import Settle, SteppedCodec
@@ -77,13 +76,13 @@ class TinyLIC(SteppedCodec):
 
     Args:
         variable_rate: Whether there are several rates.
-        hidden_channels: Channels at 1/2, 1/4 and 1/8 of the picture's sides;
+        hidden_channels: Channels at 1/2, 1/4 and 1/8 of the image's sides;
             here and below multiples of 16, the channels of an attention head.
         latent_channels: Channels M of the latent ``y``, at least 16.
         hyper_channels: Channels of the hyper-latent ``z``.
         depths: Blocks of each stage at 1/2, 1/4, ... and 1/64, the last two
             those of the hyperprior; the decoder has them in reverse.
-        drop_path: Chance in training that a picture skips a residual branch
+        drop_path: Chance in training that an image skips a residual branch
             of the last block; less in those before it.
         portable: See :class:`CompressAICodec`.
         init_cfg: mmengine's initialisation.
@@ -307,8 +306,8 @@ class TinyLIC(SteppedCodec):
                 # Around the first phase nothing is known yet.
                 spatial = torch.zeros_like(entering[1])
                 if j:
-                    context = self.run_prior(
-                        f'spatial_context.{name}.{j - 1}', join_phases(y_hat))
+                    context = self.run_prior(f'spatial_context.{name}.{j - 1}',
+                                             join_phases(y_hat))
                     spatial = take_phases(context, phases)
                 entering.insert(1, spatial)
             here = self.run_prior(f'entropy_parameters.{name}',
@@ -349,13 +348,13 @@ class TinyLIC(SteppedCodec):
         self.check_condition(condition)
         return super().compress(x, condition)
 
-    def check_pictures(self, x: Tensor,
-                       condition: Optional[CodingCondition]) -> None:
-        """See :meth:`ImageCodec.check_pictures`."""
+    def check_images(self, x: Tensor,
+                     condition: Optional[CodingCondition]) -> None:
+        """See :meth:`ImageCodec.check_images`."""
         if not self.variable_rate:
-            super().check_pictures(x, condition)
+            super().check_images(x, condition)
             return
-        super().check_pictures(x, None)
+        super().check_images(x, None)
         self.check_condition(condition)
 
     def check_condition(self, condition: Optional[CodingCondition]) -> None:

@@ -23,15 +23,15 @@ FACE_POINTS = ('l_eye', 'r_eye', 'nose', 'mouth_left', 'mouth_right')
 TARGETS = ('parsing', 'parts', 'attributes', 'points', 'several')
 #: A pixel of no class, which losses and metrics leave out.
 IGNORED = 255
-# Numbers of the first pictures of CelebA's own val and test.
+# Numbers of the first images of CelebA's own val and test.
 _FIRST_VAL, _FIRST_TEST = 162771, 182638
 
 
 def celeba_split(number: int) -> str:
-    """``'train'``, ``'val'`` or ``'test'`` of a picture of CelebA.
+    """``'train'``, ``'val'`` or ``'test'`` of an image of CelebA.
 
     Args:
-        number: Of the picture in CelebA, from 0: ``orig_idx`` of
+        number: Of the image in CelebA, from 0: ``orig_idx`` of
             ``CelebA-HQ-to-CelebA-mapping.txt``.
     """
     if number < _FIRST_VAL:
@@ -58,7 +58,7 @@ def merge_parts(masks: Mapping[str, ndarray]) -> ndarray:
     sizes = {mask.shape for mask in masks.values()}
     if unknown or len(sizes) != 1:
         raise ValueError(
-            'The masks of a picture must be of one size and of parts of '
+            'The masks of an image must be of one size and of parts of '
             f'{list(FACE_PARTS[1:])}; got the sizes {sorted(sizes)} and the '
             f'unknown parts {sorted(unknown)}.')
     labels = np.zeros(sizes.pop(), np.uint8)
@@ -168,13 +168,13 @@ class CelebAMaskHQ(BaseDataset):
         split: ``'train'``, ``'val'`` or ``'test'``.
         target: One of :data:`TARGETS`, what is to be learnt.
         pipeline: Transforms.
-        indices: See mmengine; the first so many pictures.
+        indices: See mmengine; the first so many images.
         test_mode: See mmengine.
 
     Raises:
         FileNotFoundError: If a folder or a file is missing.
         ValueError: If an argument is none of those named, or a label is not
-            valid, or of another size than its picture.
+            valid, or of another size than its image.
     """
 
     METAINFO = dict(
@@ -212,24 +212,24 @@ class CelebAMaskHQ(BaseDataset):
             self._metainfo['classes'] = FACE_POINTS
 
     def load_data_list(self) -> list[dict]:
-        """List the pictures with what is to be learnt of them."""
+        """List the images with what is to be learnt of them."""
         folder = Path(self.data_root, self.split)
-        pictures = sorted(
+        images = sorted(
             path for path in (folder / 'images').glob('[!.]*')
             if path.suffix in ('.png', '.jpg'))
-        if not pictures:
+        if not images:
             raise FileNotFoundError(
-                f'There are no pictures in {folder / "images"}; make it by '
+                f'There are no images in {folder / "images"}; make it by '
                 'tools/dataset_converters/celebamask_hq.py.')
-        scores = self._read_scores(folder, [p.stem for p in pictures])
+        scores = self._read_scores(folder, [p.stem for p in images])
         return [
             dict(img_path=str(path), img_id=number, **score)
-            for number, (path, score) in enumerate(zip(pictures, scores))
+            for number, (path, score) in enumerate(zip(images, scores))
             if score
         ]
 
     def _read_scores(self, folder: Path, names: list[str]) -> list[dict]:
-        """What is to be learnt of each picture; nothing of one left out."""
+        """What is to be learnt of each image; nothing of one left out."""
         if self.target == 'attributes':
             values = self._read_attributes()['values']
             return [dict(gt_score=values[name]) for name in names]
@@ -237,7 +237,7 @@ class CelebAMaskHQ(BaseDataset):
         missing = [path for path in paths if not path.is_file()]
         if missing:
             raise FileNotFoundError(
-                f'{len(missing)} of {len(paths)} pictures have no labels, '
+                f'{len(missing)} of {len(paths)} images have no labels, '
                 f'first {missing[0]}.')
         if self.target == 'parsing':
             return [_parsing(path) for path in paths]
@@ -265,7 +265,7 @@ class CelebAMaskHQ(BaseDataset):
         """See mmengine; what is packed is checked.
 
         Raises:
-            ValueError: If a label map does not fit its picture.
+            ValueError: If a label map does not fit its image.
         """
         packed = super().prepare_data(idx)
         sample = packed.get('data_samples') if packed else None
@@ -276,7 +276,7 @@ class CelebAMaskHQ(BaseDataset):
             if tuple(labels.shape[-2:]) != size:
                 raise ValueError(
                     f'The label map {where} has size '
-                    f'{tuple(labels.shape[-2:])}, its picture {size}; resize '
+                    f'{tuple(labels.shape[-2:])}, its image {size}; resize '
                     'both, or convert the data set anew.')
             if ((labels >= len(FACE_PARTS)) & (labels != IGNORED)).any():
                 raise ValueError(

@@ -20,7 +20,7 @@ def missing_coco_files(
     Args:
         data_root: Folder of the data set.
         ann_files: Annotation files, relative to ``data_root``.
-        img_prefixes: Picture folders, relative to ``data_root``; an empty
+        img_prefixes: Image folders, relative to ``data_root``; an empty
             one counts as missing.
 
     Returns:
@@ -46,7 +46,7 @@ def check_coco(data_root: Union[str, Path],
     Args:
         data_root: Folder of the data set.
         ann_files: Annotation files, relative to ``data_root``.
-        img_prefixes: Picture folders, relative to ``data_root``.
+        img_prefixes: Image folders, relative to ``data_root``.
         how_to_get: Sentence for another set than COCO 2017.
 
     Raises:

@@ -56,7 +56,7 @@ def path_below(path: Union[str, Path], root: Union[str,
                                                    Path]) -> Optional[str]:
     """Where a file lies below a folder, by name and not by what links say.
 
-    A picture of the folder may be a link to elsewhere, and the folder may
+    An image of the folder may be a link to elsewhere, and the folder may
     have two names: both are looked through.
 
     Args:

@@ -1,4 +1,4 @@
-"""Every picture under a folder, without annotations."""
+"""Every image under a folder, without annotations."""
 import logging
 from collections import Counter
 from pathlib import Path
@@ -10,7 +10,7 @@ from mmengine.logging import print_log
 
 from mmhmc.registry import DATASETS
 from .file_paths import list_files
-from .picture_files import PICTURE_SUFFIXES, read_picture
+from .image_files import IMAGE_SUFFIXES, read_image
 
 #: What a pipeline's first step raises; mmcv's own asserts.
 _UNREADABLE = (OSError, ValueError, AssertionError, cv2.error)
@@ -18,7 +18,7 @@ _UNREADABLE = (OSError, ValueError, AssertionError, cv2.error)
 
 @DATASETS.register_module()
 class ImageFolder(BaseDataset):
-    """All pictures under a folder and its subfolders, sorted by path.
+    """All images under a folder and its subfolders, sorted by path.
 
     For training a codec alone and for test sets such as Kodak. The folder is
     ``data_root``, or ``data_root`` joined with ``data_prefix['img_path']``;
@@ -29,10 +29,10 @@ class ImageFolder(BaseDataset):
 
     Args:
         *args: As of ``BaseDataset``.
-        skip_unreadable: In training, let another picture take the place of a
+        skip_unreadable: In training, let another image take the place of a
             file that cannot be read, and name the file in the log; if not,
             it ends the run. A test always ends: its results would be of other
-            pictures.
+            images.
         **kwargs: As of ``BaseDataset``.
 
     Example:
@@ -45,18 +45,18 @@ class ImageFolder(BaseDataset):
 
     Raises:
         FileNotFoundError: If the folder does not exist.
-        ValueError: If no folder is named, if it holds no picture, or if there
+        ValueError: If no folder is named, if it holds no image, or if there
             is an ``ann_file``, which would change nothing.
     """
 
-    SUFFIXES = PICTURE_SUFFIXES
+    SUFFIXES = IMAGE_SUFFIXES
 
     def __init__(self, *args, skip_unreadable: bool = False, **kwargs) -> None:
         self.skip_unreadable = skip_unreadable
         super().__init__(*args, **kwargs)
 
     def load_data_list(self) -> list[dict]:
-        """List the pictures."""
+        """List the images."""
         if self.ann_file:
             raise ValueError('ImageFolder has no annotations, got `ann_file` '
                              f'{self.ann_file!r}. Leave it out.')
@@ -66,19 +66,19 @@ class ImageFolder(BaseDataset):
         folder = Path(self.data_prefix['img_path'])
         if not folder.is_dir():
             raise FileNotFoundError(
-                f'Picture folder {folder.absolute()} does not exist. Check '
+                f'Image folder {folder.absolute()} does not exist. Check '
                 '`data_root` and `data_prefix=dict(img_path=...)`.')
-        pictures = list_files(folder, self.SUFFIXES)
-        if not pictures:
+        images = list_files(folder, self.SUFFIXES)
+        if not images:
             paths = list_files(folder)
             seen = Counter(p.suffix or 'no suffix' for p in paths)
             raise ValueError(
                 f'Folder {folder.absolute()} and its subfolders hold no '
-                f'picture: expected files with one of {self.SUFFIXES}, found '
+                f'image: expected files with one of {self.SUFFIXES}, found '
                 f'{len(paths)} other files {dict(seen.most_common(5))}.')
         return [
             dict(img_path=str(path), img_id=number)
-            for number, path in enumerate(pictures)
+            for number, path in enumerate(images)
         ]
 
     def prepare_data(self, idx: int) -> Optional[dict]:
@@ -103,7 +103,7 @@ class ImageFolder(BaseDataset):
     def _reason(self, idx: int) -> Optional[str]:
         """Why a file cannot be read; None if it can."""
         try:
-            read_picture(self.get_data_info(idx)['img_path'])
+            read_image(self.get_data_info(idx)['img_path'])
         except (OSError, ValueError) as error:
             return str(error)
         return None

@@ -12,8 +12,7 @@ from numpy import ndarray
 from PIL import Image
 
 from mmhmc.whole_files import sha256_of
-from .sample_pictures import (BACKGROUNDS, CLASSES, Dice, SampleObject,
-                              draw_picture)
+from .sample_images import BACKGROUNDS, CLASSES, Dice, SampleObject, draw_image
 
 # Raise it with every change of pixels or annotations: sets on disk are then
 # made anew.
@@ -42,13 +41,13 @@ def make_sample_instances(
         num_train: int = 240,
         num_val: int = 48,
         seed: int = 0,
-        on_picture: Optional[Callable[[], None]] = None) -> Path:
+        on_image: Optional[Callable[[], None]] = None) -> Path:
     """Make the sample data set, unless it is there already.
 
     The set appears under its name only when it is finished, so several
     processes may call this at once: the first one wins, the others return
     its set. A set of another version, of other arguments or with files
-    missing is replaced. Picture ``i`` does not depend on how many there are.
+    missing is replaced. Image ``i`` does not depend on how many there are.
 
     .. code-block:: none
 
@@ -60,10 +59,10 @@ def make_sample_instances(
 
     Args:
         root: Folder of the data set.
-        num_train: Number of train pictures, at least 1.
-        num_val: Number of val pictures, at least 1.
-        seed: Another seed gives other pictures.
-        on_picture: Called after each picture that was drawn.
+        num_train: Number of train images, at least 1.
+        num_val: Number of val images, at least 1.
+        seed: Another seed gives other images.
+        on_image: Called after each image that was drawn.
 
     Returns:
         ``root`` as an absolute path.
@@ -86,7 +85,7 @@ def make_sample_instances(
     unfinished = _sibling(root)
     try:
         for split, count in (('train', num_train), ('val', num_val)):
-            _write_split(unfinished, split, count, seed, on_picture)
+            _write_split(unfinished, split, count, seed, on_image)
         stamp = dict(wanted, files=_file_hashes(unfinished))
         (unfinished / STAMP).write_text(json.dumps(stamp, indent=1))
         _put_in_place(unfinished, root, wanted)
@@ -118,16 +117,16 @@ def digest_sample_instances(root: Union[str, Path]) -> str:
 
 
 def _write_split(root: Path, split: str, count: int, seed: int,
-                 on_picture: Optional[Callable[[], None]]) -> None:
-    """Write the pictures of a split and their annotations."""
+                 on_image: Optional[Callable[[], None]]) -> None:
+    """Write the images of a split and their annotations."""
     (root / split).mkdir(parents=True)
     images, annotations = [], []
     for index in range(count):
         dice = Dice(seed, list(BACKGROUNDS).index(split), index)
-        picture, objects = draw_picture(split, dice)
+        image, objects = draw_image(split, dice)
         name = f'{index + 1:06d}.png'
-        Image.fromarray(picture).save(root / split / name)
-        height, width = picture.shape[:2]
+        Image.fromarray(image).save(root / split / name)
+        height, width = image.shape[:2]
         images.append(
             dict(id=index + 1, file_name=name, height=height, width=width))
         for item in objects:
@@ -136,8 +135,8 @@ def _write_split(root: Path, split: str, count: int, seed: int,
                     id=len(annotations) + 1,
                     image_id=index + 1,
                     **_annotation(item)))
-        if on_picture is not None:
-            on_picture()
+        if on_image is not None:
+            on_image()
     content = dict(
         info=_INFO,
         licenses=[],

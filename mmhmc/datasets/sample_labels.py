@@ -1,4 +1,4 @@
-"""Labels of the built-in pictures for segmentors and classifiers."""
+"""Labels of the built-in images for segmentors and classifiers."""
 import json
 import shutil
 from pathlib import Path
@@ -10,8 +10,8 @@ from numpy import ndarray
 from PIL import Image
 
 from mmhmc.whole_files import sha256_of
+from .sample_images import CLASSES
 from .sample_instances import STAMP
-from .sample_pictures import CLASSES
 
 #: Of the semantic labels; that of a pixel is the index.
 SEMANTIC_CLASSES = ('background', *CLASSES)
@@ -29,7 +29,7 @@ def make_sample_labels(root: Union[str, Path], labels: Union[str,
         labels/
           train/000001.png ...    class of each pixel, 0 is background
           val/000001.png ...
-          train.txt, val.txt      picture, class of its largest object from 0
+          train.txt, val.txt      image, class of its largest object from 0
           sample_instances.json   that of the set: these are its labels
 
     Args:

@@ -1,4 +1,4 @@
-"""Pipeline steps for pictures without annotations."""
+"""Pipeline steps for images without annotations."""
 from collections.abc import Sequence
 
 import numpy as np
@@ -14,9 +14,9 @@ from mmhmc.registry import TRANSFORMS
 class RandomCropOrPad(BaseTransform):
     """Cut a piece of fixed size at a random place.
 
-    A picture that is too small is continued by reflection at its bottom and
-    right edge. It is not enlarged: an enlarged picture is smoother than the
-    pictures a codec will meet, and costs fewer bits.
+    An image that is too small is continued by reflection at its bottom and
+    right edge. It is not enlarged: an enlarged image is smoother than the
+    images a codec will meet, and costs fewer bits.
 
     Required and modified key: ``img`` (H, W, 3); modified: ``img_shape``.
 
@@ -68,7 +68,7 @@ class RandomCropOrPad(BaseTransform):
 
 @TRANSFORMS.register_module()
 class PackImageInputs(BaseTransform):
-    """Turn a loaded picture into what a model without annotations takes.
+    """Turn a loaded image into what a model without annotations takes.
 
     Required keys: ``img``, ``ori_shape``, ``img_shape``; ``img_path`` and
     ``img_id`` are passed on if there are any.
@@ -77,7 +77,7 @@ class PackImageInputs(BaseTransform):
     META_KEYS = ('img_path', 'img_id', 'ori_shape', 'img_shape')
 
     def transform(self, results: dict) -> dict:
-        """Pack a picture.
+        """Pack an image.
 
         Args:
             results: ``img`` is BGR in [0, 255], uint8, shape (H, W, 3).
@@ -87,7 +87,7 @@ class PackImageInputs(BaseTransform):
             ``data_samples``, whose metainfo holds ``META_KEYS``.
 
         Raises:
-            ValueError: If the picture has another shape or type.
+            ValueError: If the image has another shape or type.
         """
         img = results['img']
         if img.ndim != 3 or img.shape[2] != 3 or img.dtype != np.uint8:

@@ -7,7 +7,7 @@ from torch.optim import Optimizer
 
 from mmhmc.registry import OPTIMIZERS
 
-# Fewer rows or columns are pictures' channels or heads of attention.
+# Fewer rows or columns are images' channels or heads of attention.
 _SMALLEST_SIDE = 16
 
 

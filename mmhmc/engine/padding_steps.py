@@ -1,4 +1,4 @@
-"""What of a host's canvas is picture, by the steps of its pipeline."""
+"""What of a host's canvas is image, by the steps of its pipeline."""
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -10,13 +10,13 @@ _ENDS = ('Load', 'Pack')
 _RESIZES = ('RandomChoiceResize', 'RandomResize', 'Resize')
 
 
-def pads_resized_pictures(dataset: Any) -> bool:
-    """Whether a data set's pictures are resized once and then padded.
+def pads_resized_images(dataset: Any) -> bool:
+    """Whether a data set's images are resized once and then padded.
 
-    Then a picture is as large as ``ori_shape`` times ``scale_factor`` say,
+    Then an image is as large as ``ori_shape`` times ``scale_factor`` say,
     and lies in the top left corner of its canvas. After any other order of
     steps, and any step that is not known, samples do not say where the
-    picture is: two resizes leave the same notes as a resize and a pad.
+    image is: two resizes leave the same notes as a resize and a pad.
 
     Args:
         dataset: Data set, which may wrap others, or its pipeline.
@@ -30,7 +30,7 @@ def _chains(part: Any) -> Iterator[list]:
     inner = getattr(part, 'datasets', None) or \
         [one for one in [getattr(part, 'dataset', None)] if one is not None]
     pipeline = getattr(part, 'pipeline', part)
-    # A data set that mixes pictures has a list.
+    # A data set that mixes images has a list.
     steps = pipeline if isinstance(pipeline, list) else \
         getattr(pipeline, 'transforms', [])
     own = list(_views(steps)) if steps else []
@@ -61,7 +61,7 @@ def _is_resized_then_padded(steps: Sequence) -> bool:
     ]
     while moving and moving[-1] == 'Pad':
         moving.pop()
-    # A flip keeps the whole of a picture where it is.
+    # A flip keeps the whole of an image where it is.
     moving = [name for name in moving if name != 'RandomFlip']
     return len(moving) == 1 and moving[0] in _RESIZES
 

@@ -3,13 +3,13 @@ from collections.abc import Iterable
 
 from torch import nn
 
-from mmhmc.models import PictureCoding
+from mmhmc.models import ImageCoding
 
 PARTS = ('codec', 'adapter', 'host')
 
 
 def find_coders(model: nn.Module) -> list[nn.Module]:
-    """All modules of ``model`` that code pictures.
+    """All modules of ``model`` that code images.
 
     There are several where a host keeps copies of its backbone, e.g. a mean
     teacher or a momentum encoder.
@@ -20,7 +20,7 @@ def find_coders(model: nn.Module) -> list[nn.Module]:
     Raises:
         ValueError: If there is none.
     """
-    coders = [m for m in model.modules() if isinstance(m, PictureCoding)]
+    coders = [m for m in model.modules() if isinstance(m, ImageCoding)]
     if not coders:
         raise ValueError(
             f'{type(model).__name__} holds 0 codecs, expected one: give it a '
@@ -29,7 +29,7 @@ def find_coders(model: nn.Module) -> list[nn.Module]:
 
 
 def find_coder(model: nn.Module) -> nn.Module:
-    """The one module of ``model`` that codes pictures.
+    """The one module of ``model`` that codes images.
 
     Args:
         model: Unwrapped model, e.g. ``runner.model.module`` under DDP.
@@ -45,7 +45,7 @@ def find_coder(model: nn.Module) -> nn.Module:
 
 
 def frames_of(samples: Iterable) -> list:
-    """Data samples of single pictures; that of a video holds several."""
+    """Data samples of single images; that of a video holds several."""
     return [
         frame for sample in samples
         for frame in getattr(sample, 'video_data_samples', [sample])

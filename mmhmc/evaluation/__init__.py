@@ -1,4 +1,5 @@
-"""Rate, picture quality, and how codecs compare over both."""
+"""Rate, image quality, and how codecs compare over both."""
+from mmhmc.former_names import former_attribute
 from .attribute_accuracy import AttributeAccuracy
 from .benchmark_results import Results, read_results
 from .bitrate_metric import BitrateMetric
@@ -8,13 +9,13 @@ from .coco_score import CocoScore
 from .codec_comparison import (Comparison, all_columns, compare_codecs,
                                compare_curves, compare_published, curves_of)
 from .complexity import count_kmac, count_parameters, time_coding
+from .image_curve import ImageCurve, ImagePoint
+from .image_quality_metric import MSSSIMMetric, PSNRMetric
+from .image_scores import ImageScore, MeanIoUScore, MeanScore
 from .inception_metrics import (FIDMetric, KIDMetric, frechet_distance,
                                 kernel_distance)
 from .lpips_metric import LPIPSMetric
 from .metric_direction import lower_is_better
-from .picture_curve import PictureCurve, PicturePoint
-from .picture_quality_metric import MSSSIMMetric, PSNRMetric
-from .picture_scores import MeanIoUScore, MeanScore, PictureScore
 from .points_metric import PointsMetric
 from .published_curves import (list_published, published_curve,
                                published_uncompressed)
@@ -27,7 +28,7 @@ __all__ = [
     'AttributeAccuracy', 'BitrateMetric', 'BjontegaardDelta',
     'BootstrapInterval', 'CocoScore', 'Comparison', 'DISTSMetric', 'FIDMetric',
     'KIDMetric', 'LPIPSMetric', 'MSSSIMMetric', 'MeanIoUScore', 'MeanScore',
-    'NIQEMetric', 'PSNRMetric', 'PictureCurve', 'PicturePoint', 'PictureScore',
+    'NIQEMetric', 'PSNRMetric', 'ImageCurve', 'ImagePoint', 'ImageScore',
     'PointsMetric', 'RateCurve', 'Results', 'SSIMMetric', 'SavingMetric',
     'all_columns', 'bd_quality', 'bd_rate', 'bootstrap_bd', 'compare_codecs',
     'compare_curves', 'compare_published', 'count_kmac', 'count_parameters',
@@ -35,3 +36,5 @@ __all__ = [
     'lower_is_better', 'published_curve', 'published_uncompressed',
     'read_results', 'time_coding'
 ]
+
+__getattr__ = former_attribute(__name__)

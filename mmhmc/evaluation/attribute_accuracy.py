@@ -1,4 +1,4 @@
-"""Accuracy of labels of which a picture may have several."""
+"""Accuracy of labels of which an image may have several."""
 from collections.abc import Sequence
 from typing import Optional
 
@@ -13,7 +13,7 @@ class AttributeAccuracy(BaseMetric):
     """Share of attributes that are told rightly, mean over attributes.
 
     Beside it ``majority``: what one would reach who always says what most
-    pictures of the test set have.
+    images of the test set have.
 
     Args:
         threshold: Scores from here count as there.

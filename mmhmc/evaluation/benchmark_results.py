@@ -11,8 +11,8 @@ from numpy import ndarray
 
 from mmhmc.whole_files import read_json
 from .coco_score import CocoScore
-from .picture_curve import PictureCurve, PicturePoint
-from .picture_scores import MeanIoUScore, MeanScore, PictureScore
+from .image_curve import ImageCurve, ImagePoint
+from .image_scores import ImageScore, MeanIoUScore, MeanScore
 from .published_curves import in_decibel
 from .rate_curve import RateCurve
 
@@ -20,14 +20,14 @@ from .rate_curve import RateCurve
 FORMAT = 1
 #: Keys of a line that name what the line is about.
 _NAMES = dict(
-    coded=('codec', 'point', 'dataset', 'picture'),
+    coded=('codec', 'point', 'dataset', 'image'),
     task=('codec', 'point', 'dataset', 'task'),
     point=('codec', 'point'),
     complexity=('codec', 'point'),
-    failure=('codec', 'point', 'dataset', 'stage', 'task', 'picture'))
-#: Keys of a coded picture that are no metric.
-_NO_METRIC = ('kind', 'codec', 'point', 'dataset', 'picture', 'width',
-              'height', 'bytes', 'encode_ms', 'decode_ms', 'decoded')
+    failure=('codec', 'point', 'dataset', 'stage', 'task', 'image'))
+#: Keys of a coded image that are no metric.
+_NO_METRIC = ('kind', 'codec', 'point', 'dataset', 'image', 'width', 'height',
+              'bytes', 'encode_ms', 'decode_ms', 'decoded')
 #: Rate that a task measured itself, with the codec in its model.
 _RATE = 'rate/bpp'
 
@@ -39,9 +39,9 @@ class Results:
     Args:
         path: The file; paths in its lines are relative to its folder.
         run: The line on the run as a whole: ``settings`` and ``versions``.
-        coded: One line per coded picture.
+        coded: One line per coded image.
         tasks: One line per task, point and data set; ``codec`` is None where
-            the pictures were not compressed.
+            the images were not compressed.
         points: One line per codec and point: all settings that decide what
             it decodes, and the versions it began with.
         complexity: One line per codec and point.
@@ -111,8 +111,8 @@ class Results:
     def curve(self, codec: str, dataset: str, metric: str) -> RateCurve:
         """Points of a codec that were coded whole.
 
-        A point of which a picture or the metric is missing is left out, as
-        its mean would be of other pictures; see :meth:`incomplete`.
+        A point of which an image or the metric is missing is left out, as
+        its mean would be of other images; see :meth:`incomplete`.
 
         Args:
             codec: Its name.
@@ -141,34 +141,34 @@ class Results:
                          self._lower_is_better(dataset, metric))
 
     def uncompressed(self, dataset: str, metric: str) -> Optional[float]:
-        """The metric on pictures that were not compressed, if measured."""
+        """The metric on images that were not compressed, if measured."""
         row = self._task_row(None, None, dataset, metric)
         return None if row is None else row['metrics'][_key_of(metric)]
 
-    def picture_curve(
+    def image_curve(
             self,
             codec: str,
             dataset: str,
             metric: str,
-            annotations: Optional[Union[str, Path]] = None) -> PictureCurve:
-        """The same curve, picture by picture, for a bootstrap.
+            annotations: Optional[Union[str, Path]] = None) -> ImageCurve:
+        """The same curve, image by image, for a bootstrap.
 
         What a task found is read from the files that its lines name as
         ``predictions``. Each is a dict with one or more of
 
         - ``detections``: by ``'bbox'`` and ``'segm'``, a file beside it of
           results in COCO's format;
-        - ``IoUMetric``: for each picture a list of areas per class, first of
+        - ``IoUMetric``: for each image a list of areas per class, first of
           intersection, then of union;
-        - ``Accuracy``: for each picture 1 if it was classified rightly;
-        - ``BitrateMetric``: for each picture its rate in bpp, where the task
+        - ``Accuracy``: for each image 1 if it was classified rightly;
+        - ``BitrateMetric``: for each image its rate in bpp, where the task
           coded by itself;
-        - ``pictures``: names of the pictures of the lists above.
+        - ``images``: names of the images of the lists above.
 
         Args:
             codec: Its name.
             dataset: Its name.
-            metric: A metric of pictures, or a task's ``bbox_mAP``,
+            metric: A metric of images, or a task's ``bbox_mAP``,
                 ``segm_mAP``, ``mIoU`` or ``top1``.
             annotations: COCO annotation file of the data set, for an mAP;
                 that of the run's settings if it is not given.
@@ -179,57 +179,56 @@ class Results:
                 computed from what was kept.
         """
         curve = self.curve(codec, dataset, metric)
-        points, pictures = [], None
+        points, images = [], None
         for label in curve.labels:
             rows = self._whole_points(codec, dataset)[label]
             scorer, names = self._scorer(codec, label, dataset, metric, rows,
                                          annotations)
-            rates = self._picture_rates(codec, label, dataset, metric, rows)
+            rates = self._image_rates(codec, label, dataset, metric, rows)
             if not set(names) <= set(rates):
                 raise ValueError(
                     f'Point {label!r} of {codec!r}: {dataset!r} was not coded '
-                    f'picture by picture for {metric!r}, e.g. not '
+                    f'image by image for {metric!r}, e.g. not '
                     f'{min(set(names) - set(rates))!r}.')
-            pictures = pictures or names
+            images = images or names
             points.append(
-                PicturePoint(
+                ImagePoint(
                     np.array([rates[name] for name in names]), scorer, label))
-        return PictureCurve(codec, pictures, points, metric,
-                            curve.lower_is_better)
+        return ImageCurve(codec, images, points, metric, curve.lower_is_better)
 
     def incomplete(self) -> list[tuple[str, str, str, int]]:
-        """Points that lack pictures: codec, point, data set, how many."""
+        """Points that lack images: codec, point, data set, how many."""
         return [(codec, point, dataset, self._size[dataset] - len(rows))
                 for (codec, dataset), points in self._points.items()
                 for point, rows in points.items()
                 if len(rows) < self._size[dataset]]
 
-    def pictures(self, codec: str, point: str, dataset: str) -> list[dict]:
-        """Lines on the coded pictures of a point, by name."""
+    def images(self, codec: str, point: str, dataset: str) -> list[dict]:
+        """Lines on the coded images of a point, by name."""
         return self._points.get((codec, dataset), {}).get(point, [])
 
     @cached_property
     def _points(self) -> dict[tuple[str, str], dict[str, list[dict]]]:
-        """Lines on coded pictures by codec and data set, then by point."""
+        """Lines on coded images by codec and data set, then by point."""
         points = {}
-        for row in sorted(self.coded, key=lambda row: row['picture']):
+        for row in sorted(self.coded, key=lambda row: row['image']):
             key = row['codec'], row['dataset']
             points.setdefault(key, {}).setdefault(row['point'], []).append(row)
         return points
 
     @cached_property
     def _size(self) -> dict[str, int]:
-        """Number of pictures of each data set that were coded at all."""
-        names = {(row['dataset'], row['picture']) for row in self.coded}
+        """Number of images of each data set that were coded at all."""
+        names = {(row['dataset'], row['image']) for row in self.coded}
         return {
             dataset: sum(name == dataset for name, _ in names)
             for dataset in self.datasets
         }
 
     def _whole_points(self, codec: str, dataset: str) -> dict[str, list[dict]]:
-        """Coded pictures of the points that have all of them.
+        """Coded images of the points that have all of them.
 
-        A point of a task that was tested in the model has no coded pictures.
+        A point of a task that was tested in the model has no coded images.
         """
         points = self._points.get((codec, dataset), {})
         whole = {
@@ -286,32 +285,32 @@ class Results:
             return row['metrics'][_RATE]
         return np.mean([_bpp(row) for row in rows]) if rows else None
 
-    def _picture_rates(self, codec: str, point: str, dataset: str, metric: str,
-                       rows: Sequence[dict]) -> dict[str, Optional[float]]:
-        """Rate of each picture: the task's own where it coded by itself."""
+    def _image_rates(self, codec: str, point: str, dataset: str, metric: str,
+                     rows: Sequence[dict]) -> dict[str, Optional[float]]:
+        """Rate of each image: the task's own where it coded by itself."""
         row = self._task_row(codec, point, dataset, metric)
         if row is None or _RATE not in row['metrics']:
-            return {row['picture']: _bpp(row) for row in rows}
+            return {row['image']: _bpp(row) for row in rows}
         found = read_json(self.path.parent / row['predictions'])
-        return dict(zip(found['pictures'], found.get('BitrateMetric', ())))
+        return dict(zip(_names(found), found.get('BitrateMetric', ())))
 
     def _scorer(
         self, codec: str, point: str, dataset: str, metric: str,
         rows: Sequence[dict], annotations: Optional[Union[str, Path]]
-    ) -> tuple[PictureScore, tuple[str, ...]]:
-        """What scores a selection of pictures, and the pictures."""
+    ) -> tuple[ImageScore, tuple[str, ...]]:
+        """What scores a selection of images, and the images."""
         row = self._task_row(codec, point, dataset, metric)
         if row is None:
-            return MeanScore(_values(rows, metric)), tuple(row['picture']
+            return MeanScore(_values(rows, metric)), tuple(row['image']
                                                            for row in rows)
         if not row.get('predictions'):
             raise ValueError(
                 f'Point {point!r} of {codec!r} kept no predictions of '
-                f'{row["task"]!r}: {metric!r} is known for all pictures '
+                f'{row["task"]!r}: {metric!r} is known for all images '
                 'together only.')
         return _task_scorer(self.path.parent / row['predictions'], metric,
                             annotations or self._annotations(dataset),
-                            [row['picture'] for row in rows])
+                            [row['image'] for row in rows])
 
     def _is_wanted(self, task: str, metric: str) -> bool:
         """Whether the run was about a metric of a task."""
@@ -386,7 +385,7 @@ def _add(tables: dict[str, dict], path: Path, number: int, row: dict) -> None:
     needed = ('stage', 'error') if kind == 'failure' else _NAMES[kind]
     missing = [
         name for name in needed if name not in row
-        # Uncompressed pictures have one point.
+        # Uncompressed images have one point.
         and not (name == 'point' and row.get('codec', '') is None)
     ]
     if missing:
@@ -401,12 +400,19 @@ def _add(tables: dict[str, dict], path: Path, number: int, row: dict) -> None:
                   for name in _NAMES['failure']), None)
 
 
+def _names(found: dict) -> tuple[str, ...]:
+    """Names of the images of a task; `pictures` was their key in 0.1."""
+    return tuple(found.get('images') or found.get('pictures') or ())
+
+
 def _parsed(line: bytes) -> Optional[dict]:
     """A line; None for half a line."""
     try:
         row = json.loads(line)
     except ValueError:
         return None
+    if isinstance(row, dict) and 'picture' in row:  # the key of 0.1
+        row['image'] = row.pop('picture')
     return row if isinstance(row, dict) else None
 
 
@@ -421,12 +427,12 @@ def _key_of(metric: str) -> str:
 
 
 def _bpp(row: dict) -> float:
-    """Rate of a coded picture."""
+    """Rate of a coded image."""
     return 8 * row['bytes'] / (row['width'] * row['height'])
 
 
 def _values(rows: Sequence[dict], metric: str) -> Optional[ndarray]:
-    """A metric of each picture; None if one lacks it."""
+    """A metric of each image; None if one lacks it."""
     key = 'ms_ssim' if metric == 'ms_ssim_db' else metric
     values = [row.get(key) for row in rows]
     return None if None in values or not values else np.array(values)
@@ -434,20 +440,20 @@ def _values(rows: Sequence[dict], metric: str) -> Optional[ndarray]:
 
 def _task_scorer(path: Path, metric: str, annotations: Optional[Union[str,
                                                                       Path]],
-                 coded: Sequence[str]) -> tuple[PictureScore, tuple[str, ...]]:
-    """What scores a selection of pictures by what a task found in each."""
+                 coded: Sequence[str]) -> tuple[ImageScore, tuple[str, ...]]:
+    """What scores a selection of images by what a task found in each."""
     found = read_json(path)
     kind = metric.replace(':', '/').rsplit('/', 1)[-1]
     detections = found.get('detections', {}).get(kind.removesuffix('_mAP'))
     if kind.endswith('_mAP') and detections is not None:
         if annotations is None:
             raise ValueError(
-                f'{metric!r} of a selection of pictures needs `annotations`, '
+                f'{metric!r} of a selection of images needs `annotations`, '
                 'the COCO file of the data set.')
         rows = read_json(path.parent / detections)
         score = CocoScore(annotations, rows, kind.removesuffix('_mAP'), coded
                           or None)
-        return score, score.pictures
+        return score, score.images
     if kind == 'mIoU' and 'IoUMetric' in found:
         areas = np.array([row[:2] for row in found['IoUMetric']])
         score = MeanIoUScore(areas[:, 0], areas[:, 1])
@@ -455,10 +461,10 @@ def _task_scorer(path: Path, metric: str, annotations: Optional[Union[str,
         score = MeanScore(100 * np.array(found['Accuracy']))
     else:
         raise ValueError(
-            f'{metric!r} cannot be computed for a selection of pictures from '
+            f'{metric!r} cannot be computed for a selection of images from '
             f'{path.name}; bbox_mAP, segm_mAP, mIoU and top1 can, where they '
             'were kept.')
-    if 'pictures' not in found:
-        raise ValueError(f'{path} does not name its `pictures`, so their '
+    if not _names(found):
+        raise ValueError(f'{path} does not name its `images`, so their '
                          'rates are unknown. Run the task again.')
-    return score, tuple(found['pictures'])
+    return score, _names(found)

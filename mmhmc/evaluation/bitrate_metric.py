@@ -7,24 +7,24 @@ from typing import Optional
 from mmengine.evaluator import BaseMetric
 
 from mmhmc.registry import METRICS
-from mmhmc.structures import CodedPicture
+from mmhmc.structures import CodedImage
 from mmhmc.whole_files import write_whole
 
 
 @METRICS.register_module()
 class BitrateMetric(BaseMetric):
-    """Mean over pictures of their bits per pixel.
+    """Mean over images of their bits per pixel.
 
     - ``bpp``: real bytes, header included, over the pixels of the original,
-      unpadded, unresized picture; left out where nothing was written.
-    - ``bpp_NAME`` for each named stream that all pictures have: its bytes,
+      unpadded, unresized image; left out where nothing was written.
+    - ``bpp_NAME`` for each named stream that all images have: its bytes,
       without the header, over the same pixels.
     - ``bpp_estimated``: ``bpp`` of ``-log2`` of the likelihoods instead.
     - ``bpp_coded``, ``bpp_coded_estimated``: both over the pixels that were
       coded (after the host's resize).
 
     Args:
-        out_file: JSON for every picture's sizes, bytes, estimated bits, and
+        out_file: JSON for every image's sizes, bytes, estimated bits, and
             which view of it was coded.
         prefix: See mmengine; ``'rate'`` if left out.
         collect_device: See mmengine.
@@ -41,19 +41,19 @@ class BitrateMetric(BaseMetric):
         self.out_file = out_file
 
     def process(self, data_batch, data_samples: Sequence[dict]) -> None:
-        """Note the bits of each picture.
+        """Note the bits of each image.
 
         Raises:
             KeyError: If a sample has not been coded.
         """
         # One result for each sample, as mmengine counts them.
-        self.results.extend([
-            _rates(frame, coding) for frame, coding in coded_pictures(sample)
-        ] for sample in data_samples)
+        self.results.extend(
+            [_rates(frame, coding) for frame, coding in coded_images(sample)]
+            for sample in data_samples)
 
     def compute_metrics(self, results: list[dict]) -> dict[str, float]:
-        """Means over all pictures; nothing of none."""
-        results = [picture for sample in results for picture in sample]
+        """Means over all images; nothing of none."""
+        results = [image for sample in results for image in sample]
         if not results:
             return {}
         if self.out_file is not None:
@@ -80,11 +80,11 @@ class BitrateMetric(BaseMetric):
         return metrics
 
 
-def coded_pictures(sample: dict) -> list[tuple[dict, CodedPicture]]:
+def coded_images(sample: dict) -> list[tuple[dict, CodedImage]]:
     """What was coded, from a data sample in dictionary form.
 
     Returns:
-        Data samples of single pictures, as that of a video holds several, and
+        Data samples of single images, as that of a video holds several, and
         what was coded of each; those of which that is not known are left out.
 
     Raises:
@@ -103,17 +103,17 @@ def coded_pictures(sample: dict) -> list[tuple[dict, CodedPicture]]:
             if frame['coding'] is not None]
 
 
-def _rates(sample: dict, picture: CodedPicture) -> dict:
-    """What is noted of one picture."""
+def _rates(sample: dict, image: CodedImage) -> dict:
+    """What is noted of one image."""
     return dict(
         img_id=sample.get('img_id'),
         img_path=sample.get('img_path'),
-        original_size=list(picture.original_size),
-        coded_size=list(picture.coded_size),
-        view=picture.view,
-        num_bytes=picture.num_bytes,
-        stream_bytes=picture.stream_bytes,
-        bits_estimated=picture.bits)
+        original_size=list(image.original_size),
+        coded_size=list(image.coded_size),
+        view=image.view,
+        num_bytes=image.num_bytes,
+        stream_bytes=image.stream_bytes,
+        bits_estimated=image.bits)
 
 
 def _write_json(path: str, content: list[dict]) -> None:

@@ -1,4 +1,4 @@
-"""How far a Bjøntegaard delta depends on the pictures that were taken."""
+"""How far a Bjøntegaard delta depends on the images that were taken."""
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Optional
@@ -6,7 +6,7 @@ from typing import Optional
 import numpy as np
 
 from .bjontegaard_delta import BjontegaardDelta, bd_rate
-from .picture_curve import PictureCurve
+from .image_curve import ImageCurve
 from .rate_curve import RateCurve
 
 Delta = Callable[[RateCurve, RateCurve, str], BjontegaardDelta]
@@ -14,10 +14,10 @@ Delta = Callable[[RateCurve, RateCurve, str], BjontegaardDelta]
 
 @dataclass(frozen=True)
 class BootstrapInterval:
-    """A delta, and where it lies for other pictures of the same kind.
+    """A delta, and where it lies for other images of the same kind.
 
     Args:
-        value: Delta over the pictures as they are, by :attr:`method`.
+        value: Delta over the images as they are, by :attr:`method`.
         low: Lower end of the interval.
         high: Upper end.
         level: Share of the resamples that lie inside.
@@ -42,18 +42,18 @@ class BootstrapInterval:
         return self.num_refused / (self.num_samples + self.num_refused)
 
 
-def bootstrap_bd(anchor: PictureCurve,
-                 test: PictureCurve,
+def bootstrap_bd(anchor: ImageCurve,
+                 test: ImageCurve,
                  method: Optional[str] = None,
                  num_samples: int = 1000,
                  seed: int = 0,
                  level: float = 0.95,
                  delta: Delta = bd_rate) -> BootstrapInterval:
-    """Percentile interval of a delta under resampling of the pictures.
+    """Percentile interval of a delta under resampling of the images.
 
-    Each resample draws as many pictures as there are, with replacement, and
+    Each resample draws as many images as there are, with replacement, and
     the same ones for both codecs and for every point: they are paired, since
-    what a picture costs depends much more on the picture than on the codec.
+    what an image costs depends much more on the image than on the codec.
 
     Args:
         anchor: Curve compared with.
@@ -71,24 +71,24 @@ def bootstrap_bd(anchor: PictureCurve,
         The interval, in the unit of the delta.
 
     Raises:
-        ValueError: If the curves are of different pictures or of fewer than
-            two, if an argument is out of range, if the pictures as they are
+        ValueError: If the curves are of different images or of fewer than
+            two, if an argument is out of range, if the images as they are
             have no delta, or if more than half of the resamples have none.
 
     Reference:
         B. Efron: "Bootstrap Methods: Another Look at the Jackknife", The
         Annals of Statistics 7(1), 1979.
     """
-    if tuple(anchor.pictures) != tuple(test.pictures):
+    if tuple(anchor.images) != tuple(test.images):
         raise ValueError(
-            f'{anchor.name!r} and {test.name!r} must be of the same pictures '
-            f'in the same order; {len(anchor.pictures)} and '
-            f'{len(test.pictures)} differ.')
-    num_pictures = len(anchor.pictures)
-    if num_pictures < 2 or num_samples < 1 or not 0 < level < 1:
+            f'{anchor.name!r} and {test.name!r} must be of the same images '
+            f'in the same order; {len(anchor.images)} and '
+            f'{len(test.images)} differ.')
+    num_images = len(anchor.images)
+    if num_images < 2 or num_samples < 1 or not 0 < level < 1:
         raise ValueError(
-            'A bootstrap needs at least 2 pictures, 1 sample and a level in '
-            f'(0, 1); got {num_pictures}, {num_samples} and {level}.')
+            'A bootstrap needs at least 2 images, 1 sample and a level in '
+            f'(0, 1); got {num_images}, {num_samples} and {level}.')
     generator = np.random.default_rng(seed)
 
     def curves_of(some: np.ndarray) -> tuple[RateCurve, RateCurve]:
@@ -100,9 +100,9 @@ def bootstrap_bd(anchor: PictureCurve,
             if (found := _unless_refused(delta, *curves, method)) is not None
         ]
 
-    whole = curves_of(np.arange(num_pictures))
+    whole = curves_of(np.arange(num_images))
     drawn = [
-        generator.integers(num_pictures, size=num_pictures)
+        generator.integers(num_images, size=num_images)
         for _ in range(num_samples)
     ]
     resamples = [
@@ -120,7 +120,7 @@ def bootstrap_bd(anchor: PictureCurve,
         raise ValueError(
             f'Only {len(values)} of {num_samples} resamples have a delta: the '
             'curves are too close to not overlapping or not rising for an '
-            'interval. Code more qualities or more pictures.')
+            'interval. Code more qualities or more images.')
     low, high = np.quantile(values, [(1 - level) / 2, (1 + level) / 2])
     return BootstrapInterval(value, float(low), float(high), level,
                              len(values), num_samples - len(values), method)

@@ -1,4 +1,4 @@
-"""COCO mAP of any selection of pictures, without matching boxes again."""
+"""COCO mAP of any selection of images, without matching boxes again."""
 import contextlib
 import io
 from collections.abc import Sequence
@@ -12,18 +12,18 @@ if TYPE_CHECKING:
     from pycocotools.coco import COCO
     from pycocotools.cocoeval import COCOeval
 
-_MAX_DETECTIONS = 100  # a picture and category, as in COCO's own figures
+_MAX_DETECTIONS = 100  # an image and category, as in COCO's own figures
 
 
 class CocoScore:
-    """mAP at IoU .50:.05:.95 of a selection of pictures.
+    """mAP at IoU .50:.05:.95 of a selection of images.
 
     ``pycocotools`` matches predictions with objects once. A selection then
-    weights each prediction by how often its picture was drawn, which takes
-    cumulated sums only: a millisecond instead of a second. With every picture
-    drawn once the result is COCOeval's, to the last bit; with a picture drawn
-    twice it is that of a data set that holds the picture twice, but for the
-    order of predictions of one picture that have the same score.
+    weights each prediction by how often its image was drawn, which takes
+    cumulated sums only: a millisecond instead of a second. With every image
+    drawn once the result is COCOeval's, to the last bit; with an image drawn
+    twice it is that of a data set that holds the image twice, but for the
+    order of predictions of one image that have the same score.
 
     Args:
         annotations: COCO annotation file.
@@ -31,28 +31,28 @@ class CocoScore:
             ``image_id``, ``category_id``, ``score`` and ``bbox`` or
             ``segmentation``.
         iou_type: ``'bbox'`` or ``'segm'``.
-        pictures: ``file_name`` of the pictures that count; all those of the
+        images: ``file_name`` of the images that count; all those of the
             annotations if it is not given.
 
     Attributes:
-        pictures: ``file_name`` of the pictures that indices stand for,
+        images: ``file_name`` of the images that indices stand for,
             ordered by their ids.
 
     Raises:
         FileNotFoundError: If there is no annotation file.
         ValueError: If it holds no object, or if it does not name one of
-            ``pictures`` or the picture of a prediction.
+            ``images`` or the image of a prediction.
     """
 
     def __init__(self,
                  annotations: Union[str, Path],
                  predictions: Sequence[dict],
                  iou_type: str = 'bbox',
-                 pictures: Optional[Sequence[str]] = None) -> None:
-        evaluation = _evaluated(annotations, predictions, iou_type, pictures)
+                 images: Optional[Sequence[str]] = None) -> None:
+        evaluation = _evaluated(annotations, predictions, iou_type, images)
         truth, params = evaluation.cocoGt, evaluation.params
-        self.pictures = tuple(truth.imgs[number]['file_name']
-                              for number in params.imgIds)
+        self.images = tuple(truth.imgs[number]['file_name']
+                            for number in params.imgIds)
         self._num_thresholds = len(params.iouThrs)
         self._num_categories = len(params.catIds)
         self._recalls = params.recThrs
@@ -63,32 +63,31 @@ class CocoScore:
 
         .. code-block:: none
 
-            _picture[d]    picture of prediction d, category by category
-            _objects[k,p]  objects of category k in picture p that count
+            _image[d]    image of prediction d, category by category
+            _objects[k,p]  objects of category k in image p that count
             _hit_*         predictions that found an object, for each
                            category and, inside, each IoU threshold
             _ignored_*     predictions that count neither way, likewise
         """
-        num_pictures = len(self.pictures)
-        self._objects = np.zeros((self._num_categories, num_pictures),
-                                 np.int64)
-        pictures, hits, ignored, segments = [], [], [], []
+        num_images = len(self.images)
+        self._objects = np.zeros((self._num_categories, num_images), np.int64)
+        images, hits, ignored, segments = [], [], [], []
         start = 0
         for category in range(self._num_categories):
-            found = matches[category * num_pictures:][:num_pictures]
+            found = matches[category * num_images:][:num_images]
             part, hit, ignore = _sorted_predictions(found)
-            for picture, match in enumerate(found):
+            for image, match in enumerate(found):
                 if match is not None:
-                    self._objects[category, picture] = np.count_nonzero(
+                    self._objects[category, image] = np.count_nonzero(
                         match['gtIgnore'] == 0)
-            pictures.append(part)
+            images.append(part)
             for rows, flags in ((hits, hit), (ignored, ignore)):
                 rows.append(
                     np.stack(np.nonzero(flags)) +
                     [[category * self._num_thresholds], [start]])
             segments.append(np.full(self._num_thresholds, start))
             start += len(part)
-        self._picture = np.concatenate(pictures)
+        self._image = np.concatenate(images)
         self._segment_start = np.concatenate(segments)
         self._hit_segment, self._hit = np.concatenate(hits, axis=1)
         ignored_segment, self._ignored = np.concatenate(ignored, axis=1)
@@ -108,21 +107,21 @@ class CocoScore:
             side='right')
 
     def score(self, indices: ndarray) -> float:
-        """mAP in [0, 1] of the pictures selected.
+        """mAP in [0, 1] of the images selected.
 
         Args:
-            indices: Numbers of ``pictures``, with repetition, shape (n, ).
+            indices: Numbers of ``images``, with repetition, shape (n, ).
 
         Returns:
-            The mean over the categories that the pictures show; -1, as of
+            The mean over the categories that the images show; -1, as of
             COCOeval, if they show none.
         """
-        drawn = np.bincount(indices, minlength=len(self.pictures))
+        drawn = np.bincount(indices, minlength=len(self.images))
         objects = self._objects @ drawn
         shown = objects > 0
         if not shown.any():
             return -1.0
-        weight = drawn[self._picture]
+        weight = drawn[self._image]
         all_before, hits_before, ignored_before = (
             np.concatenate([[0], np.cumsum(values)])
             for values in (weight, weight[self._hit], weight[self._ignored]))
@@ -163,25 +162,25 @@ class CocoScore:
 
 def _sorted_predictions(
         found: Sequence[Optional[dict]]) -> tuple[ndarray, ndarray, ndarray]:
-    """Picture, hits and ignored flags of one category, best score first."""
-    kept = [(picture, match) for picture, match in enumerate(found)
+    """Image, hits and ignored flags of one category, best score first."""
+    kept = [(image, match) for image, match in enumerate(found)
             if match is not None and match['dtScores']]
     if not kept:
         return np.zeros(0, np.int64), np.zeros((0, 0)), np.zeros((0, 0))
     scores = np.concatenate([match['dtScores'] for _, match in kept])
-    pictures = np.concatenate([[picture] * len(match['dtScores'])
-                               for picture, match in kept])
-    # As COCOeval sorts: equal scores stay in the order of the pictures.
+    images = np.concatenate([[image] * len(match['dtScores'])
+                             for image, match in kept])
+    # As COCOeval sorts: equal scores stay in the order of the images.
     order = np.argsort(-scores, kind='mergesort')
     matched, ignored = (
         np.concatenate([match[key]
                         for _, match in kept], axis=1)[:, order].astype(bool)
         for key in ('dtMatches', 'dtIgnore'))
-    return pictures[order], matched & ~ignored, ignored
+    return images[order], matched & ~ignored, ignored
 
 
 def _evaluated(annotations: Union[str, Path], predictions: Sequence[dict],
-               iou_type: str, pictures: Optional[Sequence[str]]) -> 'COCOeval':
+               iou_type: str, images: Optional[Sequence[str]]) -> 'COCOeval':
     """Matches of predictions with objects, by ``pycocotools``."""
     # Imported here: only who evaluates detectors has it.
     from pycocotools.coco import COCO
@@ -195,7 +194,7 @@ def _evaluated(annotations: Union[str, Path], predictions: Sequence[dict],
         if not truth.anns:
             raise ValueError(f'{annotations} holds no object: there is no '
                              'mAP without annotations.')
-        _check_pictures(truth, annotations, predictions)
+        _check_images(truth, annotations, predictions)
         if predictions:
             # It writes into what it is given.
             results = truth.loadRes([dict(row) for row in predictions])
@@ -209,28 +208,28 @@ def _evaluated(annotations: Union[str, Path], predictions: Sequence[dict],
         evaluation = COCOeval(truth, results, iou_type)
         evaluation.params.areaRng = evaluation.params.areaRng[:1]
         evaluation.params.maxDets = [_MAX_DETECTIONS]
-        if pictures is not None:
-            evaluation.params.imgIds = _ids(truth, annotations, pictures)
+        if images is not None:
+            evaluation.params.imgIds = _ids(truth, annotations, images)
         evaluation.evaluate()
     return evaluation
 
 
 def _ids(truth: 'COCO', annotations: Union[str, Path],
-         pictures: Sequence[str]) -> list[int]:
-    """Numbers of pictures, by their names."""
+         images: Sequence[str]) -> list[int]:
+    """Numbers of images, by their names."""
     numbers = {image['file_name']: key for key, image in truth.imgs.items()}
-    unknown = set(pictures) - set(numbers)
+    unknown = set(images) - set(numbers)
     if unknown:
         raise ValueError(f'{annotations} does not name {min(unknown)!r}.')
-    return sorted(numbers[name] for name in pictures)
+    return sorted(numbers[name] for name in images)
 
 
-def _check_pictures(truth: 'COCO', annotations: Union[str, Path],
-                    predictions: Sequence[dict]) -> None:
+def _check_images(truth: 'COCO', annotations: Union[str, Path],
+                  predictions: Sequence[dict]) -> None:
     """Refuse predictions that belong to another data set."""
     unknown = {row['image_id'] for row in predictions} - set(truth.imgs)
     if unknown:
         raise ValueError(
-            f'{len(unknown)} pictures that were predicted are not in '
+            f'{len(unknown)} images that were predicted are not in '
             f'{annotations}, the first is {min(unknown)}. Name the file that '
             'the task was tested with.')

@@ -10,7 +10,7 @@ import numpy as np
 from .benchmark_results import Results
 from .bjontegaard_delta import METHODS, BjontegaardDelta, bd_quality, bd_rate
 from .bootstrap import BootstrapInterval, bootstrap_bd
-from .picture_curve import PictureCurve
+from .image_curve import ImageCurve
 from .published_curves import list_published, published_curve
 from .rate_curve import RateCurve
 
@@ -18,7 +18,7 @@ from .rate_curve import RateCurve
 _MANY_REFUSED = 0.05
 Column = tuple[str, str]
 Files = Mapping[str, Union[str, Path]]
-PictureCurveOf = Callable[[str, Column], PictureCurve]
+ImageCurveOf = Callable[[str, Column], ImageCurve]
 
 
 @dataclass(frozen=True)
@@ -94,7 +94,7 @@ def compare_codecs(results: Results,
         results: What the benchmark wrote.
         anchor: Codec compared with, as a rule ``'HEVC'``.
         columns: Data sets and metrics; all if not given.
-        num_samples: Resamples of the pictures for the interval of each
+        num_samples: Resamples of the images for the interval of each
             BD-rate, and of the BD-quality where that says too little; 0
             leaves the intervals out.
         annotations: COCO annotation file of each data set with an mAP; those
@@ -115,12 +115,11 @@ def compare_codecs(results: Results,
 
     # Two: the anchor's stays, since it is asked for again and again.
     @lru_cache(maxsize=2)
-    def picture_curve(codec: str, column: Column) -> PictureCurve:
-        return results.picture_curve(codec, *column,
-                                     annotations.get(column[0]))
+    def image_curve(codec: str, column: Column) -> ImageCurve:
+        return results.image_curve(codec, *column, annotations.get(column[0]))
 
     return [
-        _compare(results, anchor, codec, column, num_samples, picture_curve)
+        _compare(results, anchor, codec, column, num_samples, image_curve)
         for column in map(tuple, columns) for codec in results.codecs
         if codec != anchor
     ]
@@ -179,7 +178,7 @@ def compare_published(results: Results, anchor: str, columns: Sequence[Column],
                       published: Sequence[str]) -> list[Comparison]:
     """Compare published curves with the anchor of one's own results.
 
-    Without intervals, as published curves are means over their pictures.
+    Without intervals, as published curves are means over their images.
 
     Args:
         results: What the benchmark wrote.
@@ -226,7 +225,7 @@ def compare_curves(anchor: RateCurve, test: RateCurve,
 
 
 def _compare(results: Results, anchor: str, codec: str, column: Column,
-             num_samples: int, picture_curve: PictureCurveOf) -> Comparison:
+             num_samples: int, image_curve: ImageCurveOf) -> Comparison:
     """One comparison, with its intervals."""
     try:
         curves = [results.curve(name, *column) for name in (anchor, codec)]
@@ -237,8 +236,8 @@ def _compare(results: Results, anchor: str, codec: str, column: Column,
     def with_interval(name: str, **settings) -> Comparison:
         try:
             interval = bootstrap_bd(
-                picture_curve(anchor, column),
-                picture_curve(codec, column),
+                image_curve(anchor, column),
+                image_curve(codec, column),
                 num_samples=num_samples,
                 **settings)
         except (ValueError, OSError) as error:

@@ -44,7 +44,7 @@ def count_kmac(codec: ImageCodec,
                adapter: Optional[nn.Module] = None) -> dict[str, float]:
     """Thousand multiply-accumulates per pixel of each part.
 
-    Of encoding and decoding one picture in evaluation mode, as
+    Of encoding and decoding one image in evaluation mode, as
     :func:`count_parameters` divides it: convolutions and matrix products,
     half of what torch's ``FlopCounterMode`` counts. Attention counts the
     positions that are attended to, not those that a kernel also computes.
@@ -55,7 +55,7 @@ def count_kmac(codec: ImageCodec,
         codec: In evaluation mode, on any device.
         size: Height and width in pixels.
         condition: Run-time controls, for codecs that have any.
-        adapter: What stands between picture and machine.
+        adapter: What stands between image and machine.
     """
     x = torch.rand(1, 3, *size).to(device_of(codec))
     x = extend_edges(x, [size], padded_size(size, codec.downsampling_factor))
@@ -144,11 +144,11 @@ def time_coding(codec: ImageCodec,
                 x: Tensor,
                 condition: Optional[CodingCondition] = None,
                 runs: int = 3) -> dict[str, Optional[float]]:
-    """Milliseconds from picture to bytes and back, and peak memory.
+    """Milliseconds from image to bytes and back, and peak memory.
 
     Args:
         codec: In evaluation mode, with tables.
-        x: One picture, RGB in [0, 1], shape (1, 3, H, W), on the codec's
+        x: One image, RGB in [0, 1], shape (1, 3, H, W), on the codec's
             device.
         condition: Run-time controls, for codecs that have any.
         runs: The quickest of these counts, after one to warm up.

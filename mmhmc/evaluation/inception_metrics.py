@@ -1,4 +1,4 @@
-"""How far decoded pictures as a set are from the originals."""
+"""How far decoded images as a set are from the originals."""
 from abc import abstractmethod
 from collections.abc import Callable, Sequence
 from typing import Optional
@@ -9,12 +9,13 @@ from mmengine.evaluator import BaseMetric
 from numpy import ndarray
 from torch import Tensor
 
+from mmhmc.former_names import former_arguments
 from mmhmc.functional.devices import beside
 from mmhmc.registry import METRICS
-from .bitrate_metric import coded_pictures
-from .picture_quality_metric import decoded
+from .bitrate_metric import coded_images
+from .image_quality_metric import decoded
 
-#: Of 8-bit pictures (B, 3, H, W) the features (B, F).
+#: Of 8-bit images (B, 3, H, W) the features (B, F).
 Extractor = Callable[[Tensor], Tensor]
 
 
@@ -117,12 +118,12 @@ def inception_features() -> Extractor:
 
 
 class _InceptionMetric(BaseMetric):
-    """A distance of the features of the first pictures of a test set.
+    """A distance of the features of the first images of a test set.
 
     Args:
-        num_pictures: How many count. Both distances depend on the number, so
+        num_images: How many count. Both distances depend on the number, so
             it is part of the protocol and of the result's name.
-        extractor: Maps 8-bit pictures (B, 3, H, W) to features (B, F), in
+        extractor: Maps 8-bit images (B, 3, H, W) to features (B, F), in
             place of Inception.
         prefix: See mmengine; ``'quality'`` if left out.
         collect_device: See mmengine.
@@ -130,38 +131,38 @@ class _InceptionMetric(BaseMetric):
     Raises:
         ImportError: If a package is missing.
         RuntimeError: If the weights cannot be had.
-        ValueError: If ``num_pictures`` is less than 2.
+        ValueError: If ``num_images`` is less than 2.
     """
 
     default_prefix = 'quality'
     name: str
 
+    @former_arguments(num_pictures='num_images')
     def __init__(self,
-                 num_pictures: int = 2000,
+                 num_images: int = 2000,
                  extractor: Optional[Extractor] = None,
                  prefix: Optional[str] = None,
                  collect_device: str = 'cpu') -> None:
         super().__init__(collect_device=collect_device, prefix=prefix)
-        if num_pictures < 2:
-            raise ValueError('`num_pictures` must be at least 2, got '
-                             f'{num_pictures}.')
-        self.num_pictures = num_pictures
+        if num_images < 2:
+            raise ValueError('`num_images` must be at least 2, got '
+                             f'{num_images}.')
+        self.num_images = num_images
         self.extractor = extractor or inception_features()
 
     @torch.no_grad()
     def process(self, data_batch, data_samples: Sequence[dict]) -> None:
-        """Find the features of each picture and of what was decoded.
+        """Find the features of each image and of what was decoded.
 
         Raises:
             KeyError: If a sample has not been coded.
-            RuntimeError: If its picture has not been decoded.
+            RuntimeError: If its image has not been decoded.
         """
         for sample in data_samples:
             self.results.append([
                 tuple(
-                    self._features(one)
-                    for one in (picture.x, decoded(picture)))
-                for _, picture in coded_pictures(sample)
+                    self._features(one) for one in (image.x, decoded(image)))
+                for _, image in coded_images(sample)
             ])
 
     def _features(self, x: Tensor) -> ndarray:
@@ -172,17 +173,17 @@ class _InceptionMetric(BaseMetric):
         """The distance.
 
         Raises:
-            ValueError: If there are fewer pictures than are to count.
+            ValueError: If there are fewer images than are to count.
         """
         pairs = [pair for sample in results for pair in sample]
-        if len(pairs) < self.num_pictures:
+        if len(pairs) < self.num_images:
             raise ValueError(
-                f'{type(self).__name__} is to be of {self.num_pictures} '
-                f'pictures, the test set has {len(pairs)}. Set '
-                '`num_pictures`, and compare results of that number only.')
-        original, coded = map(np.stack, zip(*pairs[:self.num_pictures]))
+                f'{type(self).__name__} is to be of {self.num_images} '
+                f'images, the test set has {len(pairs)}. Set '
+                '`num_images`, and compare results of that number only.')
+        original, coded = map(np.stack, zip(*pairs[:self.num_images]))
         value = self.distance(original, coded)
-        return {f'{self.name}_{self.num_pictures}': value}
+        return {f'{self.name}_{self.num_images}': value}
 
     @abstractmethod
     def distance(self, original: ndarray, coded: ndarray) -> float:
@@ -209,10 +210,10 @@ class KIDMetric(_InceptionMetric):
     """Kernel Inception distance to the originals, lower is better.
 
     Args:
-        num_pictures: How many count, the first of the test set. The number
+        num_images: How many count, the first of the test set. The number
             is part of the protocol and of the result's name.
-        subset_size: Pictures in each of the 100 random subsets.
-        extractor: Maps 8-bit pictures (B, 3, H, W) to features (B, F), in
+        subset_size: Images in each of the 100 random subsets.
+        extractor: Maps 8-bit images (B, 3, H, W) to features (B, F), in
             place of Inception.
         prefix: See mmengine; ``'quality'`` if left out.
         collect_device: See mmengine.
@@ -226,16 +227,17 @@ class KIDMetric(_InceptionMetric):
     name = 'kid'
     lower_is_better = ('kid', )
 
+    @former_arguments(num_pictures='num_images')
     def __init__(self,
-                 num_pictures: int = 2000,
+                 num_images: int = 2000,
                  subset_size: int = 1000,
                  extractor: Optional[Extractor] = None,
                  prefix: Optional[str] = None,
                  collect_device: str = 'cpu') -> None:
-        super().__init__(num_pictures, extractor, prefix, collect_device)
-        if not 2 <= subset_size <= num_pictures:
-            raise ValueError('`subset_size` must be from 2 to `num_pictures` '
-                             f'= {num_pictures}, got {subset_size}.')
+        super().__init__(num_images, extractor, prefix, collect_device)
+        if not 2 <= subset_size <= num_images:
+            raise ValueError('`subset_size` must be from 2 to `num_images` '
+                             f'= {num_images}, got {subset_size}.')
         self.subset_size = subset_size
 
     def distance(self, original: ndarray, coded: ndarray) -> float:

@@ -6,11 +6,11 @@ from torch import Tensor, nn
 
 from mmhmc.functional.devices import beside
 from mmhmc.registry import METRICS, MODELS
-from .picture_quality_metric import _PictureQualityMetric
+from .image_quality_metric import _ImageQualityMetric
 
 
 @METRICS.register_module()
-class LPIPSMetric(_PictureQualityMetric):
+class LPIPSMetric(_ImageQualityMetric):
     """Mean LPIPS, lower is better, called by its network: ``lpips_alex``.
 
     Values of different networks cannot be compared, nor those of LPIPS and of

@@ -14,7 +14,7 @@ _WORDS = frozenset((
     # perceptual distances, and quality without an original
     *('lpips', 'stlpips', 'dists', 'adists', 'deepdc', 'pieapp', 'gmsd'),
     *('mad', 'niqe', 'ilniqe', 'brisque', 'piqe'),
-    # distances of sets of pictures
+    # distances of sets of images
     *('fid', 'kid', 'fvd', 'mmd', 'cmmd', 'swd', 'ppl'),
     # rate
     *('bpp', 'bits', 'bytes')))

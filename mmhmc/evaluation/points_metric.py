@@ -13,7 +13,7 @@ class PointsMetric(BaseMetric):
     """Mean distance of points, as a share of the distance of the eyes.
 
     The first two points are the eyes. ``nme`` is the mean over points and
-    pictures, ``failures`` the share of pictures whose mean is above 0.1.
+    images, ``failures`` the share of images whose mean is above 0.1.
 
     Args:
         task: Of a ``MultiTaskModel`` the task that is meant.
@@ -48,7 +48,7 @@ class PointsMetric(BaseMetric):
             self.results.append(float(distances.mean() / eyes))
 
     def compute_metrics(self, results: list[float]) -> dict[str, float]:
-        """Means over all pictures."""
+        """Means over all images."""
         return dict(
             nme=float(np.mean(results)),
             failures=float(np.mean(np.array(results) > 0.1)))

@@ -67,7 +67,7 @@ def list_published() -> list[dict]:
 
 
 def published_uncompressed(dataset: str, metric: str) -> Optional[float]:
-    """What was published for uncompressed pictures; None if nothing was.
+    """What was published for uncompressed images; None if nothing was.
 
     Args:
         dataset: See :func:`published_curve`.

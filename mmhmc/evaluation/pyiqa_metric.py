@@ -7,13 +7,13 @@ from torch import Tensor, nn
 
 from mmhmc.functional.devices import beside
 from mmhmc.registry import METRICS
-from .picture_quality_metric import _PictureQualityMetric
+from .image_quality_metric import _ImageQualityMetric
 
 _NEEDS = ('It needs the package `pyiqa`: `pip install -r '
           'requirements/perceptual.txt`.')
 
 
-class _PyIQAMetric(_PictureQualityMetric):
+class _PyIQAMetric(_ImageQualityMetric):
     """Mean of a measure of pyiqa; arguments as mmengine's ``BaseMetric``."""
 
     #: Whether it looks at the original, too.

@@ -1,4 +1,4 @@
-"""What it saves to look at a bitstream instead of at a picture."""
+"""What it saves to look at a bitstream instead of at an image."""
 from mmhmc.registry import METRICS
 from .bitrate_metric import BitrateMetric
 
@@ -22,7 +22,7 @@ class SavingMetric(BitrateMetric):
     lower_is_better = ()
 
     def compute_metrics(self, results: list) -> dict[str, float]:
-        """Mean over all pictures."""
+        """Mean over all images."""
         rates = super().compute_metrics(results)
         if 'bpp' not in rates:
             return {}

@@ -1,4 +1,4 @@
-"""Keeping pictures displayable while training."""
+"""Keeping images displayable while training."""
 import torch
 from torch import Tensor
 

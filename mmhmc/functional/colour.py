@@ -16,7 +16,7 @@ def rgb_to_yuv(x: Tensor,
                full_range: bool = True,
                bit_depth: int = 8,
                chroma: str = '444') -> tuple[Tensor, ...]:
-    """Convert pictures to the integers that a video codec takes.
+    """Convert images to the integers that a video codec takes.
 
     With red, green and blue in [0, 1] and the luma weights K of the matrix,
 
@@ -50,7 +50,7 @@ def rgb_to_yuv(x: Tensor,
     """
     check_colour(matrix, bit_depth, chroma)
     if x.ndim != 4 or x.shape[1] != 3:
-        raise ValueError('`x` must be RGB pictures of shape (B, 3, H, W), got '
+        raise ValueError('`x` must be RGB images of shape (B, 3, H, W), got '
                          f'{tuple(x.shape)}.')
     red_weight, blue_weight = LUMA_WEIGHTS[matrix]
     red, green, blue = x.clamp(0, 1).split(1, dim=1)
@@ -76,7 +76,7 @@ def yuv_to_rgb(planes: Sequence[Tensor],
     """The way back from :func:`rgb_to_yuv`.
 
     Chroma that has fewer samples is interpolated, bicubically, between where
-    they sit. Planes that no picture has become the nearest colours.
+    they sit. Planes that no image has become the nearest colours.
 
     Args:
         planes: Integers y, u and v, or y alone, each of shape (B, 1, h, w).

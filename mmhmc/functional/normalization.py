@@ -1,4 +1,4 @@
-"""Between a host's normalised input and a codec's RGB picture in [0, 1]."""
+"""Between a host's normalised input and a codec's RGB image in [0, 1]."""
 from collections.abc import Sequence
 from typing import Optional
 
@@ -53,7 +53,7 @@ class InputNorm(nn.Module):
 
         Args:
             data_preprocessor: Config of an ``ImgDataPreprocessor`` or of a
-                host's own. Pictures are loaded as BGR, as all hosts do;
+                host's own. Images are loaded as BGR, as all hosts do;
                 ``bgr_to_rgb`` (mmpretrain: ``to_rgb``) turns them into RGB.
                 Where that is not so, ``channel_order`` says what the model
                 sees.
@@ -77,8 +77,8 @@ class InputNorm(nn.Module):
         order = data_preprocessor.get('channel_order')
         return cls(mean, std, order or ('rgb' if to_rgb else 'bgr'))
 
-    def to_picture(self, inputs: Tensor) -> Tensor:
-        """RGB picture of a host's input.
+    def to_image(self, inputs: Tensor) -> Tensor:
+        """RGB image of a host's input.
 
         Args:
             inputs: Normalised by the host, shape (B, 3, H, W), or
@@ -88,17 +88,17 @@ class InputNorm(nn.Module):
             RGB, nominally in [0, 1], float32, shape (B, 3, H, W).
 
         Raises:
-            ValueError: If these are no pictures of one or three channels.
+            ValueError: If these are no images of one or three channels.
         """
         if inputs.ndim != 4 or inputs.shape[1] not in (1, 3):
             raise ValueError(
-                '`inputs` must be pictures of shape (B, 3, H, W) or '
+                '`inputs` must be images of shape (B, 3, H, W) or '
                 f'(B, 1, H, W), got {tuple(inputs.shape)}.')
         x = (inputs.float() * self.std + self.mean) / 255
         return x.flip(1) if self.flipped else x
 
-    def from_picture(self, x: Tensor) -> Tensor:
-        """What a host would have for a picture.
+    def from_image(self, x: Tensor) -> Tensor:
+        """What a host would have for an image.
 
         Args:
             x: RGB, nominally in [0, 1], shape (B, 3, H, W).
@@ -106,16 +106,16 @@ class InputNorm(nn.Module):
         Returns:
             Normalised as the host does, same shape.
         """
-        return ((x.flip(1) if self.flipped else x) * 255 -
-                self.mean) / self.std
+        return (
+            (x.flip(1) if self.flipped else x) * 255 - self.mean) / self.std
 
     def to_inputs(self, inputs: Tensor, x: Tensor, x_bar: Tensor) -> Tensor:
         """What the host sees when ``x_bar`` replaces ``x``.
 
         Args:
             inputs: What the host would have seen, (B, 3 or 1, H, W).
-            x: Its picture, from :meth:`to_picture`, (B, 3, H, W).
-            x_bar: The picture to show instead, same shape.
+            x: Its image, from :meth:`to_image`, (B, 3, H, W).
+            x_bar: The image to show instead, same shape.
 
         Returns:
             Normalised as the host does, shape of ``inputs``; grey is the

@@ -27,15 +27,15 @@ def padded_size(size: Size, multiple: int) -> Size:
 
 
 def extend_edges(x: Tensor, sizes: Sequence[Size], target: Size) -> Tensor:
-    """Continue the last real row and column of each picture to ``target``.
+    """Continue the last real row and column of each image to ``target``.
 
-    What lies outside a picture (a host's batch padding) is overwritten, so
-    that the codec sees the same values around a picture whatever batch the
-    picture is in. Repeated edges cost next to no bits.
+    What lies outside an image (a host's batch padding) is overwritten, so
+    that the codec sees the same values around an image whatever batch the
+    image is in. Repeated edges cost next to no bits.
 
     Args:
-        x: Pictures, shape (B, C, H, W), each in its top left corner.
-        sizes: For each picture its real height and width, at most (H, W).
+        x: Images, shape (B, C, H, W), each in its top left corner.
+        sizes: For each image its real height and width, at most (H, W).
         target: Height and width of the result, at least every size.
 
     Returns:
@@ -48,7 +48,7 @@ def extend_edges(x: Tensor, sizes: Sequence[Size], target: Size) -> Tensor:
     for h, w in sizes:
         if not (1 <= h <= limit[0] and 1 <= w <= limit[1]):
             raise ValueError(
-                f'A picture of size {(h, w)} does not fit: it must be at '
+                f'An image of size {(h, w)} does not fit: it must be at '
                 f'least (1, 1) and at most {limit}, the smaller of tensor '
                 'and target. Check `img_shape` of the data samples.')
     if all(
@@ -65,7 +65,7 @@ def extend_edges(x: Tensor, sizes: Sequence[Size], target: Size) -> Tensor:
 
 
 def _extend(x: Tensor, size: Size, out: Tensor) -> None:
-    """Write pictures of one size, and their edges continued, into ``out``."""
+    """Write images of one size, and their edges continued, into ``out``."""
     height, width = size
     out[..., :height, :width] = crop_to(x, size)
     out[..., :height, width:] = out[..., :height, width - 1:width]

@@ -1,4 +1,4 @@
-"""Rate and distortion of pictures that are padded to a common size."""
+"""Rate and distortion of images that are padded to a common size."""
 from collections.abc import Sequence
 from typing import Optional
 
@@ -10,7 +10,7 @@ from .padding import Size
 
 
 def fills(sizes: Sequence[Size], canvas: Size) -> bool:
-    """Whether every picture is as large as the canvas that it is on."""
+    """Whether every image is as large as the canvas that it is on."""
     return all(tuple(size) == tuple(canvas) for size in sizes)
 
 
@@ -19,7 +19,7 @@ def valid_mask(sizes: Sequence[Size], coded: Size, grid: Size,
     """Which positions of a grid over the coded area touch a real pixel.
 
     Args:
-        sizes: Real height and width of each of the B pictures.
+        sizes: Real height and width of each of the B images.
         coded: Height and width in pixels that the grid covers.
         grid: Height h and width w of the grid: of a latent, or ``coded``.
         device: Where the mask is made.
@@ -39,12 +39,12 @@ def valid_mask(sizes: Sequence[Size], coded: Size, grid: Size,
 
 def count_bits(likelihoods: dict[str, Tensor], sizes: Sequence[Size],
                coded: Size) -> Tensor:
-    """Estimate the bits of each picture, those of padding left out.
+    """Estimate the bits of each image, those of padding left out.
 
     Args:
         likelihoods: For each latent its likelihoods in (0, 1], shape
             (B, C, h, w), over the coded area.
-        sizes: Real height and width in pixels of each of the B pictures.
+        sizes: Real height and width in pixels of each of the B images.
         coded: Height and width in pixels that were coded.
 
     Returns:
@@ -55,8 +55,8 @@ def count_bits(likelihoods: dict[str, Tensor], sizes: Sequence[Size],
     """
     counts = {name: len(p) for name, p in likelihoods.items()}
     if set(counts.values()) - {len(sizes)}:
-        raise ValueError(f'There are {len(sizes)} pictures, but the '
-                         f'likelihoods are of {counts} pictures.')
+        raise ValueError(f'There are {len(sizes)} images, but the '
+                         f'likelihoods are of {counts} images.')
     whole, bits = fills(sizes, coded), []
     for p in likelihoods.values():
         spent = -p.float().log2()
@@ -66,16 +66,16 @@ def count_bits(likelihoods: dict[str, Tensor], sizes: Sequence[Size],
     return sum(bits) if bits else torch.zeros(len(sizes))
 
 
-def picture_mse(x: Tensor,
-                x_hat: Tensor,
-                sizes: Sequence[Size],
-                real: Optional[Tensor] = None) -> Tensor:
-    """Mean squared error of each picture over its real pixels.
+def image_mse(x: Tensor,
+              x_hat: Tensor,
+              sizes: Sequence[Size],
+              real: Optional[Tensor] = None) -> Tensor:
+    """Mean squared error of each image over its real pixels.
 
     Args:
-        x: Pictures, shape (B, C, H, W).
+        x: Images, shape (B, C, H, W).
         x_hat: Their reconstructions, same shape.
-        sizes: Real height and width in pixels of each picture.
+        sizes: Real height and width in pixels of each image.
         real: The pixels that they have, from :func:`valid_mask`; made if not
             given.
 
@@ -92,7 +92,7 @@ def picture_mse(x: Tensor,
 
 
 def per_pixel(amounts: Tensor, sizes: Sequence[Size]) -> Tensor:
-    """An amount of each picture, (B,), over the number of its pixels."""
+    """An amount of each image, (B,), over the number of its pixels."""
     counts = [h * w for h, w in sizes]
     if len(set(counts)) == 1:
         return amounts / counts[0]

@@ -1,4 +1,4 @@
-"""Running a convolutional transform on a large picture piece by piece."""
+"""Running a convolutional transform on a large image piece by piece."""
 from collections.abc import Callable
 from fractions import Fraction
 

@@ -1,4 +1,4 @@
-"""What a picture costs beside its rate and its squared error."""
+"""What an image costs beside its rate and its squared error."""
 from .backbone_loss import BackboneLoss
 from .feature_loss import FeatureLoss
 from .feature_matching import match_features

@@ -1,4 +1,4 @@
-"""Distance of pictures as the backbone of a host sees them."""
+"""Distance of images as the backbone of a host sees them."""
 from collections.abc import Sequence
 from copy import deepcopy
 from functools import partial
@@ -19,7 +19,7 @@ class BackboneLoss(PerceptualLoss):
     """Distance of the features of a trained backbone, which stands still.
 
     Like LPIPS, but by a network that is at hand: the machine's own, say. It
-    needs no labels, so a codec learns from any pictures what a machine needs,
+    needs no labels, so a codec learns from any images what a machine needs,
     and not by heart what a small data set shows. Distances are averaged over
     stages. Those of LPIPS, of vectors of length 1, let colours and contrast
     drift; a host that reads the features themselves may need ``unit=False``.
@@ -31,7 +31,7 @@ class BackboneLoss(PerceptualLoss):
             backbone=_base_.model.backbone,     # with its init_cfg
             input_norm=_base_.model.data_preprocessor)
 
-    Its values are not those of LPIPS. Where the pictures are those that a
+    Its values are not those of LPIPS. Where the images are those that a
     host sees, and its backbone is the same and stands still, ``RateLossHook``
     takes the host's features of them, see :meth:`watch`.
 
@@ -100,7 +100,7 @@ class BackboneLoss(PerceptualLoss):
         return FeatureWatch(backbone, self._taps)
 
     def distance_of(self, x: Tensor, features: Sequence[Tensor]) -> Tensor:
-        """Compare pictures with what a :class:`FeatureWatch` has noted.
+        """Compare images with what a :class:`FeatureWatch` has noted.
 
         Args:
             x: As in :meth:`forward`.
@@ -218,7 +218,7 @@ def _stands_still(backbone: nn.Module) -> bool:
 
 
 def _features(network: nn.Module, x: Tensor) -> Sequence[Tensor]:
-    features = network.backbone(network.norm.from_picture(x))
+    features = network.backbone(network.norm.from_image(x))
     return (features, ) if isinstance(features, Tensor) else features
 
 

@@ -19,7 +19,7 @@ class FeatureLoss(PerceptualLoss):
 
     Args:
         widths: Channels of each stage; a stage is a 3x3 convolution with
-            ReLU, and halves the picture's sides after it.
+            ReLU, and halves the image's sides after it.
         seed: Of the weights: equal seeds give equal losses.
 
     Raises:
@@ -51,7 +51,7 @@ class FeatureLoss(PerceptualLoss):
 
 
 def _features(network: nn.ModuleList, x: Tensor) -> Iterator[Tensor]:
-    """What each stage makes of pictures."""
+    """What each stage makes of images."""
     features = x * 2 - 1
     for stage in network:
         features = stage(features)

@@ -1,4 +1,4 @@
-"""Distance of what a discriminator sees in two pictures."""
+"""Distance of what a discriminator sees in two images."""
 from collections.abc import Sequence
 
 import torch
@@ -11,7 +11,7 @@ def match_features(real: Sequence[Tensor], fake: Sequence[Tensor]) -> Tensor:
     Args:
         real: Features of originals, each of any shape; no gradient goes
             there.
-        fake: Those of decoded pictures, of the same shapes.
+        fake: Those of decoded images, of the same shapes.
 
     Returns:
         A scalar, float32, not negative.
@@ -26,7 +26,7 @@ def match_features(real: Sequence[Tensor], fake: Sequence[Tensor]) -> Tensor:
     """
     if not real or len(real) != len(fake):
         raise ValueError('As many features of originals as of decoded '
-                         f'pictures are compared, got {len(real)} and '
+                         f'images are compared, got {len(real)} and '
                          f'{len(fake)}.')
     return torch.stack([(one.detach().float() - other.float()).abs().mean()
                         for one, other in zip(real, fake)]).mean()

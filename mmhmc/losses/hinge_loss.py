@@ -20,7 +20,7 @@ class HingeLoss(nn.Module):
 
         Args:
             real: Its logits of originals, any shape.
-            fake: Its logits of decoded pictures, any shape.
+            fake: Its logits of decoded images, any shape.
         """
         return ((1 - real.float()).relu().mean() +
                 (1 + fake.float()).relu().mean())
@@ -29,6 +29,6 @@ class HingeLoss(nn.Module):
         """What the codec minimises, a scalar.
 
         Args:
-            fake: The discriminator's logits of decoded pictures.
+            fake: The discriminator's logits of decoded images.
         """
         return -fake.float().mean()

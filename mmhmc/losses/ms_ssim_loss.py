@@ -21,14 +21,14 @@ class MSSSIMLoss(nn.Module):
     """
 
     def forward(self, x: Tensor, x_hat: Tensor) -> Tensor:
-        """Compare pictures.
+        """Compare images.
 
         Args:
             x: RGB, nominally in [0, 1], shape (B, 3, H, W).
             x_hat: What is compared with it, same shape.
 
         Returns:
-            Distance of each picture in [0, 1], shape (B,), float32.
+            Distance of each image in [0, 1], shape (B,), float32.
 
         Raises:
             ValueError: If the shapes differ, or a side has fewer than 161
@@ -36,11 +36,11 @@ class MSSSIMLoss(nn.Module):
         """
         from pytorch_msssim import ms_ssim
         if x.shape != x_hat.shape:
-            raise ValueError('Pictures of equal shape can be compared, got '
+            raise ValueError('Images of equal shape can be compared, got '
                              f'{tuple(x.shape)} and {tuple(x_hat.shape)}.')
         if min(x.shape[-2:]) < _SMALLEST:
             raise ValueError(
-                f'MS-SSIM compares pictures of {_SMALLEST} pixels a side or '
+                f'MS-SSIM compares images of {_SMALLEST} pixels a side or '
                 f'more, got {x.shape[-2]}x{x.shape[-1]}: train on larger '
                 'crops.')
         with torch.autocast(x.device.type, enabled=False):

@@ -22,7 +22,7 @@ class NonSaturatingLoss(nn.Module):
 
         Args:
             real: Its logits of originals, any shape.
-            fake: Its logits of decoded pictures, any shape.
+            fake: Its logits of decoded images, any shape.
         """
         real, fake = real.float(), fake.float()
         return (_cross_entropy(real, real.new_ones(real.shape)) +
@@ -32,7 +32,7 @@ class NonSaturatingLoss(nn.Module):
         """What the codec minimises, a scalar.
 
         Args:
-            fake: The discriminator's logits of decoded pictures.
+            fake: The discriminator's logits of decoded images.
         """
         fake = fake.float()
         return _cross_entropy(fake, fake.new_ones(fake.shape))

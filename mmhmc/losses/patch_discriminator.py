@@ -19,7 +19,7 @@ class PatchDiscriminator(nn.Module):
         x or x_hat ─────────────────────────────────┘    LeakyReLU) ─► Conv1
 
     It is shown what the decoder was: the quantised latent. There is a copy of
-    its own for each quality, since what betrays a decoded picture depends on
+    its own for each quality, since what betrays a decoded image depends on
     the rate. Padding reflects; weights are drawn with a deviation of 0.02.
 
     Reference:
@@ -57,13 +57,13 @@ class PatchDiscriminator(nn.Module):
             for _ in range(num_qualities))
 
     def forward(self,
-                pictures: Tensor,
+                images: Tensor,
                 y_hat: Tensor,
                 quality: int = 1) -> Tensor:
-        """Judge pictures.
+        """Judge images.
 
         Args:
-            pictures: Originals or decoded pictures, RGB, nominally in [0, 1],
+            images: Originals or decoded images, RGB, nominally in [0, 1],
                 shape (B, 3, H, W), sides multiples of the patch size.
             y_hat: Latent of each, shape (B, M, h, w); no gradient goes there.
             quality: Which copy judges, from 1.
@@ -77,11 +77,11 @@ class PatchDiscriminator(nn.Module):
         if quality not in range(1, len(self.copies) + 1):
             raise ValueError(f'`quality` must be an integer from 1 to '
                              f'{len(self.copies)}, got {quality}.')
-        size = tuple(pictures.shape[-2:])
+        size = tuple(images.shape[-2:])
         if any(side % self.patch_size for side in size):
-            raise ValueError(f'`pictures` have size {size}; both sides must '
+            raise ValueError(f'`images` have size {size}; both sides must '
                              f'be multiples of {self.patch_size}.')
-        return self.copies[int(quality) - 1](pictures, y_hat.detach())
+        return self.copies[int(quality) - 1](images, y_hat.detach())
 
 
 class _Copy(nn.Module):
@@ -100,10 +100,10 @@ class _Copy(nn.Module):
         self.layers = nn.Sequential(*layers)
         self.head = _conv(widths[-1], 1, 1)
 
-    def forward(self, pictures: Tensor, y_hat: Tensor) -> Tensor:
+    def forward(self, images: Tensor, y_hat: Tensor) -> Tensor:
         context = nn.functional.interpolate(
-            self.context(y_hat), pictures.shape[-2:], mode='nearest')
-        return self.head(self.layers(torch.cat((pictures, context), dim=1)))
+            self.context(y_hat), images.shape[-2:], mode='nearest')
+        return self.head(self.layers(torch.cat((images, context), dim=1)))
 
 
 def _conv(before: int, after: int, kernel: int, stride: int = 1) -> nn.Conv2d:

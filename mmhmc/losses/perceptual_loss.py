@@ -6,14 +6,14 @@ from torch import Tensor, nn
 
 
 class PerceptualLoss(nn.Module):
-    """Base class: a distance between pictures, by a network that never learns.
+    """Base class: a distance between images, by a network that never learns.
 
     The network is no part of the model: it has no parameters there that an
     optimizer or DDP would see, and checkpoints do not hold it. It follows the
-    pictures to their device, and computes in float32 under autocast.
+    images to their device, and computes in float32 under autocast.
 
     Args:
-        network: Compares pictures.
+        network: Compares images.
     """
 
     def __init__(self, network: nn.Module) -> None:
@@ -22,7 +22,7 @@ class PerceptualLoss(nn.Module):
         self._networks = [network.eval().requires_grad_(False)]
 
     def forward(self, x: Tensor, x_hat: Tensor) -> Tensor:
-        """Compare pictures.
+        """Compare images.
 
         Args:
             x: RGB, nominally in [0, 1], shape (B, 3, H, W); no gradient goes
@@ -30,13 +30,13 @@ class PerceptualLoss(nn.Module):
             x_hat: What is compared with it, same shape.
 
         Returns:
-            Distance of each picture, not negative, shape (B,), float32.
+            Distance of each image, not negative, shape (B,), float32.
 
         Raises:
             ValueError: If the shapes differ.
         """
         if x.shape != x_hat.shape:
-            raise ValueError('Pictures of equal shape can be compared, got '
+            raise ValueError('Images of equal shape can be compared, got '
                              f'{tuple(x.shape)} and {tuple(x_hat.shape)}.')
         # What moves in inference mode could not be trained through later.
         with torch.inference_mode(False):
@@ -46,14 +46,14 @@ class PerceptualLoss(nn.Module):
 
     @abstractmethod
     def distance(self, network: nn.Module, x: Tensor, x_hat: Tensor) -> Tensor:
-        """Distances (B,) of pictures (B, 3, H, W) by ``network``."""
+        """Distances (B,) of images (B, 3, H, W) by ``network``."""
 
 
 def feature_distance(one: Tensor, other: Tensor) -> Tensor:
     """Distance of features, each vector of them brought to length 1.
 
     Args:
-        one: Of pictures, shape (B, C, H, W).
+        one: Of images, shape (B, C, H, W).
         other: Of what is compared with them, same shape.
 
     Returns:

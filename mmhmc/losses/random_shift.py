@@ -1,4 +1,4 @@
-"""A random shift and zoom before pictures are compared."""
+"""A random shift and zoom before images are compared."""
 from collections.abc import Sequence
 
 import torch
@@ -6,17 +6,16 @@ from torch import Tensor
 from torch.nn import functional
 
 
-def shift_together(pictures: Sequence[Tensor],
-                   margin: int = 15) -> list[Tensor]:
-    """Pad, trim and resize pictures, all in the same random way.
+def shift_together(images: Sequence[Tensor], margin: int = 15) -> list[Tensor]:
+    """Pad, trim and resize images, all in the same random way.
 
     Each side is padded by ``margin`` pixels, which repeat the last one, then
     trimmed by 0 to ``margin`` pixels, drawn for each side, and the result is
-    resized to the size there was. So a network that compares pictures does
+    resized to the size there was. So a network that compares images does
     not always see the same grid, and a codec cannot learn its blind spots.
 
     Args:
-        pictures: Shape (B, C, H, W), of equal height and width.
+        images: Shape (B, C, H, W), of equal height and width.
         margin: In pixels, not negative; 0 changes nothing.
 
     Returns:
@@ -27,19 +26,19 @@ def shift_together(pictures: Sequence[Tensor],
     """
     if margin < 0:
         raise ValueError(f'`margin` must not be negative, got {margin}.')
-    sizes = {tuple(picture.shape[-2:]) for picture in pictures}
+    sizes = {tuple(image.shape[-2:]) for image in images}
     if len(sizes) > 1:
-        raise ValueError('Pictures that are shifted together must have one '
+        raise ValueError('Images that are shifted together must have one '
                          f'size, got {sorted(sizes)}.')
     if margin == 0:
-        return list(pictures)
+        return list(images)
     top, bottom, left, right = torch.randint(margin + 1, (4, )).tolist()
     pad = [margin - side for side in (left, right, top, bottom)]
     # To trim what was padded is to pad less.
     return [
         functional.interpolate(
-            functional.pad(picture, pad, mode='replicate'),
-            picture.shape[-2:],
+            functional.pad(image, pad, mode='replicate'),
+            image.shape[-2:],
             mode='bicubic',
-            align_corners=False) for picture in pictures
+            align_corners=False) for image in images
     ]

@@ -64,13 +64,13 @@ class TwoScaleDiscriminator(nn.Module):
             _stages(3 + context_channels, hidden_channels) for _ in range(2))
 
     def forward(self,
-                pictures: Tensor,
+                images: Tensor,
                 y_hat: Tensor,
                 quality: int = 1) -> Tensor:
-        """Judge pictures.
+        """Judge images.
 
         Args:
-            pictures: Originals or decoded pictures, RGB, nominally in [0, 1],
+            images: Originals or decoded images, RGB, nominally in [0, 1],
                 shape (B, 3, H, W).
             y_hat: Latent of each, shape (B, M, h, w); no gradient goes there.
             quality: 1: one network judges one rate.
@@ -85,14 +85,14 @@ class TwoScaleDiscriminator(nn.Module):
         if quality != 1:
             raise ValueError('A TwoScaleDiscriminator judges one rate, '
                              f'`quality` must be 1, got {quality}.')
-        return self.judge(pictures, y_hat)[0]
+        return self.judge(images, y_hat)[0]
 
-    def judge(self, pictures: Tensor,
+    def judge(self, images: Tensor,
               y_hat: Tensor) -> tuple[Tensor, list[Tensor]]:
         """Logits, and what led to them.
 
         Args:
-            pictures: As in :meth:`forward`.
+            images: As in :meth:`forward`.
             y_hat: As in :meth:`forward`.
 
         Returns:
@@ -101,8 +101,8 @@ class TwoScaleDiscriminator(nn.Module):
         """
         context = self.context(y_hat[:, :self.seen_channels].detach())
         context = nn.functional.interpolate(
-            context, pictures.shape[-2:], mode='bilinear')
-        seen = torch.cat((pictures, context.to(pictures.dtype)), dim=1)
+            context, images.shape[-2:], mode='bilinear')
+        seen = torch.cat((images, context.to(images.dtype)), dim=1)
         fine, features = _run(self.scales[0], seen)
         half = nn.functional.avg_pool2d(seen, 2, ceil_mode=True)
         coarse, more = _run(self.scales[1], half)

@@ -12,11 +12,11 @@ from mmhmc.functional import InputNorm
 from mmhmc.registry import MODELS
 from mmhmc.structures import CodedBatch
 from .condition_choice import ConditionChoice
-from .picture_coding import PictureCoding, build_adapter, complete_test_cfg
+from .image_coding import ImageCoding, build_adapter, complete_test_cfg
 
 
 @MODELS.register_module()
-class CodecBackbone(PictureCoding, BaseModule):
+class CodecBackbone(ImageCoding, BaseModule):
     """Codec, adapter and host backbone, in place of the host backbone.
 
     .. code-block:: none
@@ -26,7 +26,7 @@ class CodecBackbone(PictureCoding, BaseModule):
         features ◄─ host backbone ◄─ host normalisation ◄── x_bar ◄────┘
 
     The host's class stays what it is, and its checkpoints load as they are:
-    keys of the bare backbone are taken for the inner one. Outside a picture
+    keys of the bare backbone are taken for the inner one. Outside an image
     (batch padding) the host's values are kept. With an ``IdentityCodec`` and
     no adapter, features equal the bare host's to the last bit.
 
@@ -89,7 +89,7 @@ class CodecBackbone(PictureCoding, BaseModule):
         """Features of what is decoded.
 
         Args:
-            inputs: Pictures as the host normalises and pads them, shape
+            inputs: Images as the host normalises and pads them, shape
                 (B, 3, H, W), or (B, 1, H, W) for grey ones.
             *args: For the host backbone, e.g. masks.
             **kwargs: For the host backbone.
@@ -99,13 +99,13 @@ class CodecBackbone(PictureCoding, BaseModule):
 
         Raises:
             RuntimeError: If a bitstream does not decode to its latents.
-            ValueError: If the pictures are not finite, or sizes do not fit.
+            ValueError: If the images are not finite, or sizes do not fit.
         """
         seen = inputs if self._decoded else self._decode(inputs)
         return self.backbone(seen, *args, **kwargs)
 
     def decode_before(self, inputs: Tensor) -> Tensor:
-        """Code whole pictures of which the host will cut windows.
+        """Code whole images of which the host will cut windows.
 
         Until :meth:`collect` or the next :meth:`expect`, what comes to
         :meth:`forward` counts as decoded.
@@ -121,19 +121,19 @@ class CodecBackbone(PictureCoding, BaseModule):
         return seen
 
     def expect_batches(self, batches: Sequence) -> None:
-        """See :class:`PictureCoding`."""
+        """See :class:`ImageCoding`."""
         self._decoded = False
         super().expect_batches(batches)
 
     def collect(self) -> list[CodedBatch]:
-        """See :class:`PictureCoding`."""
+        """See :class:`ImageCoding`."""
         self._decoded = False
         return super().collect()
 
     def _decode(self, inputs: Tensor) -> Tensor:
         with torch.autocast(inputs.device.type, enabled=False):
-            x = self.input_norm.to_picture(inputs)
-        coded = self.code_pictures(x, inputs)
+            x = self.input_norm.to_image(inputs)
+        coded = self.code_images(x, inputs)
         with torch.autocast(inputs.device.type, enabled=False):
             return self.input_norm.to_inputs(inputs, coded.x, coded.x_bar)
 

@@ -10,13 +10,13 @@ from mmhmc.part_weights import find_part
 from mmhmc.registry import MODELS
 from mmhmc.structures import CodedBatch
 from .condition_choice import ConditionChoice
-from .picture_coding import PictureCoding, complete_test_cfg
+from .image_coding import ImageCoding, complete_test_cfg
 
 _RGB = dict(type='ImgDataPreprocessor', bgr_to_rgb=True)
 
 
 @MODELS.register_module()
-class CodecModel(PictureCoding, BaseModel):
+class CodecModel(ImageCoding, BaseModel):
     """A codec for people: pre-training, Kodak.
 
     Losses and metrics come from ``RateLossHook``, as they do in front of a
@@ -28,7 +28,7 @@ class CodecModel(PictureCoding, BaseModel):
     Args:
         codec: Codec, or its config.
         data_preprocessor: Config of mmengine's ``ImgDataPreprocessor``; the
-            default turns loaded pictures (BGR) into RGB.
+            default turns loaded images (BGR) into RGB.
         test_cfg: ``real_bits``: False only estimates. Default True.
         condition: Run-time controls of the codec, ``quality``, ``task``,
             ``alpha``, ``beta``, as far as it has them.
@@ -73,11 +73,11 @@ class CodecModel(PictureCoding, BaseModel):
                 inputs: Tensor,
                 data_samples: Optional[list] = None,
                 mode: str = 'tensor') -> Union[CodedBatch, dict, list]:
-        """Code pictures.
+        """Code images.
 
         Args:
             inputs: From the data preprocessor, shape (B, 3, H, W).
-            data_samples: One for each picture.
+            data_samples: One for each image.
             mode: ``'tensor'``, ``'loss'`` or ``'predict'``.
 
         Returns:
@@ -86,7 +86,7 @@ class CodecModel(PictureCoding, BaseModel):
 
         Raises:
             RuntimeError: In mode ``'loss'`` without a ``RateLossHook``.
-            ValueError: If the mode is unknown or pictures are not finite.
+            ValueError: If the mode is unknown or images are not finite.
         """
         if mode not in ('tensor', 'loss', 'predict'):
             raise ValueError("`mode` must be 'tensor', 'loss' or 'predict', "
@@ -96,5 +96,5 @@ class CodecModel(PictureCoding, BaseModel):
                                'RateLossHook; add '
                                "dict(type='mmhmc.RateLossHook', ...) to "
                                '`custom_hooks`.')
-        coded = self.code_pictures(self.input_norm.to_picture(inputs), inputs)
+        coded = self.code_images(self.input_norm.to_image(inputs), inputs)
         return {'tensor': coded, 'loss': {}, 'predict': data_samples}[mode]

@@ -21,7 +21,7 @@ _BETA_OF_THE_WEIGHTS = 2.56
 
 @MODELS.register_module()
 class GenerativeCodecModel(CodecModel):
-    """A codec for people that learns rate, pictures' looks and realism.
+    """A codec for people that learns rate, images' looks and realism.
 
     .. code-block:: none
 
@@ -52,7 +52,7 @@ class GenerativeCodecModel(CodecModel):
     The quality of a batch follows from the number of batches so far, which is
     part of the state dict: so it is the same on all processes, and a run that
     is resumed draws what it would have drawn. Were it not the same, a
-    discriminator would see the pictures of a few processes, but its gradient
+    discriminator would see the images of a few processes, but its gradient
     would be divided by the number of all.
 
     For a codec whose decoder is told the weight of realism (MRIC),
@@ -64,7 +64,7 @@ class GenerativeCodecModel(CodecModel):
 
     Args:
         codec: Codec, or its config.
-        perceptual: Loss that compares pictures, or its config; None leaves
+        perceptual: Loss that compares images, or its config; None leaves
             it out.
         discriminator: Discriminator, or its config; numbers of latent
             channels and qualities are filled in. None: only the codec learns.
@@ -77,7 +77,7 @@ class GenerativeCodecModel(CodecModel):
         lmbda_perceptual: Weight of the perceptual distance, not negative.
         lmbda_adversarial: Weight of what the codec minimises of the
             adversarial loss, not negative.
-        max_shift: Pictures are shifted by up to so many pixels before they
+        max_shift: Images are shifted by up to so many pixels before they
             are compared, see :func:`~mmhmc.losses.shift_together`.
         data_preprocessor: See :class:`CodecModel`.
         test_cfg: See :class:`CodecModel`.
@@ -173,12 +173,12 @@ class GenerativeCodecModel(CodecModel):
                 inputs: Tensor,
                 data_samples: Optional[list] = None,
                 mode: str = 'tensor') -> Union[dict, list]:
-        """Code pictures; see :meth:`CodecModel.forward`.
+        """Code images; see :meth:`CodecModel.forward`.
 
         Args:
             inputs: From the data preprocessor, shape (B, 3, H, W); in mode
                 ``'loss'`` H and W are multiples of the codec's stride.
-            data_samples: One for each picture.
+            data_samples: One for each image.
             mode: ``'tensor'``, ``'loss'`` or ``'predict'``.
 
         Returns:
@@ -186,12 +186,12 @@ class GenerativeCodecModel(CodecModel):
             logs.
 
         Raises:
-            ValueError: If the mode is unknown, or pictures are not finite or
+            ValueError: If the mode is unknown, or images are not finite or
                 do not fit the stride.
         """
         if mode != 'loss':
             return super().forward(inputs, data_samples, mode)
-        x = self.input_norm.to_picture(inputs)
+        x = self.input_norm.to_image(inputs)
         turn, index = self.turn, self._draw_index()
         self.num_batches += 1
         condition = self.choose_condition(training=True)

@@ -7,14 +7,14 @@ from mmengine.model import BaseModule
 from torch import Tensor, nn
 
 from mmhmc.codecs import ImageCodec, build_codec
+from mmhmc.former_names import former_keys
 from mmhmc.functional import (InputNorm, count_bits, crop_to, extend_edges,
                               padded_size, valid_mask)
 from mmhmc.functional.rate import fills
 from mmhmc.registry import MODELS
 from mmhmc.structures import CodedBatch, CodingCondition
 from .condition_choice import ConditionChoice
-from .picture_coding import (PictureCoding, Size, complete_test_cfg,
-                             stream_lengths)
+from .image_coding import ImageCoding, Size, complete_test_cfg, stream_lengths
 
 
 class LatentFeatures(tuple):
@@ -36,7 +36,7 @@ class LatentFeatures(tuple):
 
 
 @MODELS.register_module()
-class LatentBackbone(PictureCoding, BaseModule):
+class LatentBackbone(ImageCoding, BaseModule):
     """Codec in place of a host's backbone: its heads see the latent.
 
     .. code-block:: none
@@ -46,17 +46,17 @@ class LatentBackbone(PictureCoding, BaseModule):
         features ◄─────────────────────────────────────────────────────┤
                          x_hat ◄── g_s, only if somebody asks ◄────────┘
 
-    No picture is decoded for the machine. A ``CompressedDomainNeck`` turns
+    No image is decoded for the machine. A ``CompressedDomainNeck`` turns
     the latent into what the host's heads expect. As in a ``CodecBackbone``,
     training codes the batch at once with noise for quantisation, and
-    evaluation codes each picture alone; outside a picture (batch padding) the
+    evaluation codes each image alone; outside an image (batch padding) the
     latent is zero.
 
     In training x_hat is decoded, with gradients, if ``RateLossHook`` has a
-    ``lmbda_distortion``. If it has none, what only decodes pictures (``g_s``)
+    ``lmbda_distortion``. If it has none, what only decodes images (``g_s``)
     gets no gradient: freeze the codec, or set ``find_unused_parameters=True``
-    for DDP. In evaluation ``test_cfg['picture']`` decides alone; without it,
-    metrics of picture quality raise.
+    for DDP. In evaluation ``test_cfg['image']`` decides alone; without it,
+    metrics of image quality raise.
 
     Reference:
         R. Torfason, F. Mentzer, E. Agustsson, M. Tschannen, R. Timofte, L.
@@ -70,7 +70,7 @@ class LatentBackbone(PictureCoding, BaseModule):
             std and channel order are read; or ``mean``, ``std`` and
             ``channel_order``; or an :class:`InputNorm`.
         test_cfg: ``real_bits``: True lets what is seen go through real
-            bytes, False only estimates, default True; ``picture``: whether
+            bytes, False only estimates, default True; ``image``: whether
             evaluation decodes x_hat, for metrics, default False.
         condition: Run-time controls of the codec, ``quality``, ``task``,
             ``alpha``, ``beta``, as far as it has them.
@@ -110,8 +110,9 @@ class LatentBackbone(PictureCoding, BaseModule):
                 'see; use a codec with `latent_channels`, or '
                 'mmhmc.CodecBackbone.')
         self.seen_channels = self._range_of(seen_channels)
-        self.test_cfg = complete_test_cfg(test_cfg,
-                                          dict(real_bits=True, picture=False))
+        self.test_cfg = complete_test_cfg(
+            former_keys(test_cfg or {}, picture='image'),
+            dict(real_bits=True, image=False))
 
     def _range_of(
             self, seen_channels: Union[int, tuple[int, int],
@@ -144,7 +145,7 @@ class LatentBackbone(PictureCoding, BaseModule):
         """The latent of what is coded.
 
         Args:
-            inputs: Pictures as the host normalises and pads them, shape
+            inputs: Images as the host normalises and pads them, shape
                 (B, 3, H, W), or (B, 1, H, W) for grey ones.
 
         Returns:
@@ -154,11 +155,11 @@ class LatentBackbone(PictureCoding, BaseModule):
 
         Raises:
             RuntimeError: If a bitstream does not decode to its latents.
-            ValueError: If the pictures are not finite, or sizes do not fit.
+            ValueError: If the images are not finite, or sizes do not fit.
         """
         with torch.autocast(inputs.device.type, enabled=False):
-            x = self.input_norm.to_picture(inputs)
-        coded = self.code_pictures(x, inputs)
+            x = self.input_norm.to_image(inputs)
+        coded = self.code_images(x, inputs)
         canvas = inputs.shape[-2], inputs.shape[-1]
         first, end = self.seen_channels
         seen = coded.x_bar[:, first:end]
@@ -198,7 +199,7 @@ class LatentBackbone(PictureCoding, BaseModule):
             h, w = _latent_size(size, stride)
             one[:, :h, :w] = crop_to(y_hat[0], (h, w))
         x_hat = self._decode_each(x, latents, sizes, condition) \
-            if self.test_cfg['picture'] else None
+            if self.test_cfg['image'] else None
         return CodedBatch(
             x,
             x_hat,
@@ -220,6 +221,6 @@ class LatentBackbone(PictureCoding, BaseModule):
 
 
 def _latent_size(size: Size, stride: int) -> Size:
-    """Rows and columns of a latent that touch a picture of ``size``."""
+    """Rows and columns of a latent that touch an image of ``size``."""
     height, width = padded_size(size, stride)
     return height // stride, width // stride

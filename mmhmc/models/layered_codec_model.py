@@ -22,7 +22,7 @@ class LayeredCodecModel(GenerativeCodecModel):
     ``lmbda_rate * (R_z + R_y + R_t) + lmbda_l1 * |x - x_hat| + lmbda_mse *
     255^2 * MSE + lmbda_perceptual * LPIPS + lmbda_adversarial * L_G +
     lmbda_matching * L_F``, with rates in bits per pixel, absolute differences
-    of pictures in [-1, 1], and L_F the distance of the discriminator's
+    of images in [-1, 1], and L_F the distance of the discriminator's
     features. Weights of the paper are not known: the defaults are those of
     related open code of its authors, and ``lmbda_rate`` sets the rate.
 
@@ -32,7 +32,7 @@ class LayeredCodecModel(GenerativeCodecModel):
 
     Args:
         codec: Codec, or its config.
-        perceptual: Loss that compares pictures, or its config; None leaves
+        perceptual: Loss that compares images, or its config; None leaves
             it out.
         discriminator: Discriminator with ``judge``, or its config, in which
             channels are filled in; None: only the codec learns, without L_G
@@ -40,7 +40,7 @@ class LayeredCodecModel(GenerativeCodecModel):
         adversarial: Adversarial loss, or its config.
         lmbda_rate: Weight of the rate, not negative.
         lmbda_l1: Weight of the absolute difference, not negative.
-        lmbda_mse: Weight of ``255^2 * MSE`` of pictures in [0, 1], not
+        lmbda_mse: Weight of ``255^2 * MSE`` of images in [0, 1], not
             negative.
         lmbda_perceptual: Weight of the perceptual distance, not negative.
         lmbda_adversarial: Weight of L_G, not negative.

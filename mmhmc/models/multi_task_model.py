@@ -31,7 +31,7 @@ class MultiTaskModel(BaseModel):
     called like the task, with ``gt_score`` and ``pred_score``.
 
     With a ``LatentBackbone`` this is the task-agnostic analysis of layered
-    generative coding: a picture is coded once, and heads can be added to a
+    generative coding: an image is coded once, and heads can be added to a
     codec that knew nothing of them.
 
     Args:
@@ -80,7 +80,7 @@ class MultiTaskModel(BaseModel):
         })
 
     def extract_feat(self, inputs: Tensor) -> Any:
-        """What the trunk makes of pictures (B, 3, H, W)."""
+        """What the trunk makes of images (B, 3, H, W)."""
         return self.trunk(self.backbone(inputs))
 
     def forward(self,
@@ -91,7 +91,7 @@ class MultiTaskModel(BaseModel):
 
         Args:
             inputs: From the data preprocessor, shape (B, 3, H, W).
-            data_samples: One for each picture.
+            data_samples: One for each image.
             mode: ``'tensor'``, ``'loss'`` or ``'predict'``.
 
         Returns:
@@ -139,7 +139,7 @@ class MultiTaskModel(BaseModel):
 
     def _target(self, name: str, sample: BaseDataElement,
                 device: torch.device) -> BaseDataElement:
-        """What a task is to find in a picture."""
+        """What a task is to find in an image."""
         key = self.targets[name]
         if key not in sample.metainfo:
             raise ValueError(

@@ -1,4 +1,4 @@
-"""A head that finds points of a picture."""
+"""A head that finds points of an image."""
 from collections.abc import Sequence
 from typing import Optional
 
@@ -34,7 +34,7 @@ class PointsHead(BaseModule):
         self.layers = nn.Sequential(
             nn.Linear(in_channels, hidden_channels), nn.ReLU(inplace=True),
             nn.Linear(hidden_channels, 2 * num_points))
-        # In the middle of the picture.
+        # In the middle of the image.
         nn.init.constant_(self.layers[-1].bias, 0.5)
 
     def forward(self, feats: Sequence[Tensor]) -> Tensor:

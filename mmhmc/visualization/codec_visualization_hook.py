@@ -1,4 +1,4 @@
-"""Pictures of what the codec does, sent to mmengine's visualizer."""
+"""Images of what the codec does, sent to mmengine's visualizer."""
 from collections.abc import Iterator, Sequence
 from typing import Optional
 
@@ -13,39 +13,40 @@ from torch import Tensor, nn
 from mmhmc.codecs import MPA
 from mmhmc.codecs.base import as_stored
 from mmhmc.engine.parts import find_coders, frames_of
+from mmhmc.former_names import former_arguments
 from mmhmc.functional import crop_to, extend_edges, padded_size
 from mmhmc.registry import HOOKS
 from mmhmc.structures import CodingCondition
 from .bits_map import bits_map
-from .coding_pictures import draw_bits, draw_error
+from .coding_images import draw_bits, draw_error
 from .path_masks import tint_side_path
 
 
 @HOOKS.register_module()
 class CodecVisualizationHook(Hook):
-    """Shows in validation and test what becomes of each n-th picture.
+    """Shows in validation and test what becomes of each n-th image.
 
     Images go to ``runner.visualizer`` and so to each of its backends: files
-    (``LocalVisBackend``), TensorBoard, Weights & Biases. Those of picture 3
+    (``LocalVisBackend``), TensorBoard, Weights & Biases. Those of image 3
     are called ``codec_3_original``, and likewise
 
     - ``decoded``: x_hat, for people;
     - ``adapted``: x_bar, for the machine, if there is an adapter;
     - ``bits``: where the bits went, if the codec's latent has places;
-    - ``error``: of the decoded picture, 8 times as large;
+    - ``error``: of the decoded image, 8 times as large;
     - ``paths_g_a.1`` ...: for ``MPA``, by stage, which positions take the
       side path, in orange.
 
     Their step is the training iteration in validation, and 0 in test. Each
-    such picture is coded once more. ``RateLossHook``, which says what was
+    such image is coded once more. ``RateLossHook``, which says what was
     coded, is needed; only the first process draws, from its share. Rates,
     PSNR and losses are scalars that mmengine's ``LoggerHook`` sends to the
     same backends, without this hook.
 
     Args:
-        interval: Every so many pictures are shown, beginning with the first;
+        interval: Every so many images are shown, beginning with the first;
             at least 1.
-        max_pictures: At most so many in one validation or test; at least 1.
+        max_images: At most so many in one validation or test; at least 1.
 
     Raises:
         ValueError: If a number is less than 1.
@@ -53,20 +54,21 @@ class CodecVisualizationHook(Hook):
 
     priority = 'LOW'
 
-    def __init__(self, interval: int = 50, max_pictures: int = 8) -> None:
-        for name, value in (('interval', interval), ('max_pictures',
-                                                     max_pictures)):
+    @former_arguments(max_pictures='max_images')
+    def __init__(self, interval: int = 50, max_images: int = 8) -> None:
+        for name, value in (('interval', interval), ('max_images',
+                                                     max_images)):
             if value < 1:
                 raise ValueError(f'`{name}` must be 1 or more, got {value}.')
-        self.interval, self.max_pictures = interval, max_pictures
+        self.interval, self.max_images = interval, max_images
         self._seen = 0
 
     def before_val_epoch(self, runner) -> None:
-        """Count the pictures anew."""
+        """Count the images anew."""
         self._seen = 0
 
     def before_test_epoch(self, runner) -> None:
-        """Count the pictures anew."""
+        """Count the images anew."""
         self._seen = 0
 
     def after_val_iter(self,
@@ -74,7 +76,7 @@ class CodecVisualizationHook(Hook):
                        batch_idx: int,
                        data_batch: Optional[dict] = None,
                        outputs: Optional[Sequence] = None) -> None:
-        """Show pictures of a batch.
+        """Show images of a batch.
 
         Raises:
             ValueError: If nothing says what was coded.
@@ -86,7 +88,7 @@ class CodecVisualizationHook(Hook):
                         batch_idx: int,
                         data_batch: Optional[dict] = None,
                         outputs: Optional[Sequence] = None) -> None:
-        """Show pictures of a batch.
+        """Show images of a batch.
 
         Raises:
             ValueError: If nothing says what was coded.
@@ -97,7 +99,7 @@ class CodecVisualizationHook(Hook):
         for sample in frames_of(outputs):
             number, self._seen = self._seen, self._seen + 1
             chosen = number % self.interval == 0 and \
-                number // self.interval < self.max_pictures
+                number // self.interval < self.max_images
             if not chosen or not is_main_process():
                 continue
             model = runner.model
@@ -106,14 +108,14 @@ class CodecVisualizationHook(Hook):
             x = _coded(sample)
             if x is None:
                 continue
-            for name, picture in draw_coding(coder, x):
-                runner.visualizer.add_image(f'codec_{number}_{name}', picture,
+            for name, image in draw_coding(coder, x):
+                runner.visualizer.add_image(f'codec_{number}_{name}', image,
                                             step)
 
 
 @torch.no_grad()
 def draw_coding(coder: nn.Module, x: Tensor) -> Iterator[tuple[str, ndarray]]:
-    """Code a picture and draw what became of it.
+    """Code an image and draw what became of it.
 
     Args:
         coder: A ``CodecBackbone``, ``LatentBackbone`` or ``CodecModel`` in
@@ -121,7 +123,7 @@ def draw_coding(coder: nn.Module, x: Tensor) -> Iterator[tuple[str, ndarray]]:
         x: RGB in [0, 1], shape (3, H, W).
 
     Yields:
-        Names, as of :class:`CodecVisualizationHook`, and pictures: RGB,
+        Names, as of :class:`CodecVisualizationHook`, and images: RGB,
         uint8, shape (H, W, 3).
     """
     codec = coder.codec
@@ -157,7 +159,7 @@ def _adapted(coder: nn.Module, y_hat: Tensor, x_hat: Tensor,
 
 
 def _coded(sample) -> Optional[Tensor]:
-    """Picture that was coded, RGB, shape (3, H, W); None if not known."""
+    """Image that was coded, RGB, shape (3, H, W); None if not known."""
     coding = sample.metainfo.get('coding')
     if 'coding' in sample.metainfo and coding is None:
         return None

@@ -56,7 +56,7 @@ def draw_curves(curves: Sequence[RateCurve],
     """Draw curves of one metric, as PNG (300 dpi) and as SVG.
 
     Codecs differ in colour, marker and dashes, and their colours in
-    brightness. What the metric is on uncompressed pictures is a dashed line.
+    brightness. What the metric is on uncompressed images is a dashed line.
 
     Args:
         curves: At least one, all of one metric. A codec keeps its look as
@@ -64,7 +64,7 @@ def draw_curves(curves: Sequence[RateCurve],
         out_file: Path whose ending is replaced by ``.png`` and ``.svg``; both
             appear when they are complete.
         dataset: Its name, for the title.
-        uncompressed: The metric on uncompressed pictures.
+        uncompressed: The metric on uncompressed images.
         log_rate: Whether the axis of the rate is logarithmic.
 
     Returns:

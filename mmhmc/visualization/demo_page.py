@@ -1,4 +1,4 @@
-"""One coded picture as one HTML file that needs no network."""
+"""One coded image as one HTML file that needs no network."""
 import base64
 import html
 import io
@@ -14,9 +14,9 @@ from mmhmc.datasets import write_whole
 from .report_page import _STYLE
 from .tables import Table
 
-_MAX_SIDE = 1024  # pixels of an embedded picture
+_MAX_SIDE = 1024  # pixels of an embedded image
 _OWN_STYLE = '''
-.pictures { display: grid; gap: 1rem;
+.images { display: grid; gap: 1rem;
   grid-template-columns: repeat(auto-fit, minmax(20rem, 1fr)) }
 figcaption b { color: #1c1c1c }
 '''
@@ -24,7 +24,7 @@ figcaption b { color: #1c1c1c }
 
 @dataclass(frozen=True)
 class DemoFigure:
-    """A picture with words below it.
+    """An image with words below it.
 
     Args:
         title: What it is.
@@ -40,7 +40,7 @@ class DemoFigure:
 def write_demo_page(out_file: Union[str, Path], title: str, note: str,
                     figures: Sequence[DemoFigure], tables: Sequence[Table],
                     commands: str) -> Path:
-    """Write a page with pictures, tables and commands.
+    """Write a page with images, tables and commands.
 
     Args:
         out_file: HTML file; appears when it is complete.
@@ -66,7 +66,7 @@ def write_demo_page(out_file: Union[str, Path], title: str, note: str,
             f'<style>{_STYLE}{_OWN_STYLE}</style></head>\n<body>'
             f'<h1>{html.escape(title)}</h1>'
             f'<p class="note">{html.escape(note)}</p>\n'
-            f'<div class="pictures">{shown}</div>\n'
+            f'<div class="images">{shown}</div>\n'
             f'<section><h2>Sizes and findings</h2>{below}</section>\n'
             '<section><h2>Each step by itself</h2>'
             f'<pre>{html.escape(commands)}</pre></section>\n</body></html>\n')
@@ -77,10 +77,10 @@ def write_demo_page(out_file: Union[str, Path], title: str, note: str,
 
 
 def _data_uri(pixels: ndarray) -> str:
-    """A picture inside the page, without loss unless it is made smaller."""
-    picture = Image.fromarray(pixels)
-    picture.thumbnail((_MAX_SIDE, _MAX_SIDE), Image.Resampling.BOX)
+    """An image inside the page, without loss unless it is made smaller."""
+    image = Image.fromarray(pixels)
+    image.thumbnail((_MAX_SIDE, _MAX_SIDE), Image.Resampling.BOX)
     buffer = io.BytesIO()
-    picture.save(buffer, 'PNG')
+    image.save(buffer, 'PNG')
     data = base64.b64encode(buffer.getvalue()).decode()
     return f'data:image/png;base64,{data}'

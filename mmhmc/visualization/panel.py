@@ -1,4 +1,4 @@
-"""One picture per row: what people see, what machines see, and the rate."""
+"""One image per row: what people see, what machines see, and the rate."""
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from math import inf, log10
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 # In pixels of the PNG.
 _DPI = 100
-_MIN_WIDTH = 320  # of a shown picture on the screen, so that titles fit
+_MIN_WIDTH = 320  # of a shown image on the screen, so that titles fit
 _GAP = 12
 _TITLE = 26  # height of a title
 _BAR = 14  # width of the bar beside the bits map
@@ -29,7 +29,7 @@ _COLOURS = ('#ff4b00', '#00c8ff', '#ffe100', '#ff5ac8', '#3cff64', '#a078ff',
 
 @dataclass
 class Instances:
-    """Objects of a picture, true ones or predicted ones.
+    """Objects of an image, true ones or predicted ones.
 
     Args:
         boxes: x1, y1, x2, y2 in pixels, shape (n, 4).
@@ -49,21 +49,21 @@ class PanelRow:
     """What one row of a panel shows.
 
     Args:
-        picture: RGB, uint8, shape (H, W, 3).
-        x_hat: Picture decoded for people, same shape and type.
-        bpp: Rate of the picture in bits per pixel.
-        x_bar: Picture adapted for the machine, same shape and type.
+        image: RGB, uint8, shape (H, W, 3).
+        x_hat: Image decoded for people, same shape and type.
+        bpp: Rate of the image in bits per pixel.
+        x_bar: Image adapted for the machine, same shape and type.
         bits: Bits per pixel of each latent position, shape (h, w), as
             :func:`bits_map` makes it.
         bits_size: Height and width in pixels that ``bits`` covers from the
-            top left corner; the picture's own if it is not given.
+            top left corner; the image's own if it is not given.
         ground_truth: True objects.
         predictions: Objects found, by what they were found in: ``'x_bar'``,
-            ``'x_hat'`` or ``'picture'``.
-        name: Title of the picture.
+            ``'x_hat'`` or ``'image'``.
+        name: Title of the image.
     """
 
-    picture: ndarray
+    image: ndarray
     x_hat: ndarray
     bpp: float
     x_bar: Optional[ndarray] = None
@@ -71,15 +71,15 @@ class PanelRow:
     bits_size: Optional[tuple[int, int]] = None
     ground_truth: Optional[Instances] = None
     predictions: dict[str, Instances] = field(default_factory=dict)
-    name: str = 'picture'
+    name: str = 'image'
 
 
 @dataclass
 class _Cell:
-    """A picture with a title, and the objects to draw on it."""
+    """An image with a title, and the objects to draw on it."""
 
     title: str
-    picture: ndarray
+    image: ndarray
     instances: Optional[Instances] = None
 
 
@@ -87,17 +87,17 @@ def draw_panel(rows: Sequence[PanelRow],
                class_names: Sequence[str],
                out_file: Union[str, Path],
                score_thr: float = 0.3) -> Path:
-    """Draw pictures, what became of them, and what was found in them.
+    """Draw images, what became of them, and what was found in them.
 
     .. code-block:: none
 
-        picture | x_hat | x_bar | bits | ground truth | predictions ...
+        image | x_hat | x_bar | bits | ground truth | predictions ...
 
-    A pixel of a picture becomes a square of whole pixels of the PNG, so that
+    A pixel of an image becomes a square of whole pixels of the PNG, so that
     artefacts look as they are. What a row does not have stays blank.
 
     Args:
-        rows: One per picture, at least one.
+        rows: One per image, at least one.
         class_names: Name of each class.
         out_file: PNG file; appears when it is complete.
         score_thr: Predicted objects below this score are not drawn.
@@ -112,18 +112,17 @@ def draw_panel(rows: Sequence[PanelRow],
         raise ValueError('`rows` is empty: there is nothing to draw.')
     for row in rows:
         _check_row(row, len(class_names))
-    scale = -(-_MIN_WIDTH // max(row.picture.shape[1] for row in rows))
+    scale = -(-_MIN_WIDTH // max(row.image.shape[1] for row in rows))
     table = [_cells(row) for row in rows]
     columns = list(dict.fromkeys(key for cells in table for key in cells))
-    column_width = scale * max(row.picture.shape[1] for row in rows) + _GAP
+    column_width = scale * max(row.image.shape[1] for row in rows) + _GAP
     bar_width = (_BAR + _BAR_LABELS) * ('bits' in columns)
     figure = _new_figure(
         _GAP + len(columns) * column_width + bar_width,
-        _GAP + sum(_TITLE + scale * row.picture.shape[0] + _GAP
-                   for row in rows))
+        _GAP + sum(_TITLE + scale * row.image.shape[0] + _GAP for row in rows))
     top = _GAP
     for row, cells in zip(rows, table):
-        height, width = (scale * side for side in row.picture.shape[:2])
+        height, width = (scale * side for side in row.image.shape[:2])
         for number, key in enumerate(columns):
             if key not in cells:
                 continue
@@ -141,49 +140,49 @@ def draw_panel(rows: Sequence[PanelRow],
 
 def _cells(row: PanelRow) -> dict[str, _Cell]:
     """The cells of a row in the order of the columns."""
-    pictures = dict(picture=row.picture, x_hat=row.x_hat, x_bar=row.x_bar)
-    quality = f'{_psnr(row.picture, row.x_hat):.2f} dB'
+    images = dict(image=row.image, x_hat=row.x_hat, x_bar=row.x_bar)
+    quality = f'{_psnr(row.image, row.x_hat):.2f} dB'
     cells = dict(
-        picture=_Cell(row.name, row.picture),
+        image=_Cell(row.name, row.image),
         x_hat=_Cell(f'decoded x_hat: {row.bpp:.3f} bpp, {quality}', row.x_hat))
     if row.x_bar is not None:
-        quality = f'{_psnr(row.picture, row.x_bar):.2f} dB'
+        quality = f'{_psnr(row.image, row.x_bar):.2f} dB'
         cells['x_bar'] = _Cell(f'adapted x_bar: {quality}', row.x_bar)
     if row.bits is not None:
-        cells['bits'] = _Cell('bits per pixel', row.picture)
+        cells['bits'] = _Cell('bits per pixel', row.image)
     if row.ground_truth is not None:
-        cells['ground_truth'] = _Cell('ground truth', row.picture,
+        cells['ground_truth'] = _Cell('ground truth', row.image,
                                       row.ground_truth)
     for source, instances in row.predictions.items():
         cells[f'from {source}'] = _Cell(f'predicted from {source}',
-                                        pictures[source], instances)
+                                        images[source], instances)
     return cells
 
 
-def _psnr(picture: ndarray, other: ndarray) -> float:
-    """Peak signal-to-noise ratio in dB of two uint8 pictures."""
-    mse = float(np.mean((picture.astype(np.float64) - other)**2))
+def _psnr(image: ndarray, other: ndarray) -> float:
+    """Peak signal-to-noise ratio in dB of two uint8 images."""
+    mse = float(np.mean((image.astype(np.float64) - other)**2))
     return 10 * log10(255**2 / mse) if mse else inf
 
 
 def _draw_cell(axes: 'Axes', cell: _Cell, class_names: Sequence[str],
                score_thr: float) -> None:
-    """Draw a picture and its objects."""
-    size = height, width = cell.picture.shape[:2]
+    """Draw an image and its objects."""
+    size = height, width = cell.image.shape[:2]
     axes.set_title(cell.title, fontsize=10, pad=5, parse_math=False)
-    picture = cell.picture
+    image = cell.image
     if cell.instances is not None:
         shown = _selected(cell.instances, score_thr)
-        picture = _with_masks(picture, shown)
+        image = _with_masks(image, shown)
         for index in range(len(shown.boxes)):
             _draw_box(axes, shown, index, class_names, size)
-    axes.imshow(picture, extent=(0, width, height, 0), interpolation='nearest')
+    axes.imshow(image, extent=(0, width, height, 0), interpolation='nearest')
     axes.set(xlim=(0, width), ylim=(height, 0), xticks=(), yticks=())
 
 
 def _draw_bits(axes: 'Axes', bar: 'Axes', row: PanelRow) -> None:
     """Draw the bits map over its whole cell, and what its colours mean."""
-    height, width = row.bits_size or row.picture.shape[:2]
+    height, width = row.bits_size or row.image.shape[:2]
     image = axes.imshow(
         row.bits,
         extent=(0, width, height, 0),
@@ -192,8 +191,8 @@ def _draw_bits(axes: 'Axes', bar: 'Axes', row: PanelRow) -> None:
         vmin=0)
     # imshow moves the limits to the map, which may cover padding too.
     axes.set(
-        xlim=(0, row.picture.shape[1]),
-        ylim=(row.picture.shape[0], 0),
+        xlim=(0, row.image.shape[1]),
+        ylim=(row.image.shape[0], 0),
         xticks=(),
         yticks=())
     axes.figure.colorbar(image, cax=bar)
@@ -212,17 +211,17 @@ def _selected(instances: Instances, score_thr: float) -> Instances:
                      instances.scores[order])
 
 
-def _with_masks(picture: ndarray, instances: Instances) -> ndarray:
-    """Blend each mask into the picture in the colour of its class."""
+def _with_masks(image: ndarray, instances: Instances) -> ndarray:
+    """Blend each mask into the image in the colour of its class."""
     if instances.masks is None:
-        return picture
-    picture = picture.astype(np.float64)
+        return image
+    image = image.astype(np.float64)
     for mask, label in zip(instances.masks, instances.labels):
         hexadecimal = _colour(label)[1:]
         colour = np.array(list(bytes.fromhex(hexadecimal)))
         inside = np.asarray(mask, dtype=bool)
-        picture[inside] += _MASK_OPACITY * (colour - picture[inside])
-    return picture.round().astype(np.uint8)
+        image[inside] += _MASK_OPACITY * (colour - image[inside])
+    return image.round().astype(np.uint8)
 
 
 def _draw_box(axes: 'Axes', instances: Instances, index: int,
@@ -236,7 +235,7 @@ def _draw_box(axes: 'Axes', instances: Instances, index: int,
         text = f'{text} {instances.scores[index]:.2f}'
     axes.add_patch(
         Rectangle((x1, y1), x2 - x1, y2 - y1, fill=False, ec=colour, lw=1.5))
-    # A name stands on its box; near the border of the picture it moves to
+    # A name stands on its box; near the border of the image it moves to
     # where there is room.
     near_top, near_right = y1 < size[0] / 12, x1 > size[1] / 2
     axes.text(
@@ -284,8 +283,8 @@ def _save(figure: 'Figure', out_file: Path) -> Path:
 
 def _check_row(row: PanelRow, num_classes: int) -> None:
     """Refuse what would be drawn at a wrong place, or not at all."""
-    shape = row.picture.shape
-    for name in ('picture', 'x_hat', 'x_bar'):
+    shape = row.image.shape
+    for name in ('image', 'x_hat', 'x_bar'):
         array = getattr(row, name)
         if array is not None and (array.dtype != np.uint8 or array.ndim != 3
                                   or array.shape != (*shape[:2], 3)):
@@ -293,12 +292,11 @@ def _check_row(row: PanelRow, num_classes: int) -> None:
                 f'`{name}` must be uint8 with shape {(*shape[:2], 3)}, got '
                 f'{array.dtype} {array.shape}.')
     for source in row.predictions:
-        if getattr(
-                row, source,
-                None) is None or source not in ('picture', 'x_hat', 'x_bar'):
+        if getattr(row, source,
+                   None) is None or source not in ('image', 'x_hat', 'x_bar'):
             raise ValueError(
-                "Keys of `predictions` must be 'picture', 'x_hat' or 'x_bar' "
-                f'and name a picture of the row, got {source!r}.')
+                "Keys of `predictions` must be 'image', 'x_hat' or 'x_bar' "
+                f'and name an image of the row, got {source!r}.')
     for instances in (row.ground_truth, *row.predictions.values()):
         if instances is not None:
             _check_instances(instances, shape[:2], num_classes)
@@ -306,7 +304,7 @@ def _check_row(row: PanelRow, num_classes: int) -> None:
 
 def _check_instances(instances: Instances, size: tuple[int, int],
                      num_classes: int) -> None:
-    """Refuse objects whose parts do not fit each other or the picture."""
+    """Refuse objects whose parts do not fit each other or the image."""
     n = len(instances.labels)
     expected = dict(boxes=(n, 4), masks=(n, *size), scores=(n, ))
     for name, shape in expected.items():

@@ -1,4 +1,4 @@
-"""Which positions of a picture take which path of an MPA codec."""
+"""Which positions of an image take which path of an MPA codec."""
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -7,7 +7,7 @@ from typing import Optional, Union
 import numpy as np
 from numpy import ndarray
 
-from .picture_grid import draw_picture_grid
+from .image_grid import draw_image_grid
 
 _TINT = np.array([255, 75, 0])  # of the side path
 _OPACITY = 0.55
@@ -15,57 +15,57 @@ _OPACITY = 0.55
 
 @dataclass
 class TaskColumn:
-    """One way to code or to decode a picture.
+    """One way to code or to decode an image.
 
     Args:
         title: What it is.
-        picture: RGB, uint8, shape (H, W, 3).
+        image: RGB, uint8, shape (H, W, 3).
         masks: For each stage of the codec, by its name, 1 where a position
             takes the main path and 0 where it takes the side path, shape
-            (h, w); as of ``MPA.path_masks``, of one picture.
+            (h, w); as of ``MPA.path_masks``, of one image.
     """
 
     title: str
-    picture: ndarray
+    image: ndarray
     masks: dict[str, ndarray] = field(default_factory=dict)
 
 
-def tint_side_path(picture: ndarray,
+def tint_side_path(image: ndarray,
                    mask: ndarray,
                    coded_size: Optional[tuple[int, int]] = None) -> ndarray:
-    """Tint the positions of a picture that take the side path.
+    """Tint the positions of an image that take the side path.
 
     Args:
-        picture: RGB, uint8, shape (H, W, 3).
+        image: RGB, uint8, shape (H, W, 3).
         mask: 1 where the main path is taken, shape (h, w).
         coded_size: Height and width in pixels that the mask covers from the
-            top left corner; the picture's own if it is not given.
+            top left corner; the image's own if it is not given.
 
     Returns:
         RGB, uint8, shape (H, W, 3): grey, and orange where the side path is
         taken.
 
     Raises:
-        ValueError: If ``coded_size`` is smaller than the picture.
+        ValueError: If ``coded_size`` is smaller than the image.
     """
-    height, width = picture.shape[:2]
+    height, width = image.shape[:2]
     covered = coded_size or (height, width)
     if covered[0] < height or covered[1] < width:
         raise ValueError(f'`coded_size` {tuple(covered)} is smaller than the '
-                         f'picture, {(height, width)}.')
+                         f'image, {(height, width)}.')
     rows = np.arange(height) * mask.shape[0] // covered[0]
     columns = np.arange(width) * mask.shape[1] // covered[1]
     main = np.asarray(mask)[rows[:, None], columns[None]] > 0.5
     shown = np.repeat(
-        picture.astype(float).mean(axis=-1, keepdims=True), 3, axis=-1)
+        image.astype(float).mean(axis=-1, keepdims=True), 3, axis=-1)
     shown[~main] += _OPACITY * (_TINT - shown[~main])
     return shown.round().astype(np.uint8)
 
 
-def draw_task_pictures(columns: Sequence[TaskColumn],
-                       out_file: Union[str, Path],
-                       coded_size: Optional[tuple[int, int]] = None) -> Path:
-    """Draw one picture as each task gets it, and the paths that it took.
+def draw_task_images(columns: Sequence[TaskColumn],
+                     out_file: Union[str, Path],
+                     coded_size: Optional[tuple[int, int]] = None) -> Path:
+    """Draw one image as each task gets it, and the paths that it took.
 
     .. code-block:: none
 
@@ -74,7 +74,7 @@ def draw_task_pictures(columns: Sequence[TaskColumn],
         ...
 
     Args:
-        columns: At least one; pictures of one size.
+        columns: At least one; images of one size.
         out_file: PNG file; appears when it is complete.
         coded_size: As of :func:`tint_side_path`.
 
@@ -82,11 +82,11 @@ def draw_task_pictures(columns: Sequence[TaskColumn],
         ``out_file``.
 
     Raises:
-        ValueError: If there is no column, or pictures differ in size.
+        ValueError: If there is no column, or images differ in size.
     """
-    return draw_picture_grid(
-        [[(column.title, column.picture),
+    return draw_image_grid(
+        [[(column.title, column.image),
           *((f'{stage}: {np.mean(mask):.0%} take the main path',
-             tint_side_path(column.picture, mask, coded_size))
+             tint_side_path(column.image, mask, coded_size))
             for stage, mask in column.masks.items())]
          for column in columns], out_file)

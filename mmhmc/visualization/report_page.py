@@ -12,18 +12,18 @@ import numpy as np
 from numpy import ndarray
 from PIL import Image
 
-from mmhmc.datasets import read_picture, write_whole
+from mmhmc.datasets import read_image, write_whole
 from mmhmc.evaluation import (Comparison, RateCurve, Results, all_columns,
                               compare_codecs, compare_published, curves_of)
 from .curve_plots import COLOURS, axis_label, draw_curves
 from .result_tables import (benchmark_table, complexity_table, delta_table,
                             doubt_table, failure_table, point_table)
 from .tables import Table
-from .worst_pictures import WorstPicture, worst_pictures
+from .worst_images import WorstImage, worst_images
 
 Folders = Mapping[str, Union[str, Path]]
 
-_MAX_SIDE = 480  # pixels of an embedded picture
+_MAX_SIDE = 480  # pixels of an embedded image
 _ERROR_GAIN = 8  # so that an error of 32 of 255 is white
 _SYMBOLS = ('circle', 'square', 'diamond', 'triangle-down', 'triangle-up',
             'pentagon', 'x', 'star')
@@ -62,13 +62,13 @@ def write_report(results: Results,
                  columns: Optional[Sequence[tuple[str, str]]] = None,
                  num_samples: int = 1000,
                  published: Sequence[str] = (),
-                 picture_folders: Optional[Folders] = None,
+                 image_folders: Optional[Folders] = None,
                  comparisons: Optional[Sequence[Comparison]] = None) -> Path:
     """Write a benchmark as one HTML file.
 
     It holds the curves (interactive where ``plotly`` is installed, else as
     drawings), the table in the papers' form, every delta with its overlap,
-    interval and doubts, all points, complexity, failures, the pictures on
+    interval and doubts, all points, complexity, failures, the images on
     which each codec does worst, and the settings and versions.
 
     Args:
@@ -78,7 +78,7 @@ def write_report(results: Results,
         columns: Data sets and metrics; all if not given.
         num_samples: Resamples for each interval; 0 leaves them out.
         published: Names of published curves to draw and compare too.
-        picture_folders: Where the originals of each data set are; the
+        image_folders: Where the originals of each data set are; the
             ``root`` in the run's settings if not given.
         comparisons: What :func:`~mmhmc.evaluation.compare_codecs` gave for
             these columns; computed if not given.
@@ -98,14 +98,14 @@ def write_report(results: Results,
     comparisons = [
         *comparisons, *compare_published(results, anchor, columns, published)
     ]
-    folders = picture_folders or _folders(results)
+    folders = image_folders or _folders(results)
     sections = [
         ('BD-rates',
          _table(benchmark_table(results, columns, anchor, comparisons))),
         ('Curves', _curves(results, columns, published)),
         (f'Deltas against {anchor}', _table(delta_table(comparisons))),
         ('Doubts and refusals', _texts(doubt_table(comparisons))),
-        ('Worst pictures', _worst(results, anchor, folders)),
+        ('Worst images', _worst(results, anchor, folders)),
         ('Complexity', _table(complexity_table(results))),
         ('Failures', _failures(results)),
         ('Points', _table(point_table(results))),
@@ -129,14 +129,14 @@ def write_report(results: Results,
 def _summary(results: Results) -> str:
     """One line on what was run."""
     return (f'{len(results.codecs)} codecs ({", ".join(results.codecs)}), '
-            f'{len(results.coded)} coded pictures, {len(results.tasks)} task '
+            f'{len(results.coded)} coded images, {len(results.tasks)} task '
             f'runs, {len(results.failures)} failures; from '
             f'{results.path.name}. Rates are bytes of files over the pixels '
-            'of the original pictures.')
+            'of the original images.')
 
 
 def _folders(results: Results) -> dict[str, str]:
-    """Folders of the pictures, by the settings of the run."""
+    """Folders of the images, by the settings of the run."""
     datasets = results.run.get('settings', {}).get('datasets', {})
     return {
         name: entry['root']
@@ -287,40 +287,40 @@ def _drawn(curves: Sequence[RateCurve], dataset: str,
 
 
 def _worst(results: Results, anchor: str, folders: Folders) -> str:
-    """Worst pictures of each codec on each data set that has a folder."""
+    """Worst images of each codec on each data set that has a folder."""
     parts = []
     for dataset in results.datasets:
         if dataset in folders:
             parts += [
-                _compared(worst, anchor) for worst in worst_pictures(
+                _compared(worst, anchor) for worst in worst_images(
                     results, dataset, anchor, folders[dataset])
             ]
     if not parts:
-        return ('<p class="note">No decoded picture was kept, or PSNR was not '
+        return ('<p class="note">No decoded image was kept, or PSNR was not '
                 'measured.</p>')
     return (
-        '<p class="note">For each codec the picture with the largest loss in '
+        '<p class="note">For each codec the image with the largest loss in '
         'PSNR against the anchor at equal rate, and for the anchor the one '
         f'of the lowest PSNR, each at its lowest rate.</p>{"".join(parts)}')
 
 
-def _compared(worst: WorstPicture, anchor: str) -> str:
-    """Original, decoded picture and error."""
-    title = (f'{worst.codec}, {worst.point}, {worst.dataset}/{worst.picture}: '
+def _compared(worst: WorstImage, anchor: str) -> str:
+    """Original, decoded image and error."""
+    title = (f'{worst.codec}, {worst.point}, {worst.dataset}/{worst.image}: '
              f'{worst.bpp:.4f} bpp, {worst.psnr:.2f} dB')
     if worst.gain is not None:
         title += f', {worst.gain:+.2f} dB against {anchor} at equal rate'
     heading = f'<h3>{html.escape(title)}</h3>'
     try:
         original, decoded = ((
-            255 * read_picture(path).permute(1, 2, 0)).round().numpy()
+            255 * read_image(path).permute(1, 2, 0)).round().numpy()
                              for path in (worst.original, worst.decoded))
     except (OSError, ValueError) as error:
         return (f'<div class="worst">{heading}<p class="note">'
                 f'{html.escape(str(error))}</p></div>')
     if original.shape != decoded.shape:
         return (f'<div class="worst">{heading}<p class="note">The decoded '
-                'picture has another size than the original.</p></div>')
+                'image has another size than the original.</p></div>')
     error = np.minimum(_ERROR_GAIN * np.abs(original - decoded), 255)
     figures = ''.join(
         f'<figure><img alt="{name}" src="{_data_uri(pixels)}"><figcaption>'
@@ -331,14 +331,14 @@ def _compared(worst: WorstPicture, anchor: str) -> str:
 
 
 def _data_uri(pixels: ndarray) -> str:
-    """A picture inside the page, at most 480 pixels wide and high.
+    """An image inside the page, at most 480 pixels wide and high.
 
     Args:
         pixels: RGB in [0, 255], shape (H, W, 3).
     """
-    picture = Image.fromarray(pixels.astype(np.uint8))
-    picture.thumbnail((_MAX_SIDE, _MAX_SIDE), Image.Resampling.BOX)
+    image = Image.fromarray(pixels.astype(np.uint8))
+    image.thumbnail((_MAX_SIDE, _MAX_SIDE), Image.Resampling.BOX)
     buffer = io.BytesIO()
-    picture.save(buffer, 'WEBP', quality=85)
+    image.save(buffer, 'WEBP', quality=85)
     data = base64.b64encode(buffer.getvalue()).decode()
     return f'data:image/webp;base64,{data}'

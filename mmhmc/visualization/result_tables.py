@@ -84,8 +84,7 @@ def delta_table(comparisons: Sequence[Comparison]) -> Table:
                   for i in (c.interval, c.quality_interval) if i), 'Interval')
     return Table([
         'Codec', 'Data set', 'Metric', 'BD-rate, cubic', 'pchip', 'akima',
-        f'{level} over pictures', 'Overlap in quality', 'BD-quality',
-        'In doubt'
+        f'{level} over images', 'Overlap in quality', 'BD-quality', 'In doubt'
     ], rows)
 
 
@@ -136,7 +135,7 @@ def point_table(results: Results,
 
 
 def complexity_table(results: Results) -> Table:
-    """What coding costs, and what hosts spend on uncompressed pictures.
+    """What coding costs, and what hosts spend on uncompressed images.
 
     Parameters, operations, time and memory.
 
@@ -166,7 +165,7 @@ def complexity_table(results: Results) -> Table:
 
 
 def failure_table(results: Results) -> Table:
-    """What failed, and points that were left out as pictures are missing.
+    """What failed, and points that were left out as images are missing.
 
     Args:
         results: What the benchmark wrote.
@@ -175,16 +174,15 @@ def failure_table(results: Results) -> Table:
         str(row.get(key) or _NOTHING) for key in ('codec', 'point', 'dataset')
     ] + [
         str(row.get('task') or row['stage']),
-        str(row.get('picture') or _NOTHING),
+        str(row.get('image') or _NOTHING),
         str(row['error'])
     ] for row in results.failures]
     rows += [[
         codec, point, dataset, 'coding', _NOTHING,
-        f'{missing} pictures are missing; the point is left out.'
+        f'{missing} images are missing; the point is left out.'
     ] for codec, point, dataset, missing in results.incomplete()]
     return Table(
-        ['Codec', 'Point', 'Data set', 'Stage or task', 'Picture', 'What'],
-        rows)
+        ['Codec', 'Point', 'Data set', 'Stage or task', 'Image', 'What'], rows)
 
 
 def _has_curve(results: Results, codec: str, column: tuple[str, str]) -> bool:

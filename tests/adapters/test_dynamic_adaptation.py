@@ -111,10 +111,10 @@ def test_impossible_width_is_refused(width):
 
 
 def test_unknown_placement_is_refused():
-    with pytest.raises(ValueError, match="'picture' or 'latent', got 'y'"):
+    with pytest.raises(ValueError, match="'image' or 'latent', got 'y'"):
         DynamicAdaptation(8, placement='y')
 
 
-def test_picture_with_channels_of_a_latent_is_refused():
+def test_image_with_channels_of_a_latent_is_refused():
     with pytest.raises(ValueError, match='in_channels=192`; did you mean'):
         DynamicAdaptation(8, in_channels=192)

@@ -1,7 +1,7 @@
 """Codecs from configs and checkpoints, or the reason why not."""
 import pytest
 import torch
-from conftest import CODECS, smooth_pictures, tiny_codec
+from conftest import CODECS, smooth_images, tiny_codec
 from mmengine.config import Config
 from mmengine.runner import save_checkpoint
 
@@ -34,7 +34,7 @@ def checkpoint(tmp_path, codec):
 
 
 def assert_same(one, other):
-    x = smooth_pictures(1, 40, 52)
+    x = smooth_images(1, 40, 52)
     assert one.compress(x) == other.compress(x)
 
 
@@ -84,7 +84,7 @@ def test_tables_are_made_where_the_checkpoint_has_none(codec, tmp_path, kind):
     fresh = tiny_codec('MeanScaleHyperprior')
     fresh.load_state_dict(codec.state_dict())
     fresh.update_entropy_tables()
-    x = smooth_pictures(1, 40, 52)
+    x = smooth_images(1, 40, 52)
     expected = fresh.compress(x)
     fresh.drop_entropy_tables()
     state = fresh.state_dict()

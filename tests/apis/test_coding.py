@@ -1,4 +1,4 @@
-"""Folders of pictures to bitstreams and back, interrupted or not."""
+"""Folders of images to bitstreams and back, interrupted or not."""
 import json
 import os
 import shutil
@@ -10,13 +10,13 @@ from pathlib import Path
 
 import pytest
 import torch
-from conftest import smooth_pictures, tiny_codec
+from conftest import smooth_images, tiny_codec
 
 from mmhmc.apis.codec_loading import CodecSource
-from mmhmc.apis.coding import decode_bitstreams, encode_pictures
+from mmhmc.apis.coding import decode_bitstreams, encode_images
 from mmhmc.apis.stream_info import describe_bitstream
 from mmhmc.bitstream import Bitstream
-from mmhmc.datasets import read_note, read_picture, write_picture
+from mmhmc.datasets import read_image, read_note, write_image
 from mmhmc.structures import CodingCondition
 
 ROOT = Path(__file__).parents[2]
@@ -29,16 +29,16 @@ SIZES = {'a.png': (40, 52), 'b.png': (33, 65), 'sub/c.png': (64, 64)}
 
 @pytest.fixture(scope='module')
 def home(tmp_path_factory):
-    """Folder with weights, a config and pictures."""
+    """Folder with weights, a config and images."""
     torch.manual_seed(0)
     home = tmp_path_factory.mktemp('coding')
     torch.save(
         tiny_codec('MeanScaleHyperprior').state_dict(), home / 'weights.pth')
     (home / 'config.py').write_text(f'codec = {CONFIG["codec"]!r}\n')
     for name, size in SIZES.items():
-        path = home / 'pictures' / name
+        path = home / 'images' / name
         path.parent.mkdir(parents=True, exist_ok=True)
-        write_picture(path, smooth_pictures(1, *size)[0])
+        write_image(path, smooth_images(1, *size)[0])
     return home
 
 
@@ -50,7 +50,7 @@ def source(home):
 @pytest.fixture
 def coded(home, source, tmp_path):
     """A folder of streams, with the report of how it was made."""
-    return encode_pictures([home / 'pictures'], tmp_path / 'coded', source)
+    return encode_images([home / 'images'], tmp_path / 'coded', source)
 
 
 def rows_of(folder, name='encode'):
@@ -75,14 +75,13 @@ def test_files_are_what_the_codec_writes(home, source, coded, tmp_path):
     files.pop('encode.jsonl')
     assert files == {
         f'{name}.hmc':
-        codec.compress(read_picture(home / 'pictures' /
-                                    name)[None])[0].to_bytes()
+        codec.compress(read_image(home / 'images' / name)[None])[0].to_bytes()
         for name in SIZES
     }
     assert [outcome.error for outcome in coded.outcomes] == [''] * 3
 
 
-def test_decoded_pictures_are_those_of_the_codec(source, coded, tmp_path):
+def test_decoded_images_are_those_of_the_codec(source, coded, tmp_path):
     codec = source.load()
     report = decode_bitstreams([tmp_path / 'coded'], tmp_path / 'out', source)
     assert not report.failed
@@ -90,15 +89,15 @@ def test_decoded_pictures_are_those_of_the_codec(source, coded, tmp_path):
         data = (tmp_path / 'coded' / f'{name}.hmc').read_bytes()
         x_hat = codec.decompress([Bitstream.from_bytes(data)])[0]
         assert torch.equal(
-            read_picture(tmp_path / 'out' / name),
+            read_image(tmp_path / 'out' / name),
             x_hat.mul(255).round() / 255)
 
 
-def test_log_has_the_numbers_of_each_picture(home, coded, tmp_path):
+def test_log_has_the_numbers_of_each_image(home, coded, tmp_path):
     rows = rows_of(tmp_path / 'coded')
     assert [row['output'] for row in rows] == [f'{name}.hmc' for name in SIZES]
     for row, (name, size) in zip(rows, SIZES.items()):
-        assert row['file'] == str(home / 'pictures' / name)
+        assert row['file'] == str(home / 'images' / name)
         file = tmp_path / 'coded' / row['output']
         assert row['num_bytes'] == file.stat().st_size
         assert (row['height'], row['width']) == size
@@ -112,21 +111,21 @@ def test_log_has_the_numbers_of_each_picture(home, coded, tmp_path):
 
 
 def test_psnr_is_that_of_the_decoded_file(home, source, tmp_path):
-    encode_pictures([home / 'pictures'], tmp_path / 'c', source, psnr=True)
+    encode_images([home / 'images'], tmp_path / 'c', source, psnr=True)
     decode_bitstreams([tmp_path / 'c'], tmp_path / 'd', source)
     for row, name in zip(rows_of(tmp_path / 'c'), SIZES):
         x, x_hat = (
-            read_picture(folder / name).double()
-            for folder in (home / 'pictures', tmp_path / 'd'))
+            read_image(folder / name).double()
+            for folder in (home / 'images', tmp_path / 'd'))
         expected = -10 * (x - x_hat).square().mean().log10().item()
         assert row['psnr'] == pytest.approx(expected, abs=1e-4)
 
 
 def test_report_has_totals_and_means(home, source, tmp_path):
-    report = encode_pictures([home / 'pictures', tmp_path / 'no.png'],
-                             tmp_path / 'c',
-                             source,
-                             psnr=True)
+    report = encode_images([home / 'images', tmp_path / 'no.png'],
+                           tmp_path / 'c',
+                           source,
+                           psnr=True)
     rows = rows_of(tmp_path / 'c')
     table = report.table()
     total = sum(row['num_bytes'] for row in rows)
@@ -146,7 +145,7 @@ def test_second_run_codes_nothing_and_keeps_the_log(home, source, coded,
                                                     tmp_path):
     before = content_of(tmp_path / 'coded', '')
     times = {p: p.stat().st_mtime_ns for p in tmp_path.rglob('*.hmc')}
-    report = encode_pictures([home / 'pictures'], tmp_path / 'coded', source)
+    report = encode_images([home / 'images'], tmp_path / 'coded', source)
     assert states(report) == [(f'{name}.hmc', True, '') for name in SIZES]
     assert content_of(tmp_path / 'coded', '') == before
     assert times == {p: p.stat().st_mtime_ns for p in tmp_path.rglob('*.hmc')}
@@ -165,23 +164,23 @@ def test_interrupted_run_goes_on_where_it_stopped(home, source, tmp_path,
                                                   monkeypatch):
     folder = tmp_path / 'c'
     from mmhmc.apis import coding
-    read, count = coding.read_picture, iter(range(9))
+    read, count = coding.read_image, iter(range(9))
 
     def read_two(path):
         if next(count) == 2:
             raise KeyboardInterrupt
         return read(path)
 
-    monkeypatch.setattr(coding, 'read_picture', read_two)
+    monkeypatch.setattr(coding, 'read_image', read_two)
     with pytest.raises(KeyboardInterrupt):
-        encode_pictures([home / 'pictures'], folder, source)
+        encode_images([home / 'images'], folder, source)
     assert len(rows_of(folder)) == len(content_of(folder, '.hmc')) == 2
     # As if it was stopped while writing the third, and the log.
     (folder / 'sub').mkdir(exist_ok=True)
     with (folder / 'encode.jsonl').open('a') as log:
         log.write('{"file": "')
     monkeypatch.undo()
-    report = encode_pictures([home / 'pictures'], folder, source)
+    report = encode_images([home / 'images'], folder, source)
     assert [o.was_done for o in report.outcomes] == [True, True, False]
     assert len(rows_of(folder)) == len(content_of(folder, '.hmc')) == 3
     assert not list(folder.rglob('.*'))
@@ -192,8 +191,8 @@ def test_two_runs_may_write_one_folder(home, source, coded, tmp_path):
     with ThreadPoolExecutor(2) as pool:
         reports = list(
             pool.map(
-                lambda _: encode_pictures(
-                    [home / 'pictures'] * 2, folder, source, force=True),
+                lambda _: encode_images(
+                    [home / 'images'] * 2, folder, source, force=True),
                 range(2)))
     assert [report.failed for report in reports] == [[], []]
     assert content_of(folder, '.hmc') == content_of(tmp_path / 'coded', '.hmc')
@@ -205,7 +204,7 @@ def test_lost_log_is_made_again_from_the_files(home, source, coded, tmp_path):
     path = tmp_path / 'coded' / 'encode.jsonl'
     before = rows_of(tmp_path / 'coded')
     path.unlink()
-    encode_pictures([home / 'pictures'], tmp_path / 'coded', source)
+    encode_images([home / 'images'], tmp_path / 'coded', source)
     after = rows_of(tmp_path / 'coded')
     for row in before + after:
         # It was coded again, to be compared.
@@ -215,10 +214,10 @@ def test_lost_log_is_made_again_from_the_files(home, source, coded, tmp_path):
 
 def test_psnr_is_added_without_coding_again(home, source, coded, tmp_path):
     before = rows_of(tmp_path / 'coded')
-    report = encode_pictures([home / 'pictures'],
-                             tmp_path / 'coded',
-                             source,
-                             psnr=True)
+    report = encode_images([home / 'images'],
+                           tmp_path / 'coded',
+                           source,
+                           psnr=True)
     assert all(outcome.was_done for outcome in report.outcomes)
     rows = rows_of(tmp_path / 'coded')
     assert all(row.pop('psnr') > 0 for row in rows)
@@ -229,11 +228,11 @@ def test_other_file_is_refused_by_name_and_replaced_by_force(
         home, source, tmp_path):
     path = tmp_path / 'a.png.hmc'
     path.write_bytes(b'precious')
-    report = encode_pictures([home / 'pictures'], tmp_path, source)
+    report = encode_images([home / 'images'], tmp_path, source)
     outcome, = report.failed
     assert 'a.png.hmc exists and is damaged or no bitst' in outcome.error
     assert '--force' in outcome.error and path.read_bytes() == b'precious'
-    report = encode_pictures([home / 'pictures'], tmp_path, source, force=True)
+    report = encode_images([home / 'images'], tmp_path, source, force=True)
     assert not report.failed and not any(o.was_done for o in report.outcomes)
     assert describe_bitstream(path)['height'] == 40
 
@@ -251,24 +250,24 @@ def change_weights(home, tmp_path, key):
     ('g_a.0.bias', 'or with other weights or another precision'),
 ])
 def test_stream_of_other_weights_is_refused(home, coded, tmp_path, key, words):
-    report = encode_pictures([home / 'pictures'], tmp_path / 'coded',
-                             change_weights(home, tmp_path, key))
+    report = encode_images([home / 'images'], tmp_path / 'coded',
+                           change_weights(home, tmp_path, key))
     assert len(report.failed) == 3
     assert all(words in outcome.error for outcome in report.failed)
 
 
-def test_stream_of_another_picture_size_is_refused(home, source, coded,
-                                                   tmp_path):
+def test_stream_of_another_image_size_is_refused(home, source, coded,
+                                                 tmp_path):
     os.makedirs(tmp_path / 'p')
-    write_picture(tmp_path / 'p' / 'a.png', smooth_pictures(1, 40, 53)[0])
-    outcome, = encode_pictures([tmp_path / 'p'], tmp_path / 'coded',
-                               source).failed
+    write_image(tmp_path / 'p' / 'a.png', smooth_images(1, 40, 53)[0])
+    outcome, = encode_images([tmp_path / 'p'], tmp_path / 'coded',
+                             source).failed
     assert r'its size is (40, 52), and here it is (40, 53)' in outcome.error
 
 
 @pytest.mark.parametrize('log_is_lost', [False, True])
-def test_stream_of_another_picture_is_refused(home, source, coded, tmp_path,
-                                              log_is_lost):
+def test_stream_of_another_image_is_refused(home, source, coded, tmp_path,
+                                            log_is_lost):
     folder = tmp_path / 'coded'
     if log_is_lost:
         (folder / 'encode.jsonl').unlink()
@@ -277,15 +276,15 @@ def test_stream_of_another_picture_is_refused(home, source, coded, tmp_path,
         path = tmp_path / 'p' / name
         path.parent.mkdir(parents=True, exist_ok=True)
         # Of the same size, under the same name.
-        write_picture(path, read_picture(home / 'pictures' / name).flip(2))
+        write_image(path, read_image(home / 'images' / name).flip(2))
     # One is the same, elsewhere.
-    shutil.copy(home / 'pictures/b.png', tmp_path / 'p/b.png')
-    report = encode_pictures([tmp_path / 'p'], folder, source, psnr=True)
+    shutil.copy(home / 'images/b.png', tmp_path / 'p/b.png')
+    report = encode_images([tmp_path / 'p'], folder, source, psnr=True)
     assert [o.error == '' for o in report.outcomes] == [False, True, False]
-    said = 'is not what this codec makes' if log_is_lost else 'another picture'
+    said = 'is not what this codec makes' if log_is_lost else 'another image'
     assert all(said in outcome.error for outcome in report.failed)
     assert content_of(folder, '.hmc') == before
-    report = encode_pictures([tmp_path / 'p'], folder, source, force=True)
+    report = encode_images([tmp_path / 'p'], folder, source, force=True)
     assert not report.failed
     after = content_of(folder, '.hmc')
     assert [after[k] == before[k] for k in before] == [False, True, False]
@@ -293,37 +292,37 @@ def test_stream_of_another_picture_is_refused(home, source, coded, tmp_path,
 
 def test_stream_put_there_by_somebody_else_is_refused(home, source, coded,
                                                       tmp_path):
-    write_picture(tmp_path / 'a.png', smooth_pictures(1, 40, 52)[0])
-    encode_pictures([tmp_path / 'a.png'], tmp_path / 'other', source)
+    write_image(tmp_path / 'a.png', smooth_images(1, 40, 52)[0])
+    encode_images([tmp_path / 'a.png'], tmp_path / 'other', source)
     shutil.copy(tmp_path / 'other/a.png.hmc', tmp_path / 'coded')
-    outcome, = encode_pictures([home / 'pictures'], tmp_path / 'coded',
-                               source).failed
+    outcome, = encode_images([home / 'images'], tmp_path / 'coded',
+                             source).failed
     assert 'a.png.hmc exists and is not what this codec' in outcome.error
 
 
 @pytest.mark.parametrize('log_is_lost', [False, True])
-def test_picture_that_was_changed_is_refused(source, coded, tmp_path,
-                                             log_is_lost):
+def test_image_that_was_changed_is_refused(source, coded, tmp_path,
+                                           log_is_lost):
     folder = tmp_path / 'd'
     decode_bitstreams([tmp_path / 'coded'], folder, source)
     if log_is_lost:
         (folder / 'decode.jsonl').unlink()
     path = folder / 'a.png'
-    write_picture(path, read_picture(path).flip(2), note=read_note(path))
+    write_image(path, read_image(path).flip(2), note=read_note(path))
     report = decode_bitstreams([tmp_path / 'coded'], folder, source)
     outcome, = report.failed
     assert 'a.png exists and was changed' in outcome.error
     assert len(rows_of(folder, 'decode')) == 3 - log_is_lost
 
 
-def test_picture_of_other_weights_is_refused_and_replaced_by_force(
+def test_image_of_other_weights_is_refused_and_replaced_by_force(
         home, source, coded, tmp_path):
     decode_bitstreams([tmp_path / 'coded'], tmp_path / 'd', source)
     before = content_of(tmp_path / 'd', '.png')
     other = change_weights(home, tmp_path, 'g_s.0.bias')
     report = decode_bitstreams([tmp_path / 'coded'], tmp_path / 'd', other)
     assert len(report.failed) == 3
-    assert 'exists and is not the picture of this' in report.failed[0].error
+    assert 'exists and is not the image of this' in report.failed[0].error
     assert content_of(tmp_path / 'd', '.png') == before
     report = decode_bitstreams([tmp_path / 'coded'],
                                tmp_path / 'd',
@@ -334,25 +333,25 @@ def test_picture_of_other_weights_is_refused_and_replaced_by_force(
     assert all(after[name] != before[name] for name in SIZES)
 
 
-def test_foreign_picture_is_not_overwritten_by_decoding(
-        home, source, coded, tmp_path):
-    report = decode_bitstreams([tmp_path / 'coded'], home / 'pictures', source)
-    (home / 'pictures' / 'decode.jsonl').unlink()
+def test_foreign_image_is_not_overwritten_by_decoding(home, source, coded,
+                                                      tmp_path):
+    report = decode_bitstreams([tmp_path / 'coded'], home / 'images', source)
+    (home / 'images' / 'decode.jsonl').unlink()
     assert len(report.failed) == 3
 
 
 # Bad input.
 
 
-def test_bad_picture_does_not_stop_the_others(home, source, tmp_path):
+def test_bad_image_does_not_stop_the_others(home, source, tmp_path):
     (tmp_path / 'bad.png').write_bytes(b'bad')
-    report = encode_pictures(
-        [tmp_path / 'bad.png', tmp_path / 'no.png', home / 'pictures'],
+    report = encode_images(
+        [tmp_path / 'bad.png', tmp_path / 'no.png', home / 'images'],
         tmp_path / 'c', source)
     assert [o.error == ''
             for o in report.outcomes] == [True, True, False, False, True]
     bad, no = report.failed
-    assert 'bad.png is no picture' in bad.error and '\n' not in bad.error
+    assert 'bad.png is no image' in bad.error and '\n' not in bad.error
     assert 'No such file' in no.error and 'no.png' in no.error
     assert len(rows_of(tmp_path / 'c')) == 3
 
@@ -382,7 +381,7 @@ def test_stream_in_floating_point_of_another_device_is_refused(
 def test_quality_that_the_codec_does_not_know_is_refused_at_once(
         home, source, tmp_path):
     with pytest.raises(ValueError, match='no run-time controls'):
-        encode_pictures([home / 'pictures'], tmp_path, source, quality=2)
+        encode_images([home / 'images'], tmp_path, source, quality=2)
     assert not list(tmp_path.glob('*.hmc'))
 
 
@@ -391,9 +390,9 @@ def test_quality_reaches_the_codec_and_decides_what_is_done(
     """A codec with run-time controls, in miniature."""
     from mmhmc.codecs import MeanScaleHyperprior
     codec, seen = MeanScaleHyperprior, []
-    check, encode, read = (codec.check_pictures, codec.encode_latents,
+    check, encode, read = (codec.check_images, codec.encode_latents,
                            codec.read_latents)
-    monkeypatch.setattr(codec, 'check_pictures',
+    monkeypatch.setattr(codec, 'check_images',
                         lambda self, x, condition: check(self, x, None))
     monkeypatch.setattr(
         codec, 'encode_latents', lambda self, x, condition, rate:
@@ -401,12 +400,12 @@ def test_quality_reaches_the_codec_and_decides_what_is_done(
     monkeypatch.setattr(
         codec, 'read_latents',
         lambda self, decoders, size, condition: read(self, decoders, size))
-    picture = home / 'pictures' / 'a.png'
+    image = home / 'images' / 'a.png'
     for was_done in (False, True):
-        report = encode_pictures([picture], tmp_path, source, quality=1.501)
+        report = encode_images([image], tmp_path, source, quality=1.501)
         assert states(report) == [('a.png.hmc', was_done, '')]
     assert seen == [CodingCondition(quality=1.5)]
-    outcome, = encode_pictures([picture], tmp_path, source, quality=2).failed
+    outcome, = encode_images([image], tmp_path, source, quality=2).failed
     assert 'its quality is 1.5, and here it is 2' in outcome.error
 
 
@@ -415,34 +414,34 @@ def test_file_of_other_settings_is_not_taken_for_done(home, tmp_path):
         CodecSource(dict(codec=dict(type='mmhmc.JPEG', quality=quality)))
         for quality in (20, 60)
     ]
-    picture = home / 'pictures' / 'a.png'
+    image = home / 'images' / 'a.png'
     for source, done in zip((sources[0], sources[0]), (False, True)):
-        report = encode_pictures([picture], tmp_path, source)
+        report = encode_images([image], tmp_path, source)
         assert states(report) == [('a.png.hmc', done, '')]
-    outcome, = encode_pictures([picture], tmp_path, sources[1]).failed
+    outcome, = encode_images([image], tmp_path, sources[1]).failed
     assert 'exists' in outcome.error
 
 
 def test_codec_that_writes_no_bits_is_refused(home, tmp_path):
     source = CodecSource(dict(codec=dict(type='mmhmc.IdentityCodec')))
-    report = encode_pictures([home / 'pictures'], tmp_path, source)
+    report = encode_images([home / 'images'], tmp_path, source)
     assert len(report.failed) == 3
     assert 'IdentityCodec writes no bits' in report.failed[0].error
 
 
 def test_jobs_have_to_be_positive(home, source, tmp_path):
     with pytest.raises(ValueError, match='`jobs` must be 1 or more, got 0'):
-        encode_pictures([home / 'pictures'], tmp_path, source, jobs=0)
+        encode_images([home / 'images'], tmp_path, source, jobs=0)
 
 
 # Several processes.
 
 
 def test_two_jobs_make_the_same_files(home, source, coded, tmp_path):
-    report = encode_pictures([home / 'pictures', tmp_path / 'no.png'],
-                             tmp_path / 'two',
-                             source,
-                             jobs=2)
+    report = encode_images([home / 'images', tmp_path / 'no.png'],
+                           tmp_path / 'two',
+                           source,
+                           jobs=2)
     assert len(report.failed) == 1
     assert content_of(tmp_path / 'two',
                       '.hmc') == content_of(tmp_path / 'coded', '.hmc')
@@ -462,7 +461,7 @@ def test_two_ranks_share_the_files_and_merge_the_results(
     command = [
         sys.executable, '-m', 'torch.distributed.run', '--nproc_per_node=2',
         '--standalone', '-m', 'mmhmc.cli', 'encode',
-        str(home / 'pictures'),
+        str(home / 'images'),
         str(tmp_path / 'no.png'), '-o',
         str(folder), '--codec',
         str(home / 'config.py'), '--checkpoint',

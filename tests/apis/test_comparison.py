@@ -31,7 +31,7 @@ def test_table_has_a_row_per_result_and_a_dash_for_what_is_not_there():
 
 @pytest.fixture
 def small(tmp_path):
-    """The sample job in miniature: two val pictures, coded at half size."""
+    """The sample job in miniature: two val images, coded at half size."""
     pytest.importorskip('skimage')
     pytest.importorskip('mmdet')
     from mmhmc.datasets import make_sample_instances

@@ -1,15 +1,15 @@
-"""One picture through a codec, on a page."""
+"""One image through a codec, on a page."""
 import re
 
 import pytest
 import torch
-from conftest import BENCH_CODEC, smooth_pictures, tiny_codec
+from conftest import BENCH_CODEC, smooth_images, tiny_codec
 
 from mmhmc import cli
 from mmhmc.apis import demo as module
-from mmhmc.apis.demo import built_in_picture, run_demo
+from mmhmc.apis.demo import built_in_image, run_demo
 from mmhmc.bitstream import Bitstream
-from mmhmc.datasets import write_picture
+from mmhmc.datasets import write_image
 
 
 @pytest.fixture(scope='module')
@@ -19,11 +19,11 @@ def home(tmp_path_factory):
     torch.save(
         tiny_codec('MeanScaleHyperprior').state_dict(), folder / 'codec.pth')
     (folder / 'codec.py').write_text(f'codec = {BENCH_CODEC!r}')
-    write_picture(folder / 'a<b>.png', smooth_pictures(1, 40, 60)[0])
+    write_image(folder / 'a<b>.png', smooth_images(1, 40, 60)[0])
     return folder
 
 
-def test_page_holds_all_pictures_and_the_files_lie_beside_it(home, tmp_path):
+def test_page_holds_all_images_and_the_files_lie_beside_it(home, tmp_path):
     demo = run_demo(home / 'a<b>.png', str(home / 'codec.py'),
                     str(home / 'codec.pth'), tmp_path, 'cpu')
     assert {path.name
@@ -54,11 +54,11 @@ def test_page_of_a_host_shows_what_the_machine_sees(home, tmp_path):
 
 
 def test_jpeg_is_the_best_that_is_not_larger(home):
-    picture = (smooth_pictures(1, 40, 60)[0] * 255).byte().permute(1, 2, 0)
-    small, length = module._jpeg_of_size(picture.numpy(), 1000)
+    image = (smooth_images(1, 40, 60)[0] * 255).byte().permute(1, 2, 0)
+    small, length = module._jpeg_of_size(image.numpy(), 1000)
     assert length <= 1000 and small.shape == (40, 60, 3)
-    assert module._jpeg_of_size(picture.numpy(), 10**6)[1] > length
-    least = module._jpeg_of_size(picture.numpy(), 0)[1]
+    assert module._jpeg_of_size(image.numpy(), 10**6)[1] > length
+    least = module._jpeg_of_size(image.numpy(), 0)[1]
     assert 0 < least < length
 
 
@@ -96,20 +96,20 @@ def test_what_can_be_mended_is_one_line(home, tmp_path, capsys):
         str(tmp_path), '--device', 'cpu'
     ]
     assert cli.main([*arguments, str(home / 'codec.py')]) == 1
-    assert 'codec.py is no picture' in capsys.readouterr().err
+    assert 'codec.py is no image' in capsys.readouterr().err
     assert cli.main([*arguments, str(home / 'a<b>.png')]) == 1
     error = capsys.readouterr().err
     assert error.startswith('mmhmc demo: There is no checkpoint')
     assert error.count('\n') == 1 and len(error) < 300
 
 
-def test_built_in_picture_needs_scikit_image(monkeypatch):
+def test_built_in_image_needs_scikit_image(monkeypatch):
     monkeypatch.setattr(module, 'find_spec', lambda name: None)
     with pytest.raises(FileNotFoundError, match='comes with scikit-image'):
-        built_in_picture()
+        built_in_image()
 
 
-def test_default_model_and_picture_are_used_where_none_is_given(
+def test_default_model_and_image_are_used_where_none_is_given(
         monkeypatch, capsys):
     given = []
     monkeypatch.setattr(module, 'run_demo',

@@ -1,7 +1,6 @@
 import pytest
 
-from mmhmc.apis.file_pairs import (FilePair, pair_files, picture_name,
-                                   stream_name)
+from mmhmc.apis.file_pairs import FilePair, image_name, pair_files, stream_name
 
 
 def touch(folder, *names):
@@ -59,10 +58,10 @@ def test_two_files_with_one_output_are_refused_by_name(tmp_path):
         pairs(tmp_path / 'x', tmp_path / 'y')
 
 
-def test_two_streams_of_one_picture_are_refused(tmp_path):
+def test_two_streams_of_one_image_are_refused(tmp_path):
     touch(tmp_path, 'a.hmc', 'a.png.hmc')
     with pytest.raises(ValueError, match=r'would both become a\.png'):
-        pair_files([tmp_path], ('.hmc', ), picture_name)
+        pair_files([tmp_path], ('.hmc', ), image_name)
 
 
 def test_folder_without_such_files_is_refused(tmp_path):
@@ -71,9 +70,9 @@ def test_folder_without_such_files_is_refused(tmp_path):
         pairs(tmp_path)
 
 
-@pytest.mark.parametrize('picture, decoded', [('a.png', 'a.png'),
-                                              ('a.PNG', 'a.PNG'),
-                                              ('a.jpg', 'a.jpg.png'),
-                                              ('a.b.webp', 'a.b.webp.png')])
-def test_decoded_picture_has_the_name_of_the_coded_one(picture, decoded):
-    assert picture_name(stream_name(picture)) == decoded
+@pytest.mark.parametrize('image, decoded', [('a.png', 'a.png'),
+                                            ('a.PNG', 'a.PNG'),
+                                            ('a.jpg', 'a.jpg.png'),
+                                            ('a.b.webp', 'a.b.webp.png')])
+def test_decoded_image_has_the_name_of_the_coded_one(image, decoded):
+    assert image_name(stream_name(image)) == decoded

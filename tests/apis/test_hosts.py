@@ -20,7 +20,7 @@ every_host = pytest.mark.parametrize('host', CONFIGS)
 
 
 def small(host):
-    """Its config; the pipeline makes pictures of the same size for all."""
+    """Its config; the pipeline makes images of the same size for all."""
     pytest.importorskip(host)
     cfg = read_config(CONFIGS[host])
     for transform in cfg.test_dataloader.dataset.pipeline:
@@ -71,18 +71,18 @@ def test_host_checkpoint_loads_into_the_mixed_model(host, tmp_path,
 
 @pytest.fixture
 def mixed(host, tmp_path):
-    """Files of a mixed config and its checkpoint, and of a picture."""
+    """Files of a mixed config and its checkpoint, and of an image."""
     cfg = mix_codec(small(host), CODEC)
     model = built(cfg)
     model.backbone.codec.update_entropy_tables()
     cfg.dump(tmp_path / 'mixed.py')
-    picture = np.random.default_rng(0).integers(0, 255, (60, 90, 3), np.uint8)
-    Image.fromarray(picture).save(tmp_path / 'picture.png')
+    image = np.random.default_rng(0).integers(0, 255, (60, 90, 3), np.uint8)
+    Image.fromarray(image).save(tmp_path / 'image.png')
     # Inferencers set the scope for good.
     with DefaultScope.overwrite_default_scope(host):
         yield (str(tmp_path / 'mixed.py'), saved(model,
                                                  tmp_path / 'mixed.pth'),
-               str(tmp_path / 'picture.png'))
+               str(tmp_path / 'image.png'))
 
 
 def passes(model):
@@ -100,11 +100,11 @@ def passes(model):
 @pytest.mark.filterwarnings('ignore')
 def test_det_inferencer_works(mixed):
     from mmdet.apis import DetInferencer
-    config, checkpoint, picture = mixed
+    config, checkpoint, image = mixed
     inferencer = DetInferencer(
         config, checkpoint, device='cpu', show_progress=False)
     calls = passes(inferencer.model)
-    results = inferencer(picture, no_save_vis=True)
+    results = inferencer(image, no_save_vis=True)
     assert set(results['predictions'][0]) == {'labels', 'scores', 'bboxes'}
     assert len(calls) == 1
 
@@ -113,7 +113,7 @@ def test_det_inferencer_works(mixed):
 @pytest.mark.filterwarnings('ignore')
 def test_seg_inferencer_works(mixed):
     from mmseg.apis import MMSegInferencer
-    config, checkpoint, picture = mixed
+    config, checkpoint, image = mixed
     inferencer = MMSegInferencer(
         config,
         checkpoint,
@@ -121,7 +121,7 @@ def test_seg_inferencer_works(mixed):
         palette=[[0, 0, 0], [9, 9, 9]],
         device='cpu')
     calls = passes(inferencer.model)
-    results = inferencer(picture, return_datasamples=True)
+    results = inferencer(image, return_datasamples=True)
     assert results.pred_sem_seg.data.shape == (1, 60, 90)
     assert len(calls) == 1
 
@@ -130,10 +130,10 @@ def test_seg_inferencer_works(mixed):
 @pytest.mark.filterwarnings('ignore')
 def test_classification_inferencer_works(mixed):
     from mmpretrain.apis import ImageClassificationInferencer
-    config, checkpoint, picture = mixed
+    config, checkpoint, image = mixed
     inferencer = ImageClassificationInferencer(
         config, pretrained=checkpoint, device='cpu')
     calls = passes(inferencer.model)
-    result, = inferencer(picture)
+    result, = inferencer(image)
     assert result['pred_scores'].shape == (1000, )
     assert len(calls) == 1

@@ -1,10 +1,10 @@
-"""Pictures in; bitstreams, pictures and predictions out; on three hosts."""
+"""Images in; bitstreams, images and predictions out; on three hosts."""
 import json
 
 import numpy as np
 import pytest
 import torch
-from conftest import BENCH_CODEC, smooth_pictures, tiny_codec
+from conftest import BENCH_CODEC, smooth_images, tiny_codec
 from mmengine.config import Config
 from mmengine.registry import MODELS, DefaultScope
 
@@ -12,7 +12,7 @@ from mmhmc.apis import HMCInferencer, read_config
 from mmhmc.apis.inference_inputs import to_bgr
 from mmhmc.apis.predictions import plain_prediction
 from mmhmc.bitstream import Bitstream, BitstreamError
-from mmhmc.datasets import read_picture, write_picture
+from mmhmc.datasets import read_image, write_image
 
 NORM = dict(mean=[120., 110., 100.], std=[60., 50., 40.])
 RESIZED = (48, 72)
@@ -141,14 +141,14 @@ def save(cfg, path, change=lambda model: None):
 
 @pytest.fixture(scope='module')
 def home(tmp_path_factory):
-    """A folder with pictures, and for each host a model."""
+    """A folder with images, and for each host a model."""
     torch.manual_seed(0)
     folder = tmp_path_factory.mktemp('inferencer')
     for name, size in (('a.png', (40, 60)), ('b.png', (40, 60)), ('sub/c.png',
                                                                   (33, 50))):
-        path = folder / 'pictures' / name
+        path = folder / 'images' / name
         path.parent.mkdir(parents=True, exist_ok=True)
-        write_picture(path, smooth_pictures(1, *size)[0])
+        write_image(path, smooth_images(1, *size)[0])
     return folder
 
 
@@ -193,7 +193,7 @@ QUIET = dict(show_progress=False)
 @every_host
 def test_analysis_of_the_files_equals_the_call(home, host, protocol, tmp_path):
     hmc = inferencer(home, host, protocol)
-    folder = home / 'pictures'
+    folder = home / 'images'
     results = hmc(folder, **QUIET)
     encoded = hmc.encode(folder, tmp_path, **QUIET)
     assert [one.name for one in encoded] == ['a.png', 'b.png', 'sub/c.png']
@@ -211,10 +211,10 @@ def test_analysis_of_the_files_equals_the_call(home, host, protocol, tmp_path):
 def test_prediction_in_the_model_is_that_of_the_hosts_own_test_step(
         home, host):
     hmc = inferencer(home, host, 'in the model')
-    path = home / 'pictures/a.png'
+    path = home / 'images/a.png'
     found, = hmc(path, **QUIET)['predictions']
     own, = hmc.encode(path, **QUIET)
-    item = hmc._host._item(to_bgr(read_picture(path)), 'a.png')
+    item = hmc._host._item(to_bgr(read_image(path)), 'a.png')
     hmc.coder.expect([own.bitstream.size])
     with torch.no_grad():
         sample, = hmc.model.test_step({k: [v] for k, v in item.items()})
@@ -232,9 +232,9 @@ def test_prediction_in_the_model_is_that_of_the_hosts_own_test_step(
 
 @everywhere
 @every_host
-def test_batches_give_what_single_pictures_give(home, host, protocol):
+def test_batches_give_what_single_images_give(home, host, protocol):
     hmc = inferencer(home, host, protocol)
-    folder = home / 'pictures'
+    folder = home / 'images'
     single = hmc(folder, **QUIET)
     batched = hmc(folder, batch_size=3, **QUIET)
     for one, other in zip(single['bitstreams'], batched['bitstreams']):
@@ -243,32 +243,29 @@ def test_batches_give_what_single_pictures_give(home, host, protocol):
         assert same(one, other, 1e-3)
 
 
-def test_latents_are_analyzed_without_decoding_pictures(home, monkeypatch):
+def test_latents_are_analyzed_without_decoding_images(home, monkeypatch):
     hmc = inferencer(home, 'mmpretrain', latents=True)
     assert hmc.protocol == 'in the model'
     calls = []
     decode = hmc.codec.decode_latents
     monkeypatch.setattr(hmc.codec, 'decode_latents',
                         lambda *args: calls.append(1) or decode(*args))
-    results = hmc(home / 'pictures/a.png', **QUIET)
+    results = hmc(home / 'images/a.png', **QUIET)
     assert not calls
     assert results['bitstreams'][0].size == RESIZED
-    assert results['pictures'] == []
+    assert results['images'] == []
     again = hmc(
-        home / 'pictures/a.png',
-        return_pictures=True,
-        return_vis=True,
-        **QUIET)
+        home / 'images/a.png', return_images=True, return_vis=True, **QUIET)
     assert calls == [1]
-    assert again['pictures'][0].shape == (*RESIZED, 3)
+    assert again['images'][0].shape == (*RESIZED, 3)
     assert again['visualization'][0].shape == (40, 60, 3)
     assert same(again['predictions'][0], results['predictions'][0])
 
 
 def test_latents_seen_are_those_of_the_backbone_itself(home):
     hmc = inferencer(home, 'mmpretrain', latents=True)
-    path = home / 'pictures/a.png'
-    item = hmc._host._item(to_bgr(read_picture(path)), 'a.png')
+    path = home / 'images/a.png'
+    item = hmc._host._item(to_bgr(read_image(path)), 'a.png')
     with torch.no_grad():
         expected, = hmc.model.test_step({k: [v] for k, v in item.items()})
     found, = hmc(path, **QUIET)['predictions']
@@ -278,7 +275,7 @@ def test_latents_seen_are_those_of_the_backbone_itself(home):
 
 def test_latents_of_own_size_are_seen_where_it_is_asked_for(home):
     hmc = inferencer(home, 'mmpretrain', PROTOCOLS[0], latents=True)
-    results = hmc(home / 'pictures', batch_size=2, **QUIET)
+    results = hmc(home / 'images', batch_size=2, **QUIET)
     assert [b.size for b in results['bitstreams']] == [(40, 60), (40, 60),
                                                        (33, 50)]
     assert len(results['predictions']) == 3
@@ -287,7 +284,7 @@ def test_latents_of_own_size_are_seen_where_it_is_asked_for(home):
 def test_stream_of_another_place_is_refused(home, tmp_path):
     before = inferencer(home, 'mmpretrain', PROTOCOLS[0])
     within = inferencer(home, 'mmpretrain', PROTOCOLS[1])
-    before.encode(home / 'pictures/a.png', tmp_path, **QUIET)
+    before.encode(home / 'images/a.png', tmp_path, **QUIET)
     message = r'coded with size \(40, 60\), but .* makes \(48, 72\)'
     with pytest.raises(ValueError, match=message):
         within.analyze(tmp_path / 'a.png.hmc', **QUIET)
@@ -295,7 +292,7 @@ def test_stream_of_another_place_is_refused(home, tmp_path):
 
 def test_bare_stream_of_the_model_is_analyzed_in_its_own_size(home, tmp_path):
     hmc = inferencer(home, 'mmseg', PROTOCOLS[1])
-    encoded = hmc.encode(home / 'pictures/a.png', tmp_path, **QUIET)
+    encoded = hmc.encode(home / 'images/a.png', tmp_path, **QUIET)
     known, = hmc.analyze(encoded, **QUIET)['predictions']
     bare, = hmc.analyze(tmp_path / 'a.png.hmc', **QUIET)['predictions']
     assert known['sem_seg'].shape == (40, 60)
@@ -304,10 +301,10 @@ def test_bare_stream_of_the_model_is_analyzed_in_its_own_size(home, tmp_path):
 
 def test_all_kinds_of_inputs_give_the_same(home, tmp_path):
     hmc = inferencer(home, 'mmpretrain', PROTOCOLS[0])
-    folder = home / 'pictures'
+    folder = home / 'images'
     arrays = []
     for name in ('a.png', 'b.png', 'sub/c.png'):
-        x = read_picture(folder / name)
+        x = read_image(folder / name)
         arrays.append((x.flip(0) * 255).byte().permute(1, 2, 0).numpy())
     expected = [one.bitstream.to_bytes() for one in hmc.encode(folder)]
     for given in (str(folder / '**/*.png'), arrays,
@@ -318,27 +315,27 @@ def test_all_kinds_of_inputs_give_the_same(home, tmp_path):
     assert single.name == '00000000.png'
     assert single.bitstream.to_bytes() == expected[2]
     streams = [Bitstream.from_bytes(expected[0]), expected[1]]
-    pictures = hmc.decode(streams, **QUIET)
-    assert [picture.shape for picture in pictures] == [(40, 60, 3)] * 2
+    images = hmc.decode(streams, **QUIET)
+    assert [image.shape for image in images] == [(40, 60, 3)] * 2
 
 
-def test_decoded_picture_is_what_the_file_says_it_is(home, tmp_path):
+def test_decoded_image_is_what_the_file_says_it_is(home, tmp_path):
     hmc = inferencer(home, 'mmpretrain', PROTOCOLS[0])
-    encoded = hmc.encode(home / 'pictures/a.png', **QUIET)
-    picture, = hmc.decode(encoded, tmp_path, **QUIET)
-    written = read_picture(tmp_path / 'a.png').flip(0).permute(1, 2, 0)
-    np.testing.assert_array_equal(picture, (written * 255).round().numpy())
+    encoded = hmc.encode(home / 'images/a.png', **QUIET)
+    image, = hmc.decode(encoded, tmp_path, **QUIET)
+    written = read_image(tmp_path / 'a.png').flip(0).permute(1, 2, 0)
+    np.testing.assert_array_equal(image, (written * 255).round().numpy())
     x_hat = hmc.codec.decompress([encoded[0].bitstream])[0].flip(0)
-    np.testing.assert_array_equal(picture, (x_hat.permute(1, 2, 0) *
-                                            255).round().numpy())
+    np.testing.assert_array_equal(image, (x_hat.permute(1, 2, 0) *
+                                          255).round().numpy())
     adapted, = hmc.decode(encoded, adapted=True, **QUIET)
-    assert adapted.shape == picture.shape
-    assert (adapted != picture).any()
+    assert adapted.shape == image.shape
+    assert (adapted != image).any()
 
 
 def test_rate_is_real_and_estimated_bits_per_pixel_of_the_original(home):
     hmc = inferencer(home, 'mmpretrain', PROTOCOLS[1])
-    results = hmc(home / 'pictures/a.png', **QUIET)
+    results = hmc(home / 'images/a.png', **QUIET)
     rate, = results['rates']
     num_bytes = len(results['bitstreams'][0].to_bytes())
     assert rate['num_bytes'] == num_bytes
@@ -348,10 +345,10 @@ def test_rate_is_real_and_estimated_bits_per_pixel_of_the_original(home):
 
 
 @every_host
-def test_folder_gets_streams_pictures_drawings_and_predictions(
+def test_folder_gets_streams_images_drawings_and_predictions(
         home, host, tmp_path):
     hmc = inferencer(home, host, PROTOCOLS[0])
-    results = hmc(home / 'pictures', tmp_path, return_vis=True, **QUIET)
+    results = hmc(home / 'images', tmp_path, return_vis=True, **QUIET)
     found = {
         path.relative_to(tmp_path).as_posix()
         for path in tmp_path.rglob('*') if path.is_file()
@@ -360,7 +357,7 @@ def test_folder_gets_streams_pictures_drawings_and_predictions(
     expected = {
         path
         for name in names
-        for path in (f'streams/{name}.hmc', f'pictures/{name}', f'vis/{name}',
+        for path in (f'streams/{name}.hmc', f'images/{name}', f'vis/{name}',
                      f'preds/{name}.json')
     }
     if host == 'mmseg':
@@ -376,7 +373,7 @@ def test_folder_gets_streams_pictures_drawings_and_predictions(
 def test_predictions_of_each_host_are_plain(home):
     found = {
         host:
-        inferencer(home, host, PROTOCOLS[0])(home / 'pictures/a.png',
+        inferencer(home, host, PROTOCOLS[0])(home / 'images/a.png',
                                              **QUIET)['predictions'][0]
         for host in HOSTS
     }
@@ -397,14 +394,14 @@ def alone(home):
 
 
 def test_codec_alone_codes_and_decodes(home, alone):
-    results = alone(home / 'pictures', return_pictures=True, **QUIET)
+    results = alone(home / 'images', return_images=True, **QUIET)
     assert results['predictions'] == []
-    assert [p.shape for p in results['pictures']] == [(40, 60, 3), (40, 60, 3),
-                                                      (33, 50, 3)]
+    assert [p.shape for p in results['images']] == [(40, 60, 3), (40, 60, 3),
+                                                    (33, 50, 3)]
 
 
 def test_codec_alone_analyzes_nothing(home, alone):
-    encoded = alone.encode(home / 'pictures/a.png', **QUIET)
+    encoded = alone.encode(home / 'images/a.png', **QUIET)
     with pytest.raises(RuntimeError, match='a codec alone, with no model'):
         alone.analyze(encoded, **QUIET)
     with pytest.raises(ValueError, match='There is no adapter'):
@@ -427,7 +424,7 @@ def test_quality_and_task_reach_the_codec(home, tmp_path):
     torch.save(codec.state_dict(), tmp_path / 'mpa.pth')
     hmc = HMCInferencer(
         cfg, tmp_path / 'mpa.pth', 'cpu', condition=dict(task='seg'))
-    path = home / 'pictures/a.png'
+    path = home / 'images/a.png'
     encoded, = hmc.encode(path, **QUIET)
     assert encoded.bitstream.quality == 2
     finer, = hmc.encode(path, quality=7.5, **QUIET)
@@ -477,7 +474,7 @@ def test_checkpoint_of_a_bare_host_needs_a_trained_codec(home, tmp_path):
     torch.save(dict(state_dict=behind), renamed)
     for weights in (path, renamed):
         hmc = HMCInferencer(mixed, weights, 'cpu')
-        assert hmc.encode(home / 'pictures/a.png', **QUIET)[0].num_bytes > 40
+        assert hmc.encode(home / 'images/a.png', **QUIET)[0].num_bytes > 40
 
 
 def test_adapter_that_has_learnt_nothing_is_refused(tmp_path):
@@ -541,8 +538,8 @@ def test_name_of_the_zoo_brings_config_and_weights(home, alone, monkeypatch):
 
 
 def test_unknown_name_is_that_of_the_zoo():
-    with pytest.raises(ValueError, match="'mean-scale-hyperprior_picture'"):
-        HMCInferencer('mean-scale-hyperprior_picture', device='cpu')
+    with pytest.raises(ValueError, match="'mean-scale-hyperprior_image'"):
+        HMCInferencer('mean-scale-hyperprior_image', device='cpu')
 
 
 def test_config_that_is_not_there_is_no_name_of_the_zoo():
@@ -562,7 +559,7 @@ def test_unknown_place_is_refused(home, alone):
 
 
 def test_file_of_another_codec_is_refused_with_its_name(home, alone, tmp_path):
-    alone.encode(home / 'pictures/a.png', tmp_path, **QUIET)
+    alone.encode(home / 'images/a.png', tmp_path, **QUIET)
     other = HMCInferencer(
         dict(codec=dict(type='mmhmc.JPEG', quality=50)), device='cpu')
     with pytest.raises(BitstreamError, match='a.png.hmc: This codec is JPEG'):
@@ -574,8 +571,8 @@ def test_file_of_another_codec_is_refused_with_its_name(home, alone, tmp_path):
 
 
 def test_inputs_that_are_none_are_refused(home, alone, tmp_path):
-    (tmp_path / 'text.png').write_text('no picture')
-    with pytest.raises(ValueError, match='text.png is no picture'):
+    (tmp_path / 'text.png').write_text('no image')
+    with pytest.raises(ValueError, match='text.png is no image'):
         alone.encode(tmp_path, **QUIET)
     with pytest.raises(FileNotFoundError, match='missing.png'):
         alone.encode(tmp_path / 'missing.png', **QUIET)
@@ -585,19 +582,19 @@ def test_inputs_that_are_none_are_refused(home, alone, tmp_path):
         alone.decode(tmp_path, **QUIET)
     with pytest.raises(ValueError, match='the list is empty'):
         alone.encode([], **QUIET)
-    with pytest.raises(ValueError, match='a.png is a picture; expected a bit'):
-        alone.decode(home / 'pictures/a.png', **QUIET)
+    with pytest.raises(ValueError, match='a.png is an image; expected a bit'):
+        alone.decode(home / 'images/a.png', **QUIET)
     with pytest.raises(ValueError, match=r'uint8 of shape \(H, W, 3\), got f'):
         alone.encode(np.zeros((4, 4, 3)), **QUIET)
     with pytest.raises(TypeError, match='got a int'):
         alone.encode([3], **QUIET)
     with pytest.raises(ValueError, match='`batch_size` must be 1 or more'):
-        alone(home / 'pictures/a.png', batch_size=0, **QUIET)
+        alone(home / 'images/a.png', batch_size=0, **QUIET)
 
 
 def test_two_inputs_of_one_name_are_refused_only_when_written(
         home, alone, tmp_path):
-    given = [home / 'pictures/a.png'] * 2
+    given = [home / 'images/a.png'] * 2
     assert len(alone.encode(given, **QUIET)) == 2
     with pytest.raises(ValueError, match='Two inputs are called a.png'):
         alone.encode(given, tmp_path, **QUIET)

@@ -263,7 +263,7 @@ def test_data_set_that_is_rgb_already_needs_no_turning(host):
     assert norm_of(host)['channel_order'] == 'rgb'
 
 
-def test_one_value_for_grey_pictures_is_that_of_every_channel(host):
+def test_one_value_for_grey_images_is_that_of_every_channel(host):
     host.model.data_preprocessor.update(mean=[33.], std=[78.])
     assert norm_of(host)['mean'] == [33.] * 3
 

@@ -71,10 +71,10 @@ def test_unsure_objects_are_not_drawn():
             scores=torch.tensor([.5]),
             bboxes=torch.tensor([[4., 4, 30, 20]])))
     painter = PredictionPainter(Config(dict(default_scope='mmdet')), {})
-    picture = np.full((32, 48, 3), 128, np.uint8)
-    assert (painter(picture, sample, 0.6) == picture).all()
-    drawn = painter(picture, sample, 0.4)
-    assert drawn.shape == picture.shape and (drawn != picture).any()
+    image = np.full((32, 48, 3), 128, np.uint8)
+    assert (painter(image, sample, 0.6) == image).all()
+    drawn = painter(image, sample, 0.4)
+    assert drawn.shape == image.shape and (drawn != image).any()
 
 
 def test_backends_of_the_config_get_nothing(tmp_path):

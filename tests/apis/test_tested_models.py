@@ -3,11 +3,11 @@ from pathlib import Path
 
 import pytest
 import torch
-from conftest import CODECS, smooth_pictures, tiny_codec
+from conftest import CODECS, smooth_images, tiny_codec
 
 from mmhmc.apis import tested_models
 from mmhmc.apis.tested_models import tabulate_tests
-from mmhmc.datasets import write_picture
+from mmhmc.datasets import write_image
 
 CONFIG = str(
     Path(__file__).parents[2] /
@@ -28,7 +28,7 @@ def write_weights(path, seed=1):
 
 @pytest.fixture
 def table(tmp_path):
-    """Writes a config of two rows, one of which tests another picture."""
+    """Writes a config of two rows, one of which tests another image."""
     options = {
         f'model.codec.{name}': value
         for name, value in CODECS[NAME].items()
@@ -36,8 +36,7 @@ def table(tmp_path):
     tests = {}
     for row in ('one', 'two'):
         (tmp_path / row).mkdir()
-        write_picture(tmp_path / row / 'picture.png',
-                      smooth_pictures(1, 64, 96)[0])
+        write_image(tmp_path / row / 'image.png', smooth_images(1, 64, 96)[0])
         write_weights(tmp_path / f'{row}.pth')
         tests[row] = dict(
             config=CONFIG,
@@ -80,8 +79,8 @@ def test_rows_are_what_the_tests_find_and_are_not_made_twice(
     write_weights(tmp_path / 'two.pth', seed=2)
     tabulate_tests(path, tmp_path / 'out')
     assert [Path(name).stem for name in made] == ['one', 'two', 'two']
-    # So is another picture under the same name.
-    write_picture(tmp_path / 'one/picture.png', smooth_pictures(1, 64, 96)[0])
+    # So is another image under the same name.
+    write_image(tmp_path / 'one/image.png', smooth_images(1, 64, 96)[0])
     tabulate_tests(path, tmp_path / 'out')
     assert [Path(name).stem for name in made[3:]] == ['one']
     # What a crash has left of the results is no result.

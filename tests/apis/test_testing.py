@@ -12,8 +12,8 @@ from mmengine.registry import MODELS, DefaultScope
 from mmhmc.apis import mix_codec
 from mmhmc.apis.testing import _augment, _dump, _show, run_test
 from mmhmc.apis.training import TrainingError
-from mmhmc.datasets import write_picture
-from mmhmc.structures import CodedPicture
+from mmhmc.datasets import write_image
+from mmhmc.structures import CodedImage
 
 
 def config_of(host, hook, pack):
@@ -72,11 +72,11 @@ def test_augmentation_that_nobody_knows_is_refused():
         _augment(cfg)
 
 
-def test_dumped_predictions_hold_no_pictures_not_even_before(tmp_path):
+def test_dumped_predictions_hold_no_images_not_even_before(tmp_path):
     path = tmp_path / 'out.pkl'
     metric = _dump(str(path))
-    coding = CodedPicture(8., 9, (4, 4), (4, 4), torch.rand(3, 4, 4),
-                          torch.rand(3, 4, 4))
+    coding = CodedImage(8., 9, (4, 4), (4, 4), torch.rand(3, 4, 4),
+                        torch.rand(3, 4, 4))
     prediction = dict(coding=coding, score=1)
     metric.process(None, [prediction])
     kept, = metric.results
@@ -114,7 +114,7 @@ def test_augmented_classifier_says_what_was_coded(tmp_path, monkeypatch):
     pytest.importorskip('mmpretrain')
     monkeypatch.chdir(tmp_path)
     for name in 'ab':
-        write_picture(f'{name}.png', torch.rand(3, 40, 52))
+        write_image(f'{name}.png', torch.rand(3, 40, 52))
     Path('ann.txt').write_text('a.png 0\nb.png 1\n')
     cfg = mix_codec(
         Config.fromstring(CLASSIFIER, '.py'),

@@ -38,8 +38,8 @@ stages = [dict(name='first', config='first.py',
 
 @pytest.fixture
 def configs(tmp_path):
-    """Configs of a stage and of what needs it, with pictures."""
-    folder = tmp_path / 'pictures'
+    """Configs of a stage and of what needs it, with images."""
+    folder = tmp_path / 'images'
     folder.mkdir()
     for i in range(2):
         noise = np.random.default_rng(i).integers(0, 255, (40, 40, 3))
@@ -298,7 +298,7 @@ def test_missing_coco_files_are_named_once_for_all_loaders(tmp_path):
             type='CocoDataset',
             data_root=str(tmp_path / 'coco'),
             ann_file='a.json',
-            data_prefix=dict(img='pictures/')))
+            data_prefix=dict(img='images/')))
     cfg = Config(dict(train_dataloader=loader, val_dataloader=loader))
     with pytest.raises(FileNotFoundError, match='coco2017.py') as error:
         prepare_data(cfg)

@@ -4,7 +4,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from conftest import MockTaskModel, make_runner, smooth_pictures
+from conftest import MockTaskModel, make_runner, smooth_images
 from mmengine.config import Config
 from mmengine.model import BaseModule
 from mmengine.runner import load_checkpoint
@@ -25,7 +25,7 @@ def test_config_has_the_options_of_its_model(zoo):
 def test_address_is_a_checkpoint_for_us(zoo, tiny_weights):
     codec = load_codec(load_config('tiny'), 'mmhmc://tiny')
     expected = load_codec(load_config('tiny'), tiny_weights)
-    x = smooth_pictures(1, 64, 64)
+    x = smooth_images(1, 64, 64)
     assert codec.compress(x) == expected.compress(x)
 
 

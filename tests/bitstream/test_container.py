@@ -178,7 +178,7 @@ def test_streams_of_one_name_are_refused():
 
 @pytest.mark.parametrize('size', [(0, 5), (5, 0), (-1, 5), (32769, 1),
                                   (16385, 16384), (2**31, 2**31)])
-def test_picture_of_absurd_size_is_not_stored(size):
+def test_image_of_absurd_size_is_not_stored(size):
     with pytest.raises(BitstreamError, match='pixels cannot be stored'):
         Bitstream('X', size)
     with pytest.raises(BitstreamError, match='cannot be stored|fewer than'):

@@ -77,7 +77,7 @@ def test_means_that_are_not_sensible_are_refused_when_encoding(
 
 @pytest.mark.parametrize('kind',
                          [torch.float16, torch.bfloat16, torch.float64])
-def test_pictures_of_any_floating_type_are_coded(kind):
+def test_images_of_any_floating_type_are_coded(kind):
     codec = tiny_codec('MeanScaleHyperprior')
     x = torch.rand(1, 3, 64, 64).to(kind)
     assert codec.compress(x) == codec.compress(x.float())
@@ -89,7 +89,7 @@ def test_pictures_of_any_floating_type_are_coded(kind):
 def test_empty_batch_is_refused_in_clear_words():
     codec = tiny_codec('MeanScaleHyperprior')
     for call in (codec, codec.encode_latents):
-        with pytest.raises(ValueError, match='a batch without pictures'):
+        with pytest.raises(ValueError, match='a batch without images'):
             call(torch.zeros(0, 3, 64, 64))
     # There is nothing to write, and that is what it gives.
     assert codec.compress(torch.zeros(0, 3, 64, 64)) == []

@@ -1,6 +1,6 @@
 import pytest
 import torch
-from conftest import smooth_pictures, tiny_codec
+from conftest import smooth_images, tiny_codec
 
 from mmhmc.codecs import Cheng2020Anchor, Cheng2020Attention
 
@@ -17,7 +17,7 @@ def test_latent_has_as_many_channels_as_the_hidden_layers(codec_class):
 @both
 def test_latent_may_have_channels_of_its_own(codec_class):
     codec = tiny_codec(codec_class.__name__, latent_channels=12)
-    x = smooth_pictures(1, 128, 64)
+    x = smooth_images(1, 128, 64)
     with torch.no_grad():
         output = codec(x)
     assert codec.latent_channels == 12

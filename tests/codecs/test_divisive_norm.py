@@ -4,7 +4,7 @@ import pickle
 import pytest
 import torch
 from compressai.layers import GDN
-from conftest import CODECS, smooth_pictures, tiny_codec
+from conftest import CODECS, smooth_images, tiny_codec
 from torch import nn
 
 from mmhmc.codecs.layers import DivisiveNorm
@@ -56,7 +56,7 @@ def test_codec_survives_float16_on_a_large_scale(name):
     codec = tiny_codec(name)
     first = next(m for m in codec.g_a.modules() if isinstance(m, nn.Conv2d))
     with torch.no_grad():
-        x = smooth_pictures(1, 64, 64)
+        x = smooth_images(1, 64, 64)
         seen = []
         layer = next(m for m in codec.g_a.modules()
                      if isinstance(m, DivisiveNorm))

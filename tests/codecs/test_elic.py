@@ -1,7 +1,7 @@
 import pytest
 import torch
 from compressai.models.sensetime import Elic2022Official
-from conftest import CODECS, smooth_pictures, tiny_codec
+from conftest import CODECS, smooth_images, tiny_codec
 
 from mmhmc.codecs import ELIC
 
@@ -57,12 +57,12 @@ def test_compressai_weights_load_as_they_are(network, like, updated):
     assert torch.equal(mine['channel_context.y2.4.bias'],
                        theirs['y'].channel_context['y2'][4].bias)
     if updated:
-        x = smooth_pictures(1, 64, 64)
+        x = smooth_images(1, 64, 64)
         assert codec.decompress(codec.compress(x)).shape == x.shape
 
 
 @pytest.mark.parametrize('training', [False, True])
-def test_latents_pictures_and_rates_are_those_of_compressai(
+def test_latents_images_and_rates_are_those_of_compressai(
         network, like, training):
     codec = like
     # CompressAI has no integers.
@@ -70,7 +70,7 @@ def test_latents_pictures_and_rates_are_those_of_compressai(
     codec.load_state_dict(network.state_dict())
     codec.train(training)
     network.train(training)
-    x = 20 * smooth_pictures(2, 64, 128)
+    x = 20 * smooth_images(2, 64, 128)
     with torch.no_grad():
         output, expected = codec(x), network(x)
         y = network.g_a(x)
@@ -134,17 +134,17 @@ def test_hidden_weights_do_not_tell_two_codecs_apart(codec):
             state[key] += 5 * (1 - mask)
     other = ELIC(**TINY).eval()
     other.load_state_dict(state)
-    x = smooth_pictures(1, 64, 64)
+    x = smooth_images(1, 64, 64)
     assert other.weights_hash() != codec.weights_hash()
     other.update_entropy_tables()
     assert other.compress(x) == codec.compress(x)
 
 
 def test_coding_does_not_touch_weights(codec):
-    # Otherwise their hash would be made anew for every picture.
+    # Otherwise their hash would be made anew for every image.
     conv = codec.spatial_context['y1']
     before = conv.weight.data_ptr(), conv.weight._version
-    codec.compress(smooth_pictures(1, 64, 64))
+    codec.compress(smooth_images(1, 64, 64))
     assert before == (conv.weight.data_ptr(), conv.weight._version)
 
 

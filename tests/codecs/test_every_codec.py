@@ -8,7 +8,7 @@ import pytest
 import torch
 from conftest import (CODECS, coded_channels, first_layer, last_layers,
                       mean_networks, scale_biases, scale_networks,
-                      smooth_pictures, tiny_codec)
+                      smooth_images, tiny_codec)
 from torch import nn
 
 from mmhmc.bitstream import Bitstream, encode_symbols
@@ -73,7 +73,7 @@ def objective(output, x):
 @every_codec
 def test_reconstruction_and_likelihoods_have_the_documented_shapes(
         codecs, name):
-    codec, x = codecs[name], smooth_pictures(2, 64, 128)
+    codec, x = codecs[name], smooth_images(2, 64, 128)
     with torch.no_grad():
         output = codec(x)
     factor = 16
@@ -93,7 +93,7 @@ def test_reconstruction_and_likelihoods_have_the_documented_shapes(
 @pytest.mark.parametrize('training', [True, False])
 def test_likelihoods_lie_between_zero_and_one(codecs, name, training):
     codec = copy.deepcopy(codecs[name]).train(training)
-    output = codec(smooth_pictures(1, 64, 64))
+    output = codec(smooth_images(1, 64, 64))
     for likelihoods in output.likelihoods.values():
         assert likelihoods.dtype == torch.float32
         assert (likelihoods > 0).all() and (likelihoods <= 1).all()
@@ -101,8 +101,8 @@ def test_likelihoods_lie_between_zero_and_one(codecs, name, training):
 
 @every_codec
 @pytest.mark.parametrize('size', SIZES)
-def test_decoded_picture_has_the_size_of_the_coded_one(codecs, name, size):
-    codec, x = codecs[name], smooth_pictures(2, *size)
+def test_decoded_image_has_the_size_of_the_coded_one(codecs, name, size):
+    codec, x = codecs[name], smooth_images(2, *size)
     streams = codec.compress(x)
     assert [s.size for s in streams] == [size, size]
     x_hat = codec.decompress(streams)
@@ -116,7 +116,7 @@ def test_decoded_picture_has_the_size_of_the_coded_one(codecs, name, size):
 @every_codec
 @pytest.mark.parametrize('size', SIZES)
 def test_decompress_of_compress_equals_eval_forward(codecs, name, size):
-    codec, x = codecs[name], smooth_pictures(1, *size)
+    codec, x = codecs[name], smooth_images(1, *size)
     stream, = codec.compress(x)
     with torch.no_grad():
         output = codec(padded(codec, x))
@@ -132,7 +132,7 @@ def test_decompress_of_compress_equals_eval_forward(codecs, name, size):
 def test_stream_is_exact_in_channels_last(codecs, name, size):
     # Kernels are chosen by strides; those of 1x1 latents are ambiguous.
     codec = copy.deepcopy(codecs[name]).to(memory_format=torch.channels_last)
-    x = smooth_pictures(1, *size).to(memory_format=torch.channels_last)
+    x = smooth_images(1, *size).to(memory_format=torch.channels_last)
     with torch.no_grad():
         output = codec(x)
     stream, = codec.compress(x)
@@ -141,7 +141,7 @@ def test_stream_is_exact_in_channels_last(codecs, name, size):
 
 @every_codec
 def test_stream_is_exact_under_autocast(codecs, name):
-    codec, x = codecs[name], smooth_pictures(1, 64, 128)
+    codec, x = codecs[name], smooth_images(1, 64, 128)
     with torch.no_grad(), torch.autocast('cpu', torch.bfloat16):
         output = codec(x)
         stream, = codec.compress(x)
@@ -149,8 +149,8 @@ def test_stream_is_exact_under_autocast(codecs, name):
 
 
 @every_codec
-def test_picture_is_coded_alike_alone_and_in_a_batch(codecs, name):
-    codec, x = codecs[name], smooth_pictures(3, 64, 64)
+def test_image_is_coded_alike_alone_and_in_a_batch(codecs, name):
+    codec, x = codecs[name], smooth_images(3, 64, 64)
     together = codec.compress(x)
     assert together[1:2] == codec.compress(x[1:2])
     assert together[0] != together[1]
@@ -158,7 +158,7 @@ def test_picture_is_coded_alike_alone_and_in_a_batch(codecs, name):
 
 @every_codec
 def test_real_bits_match_estimated_bits(codecs, name):
-    codec, x = codecs[name], smooth_pictures(1, 256, 256)
+    codec, x = codecs[name], smooth_images(1, 256, 256)
     with torch.no_grad():
         likelihoods = codec.encode_latents(x).likelihoods
     stream, = codec.compress(x)
@@ -218,8 +218,8 @@ def test_symbols_drawn_from_the_factorised_model_cost_their_entropy(name):
 
 
 @every_codec
-def test_rate_counts_pixels_of_the_unpadded_picture(codecs, name):
-    codec, x = codecs[name], smooth_pictures(1, 70, 60)
+def test_rate_counts_pixels_of_the_unpadded_image(codecs, name):
+    codec, x = codecs[name], smooth_images(1, 70, 60)
     target = padded_size((70, 60), codec.downsampling_factor)
     with torch.no_grad():
         likelihoods = codec.encode_latents(padded(codec, x)).likelihoods
@@ -240,7 +240,7 @@ def test_rate_counts_pixels_of_the_unpadded_picture(codecs, name):
 def test_compress_without_tables_is_refused(name):
     codec = fresh(name).eval()
     with pytest.raises(RuntimeError, match='update_entropy_tables'):
-        codec.compress(smooth_pictures(1, 64, 64))
+        codec.compress(smooth_images(1, 64, 64))
 
 
 @every_codec
@@ -248,7 +248,7 @@ def test_compress_in_training_mode_is_refused(name):
     codec = fresh(name)
     codec.update_entropy_tables()
     with pytest.raises(RuntimeError, match=r'call `codec\.eval\(\)`'):
-        codec.compress(smooth_pictures(1, 64, 64))
+        codec.compress(smooth_images(1, 64, 64))
 
 
 # Training.
@@ -257,7 +257,7 @@ def test_compress_in_training_mode_is_refused(name):
 @every_codec
 def test_task_loss_reaches_g_a(name):
     codec = fresh(name)
-    codec(smooth_pictures(2, 64, 64)).x_hat.mean().backward()
+    codec(smooth_images(2, 64, 64)).x_hat.mean().backward()
     gradients = {key: p.grad for key, p in codec.g_a.named_parameters()}
     silent = [
         key for key, gradient in gradients.items()
@@ -270,7 +270,7 @@ def test_task_loss_reaches_g_a(name):
 @every_codec
 def test_rate_reaches_the_entropy_models(name):
     codec = fresh(name)
-    x = smooth_pictures(2, 64, 64)
+    x = smooth_images(2, 64, 64)
     objective(codec(x), x).backward()
     silent = [
         key for key, p in codec.named_parameters()
@@ -286,7 +286,7 @@ def test_main_loss_never_reaches_the_quantiles(name, frozen):
     codec.g_s.requires_grad_(not frozen)
     # They need no gradient; were they to ask, there would be none for them.
     quantiles = codec.entropy_bottleneck.quantiles.requires_grad_()
-    x = smooth_pictures(2, 64, 64)
+    x = smooth_images(2, 64, 64)
     objective(codec(x), x).backward()
     assert quantiles.grad is None
     assert all(p.grad is not None for p in codec.g_a.parameters())
@@ -308,7 +308,7 @@ def test_quantiles_never_require_a_gradient(name):
 @pytest.mark.parametrize('name',
                          [name for name in CODECS if name not in ROUNDING])
 def test_quantisation_is_noise_while_training_only(codecs, name):
-    codec, x = copy.deepcopy(codecs[name]), smooth_pictures(1, 64, 64)
+    codec, x = copy.deepcopy(codecs[name]), smooth_images(1, 64, 64)
     with torch.no_grad():
         assert torch.equal(codec(x).y_hat, codec(x).y_hat)
         codec.train()
@@ -327,7 +327,7 @@ def test_entropy_models_compute_in_float32_under_autocast(
     codec.g_a[-1].register_forward_hook(
         lambda *args: seen.append(args[-1].dtype))
     with torch.autocast('cpu', torch.bfloat16):
-        output = codec(smooth_pictures(1, 64, 64))
+        output = codec(smooth_images(1, 64, 64))
     assert seen == [torch.bfloat16]
     assert output.x_hat.dtype == output.y_hat.dtype == torch.float32
     for likelihoods in output.likelihoods.values():
@@ -340,7 +340,7 @@ def test_entropy_models_compute_in_float32_under_autocast(
 
 @every_codec
 def test_state_dict_round_trip_is_strict_and_keeps_tables(codecs, name):
-    codec, x = codecs[name], smooth_pictures(1, 64, 64)
+    codec, x = codecs[name], smooth_images(1, 64, 64)
     state = codec.state_dict()
     other = fresh(name).eval()
     other.load_state_dict(state, strict=True)
@@ -380,7 +380,7 @@ def test_tables_of_another_size_are_replaced(codecs, name):
     key = 'entropy_bottleneck._quantized_cdf'
     assert other.state_dict()[key].shape != state[key].shape
     other.load_state_dict(state, strict=True)
-    x = smooth_pictures(1, 64, 64)
+    x = smooth_images(1, 64, 64)
     assert other.compress(x) == codecs[name].compress(x)
 
 
@@ -389,7 +389,7 @@ def test_weights_without_tables_leave_none_behind(codecs, name):
     codec = copy.deepcopy(codecs[name])
     codec.load_state_dict(fresh(name).state_dict(), strict=True)
     with pytest.raises(RuntimeError, match='no entropy tables yet'):
-        codec.compress(smooth_pictures(1, 64, 64))
+        codec.compress(smooth_images(1, 64, 64))
 
 
 @every_codec_of_compressai
@@ -404,14 +404,14 @@ def test_compressai_weights_load_with_no_renaming(name, updated):
     for key, value in codec.state_dict().items():
         assert torch.equal(value, state[key]), key
     if updated:
-        x = smooth_pictures(1, 64, 64)
+        x = smooth_images(1, 64, 64)
         assert codec.decompress(codec.compress(x)).shape == x.shape
 
 
 @pytest.mark.parametrize('name',
                          [name for name in NETWORKS if name not in SERIAL])
 def test_eval_forward_equals_compressai(codecs, name):
-    codec, x = copy.deepcopy(codecs[name]), smooth_pictures(2, 64, 128)
+    codec, x = copy.deepcopy(codecs[name]), smooth_images(2, 64, 128)
     # CompressAI has no integers.
     codec.portable = False
     network = network_of(name).eval()
@@ -428,7 +428,7 @@ def test_eval_forward_equals_compressai(codecs, name):
 def test_training_forward_equals_compressai(name):
     codec, network = fresh(name), network_of(name)
     network.load_state_dict(codec.state_dict())
-    x = smooth_pictures(2, 64, 64)
+    x = smooth_images(2, 64, 64)
     torch.manual_seed(3)
     output = codec(x)
     torch.manual_seed(3)
@@ -440,7 +440,7 @@ def test_training_forward_equals_compressai(name):
 
 @pytest.mark.parametrize('name', SERIAL)
 def test_wavefronts_give_the_latents_of_the_serial_decoder(codecs, name):
-    codec, x = codecs[name], smooth_pictures(1, 64, 128)
+    codec, x = codecs[name], smooth_images(1, 64, 128)
     network = network_of(name).eval()
     network.load_state_dict(codec.state_dict())
     decoded = []
@@ -461,8 +461,8 @@ def test_wavefronts_give_the_latents_of_the_serial_decoder(codecs, name):
 
 @every_codec
 @pytest.mark.parametrize('value', [float('nan'), float('inf'), -float('inf')])
-def test_picture_that_is_not_finite_is_refused_at_once(codecs, name, value):
-    codec, x = codecs[name], smooth_pictures(2, 64, 64)
+def test_image_that_is_not_finite_is_refused_at_once(codecs, name, value):
+    codec, x = codecs[name], smooth_images(2, 64, 64)
     x[1, 2, 5, 7] = value
     # Before any layer works on it.
     handles = [
@@ -482,7 +482,7 @@ def test_picture_that_is_not_finite_is_refused_at_once(codecs, name, value):
 @every_codec
 @pytest.mark.parametrize('value', [1e30, -1e30, 1e-42])
 def test_absurd_pixels_end_in_a_stream_or_a_typed_error(codecs, name, value):
-    codec, x = codecs[name], smooth_pictures(1, 64, 64)
+    codec, x = codecs[name], smooth_images(1, 64, 64)
     x[0, 0, 5, 7] = value
     try:
         stream, = codec.compress(x)
@@ -497,7 +497,7 @@ def test_side_that_is_no_multiple_of_the_stride_is_refused(codecs, name):
     factor = codecs[name].downsampling_factor
     for size in ((factor, factor + 8), (factor - 1, factor)):
         with pytest.raises(ValueError, match=f'multiples of {factor}'):
-            codecs[name](smooth_pictures(1, *size))
+            codecs[name](smooth_images(1, *size))
 
 
 @every_codec
@@ -510,10 +510,10 @@ def test_what_is_no_rgb_batch_is_refused(codecs, name, shape):
 
 
 @every_codec
-def test_picture_of_integers_is_refused(codecs, name):
+def test_image_of_integers_is_refused(codecs, name):
     x = torch.zeros(1, 3, 64, 64, dtype=torch.uint8)
     for refuses in (codecs[name], codecs[name].compress):
-        with pytest.raises(TypeError, match='divide 8-bit pictures by 255'):
+        with pytest.raises(TypeError, match='divide 8-bit images by 255'):
             refuses(x)
 
 
@@ -522,14 +522,14 @@ def test_weights_that_are_not_finite_end_in_a_typed_error(codecs, name):
     codec = copy.deepcopy(codecs[name])
     codec.g_a[0].state_dict().popitem()[1].fill_(torch.nan)
     with pytest.raises(ValueError, match='latent is not sensible'):
-        codec.compress(smooth_pictures(1, 64, 64))
+        codec.compress(smooth_images(1, 64, 64))
     first_layer(codec.entropy_bottleneck, 'bias').data[0] = torch.nan
     with pytest.raises(ValueError, match='non-finite'):
         codec.update_entropy_tables()
 
 
 @every_codec
-def test_empty_picture_is_refused(codecs, name):
+def test_empty_image_is_refused(codecs, name):
     with pytest.raises(ValueError, match='must be positive'):
         codecs[name].compress(torch.rand(1, 3, 0, 64))
 
@@ -542,7 +542,7 @@ def test_empty_batch_gives_no_stream(codecs, name):
 @pytest.mark.parametrize('name',
                          [name for name in CODECS if name not in CONDITIONAL])
 def test_condition_is_refused(codecs, name):
-    x, condition = smooth_pictures(1, 64, 64), CodingCondition(quality=2)
+    x, condition = smooth_images(1, 64, 64), CodingCondition(quality=2)
     for refuses in (codecs[name], codecs[name].compress):
         with pytest.raises(ValueError, match='no run-time controls'):
             refuses(x, condition)

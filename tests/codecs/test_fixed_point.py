@@ -8,8 +8,7 @@ from torch import nn
 
 from mmhmc.codecs.layers import (AttentionStage, FixedPointNetwork, Transform,
                                  exact_gains, interpolate_gains, saturation)
-from mmhmc.codecs.layers.fixed_point import (ACTIVATION_BITS,
-                                             EXACT_IN_FLOAT64,
+from mmhmc.codecs.layers.fixed_point import (ACTIVATION_BITS, EXACT_IN_FLOAT64,
                                              MAGNITUDE_BITS)
 
 #: What codecs have for priors, in miniature; 4 channels go in.
@@ -77,8 +76,8 @@ def largest_sum(layer, bits, magnitude, weight_bits):
     if layer.bias is not None:
         bias = in_python(layer.bias, bits + weight_bits).abs().tolist()
     rows = weight.abs().flatten(1).sum(1).tolist()
-    return max(row * 2**magnitude + b
-               for row, b in zip(rows, bias)) + 2**(bits + weight_bits - 1)
+    return max(row * 2**magnitude + b for row, b in zip(rows, bias)) + 2**(
+        bits + weight_bits - 1)
 
 
 def settings_of(layers):
@@ -87,9 +86,8 @@ def settings_of(layers):
     for layer in layers.modules():
         if hasattr(layer, 'weight'):
             fits = [
-                w for w in range(4, 17)
-                if largest_sum(layer, ACTIVATION_BITS, MAGNITUDE_BITS, w) <
-                2**53
+                w for w in range(4, 17) if largest_sum(
+                    layer, ACTIVATION_BITS, MAGNITUDE_BITS, w) < 2**53
             ]
             rows.append((ACTIVATION_BITS, MAGNITUDE_BITS, max(fits)))
     return torch.tensor([*rows, (ACTIVATION_BITS, MAGNITUDE_BITS, 0)])

@@ -6,7 +6,7 @@ from mmhmc.structures import CodingCondition
 
 
 @pytest.mark.parametrize('training', [True, False])
-def test_picture_passes_bit_for_bit_and_costs_nothing(training):
+def test_image_passes_bit_for_bit_and_costs_nothing(training):
     x = torch.rand(2, 3, 17, 33)
     output = IdentityCodec().train(training)(x)
     assert torch.equal(output.x_hat, x)
@@ -26,7 +26,7 @@ def test_there_is_nothing_to_code():
     assert codec.entropy_tables() == {}
     with pytest.raises(RuntimeError, match='nothing to store'):
         codec.compress(torch.rand(1, 3, 4, 4))
-    with pytest.raises(RuntimeError, match='no picture to decode'):
+    with pytest.raises(RuntimeError, match='no image to decode'):
         codec.read_latents({}, (4, 4))
 
 

@@ -1,7 +1,7 @@
 """Transforms that begin as a Karhunen-Loeve transform."""
 import pytest
 import torch
-from conftest import smooth_pictures
+from conftest import smooth_images
 from torch import nn
 
 from mmhmc.codecs import (Cheng2020Anchor, Cheng2020Attention,
@@ -56,7 +56,7 @@ def test_residual_blocks_begin_as_linear_layers():
 def test_channels_are_the_first_principal_axes():
     """Uncorrelated, of falling variance; the rest is what is lost."""
     g_a, g_s = transforms(5)
-    x = smooth_pictures(2, 32, 32)
+    x = smooth_images(2, 32, 32)
     init_as_klt(g_a, g_s, x, step=1.)
     y = g_a(x).permute(1, 0, 2, 3).flatten(1)
     covariance = y @ y.T
@@ -81,9 +81,9 @@ def test_more_channels_than_axes_disturb_nothing():
 @pytest.mark.parametrize(
     'codec_class', [MeanScaleHyperprior, Cheng2020Anchor, Cheng2020Attention])
 @torch.no_grad()
-def test_codec_with_gdn_begins_with_pictures(codec_class):
+def test_codec_with_gdn_begins_with_images(codec_class):
     codec = codec_class(hidden_channels=48, latent_channels=64)
-    x = smooth_pictures(2, 64, 64)
+    x = smooth_images(2, 64, 64)
     before = (codec.g_s(codec.g_a(x)) - x).square().mean()
     init_as_klt(codec.g_a, codec.g_s, x, best_step(0.0067))
     after = (codec.g_s(codec.g_a(x).round()) - x).square().mean()

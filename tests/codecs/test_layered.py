@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 import torch
-from conftest import CODECS, smooth_pictures, tiny_codec
+from conftest import CODECS, smooth_images, tiny_codec
 from torch import nn
 
 from mmhmc.bitstream import Bitstream, BitstreamError
@@ -26,7 +26,7 @@ VARIANTS = dict(
 def lively(**kwargs):
     """With a texture that costs bits, and a default that is not zero."""
     codec = tiny_codec(NAME, **kwargs)
-    x = smooth_pictures(1, 128, 128)
+    x = smooth_images(1, 128, 128)
     with torch.no_grad():
         last = codec.g_a_texture[-1]
         one, other = codec.g_a_texture(torch.cat((x, 1 - x))).mean((2, 3))
@@ -52,7 +52,7 @@ def codec(codecs):
 @pytest.mark.parametrize('size', [(64, 64), (100, 70)])
 def test_every_variant_decodes_to_what_evaluation_gives(codecs, variant, size):
     codec = codecs[variant]
-    x = smooth_pictures(1, *size)
+    x = smooth_images(1, *size)
     stream, = codec.compress(x)
     assert list(stream.streams) == ['z', 'y', 't']
     stream = Bitstream.from_bytes(stream.to_bytes())
@@ -72,7 +72,7 @@ def test_every_variant_decodes_to_what_evaluation_gives(codecs, variant, size):
 def test_base_layer_is_the_same_with_and_without_the_enhancement(
         codecs, variant):
     codec = codecs[variant]
-    stream, = codec.compress(smooth_pictures(1, 100, 70))
+    stream, = codec.compress(smooth_images(1, 100, 70))
     whole = stream.to_bytes()
     cut = whole[:len(whole) - len(stream.streams['t'])]
     assert stream.keep(2).to_bytes() == cut != whole
@@ -91,7 +91,7 @@ def test_base_layer_is_the_same_with_and_without_the_enhancement(
 def test_codec_of_the_base_layer_alone_writes_the_cut_file(codec):
     base = copy.deepcopy(codec)
     base.base_only = True
-    x = smooth_pictures(1, 64, 64)
+    x = smooth_images(1, 64, 64)
     (whole, ), (stream, ) = codec.compress(x), base.compress(x)
     assert stream == whole.keep(2)
     with torch.no_grad():
@@ -102,7 +102,7 @@ def test_codec_of_the_base_layer_alone_writes_the_cut_file(codec):
 
 
 def test_file_cut_within_a_stream_or_without_its_base_is_refused(codec):
-    stream, = codec.compress(smooth_pictures(1, 64, 64))
+    stream, = codec.compress(smooth_images(1, 64, 64))
     data = stream.to_bytes()
     with pytest.raises(BitstreamError, match='were announced'):
         Bitstream.from_bytes(data[:-1])
@@ -114,7 +114,7 @@ def test_file_cut_within_a_stream_or_without_its_base_is_refused(codec):
 
 
 def test_streams_of_two_files_do_not_make_one(codec):
-    x = smooth_pictures(1, 64, 64)
+    x = smooth_images(1, 64, 64)
     one, other = codec.compress([x[0], 1 - x[0]])
     assert one.streams['t'] != other.streams['t']
     with pytest.raises(BitstreamError, match="stream 't'|were announced|foll"):
@@ -125,14 +125,14 @@ def test_base_of_another_codec_is_refused(codec):
     other = copy.deepcopy(codec)
     with torch.no_grad():
         other.default_texture.add_(1)
-    stream, = codec.compress(smooth_pictures(1, 64, 64))
+    stream, = codec.compress(smooth_images(1, 64, 64))
     # It is what a cut file decodes to, so it is part of the weights.
     with pytest.raises(BitstreamError, match='with the weights and tables'):
         other.decompress([stream.keep(2)])
 
 
 def test_both_streams_are_counted(codec):
-    x = smooth_pictures(1, 256, 256)
+    x = smooth_images(1, 256, 256)
     stream, = codec.compress(x)
     with torch.no_grad():
         likelihoods = codec.encode_latents(x).likelihoods
@@ -147,7 +147,7 @@ def test_both_streams_are_counted(codec):
 
 
 @pytest.mark.parametrize('variant', ['vector', 'concat'])
-def test_both_layers_reach_the_picture(codecs, variant):
+def test_both_layers_reach_the_image(codecs, variant):
     codec = codecs[variant]
     y_hat = torch.randn(1, 12, 4, 4)
     y_hat[:, 8:] = torch.randn(1, 4, 1, 1)
@@ -179,8 +179,8 @@ def test_adaptive_normalisation_is_scale_and_shift_of_the_normalised():
     torch.testing.assert_close(layer(x, coarse), expected)
 
 
-def test_picture_is_decoded_as_in_a_batch(codec):
-    y_hat = codec.encode_latents(smooth_pictures(2, 64, 64)).y_hat
+def test_image_is_decoded_as_in_a_batch(codec):
+    y_hat = codec.encode_latents(smooth_images(2, 64, 64)).y_hat
     together = codec.decode_latents(y_hat)
     for one, alone in zip(together, y_hat.split(1)):
         torch.testing.assert_close(
@@ -193,17 +193,17 @@ def test_picture_is_decoded_as_in_a_batch(codec):
 @pytest.mark.parametrize('rate', [0., 1.])
 def test_enhancement_is_left_out_at_the_given_rate(rate):
     codec = lively(base_only_rate=rate).train()
-    output = codec.encode_latents(smooth_pictures(3, 64, 64))
+    output = codec.encode_latents(smooth_images(3, 64, 64))
     _, y_r = codec.split(output.y_hat)
     default = codec.default_texture[:, None, None].expand_as(y_r)
     assert torch.equal(y_r, default) == (rate == 1)
     assert output.likelihoods['t'].requires_grad
 
 
-def test_default_and_both_encoders_learn_from_the_picture():
+def test_default_and_both_encoders_learn_from_the_image():
     codec = lively(base_only_rate=0.5).train()
     torch.manual_seed(1)
-    codec(smooth_pictures(8, 64, 64)).x_hat.square().sum().backward()
+    codec(smooth_images(8, 64, 64)).x_hat.square().sum().backward()
     assert codec.default_texture.grad.abs().amin() > 0
     for part in (codec.g_a, codec.g_a_texture):
         assert all(p.grad.any() for p in part.parameters())
@@ -213,7 +213,7 @@ def test_evaluation_never_leaves_out_the_enhancement():
     codec = lively(base_only_rate=1.)
     with torch.no_grad():
         _, y_r = codec.split(
-            codec.encode_latents(smooth_pictures(1, 64, 64)).y_hat)
+            codec.encode_latents(smooth_images(1, 64, 64)).y_hat)
     assert (y_r.flatten() != codec.default_texture).any()
 
 
@@ -221,9 +221,9 @@ def test_quantiles_of_the_texture_never_ask_for_a_gradient(codec):
     assert not codec.texture_bottleneck.quantiles.requires_grad
 
 
-def test_large_picture_is_encoded_in_tiles_and_decoded_whole(codec):
+def test_large_image_is_encoded_in_tiles_and_decoded_whole(codec):
     codec = copy.deepcopy(codec)
-    x = smooth_pictures(1, 128, 448)
+    x = smooth_images(1, 128, 448)
     seen = []
     for part in (codec.g_a, codec.g_a_texture, codec.g_s[0]):
         part.register_forward_pre_hook(

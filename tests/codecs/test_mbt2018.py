@@ -2,7 +2,7 @@ import copy
 
 import pytest
 import torch
-from conftest import smooth_pictures, tiny_codec
+from conftest import smooth_images, tiny_codec
 from torch import nn
 
 from mmhmc.codecs import mbt2018
@@ -70,7 +70,7 @@ def test_prediction_along_wavefronts_is_the_masked_convolution(codec, size):
 
 def test_evaluation_rates_are_those_of_the_decoder(codec):
     # CompressAI's own evaluation rounds y, its decoder y - means_hat.
-    x = smooth_pictures(1, 64, 64)
+    x = smooth_images(1, 64, 64)
     with torch.no_grad():
         y = codec.g_a(x)
         output = codec.code_latent(y)
@@ -88,7 +88,7 @@ def test_evaluation_rates_are_those_of_the_decoder(codec):
 
 def test_context_reaches_what_is_decoded(codec):
     # Otherwise the tests of its order say nothing.
-    x = smooth_pictures(1, 64, 64)
+    x = smooth_images(1, 64, 64)
     with torch.no_grad():
         y_hat = codec.encode_latents(x).y_hat
         other = tiny_codec('JointAutoregressive')
@@ -97,11 +97,11 @@ def test_context_reaches_what_is_decoded(codec):
         assert (other.encode_latents(x).y_hat - y_hat).abs().max() > 0.1
 
 
-def test_frozen_codec_walks_every_picture_of_a_batch(codec):
-    x = smooth_pictures(3, 64, 64)
+def test_frozen_codec_walks_every_image_of_a_batch(codec):
+    x = smooth_images(3, 64, 64)
     with torch.no_grad():
         together = codec(x)
-        alone = [codec(picture[None]) for picture in x]
+        alone = [codec(image[None]) for image in x]
     assert together.symbols == {}
     for i, output in enumerate(alone):
         torch.testing.assert_close(
@@ -114,7 +114,7 @@ def test_frozen_codec_walks_every_picture_of_a_batch(codec):
 
 
 def test_estimate_of_a_frozen_codec_needs_no_walk(codec, monkeypatch):
-    x = smooth_pictures(3, 64, 64)
+    x = smooth_images(3, 64, 64)
     with torch.no_grad():
         walked = codec.encode_latents(x)
         monkeypatch.setattr(mbt2018, '_Context', None)
@@ -131,7 +131,7 @@ def test_estimate_of_a_frozen_codec_needs_no_walk(codec, monkeypatch):
 
 
 def test_estimate_without_a_context_is_the_walk(codec):
-    codec, x = copy.deepcopy(codec), smooth_pictures(2, 64, 64)
+    codec, x = copy.deepcopy(codec), smooth_images(2, 64, 64)
     with torch.no_grad():
         nn.init.zeros_(codec.context_prediction.weight)
         estimated, walked = codec.estimate_latents(x), codec.encode_latents(x)
@@ -147,7 +147,7 @@ def test_estimate_without_a_context_is_the_walk(codec):
 
 def test_estimate_in_training_is_what_training_has(codec):
     codec = copy.deepcopy(codec).train()
-    x, outputs = smooth_pictures(1, 64, 64), []
+    x, outputs = smooth_images(1, 64, 64), []
     for encode in (codec.estimate_latents, codec.encode_latents):
         torch.manual_seed(0)
         outputs.append(encode(x).y_hat)

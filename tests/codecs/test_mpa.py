@@ -3,7 +3,7 @@ import copy
 import pytest
 import torch
 import torch.distributed as dist
-from conftest import (CODECS, PREPROCESSOR, make_runner, smooth_pictures,
+from conftest import (CODECS, PREPROCESSOR, make_runner, smooth_images,
                       tiny_codec, wrapped_model)
 from mmengine.runner.checkpoint import load_state_dict
 from torch import nn
@@ -79,7 +79,7 @@ def test_kinds_of_paths_can_be_chosen(published):
 
 
 def test_two_paths_are_where_the_paper_has_them(codec):
-    assert list(codec.path_masks(smooth_pictures(1, 64, 64),
+    assert list(codec.path_masks(smooth_images(1, 64, 64),
                                  at(4, 'mse'))) == STAGES
 
 
@@ -136,7 +136,7 @@ def test_share_of_the_main_path_follows_alpha():
     (CodingCondition(beta=1.), 'but no `beta`, got 1.0'),
 ])
 def test_impossible_controls_are_refused_by_name(codec, condition, match):
-    x = smooth_pictures(1, 64, 64)
+    x = smooth_images(1, 64, 64)
     stream, = codec.compress(x)
     for refuses in (
             lambda: codec(x, condition), lambda: codec.compress(x, condition),
@@ -147,25 +147,25 @@ def test_impossible_controls_are_refused_by_name(codec, condition, match):
 
 @pytest.mark.parametrize('quality', [1, 4.5, 8])
 def test_one_bitstream_serves_all_tasks(codec, quality):
-    x = smooth_pictures(1, 64, 128)
+    x = smooth_images(1, 64, 128)
     stream, = codec.compress(x, at(quality))
     for task in (*TASKS, 'perceptual'):
         assert codec.compress(x, at(quality, task)) == [stream]
     stream = Bitstream.from_bytes(stream.to_bytes())
-    pictures = [
+    images = [
         codec.decompress([stream], CodingCondition(task=task))
         for task in TASKS
     ]
     with torch.no_grad():
-        for task, picture in zip(TASKS, pictures):
+        for task, image in zip(TASKS, images):
             whole = codec(x, at(quality, task)).x_hat.clamp(0, 1)
-            assert picture.equal(whole)
-    assert not pictures[0].equal(pictures[1])
-    assert not pictures[1].equal(pictures[2])
+            assert image.equal(whole)
+    assert not images[0].equal(images[1])
+    assert not images[1].equal(images[2])
 
 
-def test_alpha_of_zero_is_the_picture_for_people_whatever_the_task(codec):
-    x = smooth_pictures(1, 64, 64)
+def test_alpha_of_zero_is_the_image_for_people_whatever_the_task(codec):
+    x = smooth_images(1, 64, 64)
     with torch.no_grad():
         expected = codec(x, at(5)).x_hat
         for task in TASKS:
@@ -174,7 +174,7 @@ def test_alpha_of_zero_is_the_picture_for_people_whatever_the_task(codec):
 
 
 def test_alpha_leads_from_people_to_the_task(codec):
-    x, before = smooth_pictures(1, 64, 64), None
+    x, before = smooth_images(1, 64, 64), None
     for alpha in (0, 0.25, 0.5, 0.75, 1):
         with torch.no_grad():
             masks = codec.path_masks(x, at(5, 'seg', alpha))
@@ -188,7 +188,7 @@ def test_alpha_leads_from_people_to_the_task(codec):
 
 
 def test_masks_are_those_of_coding_and_leave_no_trace(codec):
-    x = smooth_pictures(1, 64, 64)
+    x = smooth_images(1, 64, 64)
     stream, = codec.compress(x, at(4))
     with torch.no_grad():
         masks = codec.path_masks(x, at(4))
@@ -230,7 +230,7 @@ def step(codec, condition, x):
 
 def test_first_stage_learns_everything_and_the_encoders_ratio():
     codec = fresh(())
-    output = step(codec, at(4), smooth_pictures(2, 64, 64))
+    output = step(codec, at(4), smooth_images(2, 64, 64))
     assert list(output.extra_losses) == ['encoder_ratio']
     assert output.extra_losses['encoder_ratio'] > 0
     silent = [
@@ -241,7 +241,7 @@ def test_first_stage_learns_everything_and_the_encoders_ratio():
 
 
 def test_ratio_loss_is_weighed():
-    x = smooth_pictures(2, 64, 64)
+    x = smooth_images(2, 64, 64)
     codec = fresh((), lmbda_ratio=10., drop_path=0.)
     other = fresh((), lmbda_ratio=5., drop_path=0.)
     other.load_state_dict(codec.state_dict())
@@ -257,7 +257,7 @@ def test_second_stage_changes_one_path_and_no_byte_of_the_stream(codec, task):
     trained = MPA(TASKS, task, **CODECS['MPA'])
     trained.load_state_dict(codec.state_dict())
     before = {k: v.clone() for k, v in trained.state_dict().items()}
-    x = smooth_pictures(2, 64, 64)
+    x = smooth_images(2, 64, 64)
     streams = trained.eval().compress(x, at(4))
     output = step(trained, at(4, task, 3 / 7), x)
     assert list(output.extra_losses) == ['decoder_ratio']
@@ -287,7 +287,7 @@ def test_frozen_parts_rest_while_one_path_trains():
     awake = {id(m) for part in codec.task_parts('cls') for m in part.modules()}
     for module in codec.modules():
         assert module.training == (id(module) in awake)
-    x = smooth_pictures(1, 64, 64)
+    x = smooth_images(1, 64, 64)
     with torch.no_grad():
         assert codec(x, at(4, 'mse')).x_hat.equal(codec(x, at(4, 'mse')).x_hat)
         # Masks are drawn.
@@ -305,7 +305,7 @@ def test_losses_of_paths_reach_the_hosts_losses():
         train_condition=dict(quality=[1, 4], alpha=[0.5]))
     hook = RateLossHook()
     hook.attach(model)
-    inputs = smooth_pictures(2, 64, 64)
+    inputs = smooth_images(2, 64, 64)
     losses = model.train()(inputs, None, mode='loss')
     assert set(losses) >= {
         'loss_rate', 'loss_distortion', 'loss_decoder_ratio'
@@ -335,7 +335,7 @@ def test_runner_trains_one_path_for_a_host(codec, tmp_path):
         if not value.equal(before[name])
     }
     assert changed and all('.cls.' in name for name in changed)
-    x = smooth_pictures(1, 64, 64)
+    x = smooth_images(1, 64, 64)
     assert trained.eval().compress(x, at(3)) == codec.compress(x, at(3))
 
 
@@ -349,7 +349,7 @@ def test_every_batch_uses_all_that_trains_as_several_processes_need(task):
         for quality, alpha in ((1, 1), (8, 0), (4, 0.5)):
             condition = at(quality, task, alpha if task else None)
             # The next forward complains of what has got no gradient.
-            output = wrapped(smooth_pictures(1, 64, 64), condition)
+            output = wrapped(smooth_images(1, 64, 64), condition)
             bits = sum(p.log2().sum() for p in output.likelihoods.values())
             extra = sum(output.extra_losses.values())
             (output.x_hat.sum() - bits + extra).backward()
@@ -360,7 +360,7 @@ def test_every_batch_uses_all_that_trains_as_several_processes_need(task):
 def test_generative_model_has_the_codecs_own_loss():
     model = GenerativeCodecModel(
         fresh(()), perceptual=None, discriminator=None).train()
-    losses = model(smooth_pictures(1, 64, 64), None, 'loss')
+    losses = model(smooth_images(1, 64, 64), None, 'loss')
     assert set(losses) == {
         'loss_rate', 'loss_distortion', 'loss_encoder_ratio', 'bpp', 'psnr'
     }
@@ -394,7 +394,7 @@ def test_inverted_path_begins_as_the_main_path(codec):
     }
     new = tiny_codec('MPA', tasks=dict(mse='inverted', seg='bottleneck'))
     new.load_state_dict(state)
-    x = smooth_pictures(1, 64, 128)
+    x = smooth_images(1, 64, 128)
     with torch.no_grad():
         for_people = codec(x, at(3)).x_hat
         assert torch.allclose(new(x, at(3, 'mse')).x_hat, for_people)
@@ -424,7 +424,7 @@ def test_checkpoint_with_a_part_of_a_task_is_refused():
 
 
 def test_copies_decode_alike(codec):
-    x = smooth_pictures(1, 64, 64)
+    x = smooth_images(1, 64, 64)
     stream, = codec.compress(x, at(3))
     other = copy.deepcopy(codec)
     for task in TASKS:

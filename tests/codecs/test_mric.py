@@ -2,7 +2,7 @@ import copy
 
 import pytest
 import torch
-from conftest import CODECS, smooth_pictures, tiny_codec
+from conftest import CODECS, smooth_images, tiny_codec
 from torch import nn
 
 from mmhmc.bitstream import Bitstream
@@ -46,13 +46,13 @@ def test_features_are_beta_and_its_harmonics(beta):
 
 @pytest.mark.parametrize('beta', [0, 0.04, 2.56, 5.12])
 def test_bits_do_not_depend_on_beta(codec, beta):
-    x = smooth_pictures(1, 64, 128)
+    x = smooth_images(1, 64, 128)
     stream, = codec.compress(x, CodingCondition(beta=beta))
     assert [stream] == codec.compress(x)
 
 
-def test_picture_depends_on_beta(codec):
-    stream, = codec.compress(smooth_pictures(1, 64, 64))
+def test_image_depends_on_beta(codec):
+    stream, = codec.compress(smooth_images(1, 64, 64))
     stream = Bitstream.from_bytes(stream.to_bytes())
     decoded = [
         codec.decompress([stream], CodingCondition(beta=beta))
@@ -64,7 +64,7 @@ def test_picture_depends_on_beta(codec):
 
 
 def test_forward_decodes_for_its_beta(codec):
-    x, condition = smooth_pictures(1, 64, 64), CodingCondition(beta=2.56)
+    x, condition = smooth_images(1, 64, 64), CodingCondition(beta=2.56)
     with torch.no_grad():
         output = codec(x, condition)
         assert torch.equal(output.x_hat,
@@ -90,9 +90,9 @@ def test_vectors_are_added_to_channels_after_each_convolution():
     torch.testing.assert_close(block(x, embedding), x + block.conv3(shifted))
 
 
-def test_gradient_reaches_the_embedding_of_beta_only_through_the_picture():
+def test_gradient_reaches_the_embedding_of_beta_only_through_the_image():
     codec = MRIC(**{**TINY, 'embedding_channels': 32})
-    output = codec(smooth_pictures(1, 64, 64), CodingCondition(beta=1.))
+    output = codec(smooth_images(1, 64, 64), CodingCondition(beta=1.))
     part = codec.beta_embedding[0].weight
     rate = sum(p.log2().sum() for p in output.likelihoods.values())
     assert torch.autograd.grad(
@@ -141,7 +141,7 @@ def test_residuals_are_at_most_half_a_step_and_cost_nothing(codec):
 
 @pytest.mark.parametrize('beta', [-0.01, 5.13, float('nan'), float('inf')])
 def test_beta_outside_its_range_is_refused(codec, beta):
-    x, condition = smooth_pictures(1, 64, 64), CodingCondition(beta=beta)
+    x, condition = smooth_images(1, 64, 64), CodingCondition(beta=beta)
     y_hat = torch.zeros(1, 8, 4, 4)
     for refuses in (codec, codec.compress, codec.encode_latents,
                     lambda x, c: codec.decode_latents(y_hat, c)):
@@ -156,7 +156,7 @@ def test_beta_outside_its_range_is_refused(codec, beta):
     dict(alpha=0.5, beta=1.),
 ])
 def test_other_controls_are_refused(codec, control):
-    x, condition = smooth_pictures(1, 64, 64), CodingCondition(**control)
+    x, condition = smooth_images(1, 64, 64), CodingCondition(**control)
     for refuses in (codec, codec.compress):
         with pytest.raises(ValueError, match='no run-time control but `beta`'):
             refuses(x, condition)

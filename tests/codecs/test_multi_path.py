@@ -19,7 +19,7 @@ def stage(depth=2, kinds=KINDS, drop_path=0.):
     return result
 
 
-def picture(batch=2):
+def image(batch=2):
     return torch.randn(batch, 16, 6, 7, dtype=torch.float64)
 
 
@@ -32,7 +32,7 @@ def fixed(monkeypatch, mask):
 @pytest.mark.parametrize('name', KINDS)
 def test_training_equals_inference_with_the_same_mask(monkeypatch, ratio,
                                                       name):
-    part, x = stage(), picture()
+    part, x = stage(), image()
     path = PathChoice(name, ratio, 0)
     with torch.no_grad():
         divided = part.eval()(x, 2.5, path)
@@ -43,7 +43,7 @@ def test_training_equals_inference_with_the_same_mask(monkeypatch, ratio,
 
 @pytest.mark.parametrize('name', KINDS)
 def test_all_on_the_main_path_is_the_stage_without_side_paths(name):
-    part, x = stage().eval().float(), picture().float()
+    part, x = stage().eval().float(), image().float()
     with torch.no_grad():
         expected = part(x, 3)
         assert part(x, 3, PathChoice(name, 1., 0)).equal(expected)
@@ -51,7 +51,7 @@ def test_all_on_the_main_path_is_the_stage_without_side_paths(name):
 
 
 def test_side_path_replaces_the_network_of_each_block_and_shares_the_rest():
-    part, x = stage().eval(), picture()
+    part, x = stage().eval(), image()
     with torch.no_grad():
         for block, side in zip(part.blocks, part.sides['other']):
             block.norm2.load_state_dict(side[0].state_dict())
@@ -61,10 +61,10 @@ def test_side_path_replaces_the_network_of_each_block_and_shares_the_rest():
             part(x, 3, PathChoice('other', 0.5, 0)), expected)
 
 
-def test_share_of_the_main_path_is_rounded_down_for_each_picture():
+def test_share_of_the_main_path_is_rounded_down_for_each_image():
     part, path = stage().eval(), PathChoice('one', 0.3, 0)
     with torch.no_grad():
-        part(picture(3), 1, path)
+        part(image(3), 1, path)
     mask, = path.masks
     assert mask.shape == (3, 6, 7)
     assert mask.sum(dim=(1, 2)).tolist() == [int(42 * 0.3)] * 3
@@ -104,7 +104,7 @@ def test_ratio_loss_is_zero_where_masks_have_the_ratio():
     assert path.ratio_loss() == 0
     path.masks.append(torch.tensor([[[1., 1., 1., 0.]]]))
     assert path.ratio_loss() == 0.5**2 / 2
-    # Pictures do not make up for each other.
+    # Images do not make up for each other.
     path = PathChoice('one', 0.5, 0)
     path.masks.append(torch.tensor([[[1., 1.]], [[0., 0.]]]))
     assert path.ratio_loss() == 0.25
@@ -113,7 +113,7 @@ def test_ratio_loss_is_zero_where_masks_have_the_ratio():
 def test_gradients_reach_predictor_and_both_paths():
     part = stage().train()
     path = PathChoice('one', 0.5, 3)
-    out = part(picture(), 2, path)
+    out = part(image(), 2, path)
     (out.square().sum() + path.ratio_loss()).backward()
     silent = {
         name
@@ -134,7 +134,7 @@ def test_shift_of_the_score_counts_in_training_only():
         assert predictor.eval()(x, 2).equal(logits)
 
 
-def test_score_of_a_position_depends_on_the_whole_picture():
+def test_score_of_a_position_depends_on_the_whole_image():
     predictor, x = PathPredictor(32, 8).double(), torch.randn(2, 5, 4, 32)
     x = x.double().requires_grad_()
     predictor(x, 0)[0, 0, 0].backward()

@@ -55,7 +55,7 @@ def test_equals_one_query_at_a_time(size, kernel_size):
 
 
 def test_a_gpu_is_asked_for_few_pieces():
-    # A picture of 832 x 1344 in the first stage of a TinyLIC.
+    # An image of 832 x 1344 in the first stage of a TinyLIC.
     cpu, gpu = (
         list(
             _blocks(

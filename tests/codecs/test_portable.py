@@ -7,8 +7,7 @@ from dataclasses import replace
 import pytest
 import torch
 from conftest import (CODECS, last_layers, needs_harmless_compile,
-                      scale_biases, scale_networks, smooth_pictures,
-                      tiny_codec)
+                      scale_biases, scale_networks, smooth_images, tiny_codec)
 from torch import nn
 
 from mmhmc.bitstream import Bitstream, BitstreamError, former_fingerprint
@@ -42,8 +41,8 @@ def fresh(name):
 
 
 #: Codecs that a former version could make portable, with settings.
-FORMER = tuple(name for name in HYPER if name not in ('MPA', 'MRIC',
-                                                      'TinyLIC'))
+FORMER = tuple(
+    name for name in HYPER if name not in ('MPA', 'MRIC', 'TinyLIC'))
 
 
 def with_settings(codec):
@@ -91,7 +90,7 @@ BACKENDS = dict(
 @every_codec
 @pytest.mark.parametrize('size', [(1, 1), (17, 65), (64, 64), (100, 170)])
 def test_what_is_read_is_what_evaluation_gives(codecs, name, size):
-    codec, x = codecs[name], smooth_pictures(1, *size)
+    codec, x = codecs[name], smooth_images(1, *size)
     target = padded_size(size, codec.downsampling_factor)
     output = encoded(codec, extend_edges(x, [size], target))
     stream, = codec.compress(x)
@@ -103,7 +102,7 @@ def test_what_is_read_is_what_evaluation_gives(codecs, name, size):
 @every_codec
 @pytest.mark.parametrize('backend', BACKENDS)
 def test_stream_decodes_identically_in_another_backend(codecs, name, backend):
-    codec, x = codecs[name], smooth_pictures(1, 64, 128)
+    codec, x = codecs[name], smooth_images(1, 64, 128)
     stream, = codec.compress(x)
     change, where = BACKENDS[backend]
     with where():
@@ -127,11 +126,11 @@ def test_tables_of_a_latent_are_the_same_in_another_backend(
 
 
 @every_hyper_codec
-def test_picture_of_a_batch_gets_what_it_gets_alone(codecs, name):
+def test_image_of_a_batch_gets_what_it_gets_alone(codecs, name):
     codec = codecs[name]
     quality = dict(quality=8.) if name == 'MPA' else {}
     with torch.no_grad():
-        y = codec.g_a(smooth_pictures(3, 128, 64))
+        y = codec.g_a(smooth_images(3, 128, 64))
         together = codec.code_latent(y, **quality)
         alone = [codec.code_latent(one, **quality) for one in y.split(1)]
     assert torch.equal(together.y_hat, torch.cat([a.y_hat for a in alone]))
@@ -141,7 +140,7 @@ def test_picture_of_a_batch_gets_what_it_gets_alone(codecs, name):
 @every_hyper_codec
 def test_stream_costs_what_that_of_the_floating_codec_costs(
         codecs, floating, name):
-    x = smooth_pictures(1, 256, 256)
+    x = smooth_images(1, 256, 256)
     sizes = [
         sum(map(len,
                 codec.compress(x)[0].streams.values()))
@@ -153,7 +152,7 @@ def test_stream_costs_what_that_of_the_floating_codec_costs(
 
 @needs_harmless_compile
 def test_compiled_codec_gives_the_same(codecs):
-    codec, x = codecs['MeanScaleHyperprior'], smooth_pictures(1, 64, 64)
+    codec, x = codecs['MeanScaleHyperprior'], smooth_images(1, 64, 64)
     compiled = torch.compile(copy.deepcopy(codec), backend='eager')
     with torch.no_grad():
         assert torch.equal(compiled(x).y_hat, codec(x).y_hat)
@@ -165,7 +164,7 @@ def test_compiled_codec_gives_the_same(codecs):
 @every_hyper_codec
 def test_stream_in_floating_point_names_its_device_and_its_own_weights(
         codecs, floating, name):
-    x = smooth_pictures(1, 64, 64)
+    x = smooth_images(1, 64, 64)
     stream, = codecs[name].compress(x)
     other, = floating[name].compress(x)
     assert stream.device is None and other.device is not None
@@ -175,7 +174,7 @@ def test_stream_in_floating_point_names_its_device_and_its_own_weights(
 @every_hyper_codec
 def test_either_codec_reads_the_streams_of_both(codecs, floating, name):
     for one in (codecs[name], floating[name]):
-        stream, = one.compress(smooth_pictures(1, 64, 128))
+        stream, = one.compress(smooth_images(1, 64, 128))
         for other in (codecs[name], floating[name]):
             assert torch.equal(other.read(stream), one.read(stream))
             # Nothing stays behind.
@@ -186,7 +185,7 @@ def test_either_codec_reads_the_streams_of_both(codecs, floating, name):
 @pytest.mark.parametrize('backend', ['threads', 'without_onednn'])
 def test_stream_in_floating_point_is_refused_under_other_settings(
         codecs, floating, name, backend):
-    stream, = floating[name].compress(smooth_pictures(1, 64, 64))
+    stream, = floating[name].compress(smooth_images(1, 64, 64))
     with BACKENDS[backend][1]():
         for codec in (codecs[name], floating[name]):
             with pytest.raises(BitstreamError, match='number of threads, mem'):
@@ -197,7 +196,7 @@ def test_stream_in_floating_point_is_refused_under_other_settings(
 def test_stream_of_a_version_without_threads_is_read_with_a_warning(
         floating, name):
     codec = floating[name]
-    stream, = codec.compress(smooth_pictures(1, 64, 64))
+    stream, = codec.compress(smooth_images(1, 64, 64))
     weight = next(t for _, t in codec.decoding_tensors() if t.ndim == 4)
     former = replace(stream, device=former_fingerprint(weight))
     with pytest.warns(UserWarning, match='noted no number of threads'):
@@ -207,7 +206,7 @@ def test_stream_of_a_version_without_threads_is_read_with_a_warning(
 def test_factorised_prior_is_portable_without_integers():
     codec = tiny_codec('FactorizedPrior', portable=False)
     assert codec.portable
-    stream, = codec.compress(smooth_pictures(1, 64, 64))
+    stream, = codec.compress(smooth_images(1, 64, 64))
     assert stream.device is None
 
 
@@ -217,7 +216,7 @@ def test_identity_codec_writes_nothing_that_could_be_portable():
 
 @every_codec
 def test_making_portable_is_no_longer_needed(codecs, name):
-    codec, x = copy.deepcopy(codecs[name]), smooth_pictures(1, 64, 64)
+    codec, x = copy.deepcopy(codecs[name]), smooth_images(1, 64, 64)
     with pytest.warns(DeprecationWarning, match='portable without it'):
         codec.make_portable(x)
     assert codec.compress(x) == codecs[name].compress(x)
@@ -225,7 +224,7 @@ def test_making_portable_is_no_longer_needed(codecs, name):
 
 @every_hyper_codec
 def test_activations_beyond_the_integers_are_told_while_encoding(codecs, name):
-    codec, x = copy.deepcopy(codecs[name]), smooth_pictures(1, 64, 64)
+    codec, x = copy.deepcopy(codecs[name]), smooth_images(1, 64, 64)
     with torch.no_grad():
         last_layers(scale_networks(codec))[-1].bias.fill_(1e5)
     with pytest.warns(UserWarning, match='times the range of its integers'):
@@ -240,7 +239,7 @@ def test_network_without_an_integer_form_is_named(codecs, name):
     codec = copy.deepcopy(codecs[name])
     scale_networks(codec)[-1].append(nn.Softplus())
     with pytest.raises(ValueError, match='Softplus has no integer form'):
-        codec.compress(smooth_pictures(1, 64, 64))
+        codec.compress(smooth_images(1, 64, 64))
 
 
 # Weights.
@@ -248,7 +247,7 @@ def test_network_without_an_integer_form_is_named(codecs, name):
 
 @every_codec
 def test_state_has_weights_and_tables_only(codecs, name):
-    state, x = codecs[name].state_dict(), smooth_pictures(1, 64, 64)
+    state, x = codecs[name].state_dict(), smooth_images(1, 64, 64)
     assert not [key for key in state if 'fixed_point' in key]
     other = fresh(name)
     other.load_state_dict(state, strict=True)
@@ -258,7 +257,7 @@ def test_state_has_weights_and_tables_only(codecs, name):
 @pytest.mark.parametrize('name', FORMER)
 def test_checkpoint_of_a_former_portable_codec_keeps_its_settings(
         codecs, name):
-    state, x = with_settings(codecs[name]), smooth_pictures(1, 64, 64)
+    state, x = with_settings(codecs[name]), smooth_images(1, 64, 64)
     former = fresh(name)
     former.load_state_dict(state, strict=True)
     stream, = former.compress(x)
@@ -283,7 +282,7 @@ def test_checkpoint_without_a_codec_leaves_the_settings(codecs, name):
 
 @every_codec
 def test_copies_and_pickles_write_the_same_streams(codecs, name):
-    codec, x = codecs[name], smooth_pictures(1, 64, 64)
+    codec, x = codecs[name], smooth_images(1, 64, 64)
     stream, = codec.compress(x)
     for other in (copy.deepcopy(codec), pickle.loads(pickle.dumps(codec))):
         assert other.compress(x) == [stream]
@@ -292,7 +291,7 @@ def test_copies_and_pickles_write_the_same_streams(codecs, name):
 
 @every_hyper_codec
 def test_integers_follow_the_weights(codecs, name):
-    codec, x = copy.deepcopy(codecs[name]), smooth_pictures(1, 64, 64)
+    codec, x = copy.deepcopy(codecs[name]), smooth_images(1, 64, 64)
     before = codec.compress(x)
     with torch.no_grad():
         for part in codec.prior_networks:
@@ -308,7 +307,7 @@ def test_integers_follow_the_weights(codecs, name):
 @every_hyper_codec
 def test_integers_follow_weights_swapped_before_evaluation(codecs, name):
     # As mmengine's EMAHook does, which torch does not notice.
-    codec, x = copy.deepcopy(codecs[name]), smooth_pictures(1, 64, 64)
+    codec, x = copy.deepcopy(codecs[name]), smooth_images(1, 64, 64)
     before, = codec.compress(x)
     for bias in scale_biases(codec):
         bias.add_(1)
@@ -324,12 +323,12 @@ def test_weights_that_have_outgrown_former_settings_are_refused(codecs, name):
     with torch.no_grad():
         codec.h_s[0].weight.mul_(1e9)
     with pytest.raises(RuntimeError, match='the weights have grown since'):
-        codec.compress(smooth_pictures(1, 64, 64))
+        codec.compress(smooth_images(1, 64, 64))
 
 
 @every_hyper_codec
 def test_gradient_is_that_of_the_floating_network(codecs, floating, name):
-    x, found = smooth_pictures(1, 64, 64), []
+    x, found = smooth_images(1, 64, 64), []
     for made in (codecs, floating):
         codec = copy.deepcopy(made[name])
         output = codec.encode_latents(x)
@@ -345,7 +344,7 @@ def test_gradient_is_that_of_the_floating_network(codecs, floating, name):
 
 @every_codec
 def test_training_is_that_of_the_floating_codec(codecs, floating, name):
-    x, results = smooth_pictures(2, 64, 64), []
+    x, results = smooth_images(2, 64, 64), []
     for codecs_of in (codecs, floating):
         codec = copy.deepcopy(codecs_of[name]).train()
         torch.manual_seed(3)

@@ -1,7 +1,7 @@
 """What is decoded in training, and what the rate is of."""
 import pytest
 import torch
-from conftest import CODECS, smooth_pictures, tiny_codec
+from conftest import CODECS, smooth_images, tiny_codec
 
 from mmhmc.codecs import build_codec
 from mmhmc.codecs.compressai_codec import QUANTISERS
@@ -13,11 +13,11 @@ NOISY = ('FactorizedPrior', 'ScaleHyperprior', 'MeanScaleHyperprior',
 
 
 def in_training(name, quantiser=None, seed=0):
-    """A codec, pictures, and what training makes of them."""
+    """A codec, images, and what training makes of them."""
     asked = {} if quantiser is None else dict(quantiser=quantiser)
     torch.manual_seed(0)
     codec = tiny_codec(name, portable=False, **asked).train()
-    x = smooth_pictures(1, 64, 64)
+    x = smooth_images(1, 64, 64)
     torch.manual_seed(seed)
     return codec, x, codec.encode_latents(x)
 
@@ -37,7 +37,7 @@ def test_rounded_latents_are_decoded_and_noise_has_the_rate(name):
     codec, x, output = in_training(name, 'straight_through')
     _, _, noise = in_training(name, 'noise')
     _, _, other = in_training(name, 'straight_through', seed=1)
-    # Noise of the hyper-latent does not reach the pictures any more; that of
+    # Noise of the hyper-latent does not reach the images any more; that of
     # a serial context does, through the means.
     if name not in ('JointAutoregressive', 'Cheng2020Anchor',
                     'Cheng2020Attention'):

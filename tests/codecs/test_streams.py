@@ -6,13 +6,13 @@ from fractions import Fraction
 
 import pytest
 import torch
-from conftest import CODECS, smooth_pictures, tiny_codec
+from conftest import CODECS, smooth_images, tiny_codec
 from torch import nn
 
 from mmhmc.bitstream import Bitstream, BitstreamError
 from mmhmc.codecs import build_codec
 
-#: Those whose synthesis has to see a picture as a whole.
+#: Those whose synthesis has to see an image as a whole.
 WHOLE = ('LayeredGenerative', )
 
 every_codec = pytest.mark.parametrize('name', CODECS)
@@ -27,7 +27,7 @@ def codecs():
 @every_codec
 def test_stream_of_another_codec_is_refused(codecs, name):
     codec = codecs[name]
-    stream, = codec.compress(smooth_pictures(1, 64, 64))
+    stream, = codec.compress(smooth_images(1, 64, 64))
     with pytest.raises(
             BitstreamError,
             match=f"codec is {name} .'{codec.codec_id}'.; the file is of 'o'"):
@@ -41,14 +41,14 @@ def test_codecs_are_told_apart_by_their_identifiers(codecs):
 
 @every_codec
 def test_stream_without_its_latents_is_refused(codecs, name):
-    stream, = codecs[name].compress(smooth_pictures(1, 64, 64))
+    stream, = codecs[name].compress(smooth_images(1, 64, 64))
     with pytest.raises(BitstreamError, match=r'the file is of .* with \[\]'):
         codecs[name].decompress([replace(stream, streams={})])
 
 
 @every_codec
 def test_stream_with_empty_payloads_is_refused(codecs, name):
-    stream, = codecs[name].compress(smooth_pictures(1, 64, 64))
+    stream, = codecs[name].compress(smooth_images(1, 64, 64))
     empty = {key: b'' for key in stream.streams}
     with pytest.raises(BitstreamError):
         codecs[name].decompress([replace(stream, streams=empty)])
@@ -57,7 +57,7 @@ def test_stream_with_empty_payloads_is_refused(codecs, name):
 @every_codec
 def test_stream_that_was_cut_is_refused_with_the_name_of_what_is_missing(
         codecs, name):
-    stream, = codecs[name].compress(smooth_pictures(1, 64, 64))
+    stream, = codecs[name].compress(smooth_images(1, 64, 64))
     if len(stream.streams) > 1:
         with pytest.raises(BitstreamError, match=r"without the streams \['y'"):
             codecs[name].decompress([stream.keep(1)])
@@ -65,7 +65,7 @@ def test_stream_that_was_cut_is_refused_with_the_name_of_what_is_missing(
 
 @every_codec
 def test_stream_of_other_weights_is_refused(codecs, name):
-    stream, = codecs[name].compress(smooth_pictures(1, 64, 64))
+    stream, = codecs[name].compress(smooth_images(1, 64, 64))
     other = copy.deepcopy(codecs[name])
     last = 'entropy_bottleneck' if name == 'FactorizedPrior' else 'h_s'
     with torch.no_grad():
@@ -80,9 +80,9 @@ def test_stream_of_other_weights_is_refused(codecs, name):
 
 
 @every_codec
-def test_stream_of_another_encoder_or_picture_decoder_is_read(codecs, name):
+def test_stream_of_another_encoder_or_image_decoder_is_read(codecs, name):
     # One stream serves whoever decodes it.
-    stream, = codecs[name].compress(smooth_pictures(1, 64, 64))
+    stream, = codecs[name].compress(smooth_images(1, 64, 64))
     other = copy.deepcopy(codecs[name])
     with torch.no_grad():
         for part in (other.g_a, other.g_s):
@@ -111,24 +111,24 @@ def test_hash_of_weights_follows_them_and_nothing_else(codecs, name):
 
 @every_codec
 def test_stream_with_another_coded_size_is_refused(codecs, name):
-    stream, = codecs[name].compress(smooth_pictures(1, 60, 64))
+    stream, = codecs[name].compress(smooth_images(1, 60, 64))
     with pytest.raises(BitstreamError, match=r'is coded as \(64, 64\) by'):
         codecs[name].decompress([replace(stream, coded_size=(128, 64))])
 
 
 @every_codec
-def test_pictures_of_several_sizes_are_coded_together(codecs, name):
+def test_images_of_several_sizes_are_coded_together(codecs, name):
     codec = codecs[name]
-    pictures = [
-        smooth_pictures(1, *size)[0] for size in ((64, 64), (33, 70), (1, 1))
+    images = [
+        smooth_images(1, *size)[0] for size in ((64, 64), (33, 70), (1, 1))
     ]
-    streams = codec.compress(pictures)
+    streams = codec.compress(images)
     assert [s.size for s in streams] == [(64, 64), (33, 70), (1, 1)]
     decoded = codec.decompress(streams)
-    for picture, stream, x_hat in zip(pictures, streams, decoded):
-        assert codec.compress(picture[None]) == [stream]
+    for image, stream, x_hat in zip(images, streams, decoded):
+        assert codec.compress(image[None]) == [stream]
         assert torch.equal(codec.decompress([stream])[0], x_hat)
-        assert x_hat.shape == picture.shape
+        assert x_hat.shape == image.shape
     with pytest.raises(ValueError, match='at least one stream'):
         codec.decompress([])
     assert codec.compress([]) == []
@@ -136,7 +136,7 @@ def test_pictures_of_several_sizes_are_coded_together(codecs, name):
 
 @every_codec
 def test_all_but_the_payloads_is_at_most_48_bytes(codecs, name):
-    stream, = codecs[name].compress(smooth_pictures(1, 200, 333))
+    stream, = codecs[name].compress(smooth_images(1, 200, 333))
     payload = sum(map(len, stream.streams.values()))
     assert stream.num_bytes - payload <= 48
     assert Bitstream.from_bytes(stream.to_bytes()) == stream
@@ -144,7 +144,7 @@ def test_all_but_the_payloads_is_at_most_48_bytes(codecs, name):
 
 @every_codec
 def test_leaving_out_the_rate_changes_nothing_else(codecs, name):
-    x = smooth_pictures(1, 64, 128)
+    x = smooth_images(1, 64, 128)
     with torch.no_grad():
         output = codecs[name].encode_latents(x)
         plain = codecs[name].encode_latents(x, rate=False)
@@ -163,7 +163,7 @@ def test_latent_that_is_not_sensible_is_refused(codecs, name):
     for value in (1e9, float('nan'), float('inf')):
         nn.init.constant_(last.bias, value)
         with pytest.raises(ValueError, match='latent is not sensible'):
-            codec.compress(smooth_pictures(1, 64, 64))
+            codec.compress(smooth_images(1, 64, 64))
 
 
 # Tiles and types.
@@ -179,7 +179,7 @@ def in_tiles(codec, side):
 def test_tiles_give_what_the_whole_gives(codecs, name):
     # In float64 a tile that sees too little around it cannot hide.
     codec = copy.deepcopy(codecs[name]).double()
-    x = smooth_pictures(1, 64, 448).double()
+    x = smooth_images(1, 64, 448).double()
     with torch.no_grad():
         y, parts = (
             in_tiles(codec, side).run_transform(codec.g_a, x, Fraction(1, 16))
@@ -193,12 +193,12 @@ def test_tiles_give_what_the_whole_gives(codecs, name):
 
 
 @every_codec
-def test_tiles_are_used_for_large_pictures_outside_training_only(codecs, name):
+def test_tiles_are_used_for_large_images_outside_training_only(codecs, name):
     codec = in_tiles(copy.deepcopy(codecs[name]), 64)
     seen = []
     codec.g_a.register_forward_pre_hook(
         lambda module, args: seen.append(args[0].shape[-2:]))
-    x = smooth_pictures(1, 64, 192)
+    x = smooth_images(1, 64, 192)
     codec(x)
     codec.train()
     with torch.no_grad():
@@ -221,14 +221,14 @@ def test_memory_decides_what_goes_in_tiles(codecs, name):
     seen = []
     codec.g_a.register_forward_pre_hook(
         lambda module, args: seen.append(args[0].shape[-2:]))
-    x = smooth_pictures(1, 64, 192)
+    x = smooth_images(1, 64, 192)
     codec.least_tile_size = 64
     codec.tile_memory = codec.bytes_per_pixel * 64 * 192
     with torch.no_grad():
         codec(x)
         whole = name in ('MPA', )
         assert seen == [(64, 192)]
-        # A batch takes as much for each of its pictures.
+        # A batch takes as much for each of its images.
         codec(x.repeat(2, 1, 1, 1))
         assert seen[1:] == [(64, 192)] if whole else len(seen) > 2
         seen.clear()
@@ -254,7 +254,7 @@ def test_tiles_are_as_large_as_memory_lets_them_be(codecs):
 
 @pytest.mark.parametrize('name',
                          ['MeanScaleHyperprior', 'Cheng2020Attention', 'ELIC'])
-def test_pictures_of_a_detector_go_whole_and_4k_in_tiles(name):
+def test_images_of_a_detector_go_whole_and_4k_in_tiles(name):
     codec = build_codec(dict(type=f'mmhmc.{name}'))
     assert codec._tile_for(832 * 1344, 1) is None
     side = codec._tile_for(2160 * 3840, 1) + 2 * codec.receptive_radius
@@ -264,7 +264,7 @@ def test_pictures_of_a_detector_go_whole_and_4k_in_tiles(name):
 @every_codec
 def test_transforms_compute_in_another_type(codecs, name):
     codec = copy.deepcopy(codecs[name])
-    x = smooth_pictures(1, 64, 128)
+    x = smooth_images(1, 64, 128)
     exact = codec.decompress(codec.compress(x))
     codec.transform_dtype = torch.bfloat16
     seen = []
@@ -300,14 +300,14 @@ def test_coding_changes_nothing_in_the_codec(codecs, name, dtype):
     codec = copy.deepcopy(codecs[name])
     codec.transform_dtype = dtype
     before = traces(codec)
-    x = smooth_pictures(1, 64, 128)
+    x = smooth_images(1, 64, 128)
     with torch.inference_mode():
         codec(x)
         codec.decompress(codec.compress(x))
     assert traces(codec) == before
     # It learns afterwards.
     codec.train()
-    codec(smooth_pictures(2, 64, 64)).x_hat.square().mean().backward()
+    codec(smooth_images(2, 64, 64)).x_hat.square().mean().backward()
     assert any(p.grad is not None for p in codec.g_s.parameters())
 
 
@@ -317,7 +317,7 @@ def test_threads_that_share_a_codec_decode_right(codecs, name):
     codec.transform_dtype = torch.bfloat16
     if getattr(codec.g_s[-1], 'bias', None) is not None:
         torch.nn.init.constant_(codec.g_s[-1].bias, 0.5)
-    streams = codec.compress(smooth_pictures(1, 64, 64)) * 10
+    streams = codec.compress(smooth_images(1, 64, 64)) * 10
     right = codec.decompress(streams[:1])
     wrong = []
 
@@ -346,7 +346,7 @@ def test_what_chooses_tables_sees_the_memory_format_of_the_decoder(
     for part in codec.prior_networks:
         codec.get_submodule(part).register_forward_pre_hook(
             lambda module, args: seen.append(args[0].is_contiguous()))
-    x = smooth_pictures(1, 64, 128).to(memory_format=torch.channels_last)
+    x = smooth_images(1, 64, 128).to(memory_format=torch.channels_last)
     with torch.no_grad():
         output = codec.encode_latents(x)
     assert all(seen)

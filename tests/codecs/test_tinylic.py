@@ -3,7 +3,7 @@ from dataclasses import replace
 
 import pytest
 import torch
-from conftest import CODECS, smooth_pictures, tiny_codec
+from conftest import CODECS, smooth_images, tiny_codec
 from torch import nn
 
 from mmhmc.bitstream import Bitstream, BitstreamError
@@ -217,7 +217,7 @@ def test_no_step_depends_on_itself_or_what_comes_after(codec):
 
 def test_training_rounds_around_the_means_and_lets_gradients_through():
     codec = TinyLIC(**CODECS['TinyLIC'], drop_path=0.)
-    x = smooth_pictures(2, 64, 64)
+    x = smooth_images(2, 64, 64)
     output, again = codec(x), codec(x)
     assert output.y_hat.equal(again.y_hat)
     assert not output.likelihoods['y'].equal(again.likelihoods['y'])
@@ -227,7 +227,7 @@ def test_training_rounds_around_the_means_and_lets_gradients_through():
 
 @pytest.mark.parametrize('size', [(64, 64), (128, 192)])
 def test_streams_decode_alike_with_and_without_gradients(codec, size):
-    x = smooth_pictures(1, *size)
+    x = smooth_images(1, *size)
     stream, = codec.compress(x)
     with torch.no_grad():
         expected = codec.encode_latents(x).y_hat
@@ -235,7 +235,7 @@ def test_streams_decode_alike_with_and_without_gradients(codec, size):
     assert codec.read(stream).equal(expected)
 
 
-def test_drop_path_skips_whole_pictures_in_training_only():
+def test_drop_path_skips_whole_images_in_training_only():
     block = AttentionBlock(16, 3, drop_path=0.5)
     x = torch.randn(64, 2, 2, 16)
     refined = block.refine(x)
@@ -272,7 +272,7 @@ def test_gains_are_rows_at_integers_and_geometric_between():
 
 @pytest.mark.parametrize('quality', [1, 2.5, 7.99609375, 8])
 def test_streams_of_every_quality_decode_to_what_was_coded(variable, quality):
-    x = smooth_pictures(1, 64, 128)
+    x = smooth_images(1, 64, 128)
     with torch.no_grad():
         output = variable(x, at(quality))
     stream, = variable.compress(x, at(quality))
@@ -283,8 +283,8 @@ def test_streams_of_every_quality_decode_to_what_was_coded(variable, quality):
     assert variable.decompress([stream]).equal(output.x_hat.clamp(0, 1))
 
 
-def test_quality_changes_latents_and_picture(variable):
-    x = smooth_pictures(1, 64, 64)
+def test_quality_changes_latents_and_image(variable):
+    x = smooth_images(1, 64, 64)
     with torch.no_grad():
         low, high = (variable(x, at(q)) for q in (3, 3.5))
         assert not low.y_hat.equal(high.y_hat)
@@ -292,7 +292,7 @@ def test_quality_changes_latents_and_picture(variable):
 
 
 def test_without_a_quality_it_is_the_highest_and_the_file_says_so(variable):
-    x = smooth_pictures(1, 64, 64)
+    x = smooth_images(1, 64, 64)
     stream, = variable.compress(x)
     assert stream == variable.compress(x, at(8))[0]
     assert stream.quality == 8
@@ -308,14 +308,14 @@ def test_gains_of_one_leave_the_rate_out_of_it():
         for k, v in variable.state_dict().items()
         if not re.search('gain|gamma', k)
     })
-    x = smooth_pictures(1, 64, 64)
+    x = smooth_images(1, 64, 64)
     with torch.no_grad():
         assert variable(x, at(2)).x_hat.equal(fixed(x).x_hat)
 
 
 def test_gains_of_the_quality_learn_and_no_others():
     codec = TinyLIC(True, **CODECS['TinyLIC'], drop_path=0.)
-    output = codec(smooth_pictures(1, 64, 64), at(3))
+    output = codec(smooth_images(1, 64, 64), at(3))
     bits = sum(-p.log2().sum() for p in output.likelihoods.values())
     (bits + 1e4 * output.x_hat.square().sum()).backward()
     rows = [
@@ -329,7 +329,7 @@ def test_gains_of_the_quality_learn_and_no_others():
 
 @pytest.mark.parametrize('quality', [0, 0.99, 8.01, -1, float('nan')])
 def test_quality_outside_is_refused_by_name(variable, quality):
-    x = smooth_pictures(1, 64, 64)
+    x = smooth_images(1, 64, 64)
     with pytest.raises(ValueError, match='`quality` must be a number from 1'):
         variable(x, at(quality))
     with pytest.raises(ValueError, match='`quality` must be a number from 1'):
@@ -354,18 +354,18 @@ def test_control_of_another_kind_is_refused(controls):
 def test_other_controls_are_refused_by_name(variable, controls):
     name, = controls
     with pytest.raises(ValueError, match=f"'quality'.*, but no `{name}`"):
-        variable(smooth_pictures(1, 64, 64), CodingCondition(**controls))
+        variable(smooth_images(1, 64, 64), CodingCondition(**controls))
 
 
 @pytest.mark.parametrize('quality', [None, 0, 9])
 def test_file_of_an_impossible_quality_is_refused(variable, quality):
-    stream, = variable.compress(smooth_pictures(1, 64, 64))
+    stream, = variable.compress(smooth_images(1, 64, 64))
     with pytest.raises(BitstreamError, match='has the qualities 1 to 8'):
         variable.decompress([replace(stream, quality=quality)])
 
 
 def test_one_rate_and_several_have_different_identifiers(codec, variable):
-    stream, = variable.compress(smooth_pictures(1, 64, 64))
+    stream, = variable.compress(smooth_images(1, 64, 64))
     assert stream.codec == 'tinylic-vr'
     with pytest.raises(BitstreamError, match="file is of 'tinylic-vr'"):
         codec.decompress([stream])

@@ -106,7 +106,7 @@ def test_points_of_a_face_of_which_one_is_hidden_are_none():
 # The data set.
 
 
-def test_parsing_items_name_pictures_and_labels(folder):
+def test_parsing_items_name_images_and_labels(folder):
     dataset = CelebAMaskHQ(str(folder))
     assert len(dataset) == 3 and dataset.metainfo['classes'] == FACE_PARTS
     item = dataset[1]
@@ -155,8 +155,8 @@ def test_unknown_target_and_split_are_refused(folder, wrong):
         CelebAMaskHQ(str(folder), **wrong)
 
 
-def test_missing_pictures_and_labels_are_named(folder):
-    with pytest.raises(FileNotFoundError, match='no pictures in .*val'):
+def test_missing_images_and_labels_are_named(folder):
+    with pytest.raises(FileNotFoundError, match='no images in .*val'):
         CelebAMaskHQ(str(folder), 'val')
     (folder / 'train/labels/1.png').unlink()
     with pytest.raises(FileNotFoundError, match=r'1 of 3 .*labels/1\.png'):
@@ -191,10 +191,10 @@ def test_labels_of_a_hosts_pipeline_are_those_of_the_file(folder):
 
 
 @pytest.mark.parametrize('labels, match', [
-    (face(32, nose=(0, 0)), r'has size \(32, 32\), its picture \(64, 64\)'),
+    (face(32, nose=(0, 0)), r'has size \(32, 32\), its image \(64, 64\)'),
     (np.full((64, 64), 77, np.uint8), 'has classes up to 77'),
 ])
-def test_label_map_that_does_not_fit_its_picture_is_refused(
+def test_label_map_that_does_not_fit_its_image_is_refused(
         folder, labels, match):
     Image.fromarray(labels).save(folder / 'train/labels/0.png')
     with pytest.raises(ValueError, match=match):

@@ -18,14 +18,14 @@ def test_complete_coco_passes(coco):
     check_coco(coco)
 
 
-def test_empty_picture_folder_counts_as_missing(coco):
+def test_empty_image_folder_counts_as_missing(coco):
     (coco / 'val2017/2.jpg').unlink()
     assert missing_coco_files(coco) == [coco / 'val2017']
 
 
 def test_only_what_is_asked_for_is_looked_for(tmp_path):
-    missing = missing_coco_files(tmp_path, ['a.json'], ['pictures/'])
-    assert missing == [tmp_path / 'a.json', tmp_path / 'pictures']
+    missing = missing_coco_files(tmp_path, ['a.json'], ['images/'])
+    assert missing == [tmp_path / 'a.json', tmp_path / 'images']
 
 
 def test_error_says_what_is_missing_and_what_to_do(coco):

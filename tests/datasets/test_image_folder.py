@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mmhmc.datasets import PICTURE_SUFFIXES
+from mmhmc.datasets import IMAGE_SUFFIXES
 from mmhmc.registry import DATASETS
 
 PIPELINE = [dict(type='LoadImageFromFile'), dict(type='mmhmc.PackImageInputs')]
@@ -20,11 +20,11 @@ def folder(tmp_path):
         path = tmp_path / name
         path.parent.mkdir(parents=True, exist_ok=True)
         Image.new('RGB', (8 + number, 6), (number, 20, 30)).save(path)
-    (tmp_path / 'notes.txt').write_text('no picture')
+    (tmp_path / 'notes.txt').write_text('no image')
     return tmp_path
 
 
-def test_all_pictures_are_found_in_sorted_order(folder):
+def test_all_images_are_found_in_sorted_order(folder):
     dataset = build(folder)
     paths = [dataset.get_data_info(i)['img_path'] for i in range(len(dataset))]
     names = ['a.JPG', 'b.png', 'e.jpeg', 'sub/c.webp', 'sub/deep/d.bmp']
@@ -38,7 +38,7 @@ def test_prefix_selects_a_subfolder(folder):
     assert len(dataset) == 2
 
 
-def test_item_is_the_picture_with_its_size_and_path(folder):
+def test_item_is_the_image_with_its_size_and_path(folder):
     item = build(folder, pipeline=PIPELINE)[1]
     assert item['inputs'].shape == (3, 6, 8)
     # BGR, as all hosts load it.
@@ -52,7 +52,7 @@ def test_missing_folder_is_named(tmp_path):
         build(tmp_path / 'nowhere')
 
 
-def test_folder_without_pictures_says_what_it_holds(tmp_path):
+def test_folder_without_images_says_what_it_holds(tmp_path):
     for name in ('a.txt', 'b.txt', 'c.gif'):
         (tmp_path / name).write_text('')
     with pytest.raises(
@@ -71,16 +71,16 @@ def test_no_folder_at_all_is_refused():
 
 
 def test_every_ending_that_can_be_coded_is_found(tmp_path):
-    for suffix in PICTURE_SUFFIXES:
+    for suffix in IMAGE_SUFFIXES:
         Image.new('RGB', (8, 6)).save(tmp_path / f'a{suffix}')
         # What macOS writes beside it on other disks.
         (tmp_path / f'._a{suffix}').write_bytes(b'\0\5\x16\7')
     dataset = build(tmp_path, pipeline=PIPELINE)
-    assert len(dataset) == len(PICTURE_SUFFIXES)
+    assert len(dataset) == len(IMAGE_SUFFIXES)
     assert all(item['inputs'].shape == (3, 6, 8) for item in dataset)
 
 
-@pytest.mark.parametrize('content', [b'no picture', b'', None])
+@pytest.mark.parametrize('content', [b'no image', b'', None])
 def test_unreadable_file_is_named_or_skipped_as_asked(tmp_path, content):
     Image.new('RGB', (8, 6)).save(tmp_path / 'a.png')
     bad = tmp_path / 'b.png'
@@ -93,7 +93,7 @@ def test_unreadable_file_is_named_or_skipped_as_asked(tmp_path, content):
     for _ in range(5):
         item = build(tmp_path, pipeline=PIPELINE, skip_unreadable=True)[1]
         assert item['data_samples'].img_path.endswith('a.png')
-    # A test of other pictures would be another test.
+    # A test of other images would be another test.
     with pytest.raises(ValueError, match=r'b\.png'):
         build(
             tmp_path, pipeline=PIPELINE, skip_unreadable=True,

@@ -7,8 +7,8 @@ import pytest
 from PIL import Image
 
 from mmhmc.datasets import digest_sample_instances, make_sample_instances
+from mmhmc.datasets.sample_images import CLASSES
 from mmhmc.datasets.sample_instances import STAMP
-from mmhmc.datasets.sample_pictures import CLASSES
 
 pytest.importorskip('skimage')
 
@@ -17,7 +17,7 @@ COUNTS = dict(train=6, val=3)
 #     make_sample_instances('small', 6, 3)))"
 # Equal under numpy 1.26.4 with Pillow 9.5.0 and scikit-image 0.22.0, and
 # numpy 2.2.6 with Pillow 13.0.0 and scikit-image 0.26.0. The digest of the
-# default set of 240 and 48 pictures is
+# default set of 240 and 48 images is
 # 558254c1967d2a46256803b8ce0698ee170879b8a51546931c5cf0e8b4407e68.
 DIGEST = '6416be549f1a71d1cd121b3b609e8cf7185fa2fb0f4b908c7e8ba09d256ae798'
 
@@ -44,10 +44,10 @@ def content(root, split):
 
 
 def remake(root, **kwargs):
-    """Make the set of the fixture; return how many pictures were drawn."""
+    """Make the set of the fixture; return how many images were drawn."""
     drawn = []
     kwargs = {**dict(num_train=6, num_val=3), **kwargs}
-    make_sample_instances(root, **kwargs, on_picture=lambda: drawn.append(1))
+    make_sample_instances(root, **kwargs, on_image=lambda: drawn.append(1))
     return len(drawn)
 
 
@@ -55,7 +55,7 @@ def test_pixels_and_annotations_are_the_same_everywhere(sample):
     assert digest_sample_instances(sample) == DIGEST
 
 
-def test_a_picture_does_not_depend_on_the_number_of_pictures(sample, tmp_path):
+def test_a_image_does_not_depend_on_the_number_of_images(sample, tmp_path):
     one = make_sample_instances(tmp_path / 'one', 1, 1)
     for name in ('train/000001.png', 'val/000001.png'):
         np.testing.assert_array_equal(
@@ -63,21 +63,21 @@ def test_a_picture_does_not_depend_on_the_number_of_pictures(sample, tmp_path):
             np.array(Image.open(sample / name)))
 
 
-def test_another_seed_gives_other_pictures(sample, tmp_path):
+def test_another_seed_gives_other_images(sample, tmp_path):
     other = make_sample_instances(tmp_path / 'other', 6, 3, seed=1)
     assert digest_sample_instances(other) != DIGEST
 
 
 def test_digest_sees_a_changed_pixel(sample, tmp_path):
     root = copy_of(sample, tmp_path)
-    picture = np.array(Image.open(root / 'val/000001.png'))
-    picture[0, 0, 0] ^= 1
-    Image.fromarray(picture).save(root / 'val/000001.png')
+    image = np.array(Image.open(root / 'val/000001.png'))
+    image[0, 0, 0] ^= 1
+    Image.fromarray(image).save(root / 'val/000001.png')
     assert digest_sample_instances(root) != DIGEST
 
 
 @pytest.mark.parametrize('split', COUNTS)
-def test_pictures_have_the_annotated_size(sample, split):
+def test_images_have_the_annotated_size(sample, split):
     images = content(sample, split)['images']
     assert len(images) == COUNTS[split]
     for image in images:
@@ -149,7 +149,7 @@ def test_second_call_does_no_work(sample, tmp_path):
         lambda root: (root / STAMP).write_text('[]'),
     ],
     ids=[
-        'missing picture', 'truncated picture', 'other picture',
+        'missing image', 'truncated image', 'other image',
         'missing annotations', 'older version', 'broken stamp', 'no stamp'
     ])
 def test_broken_or_older_set_is_remade(sample, tmp_path, damage):
@@ -172,7 +172,7 @@ def test_interrupted_making_leaves_nothing(tmp_path):
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        make_sample_instances(tmp_path / 'sample', 1, 1, on_picture=interrupt)
+        make_sample_instances(tmp_path / 'sample', 1, 1, on_image=interrupt)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -185,7 +185,7 @@ def test_slower_process_keeps_the_set_of_the_faster_one(tmp_path):
             make_sample_instances(root, 1, 1)
             numbers.append(root.stat().st_ino)
 
-    make_sample_instances(root, 1, 1, on_picture=be_overtaken)
+    make_sample_instances(root, 1, 1, on_image=be_overtaken)
     assert root.stat().st_ino == numbers[1]
     assert list(tmp_path.iterdir()) == [root]
 

@@ -41,7 +41,7 @@ def test_every_pixel_has_the_class_of_its_object(sample, tmp_path):
             assert (areas[1:] == expected[1:]).all()
 
 
-def test_class_of_a_picture_is_that_of_its_largest_object(sample, tmp_path):
+def test_class_of_a_image_is_that_of_its_largest_object(sample, tmp_path):
     labels = make_sample_labels(sample, tmp_path / 'labels')
     content = annotations(sample, 'train')
     lines = (labels / 'train.txt').read_text().splitlines()

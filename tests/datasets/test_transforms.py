@@ -5,28 +5,28 @@ import torch
 from mmhmc.datasets import PackImageInputs, RandomCropOrPad
 
 
-def picture(height, width):
+def image(height, width):
     values = np.arange(height * width * 3) % 251
     return values.reshape(height, width, 3).astype(np.uint8)
 
 
 @pytest.mark.parametrize('size', [(20, 30), (8, 8), (5, 30), (30, 5), (3, 2),
                                   (1, 1)])
-def test_crop_has_the_wanted_size_for_every_picture(size):
-    results = RandomCropOrPad(8)(dict(img=picture(*size)))
+def test_crop_has_the_wanted_size_for_every_image(size):
+    results = RandomCropOrPad(8)(dict(img=image(*size)))
     assert results['img'].shape == (8, 8, 3)
     assert results['img_shape'] == (8, 8)
 
 
-def test_crop_is_a_piece_of_the_picture():
-    img = picture(20, 30)
+def test_crop_is_a_piece_of_the_image():
+    img = image(20, 30)
     crop = RandomCropOrPad((4, 6))(dict(img=img))['img']
     pieces = np.lib.stride_tricks.sliding_window_view(img, (4, 6, 3))
     assert (pieces == crop).all(axis=(-1, -2, -3)).any()
 
 
 def test_crops_reach_every_place():
-    img = picture(3, 4)
+    img = image(3, 4)
     corners = {
         tuple(RandomCropOrPad(2)(dict(img=img))['img'][0, 0])
         for _ in range(200)
@@ -34,8 +34,8 @@ def test_crops_reach_every_place():
     assert len(corners) == 6
 
 
-def test_small_picture_is_continued_by_reflection():
-    img = picture(3, 3)
+def test_small_image_is_continued_by_reflection():
+    img = image(3, 3)
     crop = RandomCropOrPad((3, 5))(dict(img=img))['img']
     np.testing.assert_array_equal(crop[:, 3:], img[:, [1, 0]])
 
@@ -47,7 +47,7 @@ def test_impossible_crop_size_is_refused(crop_size):
 
 
 def test_packing_keeps_values_and_tells_sizes():
-    img = picture(4, 6)
+    img = image(4, 6)
     packed = PackImageInputs()(
         dict(img=img, img_path='a.png', ori_shape=(8, 12), img_shape=(4, 6)))
     assert packed['inputs'].is_contiguous()
@@ -58,8 +58,8 @@ def test_packing_keeps_values_and_tells_sizes():
 
 
 @pytest.mark.parametrize(
-    'img', [picture(4, 6)[..., 0],
-            picture(4, 6).astype(np.float32)])
+    'img',
+    [image(4, 6)[..., 0], image(4, 6).astype(np.float32)])
 def test_packing_refuses_what_a_codec_does_not_take(img):
     with pytest.raises(ValueError, match=r'must be uint8 with shape'):
         PackImageInputs()(dict(img=img))

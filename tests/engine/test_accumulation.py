@@ -11,7 +11,7 @@ from mmhmc.engine import FiniteLossHook, RateLossHook
 
 
 class MeanHost(MockTaskModel):
-    """Its loss is a mean over pictures, without statistics of the batch."""
+    """Its loss is a mean over images, without statistics of the batch."""
 
     def __init__(self, backbone):
         super().__init__(backbone)
@@ -25,7 +25,7 @@ class MeanHost(MockTaskModel):
 
 
 def gradients(folder, batch_size, accumulative_counts):
-    """What the one step of an epoch of four pictures is given."""
+    """What the one step of an epoch of four images is given."""
     from compressai.entropy_models import EntropyModel
     torch.manual_seed(0)
     codec = build_codec(
@@ -54,7 +54,7 @@ def gradients(folder, batch_size, accumulative_counts):
         })
 
     def steady(self, inputs, mode, means=None):
-        # Depends on a picture only, not on its place in a batch.
+        # Depends on an image only, not on its place in a batch.
         return inputs + torch.sin(8 * inputs.detach()) / 2
 
     runner.optim_wrapper = runner.build_optim_wrapper(runner.optim_wrapper)

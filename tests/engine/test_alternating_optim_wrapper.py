@@ -30,8 +30,8 @@ class VariableRate(MeanScaleHyperprior):
         super().__init__(*args)
         self.asked = []
 
-    def check_pictures(self, x, condition):
-        super().check_pictures(x, None)
+    def check_images(self, x, condition):
+        super().check_images(x, None)
         self.asked.append(condition)
 
 

@@ -4,7 +4,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 from conftest import (CODECS, PREPROCESSOR, batch_of, needs_silent_bottleneck,
-                      smooth_pictures, tiny_codec, wrapped_model)
+                      smooth_images, tiny_codec, wrapped_model)
 from mmengine.optim import OptimWrapper
 from torch import nn
 from traced_ops import TracedOps
@@ -94,14 +94,14 @@ def test_frozen_serial_codec_is_not_walked_in_training(name, monkeypatch):
     assert step_of(model, batch_of(*ALIKE)).waits == VERDICT
 
 
-def test_pictures_of_one_size_need_no_masks():
+def test_images_of_one_size_need_no_masks():
     model = joint_model(lmbda_rate=2.)
     masked, whole = (
         step_of(model, batch_of(*sizes)).count for sizes in (PADDED, ALIKE))
     assert whole < masked - 30
 
 
-def test_kernels_are_not_tried_out_for_every_picture(monkeypatch):
+def test_kernels_are_not_tried_out_for_every_image(monkeypatch):
     # As `env_cfg.cudnn_benchmark=True` has it, for crops of one size.
     monkeypatch.setattr(torch.backends.cudnn, 'benchmark', True)
     model, seen = joint_model(), []
@@ -124,7 +124,7 @@ def test_codec_and_discriminator_take_turns_without_a_wait():
         lmbda_rate=(1., ),
         max_shift=0,
         data_preprocessor=PREPROCESSOR)
-    x = smooth_pictures(2, 64, 64)
+    x = smooth_images(2, 64, 64)
     turns = []
     for _ in range(2):
         turns.append(model.turn)

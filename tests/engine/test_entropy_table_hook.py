@@ -2,7 +2,7 @@ import copy
 
 import pytest
 import torch
-from conftest import (CODECS, Probe, make_runner, smooth_pictures, tiny_codec,
+from conftest import (CODECS, Probe, make_runner, smooth_images, tiny_codec,
                       with_val, wrapped_model)
 from mmengine.hooks import CheckpointHook, EMAHook
 
@@ -156,7 +156,7 @@ def published(name, seed=3):
 @pytest.mark.parametrize('hooks', [[], [EMAHook]], ids=['plain', 'averaged'])
 def test_frozen_codec_reads_its_files_whatever_happens(tmp_path, hooks):
     codec = published(NAME)
-    x = smooth_pictures(1, 64, 64)
+    x = smooth_images(1, 64, 64)
     stream, = codec.compress(x)
     expected, whole = codec.read(stream), codec.weights_hash()
     model = wrapped_model(codec)

@@ -14,7 +14,7 @@ from mmengine.registry import METRICS
 from mmhmc.engine import RateLossHook
 from mmhmc.engine.hooks.host_results import HostResults
 from mmhmc.evaluation import BitrateMetric, PSNRMetric
-from mmhmc.structures import CodedPicture
+from mmhmc.structures import CodedImage
 
 
 @METRICS.register_module()
@@ -87,14 +87,14 @@ def test_what_the_codec_measured_is_returned_and_logged(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize('metrics', [[], [dict(type='FoundAt')]])
-def test_best_picture_quality_may_be_asked_for(tmp_path, metrics):
+def test_best_image_quality_may_be_asked_for(tmp_path, metrics):
     _, seen = trained(
         tmp_path, 'quality/psnr', metrics, epochs=1, rule='greater')
     assert 'quality/psnr' in seen[0]
     assert list(tmp_path.glob('best_quality_psnr*'))
 
 
-def test_pictures_are_let_go_when_metrics_have_seen_them(tmp_path):
+def test_images_are_let_go_when_metrics_have_seen_them(tmp_path):
     kept = []
 
     class Keeping(DumpResults):
@@ -141,11 +141,11 @@ def test_copies_of_a_sample_know_what_was_coded(made):
 
 
 def test_copies_do_not_change_each_other():
-    picture = CodedPicture(
+    image = CodedImage(
         8., 9, (4, 4), (4, 4), torch.rand(3, 4, 4), stream_bytes=dict(y=1))
-    other = copy.deepcopy(picture)
+    other = copy.deepcopy(image)
     other.stream_bytes['y'], other.x = 2, None
-    assert picture.stream_bytes == dict(y=1) and picture.x is not None
+    assert image.stream_bytes == dict(y=1) and image.x is not None
 
 
 def test_loops_without_an_evaluator_go_on():

@@ -23,13 +23,13 @@ SUBSETS = [
     '+'.join(parts) for n in (1, 2, 3) for parts in combinations(PARTS, n)
 ]
 MODES = [*SUBSETS, 'codec alone']
-PICTURES = dict(type='TinyDataset', sizes=[(64, 64)] * 8)
+IMAGES = dict(type='TinyDataset', sizes=[(64, 64)] * 8)
 
 
 class MeanHost(MockTaskModel):
-    """Without what one process cannot know of another's pictures.
+    """Without what one process cannot know of another's images.
 
-    Its loss is a mean over pictures, and nothing depends on statistics of
+    Its loss is a mean over images, and nothing depends on statistics of
     the batch.
     """
 
@@ -45,7 +45,7 @@ class MeanHost(MockTaskModel):
 
 
 def with_steady_noise(quantize):
-    """Noise that depends on a picture only, not on its place in a batch."""
+    """Noise that depends on an image only, not on its place in a batch."""
 
     def wrapped(self, inputs, mode, means=None):
         if mode != 'noise':
@@ -76,7 +76,7 @@ def gradients(mode, folder, batch_size, **kwargs):
         max_epochs=1,
         default_hooks=dict(checkpoint=None),
         train_dataloader=dict(
-            dataset=dict(PICTURES),
+            dataset=dict(IMAGES),
             batch_size=batch_size,
             num_workers=0,
             sampler=dict(type='DefaultSampler', shuffle=False)),

@@ -33,8 +33,8 @@ def train(model, work_dir, hook, look=lambda runner: None, **kwargs):
 def test_transforms_are_set_and_stand_still_at_first(model, tmp_path):
     before = weights(model, 'g_a')
     seen = train(
-        model, tmp_path, KLTInitHook(num_pictures=6, frozen_iters=2),
-        lambda runner:
+        model, tmp_path, KLTInitHook(num_images=6,
+                                     frozen_iters=2), lambda runner:
         [weights(runner.model, part) for part in ('g_a', 'g_s', 'h_s')])
     first, second, third = seen[:3]
     assert not equal(before, first[0])
@@ -53,9 +53,8 @@ def test_other_weights_are_left_alone(model, tmp_path):
         again = wrapped_model(tiny_codec('ScaleHyperprior'))
         hook = KLTInitHook(6, 99)
         hook._set_weights = lambda runner: pytest.fail('set anew')
-        seen = train(
-            again, tmp_path / 'b', hook,
-            lambda runner: weights(runner.model, 'g_a'), **how)
+        seen = train(again, tmp_path / 'b', hook,
+                     lambda runner: weights(runner.model, 'g_a'), **how)
         assert seen
         key = 'backbone.codec.g_a.0.weight'
         stood_still = torch.equal(seen[-1]['0.weight'], state[key])
@@ -69,12 +68,13 @@ def test_other_weights_are_left_alone(model, tmp_path):
 ])
 def test_what_it_cannot_begin_with_is_refused(hooks, codec, message, tmp_path):
     runner = make_runner(
-        wrapped_model(tiny_codec(codec)), tmp_path, [*hooks, KLTInitHook(4)])
+        wrapped_model(tiny_codec(codec)), tmp_path,
+        [*hooks, KLTInitHook(4)])
     with pytest.raises(ValueError, match=message):
         runner.train()
 
 
 @pytest.mark.parametrize('numbers', [(0, 1), (1, -1)])
 def test_impossible_numbers_are_refused(numbers):
-    with pytest.raises(ValueError, match='`num_pictures` must be positive'):
+    with pytest.raises(ValueError, match='`num_images` must be positive'):
         KLTInitHook(*numbers)

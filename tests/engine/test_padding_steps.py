@@ -8,8 +8,8 @@ from mmengine.registry import TRANSFORMS
 from mmengine.structures import BaseDataElement
 
 from mmhmc.engine import RateLossHook
-from mmhmc.engine.hooks.rate_loss_hook import picture_size
-from mmhmc.engine.padding_steps import pads_resized_pictures
+from mmhmc.engine.hooks.rate_loss_hook import image_size
+from mmhmc.engine.padding_steps import pads_resized_images
 
 transforms = pytest.importorskip('mmcv.transforms')
 
@@ -37,10 +37,10 @@ def build(*steps):
 
 
 def run(pipeline):
-    """Samples of a white picture; padding is black."""
-    picture = np.full((70, 100, 3), 255, np.uint8)
+    """Samples of a white image; padding is black."""
+    image = np.full((70, 100, 3), 255, np.uint8)
     results = pipeline(
-        dict(img=picture, img_shape=(70, 100), ori_shape=(70, 100)))
+        dict(img=image, img_shape=(70, 100), ori_shape=(70, 100)))
     keys = ('img_shape', 'ori_shape', 'scale_factor')
     sample = BaseDataElement(
         metainfo={k: results[k]
@@ -54,10 +54,10 @@ def run(pipeline):
         for names in itertools.permutations(STEPS, count)
     ],
     ids='-'.join)
-def test_no_pixel_of_a_picture_is_taken_for_padding(names):
+def test_no_pixel_of_a_image_is_taken_for_padding(names):
     pipeline = build(*(STEPS[name] for name in names))
     canvas, sample = run(pipeline)
-    height, width = picture_size(sample, pads_resized_pictures(pipeline))
+    height, width = image_size(sample, pads_resized_images(pipeline))
     canvas[:height, :width] = 0
     assert not canvas.any()
 
@@ -68,7 +68,7 @@ def test_no_pixel_of_a_picture_is_taken_for_padding(names):
 def test_padding_after_one_resize_is_known(names):
     pipeline = build(*(STEPS[name] for name in names))
     canvas, sample = run(pipeline)
-    height, width = picture_size(sample, pads_resized_pictures(pipeline))
+    height, width = image_size(sample, pads_resized_images(pipeline))
     assert canvas[:height, :width].all() and (height, width) < canvas.shape[:2]
 
 
@@ -78,7 +78,7 @@ def test_steps_of_segmentors_that_resize_again_leave_nothing_out():
     for steps in ([RESIZE, again], [again], [RESIZE, again, PAD]):
         pipeline = build(*steps)
         canvas, sample = run(pipeline)
-        height, width = picture_size(sample, pads_resized_pictures(pipeline))
+        height, width = image_size(sample, pads_resized_images(pipeline))
         canvas[:height, :width] = 0
         assert not canvas.any()
 
@@ -91,8 +91,8 @@ def test_padding_is_known_if_it_is_in_every_view():
                 type='TestTimeAug',
                 transforms=[[RESIZE, OTHER_RESIZE], [FLIP], *last]))
 
-    assert pads_resized_pictures(views([PAD]))
-    assert not pads_resized_pictures(views([PAD, CROP]))
+    assert pads_resized_images(views([PAD]))
+    assert not pads_resized_images(views([PAD, CROP]))
 
 
 class Data:
@@ -106,13 +106,13 @@ class Data:
 def test_data_sets_in_others_have_a_part_of_the_steps():
     plain, resized = Data(build(RESIZE, PAD)), Data(build(RESIZE))
     flipped = Data(build(RESIZE, PAD, FLIP))
-    assert pads_resized_pictures(Data(dataset=plain))
-    assert pads_resized_pictures(Data(datasets=[plain, plain]))
-    assert not pads_resized_pictures(Data(datasets=[plain, flipped]))
-    # One that mixes pictures has a list of steps of its own.
+    assert pads_resized_images(Data(dataset=plain))
+    assert pads_resized_images(Data(datasets=[plain, plain]))
+    assert not pads_resized_images(Data(datasets=[plain, flipped]))
+    # One that mixes images has a list of steps of its own.
     later = [transforms.TRANSFORMS.build(PAD)]
-    assert pads_resized_pictures(Data(later, dataset=resized))
-    assert not pads_resized_pictures(Data([*later, object()], dataset=resized))
+    assert pads_resized_images(Data(later, dataset=resized))
+    assert not pads_resized_images(Data([*later, object()], dataset=resized))
 
 
 def test_steps_and_data_that_are_not_known_tell_nothing():
@@ -121,10 +121,10 @@ def test_steps_and_data_that_are_not_known_tell_nothing():
         """A project's own, of a known name."""
 
     own = Resize(scale=(96, 80))
-    assert not pads_resized_pictures(build(own, PAD))
-    assert not pads_resized_pictures(build(object.__call__, RESIZE, PAD))
-    assert not pads_resized_pictures(object())
-    assert not pads_resized_pictures(None)
+    assert not pads_resized_images(build(own, PAD))
+    assert not pads_resized_images(build(object.__call__, RESIZE, PAD))
+    assert not pads_resized_images(object())
+    assert not pads_resized_images(None)
 
 
 @TRANSFORMS.register_module()
@@ -141,7 +141,7 @@ class PackTiny:
         return dict(inputs=inputs, data_samples=sample)
 
 
-class Pictures:
+class Images:
 
     def __init__(self, pipeline):
         self.pipeline = pipeline
@@ -162,8 +162,8 @@ class Pictures:
                           ([RESIZE, OTHER_RESIZE], (39, 48), 1),
                           ([RESIZE, PAD, FLIP], (160, 128), 1)],
     ids=['pad', 'twice', 'flip'])
-def test_what_a_runner_codes_is_the_picture(tmp_path, monkeypatch, mode, steps,
-                                            size, says):
+def test_what_a_runner_codes_is_the_image(tmp_path, monkeypatch, mode, steps,
+                                          size, says):
     lines, sizes = [], []
     monkeypatch.setattr('mmhmc.engine.hooks.rate_loss_hook.print_log',
                         lambda line, **_: lines.append(line))
@@ -177,8 +177,8 @@ def test_what_a_runner_codes_is_the_picture(tmp_path, monkeypatch, mode, steps,
 
     model.backbone.collect = collect
     loader = dict(
-        dataset=Pictures(Compose([*build(*steps).transforms,
-                                  PackTiny()])),
+        dataset=Images(Compose([*build(*steps).transforms,
+                                PackTiny()])),
         batch_size=1,
         num_workers=0,
         sampler=dict(type='DefaultSampler', shuffle=False))

@@ -9,16 +9,15 @@ import torch
 import torch.distributed as dist
 from conftest import (PREPROCESSOR, MockTaskModel, Probe, batch_of,
                       make_runner, tiny_codec, wrapped_model)
-from mmengine.model import (BaseModule, BaseTTAModel,
-                            MMDistributedDataParallel)
+from mmengine.model import BaseModule, BaseTTAModel, MMDistributedDataParallel
 from torch import nn
 
 from mmhmc.adapters import DynamicAdaptation
 from mmhmc.codecs import IdentityCodec
 from mmhmc.engine import RateLossHook
-from mmhmc.engine.hooks.rate_loss_hook import picture_size
+from mmhmc.engine.hooks.rate_loss_hook import image_size
 from mmhmc.registry import MODELS
-from mmhmc.structures import CodedBatch, CodedPicture, CodingCondition
+from mmhmc.structures import CodedBatch, CodedImage, CodingCondition
 
 SIZES = [(64, 64), (48, 40)]
 
@@ -241,7 +240,7 @@ def test_what_was_coded_is_told_to_the_samples(model):
     RateLossHook().attach(model)
     for i, sample in enumerate(run(model)):
         coding, (h, w) = sample.coding, SIZES[i]
-        assert isinstance(coding, CodedPicture)
+        assert isinstance(coding, CodedImage)
         assert coding.bits == record.bits[i].item()
         assert coding.num_bytes == record.num_bytes[i]
         assert coding.coded_size == (h, w)
@@ -252,7 +251,7 @@ def test_what_was_coded_is_told_to_the_samples(model):
         assert sample.to_dict()['coding'] is coding
 
 
-def test_pictures_are_not_dumped_with_predictions(model):
+def test_images_are_not_dumped_with_predictions(model):
     RateLossHook().attach(model)
     sample = model.eval().test_step(batch_of(*SIZES))[0]
     other = pickle.loads(pickle.dumps(sample)).coding
@@ -274,19 +273,19 @@ def test_pictures_are_not_dumped_with_predictions(model):
 def test_padding_that_is_known_does_not_count(img_shape, padded, expected):
     sample, = batch_of((50, 60))['data_samples']
     sample.set_metainfo(dict(img_shape=img_shape))
-    assert picture_size(sample, padded) == expected
+    assert image_size(sample, padded) == expected
 
 
 def test_width_and_height_have_scales_of_their_own():
     sample, = batch_of((64, 64))['data_samples']
     sample.set_metainfo(dict(ori_shape=(100, 240), scale_factor=(0.25, 0.5)))
-    assert picture_size(sample, True) == (50, 60)
+    assert image_size(sample, True) == (50, 60)
 
 
 def test_size_without_a_resize_is_that_of_the_tensor():
     sample, = batch_of((50, 60))['data_samples']
     del sample.scale_factor
-    assert picture_size(sample, True) == (50, 60)
+    assert image_size(sample, True) == (50, 60)
 
 
 def test_detaching_leaves_nothing_on_the_model(model, tmp_path):
@@ -383,7 +382,7 @@ def test_whole_canvas_counts_where_a_sample_says_nothing_of_use(model, note):
     assert seen[0].sizes == [(64, 64)] * 2
 
 
-# Windows and views: the bits of a picture count once.
+# Windows and views: the bits of an image count once.
 
 
 class SlidingModel(MockTaskModel):
@@ -405,7 +404,7 @@ class SlidingModel(MockTaskModel):
         return data_samples
 
 
-def test_windows_are_cut_from_the_picture_that_was_coded_whole(model):
+def test_windows_are_cut_from_the_image_that_was_coded_whole(model):
     sizes = [(96, 96), (80, 90)]
 
     def run(model):
@@ -425,10 +424,10 @@ def test_windows_are_cut_from_the_picture_that_was_coded_whole(model):
         assert sample.coding.bits == coding.bits
         assert sample.coding.num_bytes == coding.num_bytes
         assert torch.equal(sample.coding.x_hat, coding.x_hat)
-        assert sample.coding.view == 'picture'
-    picture, *windows = shown
-    assert torch.equal(windows[0], picture[..., :64, :64])
-    assert torch.equal(windows[3], picture[..., 32:, 32:])
+        assert sample.coding.view == 'image'
+    image, *windows = shown
+    assert torch.equal(windows[0], image[..., :64, :64])
+    assert torch.equal(windows[3], image[..., 32:, 32:])
     # While it learns, what it is given is coded where it comes in.
     losses = losses_of(sliding)
     assert losses['loss_rate'] > 0
@@ -580,7 +579,7 @@ def test_perceptual_distance_may_be_of_what_the_machine_sees():
 
 
 @pytest.mark.parametrize('shown', ['x_hat', 'x_bar'])
-def test_adapter_learns_from_the_picture_of_the_machine(shown):
+def test_adapter_learns_from_the_image_of_the_machine(shown):
     adapter = DynamicAdaptation(width=2)
     model = wrapped_model(tiny_codec('MeanScaleHyperprior'), adapter)
     hook = RateLossHook(
@@ -666,10 +665,10 @@ def test_features_of_a_frozen_host_are_computed_once(tmp_path):
 
 
 @pytest.mark.parametrize(
-    'other', ['weights', 'learns', 'moves', 'picture', 'norm', 'half'])
+    'other', ['weights', 'learns', 'moves', 'image', 'norm', 'half'])
 def test_features_of_another_backbone_are_not_taken(tmp_path, other):
     model, hook = seen_by_its_host(
-        tmp_path, perceptual_of='x_hat' if other == 'picture' else 'x_bar')
+        tmp_path, perceptual_of='x_hat' if other == 'image' else 'x_bar')
     backbone = model.backbone.backbone
     perceptual_of(model, hook)
     if other == 'weights':
@@ -689,7 +688,7 @@ def test_features_of_another_backbone_are_not_taken(tmp_path, other):
     assert perceptual_of(model, hook)[2] == 2
 
 
-def test_pictures_of_machines_are_not_latents():
+def test_images_of_machines_are_not_latents():
     hook = RateLossHook(perceptual_of='x_bar')
     hook.perceptual = Largest()
     latents = torch.zeros(2, 8, 1, 1)

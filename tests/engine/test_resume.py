@@ -88,7 +88,7 @@ def test_resumed_run_equals_the_uninterrupted_one(tmp_path, by_epoch, sampler):
         assert_equal(whole[name], resumed[name])
 
 
-def test_resumed_noise_is_the_same_with_pictures_from_a_worker(tmp_path):
+def test_resumed_noise_is_the_same_with_images_from_a_worker(tmp_path):
     settings = dict(by_epoch=False, sampler='InfiniteSampler', num_workers=1)
     plain = dict(
         train_dataloader=dict(

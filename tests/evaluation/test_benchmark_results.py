@@ -31,7 +31,7 @@ def test_rate_of_a_point_is_the_mean_of_bits_per_pixel(results):
     assert curve.metric == 'psnr'
 
 
-def test_task_is_drawn_over_the_rate_of_its_pictures(results):
+def test_task_is_drawn_over_the_rate_of_its_images(results):
     box = results.curve('VVC', 'kodak', 'coco/bbox_mAP')
     assert box.quality.tolist() == pytest.approx([0.2, 0.22, 0.24, 0.26])
     assert (box.bpp == results.curve('VVC', 'kodak', 'psnr').bpp).all()
@@ -50,7 +50,7 @@ def test_codec_that_needs_three_quarters_saves_a_quarter(results):
     assert bd_rate(anchor, test).value == pytest.approx(-25, abs=0.1)
 
 
-def test_point_without_all_its_pictures_is_left_out(tmp_path):
+def test_point_without_all_its_images_is_left_out(tmp_path):
     rows = lines()
     rows.remove(coded('VVC', 1, 'b.png'))
     results = read_results(write_lines(tmp_path / 'r.jsonl', rows))
@@ -75,7 +75,7 @@ def test_later_line_counts_and_makes_up_for_a_failure(tmp_path):
         point='q0',
         dataset='kodak',
         stage='coding',
-        picture='a.png',
+        image='a.png',
         error='killed')
     rows = [
         RUN, failure,
@@ -85,7 +85,7 @@ def test_later_line_counts_and_makes_up_for_a_failure(tmp_path):
     results = read_results(write_lines(tmp_path / 'r.jsonl', rows))
     assert not results.failures
     assert results.curve('HEVC', 'kodak', 'psnr').quality == [2.0]
-    rows = [RUN, dict(failure, picture='b.png'), coded('HEVC', 0, 'a.png')]
+    rows = [RUN, dict(failure, image='b.png'), coded('HEVC', 0, 'a.png')]
     results = read_results(write_lines(tmp_path / 'r.jsonl', rows))
     assert [row['error'] for row in results.failures] == ['killed']
 
@@ -155,8 +155,8 @@ def test_unknown_or_half_described_line_is_refused(tmp_path):
         read_results(
             write_lines(tmp_path / 'r.jsonl', [RUN, dict(kind='speed')]))
     row = coded('HEVC', 0, 'a.png')
-    row.pop('picture')
-    with pytest.raises(ValueError, match="'coded' needs 'picture'"):
+    row.pop('image')
+    with pytest.raises(ValueError, match="'coded' needs 'image'"):
         read_results(write_lines(tmp_path / 'r.jsonl', [RUN, row]))
 
 
@@ -167,9 +167,9 @@ def test_curve_that_was_not_measured_is_refused_with_what_was(results):
         results.curve('HEVC', 'kodak', 'lpips')
 
 
-def test_picture_curve_selects_pictures(results):
-    curve = results.picture_curve('HEVC', 'kodak', 'psnr')
-    assert tuple(curve.pictures) == NAMES
+def test_image_curve_selects_images(results):
+    curve = results.image_curve('HEVC', 'kodak', 'psnr')
+    assert tuple(curve.images) == NAMES
     selected = curve.select(np.array([2, 2]))
     assert selected.quality[0] == 26
     assert selected.bpp[0] == pytest.approx(8 * 60 / 4800)
@@ -189,19 +189,18 @@ def kept(tmp_path, found, metric):
 def test_segmentation_is_scored_by_its_areas(tmp_path):
     # Intersection, union, predicted, labelled; two classes each.
     found = dict(
-        pictures=NAMES,
+        images=NAMES,
         IoUMetric=[[[n, n + 1], [2 * n, 2 * n + 2], [9, 9], [9, 9]]
                    for n in (1, 3, 5)])
     results = kept(tmp_path, found, 'mIoU')
-    curve = results.picture_curve('HEVC', 'kodak', 'mIoU')
+    curve = results.image_curve('HEVC', 'kodak', 'mIoU')
     assert curve.select(np.array([0, 2])).quality[0] == pytest.approx(50)
 
 
 def test_classes_are_scored_by_their_mean(tmp_path):
-    found = dict(pictures=NAMES, Accuracy=[1, 0, 0])
+    found = dict(images=NAMES, Accuracy=[1, 0, 0])
     curve = kept(tmp_path, found,
-                 'accuracy/top1').picture_curve('HEVC', 'kodak',
-                                                'accuracy/top1')
+                 'accuracy/top1').image_curve('HEVC', 'kodak', 'accuracy/top1')
     assert curve.select(np.array([0, 1])).quality[0] == 50
 
 
@@ -220,30 +219,30 @@ def test_boxes_are_scored_with_the_annotations(tmp_path):
         json.dumps([dict(box, score=0.9)]))
     results = kept(tmp_path, dict(detections=dict(bbox='coco.bbox.json')),
                    'coco/bbox_mAP')
-    curve = results.picture_curve('HEVC', 'kodak', 'coco/bbox_mAP',
-                                  tmp_path / 'truth.json')
+    curve = results.image_curve('HEVC', 'kodak', 'coco/bbox_mAP',
+                                tmp_path / 'truth.json')
     assert curve.select(np.arange(3)).quality[0] == pytest.approx(1)
     with pytest.raises(ValueError, match='needs `annotations`'):
-        results.picture_curve('HEVC', 'kodak', 'coco/bbox_mAP')
+        results.image_curve('HEVC', 'kodak', 'coco/bbox_mAP')
     results.run['settings'] = dict(
         datasets=dict(kodak=dict(annotations=str(tmp_path / 'truth.json'))))
-    again = results.picture_curve('HEVC', 'kodak', 'coco/bbox_mAP')
+    again = results.image_curve('HEVC', 'kodak', 'coco/bbox_mAP')
     assert again.select(np.arange(3)).quality[0] == pytest.approx(1)
 
 
 def test_metric_that_cannot_be_selected_is_refused(tmp_path, results):
     with pytest.raises(ValueError, match='kept no predictions'):
-        results.picture_curve('HEVC', 'kodak', 'coco/bbox_mAP')
+        results.image_curve('HEVC', 'kodak', 'coco/bbox_mAP')
     with pytest.raises(ValueError, match='bbox_mAP, segm_mAP, mIoU and top1'):
         kept(tmp_path, dict(detections=dict(bbox='x')),
-             'coco/bbox_mAP_50').picture_curve('HEVC', 'kodak',
-                                               'coco/bbox_mAP_50', 'x.json')
-    with pytest.raises(ValueError, match="not coded picture .* 'z.png'"):
-        kept(tmp_path, dict(pictures=['z.png'], Accuracy=[1]),
-             'a/top1').picture_curve('HEVC', 'kodak', 'a/top1')
-    with pytest.raises(ValueError, match='does not name its `pictures`'):
+             'coco/bbox_mAP_50').image_curve('HEVC', 'kodak',
+                                             'coco/bbox_mAP_50', 'x.json')
+    with pytest.raises(ValueError, match="not coded image .* 'z.png'"):
+        kept(tmp_path, dict(images=['z.png'], Accuracy=[1]),
+             'a/top1').image_curve('HEVC', 'kodak', 'a/top1')
+    with pytest.raises(ValueError, match='does not name its `images`'):
         kept(tmp_path, dict(Accuracy=[1]),
-             'a/top1').picture_curve('HEVC', 'kodak', 'a/top1')
+             'a/top1').image_curve('HEVC', 'kodak', 'a/top1')
 
 
 def test_metric_is_of_the_task_that_it_was_asked_of(tmp_path):

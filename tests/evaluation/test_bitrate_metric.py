@@ -6,12 +6,11 @@ from conftest import make_runner, tiny_codec, with_val, wrapped_model
 
 from mmhmc.engine import EntropyTableHook, RateLossHook
 from mmhmc.evaluation import BitrateMetric
-from mmhmc.structures import CodedPicture
+from mmhmc.structures import CodedImage
 
 
 def sample(bits, num_bytes, coded, original, **fields):
-    return dict(
-        coding=CodedPicture(bits, num_bytes, coded, original), **fields)
+    return dict(coding=CodedImage(bits, num_bytes, coded, original), **fields)
 
 
 def measured(samples, **kwargs):
@@ -27,7 +26,7 @@ TWO = [
 ]
 
 
-def test_rates_are_means_of_the_rates_of_the_pictures():
+def test_rates_are_means_of_the_rates_of_the_images():
     assert measured(TWO) == pytest.approx({
         # 960 bits over 800 pixels, 3200 over 750.
         'rate/bpp': (960 / 800 + 3200 / 750) / 2,
@@ -37,7 +36,7 @@ def test_rates_are_means_of_the_rates_of_the_pictures():
     })
 
 
-def test_rates_of_streams_are_those_of_all_pictures():
+def test_rates_of_streams_are_those_of_all_images():
     one, other = (
         sample(*s, img_id=0) for s in ((800., 120, (10, 20), (20, 40)),
                                        (3000., 400, (50, 60), (25, 30))))
@@ -53,12 +52,12 @@ def test_every_frame_of_a_video_counts():
     assert measured([video, TWO[0]]) == measured([*TWO, TWO[0]])
 
 
-def test_real_rates_are_left_out_where_a_picture_was_not_written():
+def test_real_rates_are_left_out_where_a_image_was_not_written():
     metrics = measured([TWO[0], sample(3000., None, (50, 60), (25, 30))])
     assert metrics.keys() == {'rate/bpp_estimated', 'rate/bpp_coded_estimated'}
 
 
-def test_every_picture_is_written_to_a_file(tmp_path):
+def test_every_image_is_written_to_a_file(tmp_path):
     path = tmp_path / 'new/rates.json'
     measured(TWO, out_file=str(path))
     first, second = json.loads(path.read_text())
@@ -67,7 +66,7 @@ def test_every_picture_is_written_to_a_file(tmp_path):
         img_path='a.png',
         original_size=[20, 40],
         coded_size=[10, 20],
-        view='picture',
+        view='image',
         num_bytes=120,
         stream_bytes={},
         bits_estimated=800.)
@@ -122,13 +121,13 @@ def test_rates_of_a_run_are_those_of_the_bitstreams(tmp_path):
         model.backbone.codec.compress(dataset[i]['inputs'].flip(0)[None] / 255)
         for i in range(2)
     ]
-    pictures = json.loads(path.read_text())
-    for (stream, ), picture in zip(streams, pictures):
+    images = json.loads(path.read_text())
+    for (stream, ), image in zip(streams, images):
         # Normalising and back rounds, which may move a symbol by one.
-        assert abs(picture['num_bytes'] - stream.num_bytes) <= 2
-        assert picture['coded_size'] == list(stream.size)
+        assert abs(image['num_bytes'] - stream.num_bytes) <= 2
+        assert image['coded_size'] == list(stream.size)
     assert metrics['rate/bpp_coded'] == pytest.approx(
         sum(8 * p['num_bytes'] / (p['coded_size'][0] * p['coded_size'][1])
-            for p in pictures) / 2)
+            for p in images) / 2)
     # The files are twice as high and wide.
     assert metrics['rate/bpp'] == pytest.approx(metrics['rate/bpp_coded'] / 4)

@@ -1,26 +1,24 @@
 import numpy as np
 import pytest
 
-from mmhmc.evaluation import (MeanScore, PictureCurve, PicturePoint,
-                              bd_quality, bd_rate, bootstrap_bd)
+from mmhmc.evaluation import (ImageCurve, ImagePoint, MeanScore, bd_quality,
+                              bd_rate, bootstrap_bd)
 
 pytest.importorskip('bjontegaard')
 
 
-def curve(factor=1.0, num_pictures=30, noise=0.0, shift=0.0):
-    """Pictures that differ much from each other, at four rates."""
+def curve(factor=1.0, num_images=30, noise=0.0, shift=0.0):
+    """Images that differ much from each other, at four rates."""
     rng = np.random.default_rng(3)
-    cost = rng.lognormal(0, 0.6, num_pictures)
+    cost = rng.lognormal(0, 0.6, num_images)
     points = []
     for label, rate in enumerate([0.1, 0.2, 0.4, 0.8]):
         bpp = rate * cost
-        quality = 30 + 3 * np.log2(rate) + shift + rng.normal(
-            size=num_pictures)
+        quality = 30 + 3 * np.log2(rate) + shift + rng.normal(size=num_images)
         points.append(
-            PicturePoint(factor * bpp * rng.lognormal(0, noise, num_pictures),
-                         MeanScore(quality), f'q{label}'))
-    return PictureCurve('a', [f'{n}' for n in range(num_pictures)], points,
-                        'psnr')
+            ImagePoint(factor * bpp * rng.lognormal(0, noise, num_images),
+                       MeanScore(quality), f'q{label}'))
+    return ImageCurve('a', [f'{n}' for n in range(num_images)], points, 'psnr')
 
 
 def test_whole_selection_is_the_curve_of_the_means():
@@ -29,8 +27,8 @@ def test_whole_selection_is_the_curve_of_the_means():
     assert selected.bpp[0] == curve().points[0].bpp.mean()
 
 
-def test_same_pictures_are_drawn_for_both():
-    # A fixed factor shows in every resample, however the pictures differ.
+def test_same_images_are_drawn_for_both():
+    # A fixed factor shows in every resample, however the images differ.
     interval = bootstrap_bd(curve(), curve(0.8), num_samples=50)
     assert interval.value == pytest.approx(-20)
     assert interval.low == pytest.approx(-20)
@@ -39,12 +37,12 @@ def test_same_pictures_are_drawn_for_both():
     assert interval.num_refused == 0
 
 
-def test_interval_holds_the_value_and_narrows_with_pictures():
+def test_interval_holds_the_value_and_narrows_with_images():
     widths = []
     for count in (20, 320):
         interval = bootstrap_bd(
-            curve(num_pictures=count),
-            curve(0.8, num_pictures=count, noise=0.3),
+            curve(num_images=count),
+            curve(0.8, num_images=count, noise=0.3),
             num_samples=200)
         assert interval.low < interval.value < interval.high
         widths.append(interval.high - interval.low)
@@ -67,13 +65,13 @@ def test_seed_decides():
     assert first == again != other
 
 
-def saturating(name, factor, num_pictures=8):
-    """Pictures that saturate, some of which nearly fall at the end."""
-    ends = np.resize([0.2, -0.1], num_pictures)
+def saturating(name, factor, num_images=8):
+    """Images that saturate, some of which nearly fall at the end."""
+    ends = np.resize([0.2, -0.1], num_images)
     qualities = (10., 20., 25., 25.)
-    return PictureCurve(name, [f'{n}' for n in range(num_pictures)], [
-        PicturePoint(
-            np.full(num_pictures, factor * rate),
+    return ImageCurve(name, [f'{n}' for n in range(num_images)], [
+        ImagePoint(
+            np.full(num_images, factor * rate),
             MeanScore(quality + last * ends))
         for rate, quality, last in zip((0.1, 0.2, 0.4,
                                         0.8), qualities, (0, 0, 0, 30))
@@ -81,9 +79,9 @@ def saturating(name, factor, num_pictures=8):
 
 
 def test_all_resamples_take_pchip_where_a_cubic_bends_back():
-    anchor, test = saturating('a', 1.), curve(0.8, num_pictures=8)
-    test = PictureCurve('b', anchor.pictures, [
-        PicturePoint(point.bpp, MeanScore(np.full(8, quality)))
+    anchor, test = saturating('a', 1.), curve(0.8, num_images=8)
+    test = ImageCurve('b', anchor.images, [
+        ImagePoint(point.bpp, MeanScore(np.full(8, quality)))
         for point, quality in zip(test.points, (12., 17., 22., 27.))
     ], 'mAP')
     generator = np.random.default_rng(0)
@@ -112,7 +110,7 @@ def test_cubic_that_never_bends_is_the_method():
 
 def test_curves_of_two_points_have_an_interval():
     short = [
-        PictureCurve('a', c.pictures, c.points[:2], 'psnr')
+        ImageCurve('a', c.images, c.points[:2], 'psnr')
         for c in (curve(), curve(0.8))
     ]
     assert bootstrap_bd(*short, num_samples=5).low == pytest.approx(-20)
@@ -127,16 +125,16 @@ def test_quality_has_an_interval_too():
 
 def test_mean_similarity_is_put_into_decibel():
     points = [
-        PicturePoint(np.ones(2), MeanScore([0.8, 1.0])),
+        ImagePoint(np.ones(2), MeanScore([0.8, 1.0])),
     ]
-    selected = PictureCurve('a', ['x', 'y'], points,
-                            'ms_ssim_db').select(np.arange(2))
+    selected = ImageCurve('a', ['x', 'y'], points,
+                          'ms_ssim_db').select(np.arange(2))
     assert selected.quality[0] == pytest.approx(10)
 
 
-def test_other_pictures_are_refused():
-    with pytest.raises(ValueError, match='same pictures.*30 and 29'):
-        bootstrap_bd(curve(), curve(num_pictures=29))
+def test_other_images_are_refused():
+    with pytest.raises(ValueError, match='same images.*30 and 29'):
+        bootstrap_bd(curve(), curve(num_images=29))
 
 
 @pytest.mark.parametrize('arguments', [
@@ -144,23 +142,23 @@ def test_other_pictures_are_refused():
     dict(level=1.0),
 ])
 def test_arguments_out_of_range_are_refused(arguments):
-    with pytest.raises(ValueError, match='needs at least 2 pictures'):
+    with pytest.raises(ValueError, match='needs at least 2 images'):
         bootstrap_bd(curve(), curve(0.8), **arguments)
 
 
-def rising_by_one_picture(which, name):
-    """Ten pictures of which all but one get worse with rate."""
+def rising_by_one_image(which, name):
+    """Ten images of which all but one get worse with rate."""
     slopes = np.full(10, -1.0)
     slopes[which] = 9.2
-    return PictureCurve(name, 'abcdefghij', [
-        PicturePoint(np.full(10, 0.1 * 2.0**n), MeanScore(30 + n * slopes))
+    return ImageCurve(name, 'abcdefghij', [
+        ImagePoint(np.full(10, 0.1 * 2.0**n), MeanScore(30 + n * slopes))
         for n in range(4)
     ])
 
 
 @pytest.mark.parametrize('method', [None, 'pchip'])
 def test_refused_resamples_are_counted(method):
-    rising = rising_by_one_picture(0, 'a')
+    rising = rising_by_one_image(0, 'a')
     interval = bootstrap_bd(rising, rising, method, num_samples=60)
     assert interval.num_samples + interval.num_refused == 60
     assert 10 < interval.num_refused < 30
@@ -169,13 +167,12 @@ def test_refused_resamples_are_counted(method):
 def test_interval_of_mostly_refused_resamples_is_refused():
     with pytest.raises(ValueError, match='of 60 resamples have a delta'):
         bootstrap_bd(
-            rising_by_one_picture(0, 'a'),
-            rising_by_one_picture(1, 'b'),
+            rising_by_one_image(0, 'a'),
+            rising_by_one_image(1, 'b'),
             'pchip',
             num_samples=60)
 
 
-def test_point_needs_a_rate_for_each_picture():
-    with pytest.raises(ValueError, match=r'shape \(2,\) for 3 pictures'):
-        PictureCurve('a', 'xyz',
-                     [PicturePoint(np.ones(2), MeanScore([1, 2, 3]))])
+def test_point_needs_a_rate_for_each_image():
+    with pytest.raises(ValueError, match=r'shape \(2,\) for 3 images'):
+        ImageCurve('a', 'xyz', [ImagePoint(np.ones(2), MeanScore([1, 2, 3]))])

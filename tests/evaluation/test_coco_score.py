@@ -10,13 +10,13 @@ coco = pytest.importorskip('pycocotools.coco')
 cocoeval = pytest.importorskip('pycocotools.cocoeval')
 
 
-def made_up(num_pictures=6, num_categories=4, seed=0, digits=1):
+def made_up(num_images=6, num_categories=4, seed=0, digits=1):
     """Objects, some crowds, and predictions near some of them."""
     rng = np.random.default_rng(seed)
     data = dict(
         images=[
             dict(id=10 * n + 3, file_name=f'{n}.png', width=100, height=100)
-            for n in range(num_pictures)
+            for n in range(num_images)
         ],
         # The last one has no object, the one before no prediction.
         categories=[
@@ -53,10 +53,10 @@ def made_up(num_pictures=6, num_categories=4, seed=0, digits=1):
     ]
 
 
-def prediction(rng, picture, category, box, digits=1):
+def prediction(rng, image, category, box, digits=1):
     # One digit makes many scores equal.
     return dict(
-        image_id=picture,
+        image_id=image,
         category_id=int(category),
         bbox=box,
         score=round(float(rng.random()), digits))
@@ -68,7 +68,7 @@ def polygon(box):
 
 
 def repeated(data, found, indices):
-    """A data set that holds each picture as often as it is drawn."""
+    """A data set that holds each image as often as it is drawn."""
     images, annotations, predictions = [], [], []
     for new, index in enumerate(np.sort(indices)):
         old = data['images'][index]['id']
@@ -104,7 +104,7 @@ def score_of(tmp_path, data, found, iou_type='bbox'):
 
 
 @pytest.mark.parametrize('seed', range(4))
-def test_every_picture_once_is_cocoeval_to_the_last_bit(tmp_path, seed):
+def test_every_image_once_is_cocoeval_to_the_last_bit(tmp_path, seed):
     data, found = made_up(seed=seed)
     value = score_of(tmp_path, data, found).score(np.arange(6))
     assert value == expected(tmp_path, data, found)
@@ -131,7 +131,7 @@ def mask(box):
 
 
 @pytest.mark.parametrize('seed', range(4))
-def test_picture_drawn_twice_counts_as_two_pictures(tmp_path, seed):
+def test_image_drawn_twice_counts_as_two_images(tmp_path, seed):
     data, found = made_up(seed=seed, digits=9)
     score = score_of(tmp_path, data, found)
     indices = np.random.default_rng(seed).integers(6, size=6)
@@ -139,28 +139,28 @@ def test_picture_drawn_twice_counts_as_two_pictures(tmp_path, seed):
         expected(tmp_path, *repeated(data, found, indices)), abs=1e-14)
 
 
-def test_order_of_the_drawn_pictures_does_not_matter(tmp_path):
+def test_order_of_the_drawn_images_does_not_matter(tmp_path):
     score = score_of(tmp_path, *made_up())
     assert score.score(np.array([4, 1, 4])) == score.score(np.array([1, 4, 4]))
 
 
-def test_pictures_are_named_in_the_order_of_their_numbers(tmp_path):
+def test_images_are_named_in_the_order_of_their_numbers(tmp_path):
     data, found = made_up(3)
     data['images'].reverse()
     assert score_of(tmp_path, data,
-                    found).pictures == ('0.png', '1.png', '2.png')
+                    found).images == ('0.png', '1.png', '2.png')
 
 
-def test_only_the_pictures_named_count(tmp_path):
+def test_only_the_images_named_count(tmp_path):
     data, found = made_up()
     path = tmp_path / 'annotations.json'
     path.write_text(json.dumps(data))
-    part = CocoScore(path, found, pictures=['4.png', '1.png'])
-    assert part.pictures == ('1.png', '4.png')
+    part = CocoScore(path, found, images=['4.png', '1.png'])
+    assert part.images == ('1.png', '4.png')
     assert part.score(np.arange(2)) == CocoScore(path, found).score(
         np.array([1, 4]))
     with pytest.raises(ValueError, match="does not name '9.png'"):
-        CocoScore(path, found, pictures=['1.png', '9.png'])
+        CocoScore(path, found, images=['1.png', '9.png'])
 
 
 def test_no_prediction_scores_nothing(tmp_path):
@@ -168,7 +168,7 @@ def test_no_prediction_scores_nothing(tmp_path):
     assert score_of(tmp_path, data, []).score(np.arange(6)) == 0
 
 
-def test_pictures_without_objects_have_no_score(tmp_path):
+def test_images_without_objects_have_no_score(tmp_path):
     data, found = made_up()
     data['annotations'] = [
         row for row in data['annotations'] if row['image_id'] != 3
@@ -176,7 +176,7 @@ def test_pictures_without_objects_have_no_score(tmp_path):
     assert score_of(tmp_path, data, found).score(np.array([0, 0])) == -1
 
 
-def test_crowded_picture_keeps_its_hundred_best(tmp_path):
+def test_crowded_image_keeps_its_hundred_best(tmp_path):
     data, found = made_up()
     rng = np.random.default_rng(0)
     box = data['annotations'][0]['bbox']

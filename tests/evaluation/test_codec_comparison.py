@@ -36,11 +36,11 @@ def test_interval_is_of_the_figure_in_the_table(tmp_path):
 
 
 def with_last_points(tmp_path, first, others):
-    """Pictures whose last point is by so many dB better."""
+    """Images whose last point is by so many dB better."""
     rows = lines(('HEVC', 'VVC'))
     for row in rows:
         if row.get('point') == 'q3' and 'psnr' in row:
-            row['psnr'] += first if row['picture'] == 'a.png' else others
+            row['psnr'] += first if row['image'] == 'a.png' else others
     return results_of(tmp_path, rows)
 
 

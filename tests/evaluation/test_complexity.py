@@ -1,7 +1,7 @@
 """Costs agree with a count by hand."""
 import pytest
 import torch
-from conftest import smooth_pictures, tiny_codec
+from conftest import smooth_images, tiny_codec
 from torch import nn
 
 from mmhmc.adapters import DynamicAdaptation
@@ -51,9 +51,9 @@ def test_operations_count_over_the_real_pixels(codec):
     assert padded['encoder'] == pytest.approx(whole['encoder'] * 64 / 40)
 
 
-@pytest.mark.parametrize('placement', ['picture', 'latent'])
+@pytest.mark.parametrize('placement', ['image', 'latent'])
 def test_adapter_counts_where_it_stands(codec, placement):
-    channels, stride = (3, 1) if placement == 'picture' else (M, 16)
+    channels, stride = (3, 1) if placement == 'image' else (M, 16)
     adapter = DynamicAdaptation(4, placement, channels)
     by_hand = sum(p.numel() for n, p in adapter.named_parameters()
                   if n.endswith('weight')) / stride**2
@@ -91,7 +91,7 @@ def test_counting_leaves_no_hooks(codec):
 
 def test_times_are_of_a_round_trip():
     codec = tiny_codec('MeanScaleHyperprior')
-    cost = time_coding(codec, smooth_pictures(1, 64, 64), runs=1)
+    cost = time_coding(codec, smooth_images(1, 64, 64), runs=1)
     assert cost['encode_ms'] > 0 and cost['decode_ms'] > 0
     assert cost['peak_mib'] is None or cost['peak_mib'] >= 0
 
@@ -122,7 +122,7 @@ class Elsewhere(nn.Module):
 
 def test_operations_are_counted_where_the_codec_is():
     adapter = nn.Conv2d(3, 3, 1)
-    adapter.placement = 'picture'
+    adapter.placement = 'image'
     codec = Elsewhere()
     kmac = count_kmac(codec, (16, 24), adapter=adapter.to('meta'))
     assert kmac['encoder'] == pytest.approx(3 * 4 / 1000)

@@ -4,8 +4,8 @@ import pytest
 from benchmark_lines import lines, write_lines
 from mmengine.evaluator import BaseMetric
 
-from mmhmc.evaluation import (LPIPSMetric, MeanScore, PictureCurve,
-                              PicturePoint, RateCurve, bd_rate, bootstrap_bd,
+from mmhmc.evaluation import (ImageCurve, ImagePoint, LPIPSMetric, MeanScore,
+                              RateCurve, bd_rate, bootstrap_bd,
                               lower_is_better, read_results)
 from mmhmc.evaluation.metric_direction import lower_of
 from mmhmc.losses import FeatureLoss
@@ -70,11 +70,11 @@ def test_a_metric_of_anyone_says_it_where_it_is_registered(monkeypatch):
     class Blur(BaseMetric):
         lower_is_better = ('blurred', )
 
-    assert not lower_is_better('picture/blurred')
+    assert not lower_is_better('image/blurred')
     monkeypatch.setitem(ROOT.module_dict, 'Blur', Blur)
-    assert lower_is_better('picture/blurred')
-    assert lower_is_better('picture/blurred_edges')
-    assert not lower_is_better('picture/blurredness')
+    assert lower_is_better('image/blurred')
+    assert lower_is_better('image/blurred_edges')
+    assert not lower_is_better('image/blurredness')
 
 
 def test_an_evaluator_is_asked_which_of_its_results_are_to_be_low():
@@ -94,13 +94,13 @@ def test_falling_curve_is_compared_by_every_method(metric):
         delta = bd_rate(anchor, test, method)
         assert delta.value == pytest.approx(-20)
         assert delta.flags == ()
-    pictures = [
-        PictureCurve(c.name, 'xy', [
-            PicturePoint(np.full(2, rate), MeanScore([q, 1.1 * q]))
+    images = [
+        ImageCurve(c.name, 'xy', [
+            ImagePoint(np.full(2, rate), MeanScore([q, 1.1 * q]))
             for rate, q in zip(c.bpp, c.quality)
         ], metric) for c in (anchor, test)
     ]
-    interval = bootstrap_bd(*pictures, num_samples=5)
+    interval = bootstrap_bd(*images, num_samples=5)
     assert interval.num_refused == 0
 
 

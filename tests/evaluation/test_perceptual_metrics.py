@@ -5,36 +5,35 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
-from conftest import smooth_pictures
+from conftest import smooth_images
 from torch import nn
 
 from mmhmc.evaluation import (DISTSMetric, FIDMetric, KIDMetric, LPIPSMetric,
                               NIQEMetric, SSIMMetric, frechet_distance,
                               kernel_distance)
 from mmhmc.losses import FeatureLoss
-from mmhmc.structures import CodedPicture
+from mmhmc.structures import CodedImage
 
 
 def measured(metric, *pairs):
     samples = [
         dict(
-            coding=CodedPicture(0., None, tuple(x.shape[-2:]),
-                                tuple(x.shape[-2:]), x, x_hat))
-        for x, x_hat in pairs
+            coding=CodedImage(0., None, tuple(x.shape[-2:]), tuple(
+                x.shape[-2:]), x, x_hat)) for x, x_hat in pairs
     ]
     metric.process(None, samples)
     return metric.evaluate(len(samples))
 
 
-def picture(height=32, width=40):
-    return smooth_pictures(1, height, width)[0]
+def image(height=32, width=40):
+    return smooth_images(1, height, width)[0]
 
 
 def test_ssim_is_that_of_pytorch_msssim_and_leaves_out_what_is_too_small():
     from pytorch_msssim import ssim
-    x, x_hat = picture(), picture()
+    x, x_hat = image(), image()
     expected = ssim(x[None], x_hat[None], data_range=1.).item()
-    small = picture(10, 40)
+    small = image(10, 40)
     metrics = measured(SSIMMetric(), (x, x_hat), (small, small))
     assert metrics == {'quality/ssim': pytest.approx(expected)}
     assert measured(SSIMMetric(), (small, small)) == {}
@@ -42,7 +41,7 @@ def test_ssim_is_that_of_pytorch_msssim_and_leaves_out_what_is_too_small():
 
 def test_lpips_is_the_mean_of_the_loss_and_says_which_one():
     loss = FeatureLoss((4, ))
-    pairs = [(picture(), picture()) for _ in range(2)]
+    pairs = [(image(), image()) for _ in range(2)]
     expected = sum(loss(x[None], y[None]).item() for x, y in pairs) / 2
     metrics = measured(LPIPSMetric(loss=loss), *pairs)
     assert metrics == {'quality/FeatureLoss': pytest.approx(expected)}
@@ -68,10 +67,10 @@ class FakeMeasure(nn.Module):
         return torch.stack([one.mean() for one in shown]).sum()
 
 
-@pytest.mark.parametrize('metric, name, pictures', [(DISTSMetric, 'dists', 2),
-                                                    (NIQEMetric, 'niqe', 1)])
-def test_measures_of_pyiqa_see_the_pictures_they_need(monkeypatch, metric,
-                                                      name, pictures):
+@pytest.mark.parametrize('metric, name, images', [(DISTSMetric, 'dists', 2),
+                                                  (NIQEMetric, 'niqe', 1)])
+def test_measures_of_pyiqa_see_the_images_they_need(monkeypatch, metric, name,
+                                                    images):
     made = []
 
     def create_metric(wanted, device):
@@ -80,8 +79,8 @@ def test_measures_of_pyiqa_see_the_pictures_they_need(monkeypatch, metric,
 
     monkeypatch.setitem(sys.modules, 'pyiqa',
                         SimpleNamespace(create_metric=create_metric))
-    x, x_hat = picture(), picture() / 2
-    expected = x_hat.mean() + (x.mean() if pictures == 2 else 0)
+    x, x_hat = image(), image() / 2
+    expected = x_hat.mean() + (x.mean() if images == 2 else 0)
     metrics = measured(metric(), (x, x_hat))
     assert metrics == {f'quality/{name}': pytest.approx(expected.item())}
     assert made == [name]
@@ -118,7 +117,7 @@ def test_frechet_distance_of_gaussians_is_the_closed_form():
     # |m|^2 + sum of (s - s')^2.
     assert frechet_distance(one, other) == pytest.approx(5 + 1 + 4, rel=0.03)
     assert frechet_distance(one, one) == pytest.approx(0, abs=1e-9)
-    # More features than pictures.
+    # More features than images.
     few = generator.normal(0, 1, (5, 64))
     assert frechet_distance(few, few + 1) == pytest.approx(64, rel=1e-6)
 
@@ -148,8 +147,8 @@ def extractor(pixels):
     'metric, distance',
     [(FIDMetric(3, extractor), frechet_distance),
      (KIDMetric(3, 3, extractor), lambda x, y: kernel_distance(x, y, 3))])
-def test_distances_are_of_the_first_pictures(metric, distance):
-    pairs = [(picture(), picture()) for _ in range(4)]
+def test_distances_are_of_the_first_images(metric, distance):
+    pairs = [(image(), image()) for _ in range(4)]
     features = [
         np.stack([
             extractor((one * 255).round().byte()[None])[0].numpy()
@@ -162,11 +161,11 @@ def test_distances_are_of_the_first_pictures(metric, distance):
     }
 
 
-def test_too_few_pictures_are_refused():
-    x = picture()
-    with pytest.raises(ValueError, match='is to be of 5 pictures, .* has 1'):
+def test_too_few_images_are_refused():
+    x = image()
+    with pytest.raises(ValueError, match='is to be of 5 images, .* has 1'):
         measured(FIDMetric(5, extractor), (x, x))
-    with pytest.raises(ValueError, match='`num_pictures` must be at least 2'):
+    with pytest.raises(ValueError, match='`num_images` must be at least 2'):
         FIDMetric(1, extractor)
     with pytest.raises(ValueError, match='`subset_size` must be from 2 to'):
         KIDMetric(10, 11, extractor)

@@ -1,12 +1,12 @@
 import pytest
 
 from mmhmc.evaluation import SavingMetric
-from mmhmc.structures import CodedPicture
+from mmhmc.structures import CodedImage
 
 
 def measured(num_bytes):
     metric = SavingMetric()
-    coding = CodedPicture(1., num_bytes, (16, 16), (32, 32))
+    coding = CodedImage(1., num_bytes, (16, 16), (32, 32))
     metric.process(None, [dict(coding=coding)])
     return metric.evaluate(1)
 

@@ -1,6 +1,6 @@
 import pytest
 import torch
-from conftest import smooth_pictures
+from conftest import smooth_images
 
 from mmhmc.functional import rgb_to_yuv, yuv_to_rgb
 
@@ -72,7 +72,7 @@ def test_round_trip_errs_by_no_more_than_rounding_can(matrix, full_range,
 
 
 def test_chroma_has_the_size_of_its_format_and_the_mean_of_its_pixels():
-    x = smooth_pictures(1, 6, 8)
+    x = smooth_images(1, 6, 8)
     fine = rgb_to_yuv(x, bit_depth=16)
     for chroma, stride in (('422', (1, 2)), ('420', (2, 2))):
         planes = rgb_to_yuv(x, bit_depth=16, chroma=chroma)
@@ -84,7 +84,7 @@ def test_chroma_has_the_size_of_its_format_and_the_mean_of_its_pixels():
     assert [plane.shape for plane in planes] == [(1, 1, 6, 8)]
 
 
-def test_subsampled_chroma_of_a_flat_picture_comes_back():
+def test_subsampled_chroma_of_a_flat_image_comes_back():
     x = torch.tensor([0.2, 0.6, 0.3]).view(1, 3, 1, 1).expand(-1, -1, 8, 8)
     for chroma in ('422', '420'):
         x_hat = yuv_to_rgb(rgb_to_yuv(x, chroma=chroma))

@@ -1,4 +1,4 @@
-"""Networks of which no model knows go where their pictures are."""
+"""Networks of which no model knows go where their images are."""
 import pytest
 import torch
 from torch import nn
@@ -6,7 +6,7 @@ from torch import nn
 from mmhmc.engine import RateLossHook
 from mmhmc.evaluation import FIDMetric, KIDMetric, LPIPSMetric
 from mmhmc.functional.devices import beside, device_of
-from mmhmc.structures import CodedBatch, CodedPicture
+from mmhmc.structures import CodedBatch, CodedImage
 
 #: Stands for a GPU: what is there has no numbers.
 ELSEWHERE = torch.device('meta')
@@ -20,8 +20,8 @@ class Network(nn.Module):
         self.answer, self.seen = answer, []
         self.weight = nn.Parameter(torch.zeros(1))
 
-    def forward(self, *pictures):
-        assert all(x.device == self.weight.device for x in pictures)
+    def forward(self, *images):
+        assert all(x.device == self.weight.device for x in images)
         self.seen.append(self.weight.device)
         return self.answer
 
@@ -42,11 +42,11 @@ def test_network_goes_where_its_input_is():
     lambda network: KIDMetric(2, 2, network),
     lambda network: LPIPSMetric(loss=network)
 ])
-def test_metrics_take_their_networks_to_the_pictures(made):
+def test_metrics_take_their_networks_to_the_images(made):
     network = Network(torch.ones(1))
     x = torch.zeros(3, 8, 8, device=ELSEWHERE)
-    picture = CodedPicture(8., 9, (8, 8), (8, 8), x, x)
-    made(network).process(None, [dict(coding=picture)])
+    image = CodedImage(8., 9, (8, 8), (8, 8), x, x)
+    made(network).process(None, [dict(coding=image)])
     assert network.seen and set(network.seen) == {ELSEWHERE}
 
 

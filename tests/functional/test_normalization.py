@@ -22,12 +22,12 @@ CONFIGS = [
 
 
 def loaded():
-    """BGR, as every host loads pictures."""
+    """BGR, as every host loads images."""
     return torch.randint(0, 256, (3, 8, 6), dtype=torch.uint8)
 
 
 def host_inputs(config, bgr):
-    """What the host's own data preprocessor makes of a picture."""
+    """What the host's own data preprocessor makes of an image."""
     if config['type'].startswith('mmdet'):
         pytest.importorskip('mmdet')
     preprocessor = MODELS.build(config)
@@ -35,10 +35,9 @@ def host_inputs(config, bgr):
 
 
 @pytest.mark.parametrize('config', CONFIGS)
-def test_picture_is_rgb_between_zero_and_one(config):
+def test_image_is_rgb_between_zero_and_one(config):
     bgr = loaded()
-    x = InputNorm.from_preprocessor(config).to_picture(
-        host_inputs(config, bgr))
+    x = InputNorm.from_preprocessor(config).to_image(host_inputs(config, bgr))
     torch.testing.assert_close(x, bgr.flip(0)[None] / 255, rtol=0, atol=1e-6)
 
 
@@ -48,32 +47,32 @@ def test_mmpretrain_says_to_rgb():
     rgb = (bgr.flip(0).float() -
            torch.tensor(MEAN).view(3, 1, 1)) / torch.tensor(STD).view(3, 1, 1)
     x = InputNorm.from_preprocessor(dict(config,
-                                         to_rgb=True)).to_picture(rgb[None])
+                                         to_rgb=True)).to_image(rgb[None])
     torch.testing.assert_close(x, bgr.flip(0)[None] / 255, rtol=0, atol=1e-6)
 
 
 @pytest.mark.parametrize('config', CONFIGS)
-def test_unchanged_picture_gives_the_inputs_back_to_the_last_bit(config):
+def test_unchanged_image_gives_the_inputs_back_to_the_last_bit(config):
     norm = InputNorm.from_preprocessor(config)
     inputs = host_inputs(config, loaded())
-    x = norm.to_picture(inputs)
+    x = norm.to_image(inputs)
     assert torch.equal(norm.to_inputs(inputs, x, x.clone()), inputs)
 
 
 @pytest.mark.parametrize('config', CONFIGS)
-def test_changed_picture_is_normalised_as_the_host_does(config):
+def test_changed_image_is_normalised_as_the_host_does(config):
     norm = InputNorm.from_preprocessor(config)
     inputs, shown = host_inputs(config, loaded()), loaded()
-    seen = norm.to_inputs(inputs, norm.to_picture(inputs),
+    seen = norm.to_inputs(inputs, norm.to_image(inputs),
                           shown.flip(0)[None] / 255)
     torch.testing.assert_close(
         seen, host_inputs(config, shown), rtol=1e-5, atol=1e-4)
 
 
-def test_inputs_of_lower_precision_give_a_float32_picture():
+def test_inputs_of_lower_precision_give_a_float32_image():
     norm = InputNorm(MEAN, STD)
     inputs = torch.rand(1, 3, 4, 4).bfloat16()
-    assert norm.to_picture(inputs).dtype == torch.float32
+    assert norm.to_image(inputs).dtype == torch.float32
 
 
 def test_nothing_enters_the_state_dict():
@@ -111,10 +110,10 @@ def test_channel_order_can_be_said():
     assert not InputNorm.from_preprocessor(settings).flipped
 
 
-def test_grey_picture_becomes_rgb_and_grey_again():
+def test_grey_image_becomes_rgb_and_grey_again():
     norm = InputNorm([33.] * 3, [78.] * 3)
     inputs = (torch.rand(2, 1, 4, 5) * 255 - 33) / 78
-    x = norm.to_picture(inputs)
+    x = norm.to_image(inputs)
     assert x.shape == (2, 3, 4, 5)
     assert torch.equal(x[:, :1].expand_as(x), x)
     assert torch.equal(norm.to_inputs(inputs, x, x), inputs)
@@ -125,6 +124,6 @@ def test_grey_picture_becomes_rgb_and_grey_again():
 
 
 @pytest.mark.parametrize('shape', [(3, 8, 8), (1, 4, 8, 8), (1, 2, 3, 8, 8)])
-def test_what_is_no_batch_of_pictures_is_refused(shape):
-    with pytest.raises(ValueError, match='must be pictures of shape'):
-        InputNorm().to_picture(torch.zeros(shape))
+def test_what_is_no_batch_of_images_is_refused(shape):
+    with pytest.raises(ValueError, match='must be images of shape'):
+        InputNorm().to_image(torch.zeros(shape))

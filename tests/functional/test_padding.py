@@ -37,7 +37,7 @@ def by_hand(x, sizes, target):
     ([(1, 1), (4, 7)], (6, 9)),
     ([(4, 3), (2, 5)], (4, 5)),
 ])
-def test_values_beyond_a_picture_repeat_its_edge(sizes, target):
+def test_values_beyond_a_image_repeat_its_edge(sizes, target):
     x = torch.rand(2, 3, 5, 7)
     out = extend_edges(x, sizes, target)
     assert torch.equal(out, by_hand(x, sizes, target))
@@ -73,7 +73,7 @@ def test_size_that_does_not_fit_is_refused(size):
         extend_edges(torch.rand(1, 3, 5, 7), [size], (64, 64))
 
 
-def test_target_smaller_than_a_picture_is_refused():
+def test_target_smaller_than_a_image_is_refused():
     with pytest.raises(ValueError, match=r'at most \(4, 7\)'):
         extend_edges(torch.rand(1, 3, 5, 7), [(5, 7)], (4, 8))
 

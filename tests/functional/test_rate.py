@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from mmhmc.functional import count_bits, picture_mse, valid_mask
+from mmhmc.functional import count_bits, image_mse, valid_mask
 
 CPU = torch.device('cpu')
 SIZES = [(1, 1), (16, 17), (33, 64), (64, 48)]
@@ -73,13 +73,13 @@ def test_no_latents_cost_nothing():
 
 
 def test_latents_of_another_batch_are_refused():
-    with pytest.raises(ValueError, match=r"3 pictures, .* \{'y': 4, 'z': 4\}"):
+    with pytest.raises(ValueError, match=r"3 images, .* \{'y': 4, 'z': 4\}"):
         count_bits(likelihoods_over_64x64(), SIZES[:3], (64, 64))
 
 
-def test_mse_counts_real_pixels_of_each_picture():
+def test_mse_counts_real_pixels_of_each_image():
     x, x_hat = torch.rand(4, 3, 64, 64), torch.rand(4, 3, 64, 64)
-    mse = picture_mse(x, x_hat, SIZES)
+    mse = image_mse(x, x_hat, SIZES)
     by_hand = torch.stack([((x - x_hat)[b, :, :h, :w]**2).mean()
                            for b, (h, w) in enumerate(SIZES)])
     torch.testing.assert_close(mse, by_hand)
@@ -87,6 +87,6 @@ def test_mse_counts_real_pixels_of_each_picture():
 
 def test_mse_is_float32_whatever_comes():
     x = torch.rand(1, 3, 8, 8)
-    mse = picture_mse(x.bfloat16(), (x + 0.5).bfloat16(), [(8, 8)])
+    mse = image_mse(x.bfloat16(), (x + 0.5).bfloat16(), [(8, 8)])
     assert mse.dtype == torch.float32
     torch.testing.assert_close(mse, torch.tensor([0.25]), rtol=0.02, atol=0)

@@ -1,9 +1,9 @@
-"""Pictures compared by a backbone that is there anyway."""
+"""Images compared by a backbone that is there anyway."""
 import copy
 
 import pytest
 import torch
-from conftest import smooth_pictures
+from conftest import smooth_images
 from mmengine.model import BaseModule
 from torch import nn
 from traced_ops import TracedOps
@@ -55,7 +55,7 @@ def loss(request, tmp_path_factory):
 
 
 def test_distance_grows_with_the_difference(loss):
-    x = smooth_pictures(2, 32, 48)
+    x = smooth_images(2, 32, 48)
     assert not loss(x, x).any()
     near, far = (loss(x, x + share * (x.flip(3) - x)) for share in (0.1, 1))
     assert near.shape == (2, )
@@ -63,7 +63,7 @@ def test_distance_grows_with_the_difference(loss):
 
 
 def test_gradient_reaches_what_is_compared_only(loss):
-    x = smooth_pictures(3, 16, 16).requires_grad_()
+    x = smooth_images(3, 16, 16).requires_grad_()
     x_hat = x.detach().flip(2).requires_grad_()
     with TracedOps() as traced:
         loss(x, x_hat).sum().backward()
@@ -74,15 +74,15 @@ def test_gradient_reaches_what_is_compared_only(loss):
 
 
 def test_backbone_sees_what_its_host_would(loss):
-    x = smooth_pictures(1, 16, 16)
+    x = smooth_images(1, 16, 16)
     loss(x, x)
     seen = loss._networks[0].backbone.seen
     torch.testing.assert_close(seen, (x.flip(1) * 255 - 120) / 60)
 
 
-def test_a_picture_of_a_host_is_the_picture_it_was():
-    norm, x = InputNorm.from_preprocessor(NORM), smooth_pictures(1, 8, 8)
-    torch.testing.assert_close(norm.to_picture(norm.from_picture(x)), x)
+def test_a_image_of_a_host_is_the_image_it_was():
+    norm, x = InputNorm.from_preprocessor(NORM), smooth_images(1, 8, 8)
+    torch.testing.assert_close(norm.to_image(norm.from_image(x)), x)
 
 
 def test_no_weights_are_refused():
@@ -100,7 +100,7 @@ def test_only_the_features_themselves_see_contrast(loss):
     seen = loss._networks[0]
     whole, unit = copy.copy(loss), loss
     whole.unit = False
-    x = smooth_pictures(1, 16, 16)
+    x = smooth_images(1, 16, 16)
     norm, backbone = seen.norm, seen.backbone
     try:
         seen.backbone, seen.norm = Contrast(), InputNorm()

@@ -7,7 +7,7 @@ def test_discriminator_learns_up_to_the_margin_only():
     real = torch.tensor([3., 1., 0.5, -2.], requires_grad=True)
     fake = torch.tensor([-3., -1., 0.25, 2.], requires_grad=True)
     loss = HingeLoss().discriminator(real, fake)
-    # 0, 0, 0.5, 3 of originals; 0, 0, 1.25, 3 of decoded pictures.
+    # 0, 0, 0.5, 3 of originals; 0, 0, 1.25, 3 of decoded images.
     torch.testing.assert_close(loss, torch.tensor((3.5 + 4.25) / 4))
     loss.backward()
     assert torch.equal(real.grad, torch.tensor([0., 0., -.25, -.25]))

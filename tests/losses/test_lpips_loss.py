@@ -3,7 +3,7 @@ from types import ModuleType
 
 import pytest
 import torch
-from conftest import smooth_pictures
+from conftest import smooth_images
 from torch import nn
 
 from mmhmc.losses import LPIPSLoss, lpips_loss
@@ -55,7 +55,7 @@ def test_backbone_gets_the_weights_of_the_file(package, weights):
     network = loss._networks[0]
     assert torch.equal(network.net.slice1[0].weight,
                        state['features.0.weight'])
-    x = smooth_pictures(2, 16, 16)
+    x = smooth_images(2, 16, 16)
     x_hat = x.flip(3)
     torch.testing.assert_close(
         loss(x, x_hat),
@@ -66,7 +66,7 @@ def test_network_is_no_part_of_the_model(package, weights):
     loss = LPIPSLoss('vgg', str(weights)).train()
     assert list(loss.parameters()) == [] and loss.state_dict() == {}
     assert not any(m.training for m in loss._networks[0].modules())
-    x = smooth_pictures(1, 16, 16)
+    x = smooth_images(1, 16, 16)
     x_hat = x.flip(3).requires_grad_()
     loss(x, x_hat).sum().backward()
     assert x_hat.grad.any()
@@ -120,7 +120,7 @@ def test_real_package_takes_the_weights_of_a_file(tmp_path):
     path = tmp_path / 'squeeze.pth'
     torch.save(squeezenet1_1(weights=None).state_dict(), path)
     loss = LPIPSLoss('squeeze', str(path))
-    x = smooth_pictures(2, 64, 64)
+    x = smooth_images(2, 64, 64)
     assert not loss(x, x).any()
     far, near = loss(x, x.flip(3)), loss(x, 0.99 * x + 0.01 * x.flip(3))
     assert far.shape == (2, ) and (far > near).all() and (near > 0).all()

@@ -1,12 +1,12 @@
 import pytest
 import torch
-from conftest import smooth_pictures
+from conftest import smooth_images
 
 from mmhmc.losses import shift_together
 
 
-def test_pictures_are_shifted_alike_and_keep_their_shape():
-    x = smooth_pictures(2, 32, 48)
+def test_images_are_shifted_alike_and_keep_their_shape():
+    x = smooth_images(2, 32, 48)
     one, other = shift_together([x, 2 * x])
     assert one.shape == x.shape
     torch.testing.assert_close(2 * one, other)
@@ -14,7 +14,7 @@ def test_pictures_are_shifted_alike_and_keep_their_shape():
 
 
 def test_difference_stays_in_what_is_moved():
-    # A flat picture stays what it is: no border is made up.
+    # A flat image stays what it is: no border is made up.
     flat = torch.full((1, 3, 20, 30), 0.25)
     torch.testing.assert_close(shift_together([flat])[0], flat)
 
@@ -29,12 +29,12 @@ def test_shift_is_at_most_the_margin():
 
 
 def test_no_margin_changes_nothing():
-    x = smooth_pictures(1, 8, 8)
+    x = smooth_images(1, 8, 8)
     assert shift_together([x], margin=0)[0] is x
 
 
 def test_gradient_passes():
-    x = smooth_pictures(1, 16, 16).requires_grad_()
+    x = smooth_images(1, 16, 16).requires_grad_()
     shift_together([x])[0].sum().backward()
     assert (x.grad > 0).any()
 

@@ -4,7 +4,7 @@ import pickle
 import pytest
 import torch
 from conftest import (PREPROCESSOR, MockTaskModel, TinyBackbone, batch_of,
-                      smooth_pictures, tiny_codec, wrapped_model)
+                      smooth_images, tiny_codec, wrapped_model)
 from mmengine.registry import MODELS
 from mmengine.runner import load_checkpoint
 from torch import nn
@@ -38,9 +38,9 @@ def backbone_with(codec, adapter=None, **kwargs):
 
 
 def host_inputs(count=3, height=64, width=64):
-    """Pictures, normalised as the host does."""
+    """Images, normalised as the host does."""
     norm = InputNorm.from_preprocessor(PREPROCESSOR)
-    x = smooth_pictures(count, height, width)
+    x = smooth_images(count, height, width)
     return (x * 255 - norm.mean) / norm.std
 
 
@@ -135,7 +135,7 @@ def test_result_does_not_depend_on_what_the_padding_holds(trained, training):
 
 
 @pytest.mark.parametrize('training', [True, False])
-def test_host_sees_the_decoded_picture_in_its_own_normalisation(
+def test_host_sees_the_decoded_image_in_its_own_normalisation(
         trained, training):
     backbone, inputs = backbone_with(trained), host_inputs()
     backbone.train(training)
@@ -151,7 +151,7 @@ def test_host_sees_the_decoded_picture_in_its_own_normalisation(
 # Evaluation.
 
 
-def test_each_picture_is_coded_as_if_it_were_alone(trained):
+def test_each_image_is_coded_as_if_it_were_alone(trained):
     backbone, inputs = backbone_with(trained), host_inputs()
     together = coded(backbone, inputs, SIZES)
     for i, (h, w) in enumerate(SIZES):
@@ -295,7 +295,7 @@ def test_adapter_is_built_from_its_config(trained):
 
 
 @pytest.mark.parametrize('training', [True, False])
-def test_picture_that_is_not_finite_is_refused(trained, training):
+def test_image_that_is_not_finite_is_refused(trained, training):
     backbone, inputs = backbone_with(trained), host_inputs()
     inputs[1, 0, 3, 3] = torch.nan
     with pytest.raises(ValueError, match='must be finite'):
@@ -305,7 +305,7 @@ def test_picture_that_is_not_finite_is_refused(trained, training):
 def test_sizes_of_another_batch_are_refused(trained):
     backbone = backbone_with(trained)
     backbone.expect(SIZES[:2])
-    with pytest.raises(ValueError, match='2 picture sizes .* of 3 pictures'):
+    with pytest.raises(ValueError, match='2 image sizes .* of 3 images'):
         backbone(host_inputs())
 
 
@@ -551,14 +551,14 @@ def test_copy_of_a_wrapped_model_is_its_equal(copied, name):
     assert all(p.any() for p in model.backbone.codec.g_a.parameters())
 
 
-def test_in_training_too_the_host_sees_nothing_outside_a_picture(trained):
+def test_in_training_too_the_host_sees_nothing_outside_a_image(trained):
     # Else an adapter learns to work outside [0, 1], which no test shows it.
     adapter = DynamicAdaptation(8)
     nn.init.constant_(adapter.layers[-1].bias, 3.)
     backbone = backbone_with(trained, adapter).train()
     x = torch.rand(2, 3, 64, 64)
     x[0, 0, :8] = 1.25
-    record = backbone.code_pictures(x)
+    record = backbone.code_images(x)
     assert record.x_bar[1].min() >= 0 and record.x_bar[1].max() == 1
-    # A picture that augmentation has brightened may be as bright as it is.
+    # An image that augmentation has brightened may be as bright as it is.
     assert record.x_bar[0].max() == 1.25

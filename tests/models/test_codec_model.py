@@ -24,7 +24,7 @@ def test_tensor_mode_gives_the_coded_batch(model):
     data = packed(model, training=False)
     coded = model.eval()(**data)
     assert isinstance(coded, CodedBatch)
-    # Pictures are loaded as BGR.
+    # Images are loaded as BGR.
     assert torch.equal(coded.x[0], data['inputs'][0] / 255)
     assert torch.equal(coded.x[0], batch_of(*SIZES)['inputs'][0].flip(0) / 255)
     assert torch.equal(coded.x_bar, coded.x_hat)

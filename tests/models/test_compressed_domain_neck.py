@@ -51,7 +51,7 @@ def test_only_what_the_strides_need_is_built(strides):
     assert all(p.grad is not None for p in neck.parameters())
 
 
-def test_vector_is_one_for_each_picture():
+def test_vector_is_one_for_each_image():
     neck = CompressedDomainNeck(8, 6, strides=None)
     vector, = neck(features_over(33, 50))
     assert vector.shape == (2, 6)
@@ -64,7 +64,7 @@ def test_latent_of_another_stride_is_up_sampled_to_the_same_levels():
     assert [one.shape[-2:] for one in maps] == [(10, 18), (5, 9)]
 
 
-def test_positions_do_not_depend_on_other_pictures_in_evaluation():
+def test_positions_do_not_depend_on_other_images_in_evaluation():
     neck = CompressedDomainNeck(8, 6).eval()
     y_hat = latent()
     together = neck([y_hat])

@@ -3,7 +3,7 @@ import copy
 
 import pytest
 import torch
-from conftest import PREPROCESSOR, smooth_pictures, tiny_codec
+from conftest import PREPROCESSOR, smooth_images, tiny_codec
 from torch import nn
 
 from mmhmc.codecs import MeanScaleHyperprior
@@ -19,8 +19,8 @@ class ControlledCodec(MeanScaleHyperprior):
         super().__init__(*args, **kwargs)
         self.seen = []
 
-    def check_pictures(self, x, condition):
-        super().check_pictures(x, None)
+    def check_images(self, x, condition):
+        super().check_images(x, None)
 
     def encode_latents(self, x, condition=None, rate=True):
         self.seen.append(('encode', condition))
@@ -51,7 +51,7 @@ def models_of(codec, **kwargs):
     yield CodecBackbone(
         copy.deepcopy(codec), nn.Identity(), PREPROCESSOR, **kwargs)
     yield LatentBackbone(
-        copy.deepcopy(codec), PREPROCESSOR, dict(picture=True), **kwargs)
+        copy.deepcopy(codec), PREPROCESSOR, dict(image=True), **kwargs)
     yield CodecModel(copy.deepcopy(codec), **kwargs)
 
 
@@ -63,7 +63,7 @@ def test_evaluation_uses_the_fixed_controls_everywhere(trained):
             condition=fixed,
             train_condition=dict(quality=[7])):
         model.eval()
-        model(smooth_pictures(1, 64, 64))
+        model(smooth_images(1, 64, 64))
         assert [what for what, _ in model.codec.seen
                 ] == ['encode', 'read', 'decode']
         # As the file says it.
@@ -79,9 +79,9 @@ def test_training_draws_some_and_keeps_the_others(trained):
         qualities = set()
         for _ in range(20):
             model.expect(None)
-            model(smooth_pictures(1, 64, 64))
+            model(smooth_images(1, 64, 64))
             record, = model.collect()
-            model.decode_pictures([record])
+            model.decode_images([record])
             conditions = {condition for _, condition in model.codec.seen}
             model.codec.seen.clear()
             assert conditions == {record.condition}
@@ -92,7 +92,7 @@ def test_training_draws_some_and_keeps_the_others(trained):
 
 def test_without_controls_the_codec_gets_none(trained):
     for model in models_of(controlled(trained)):
-        model(smooth_pictures(1, 64, 64))
+        model(smooth_images(1, 64, 64))
         assert {condition for _, condition in model.codec.seen} == {None}
 
 

@@ -3,8 +3,7 @@ import copy
 
 import pytest
 import torch
-from conftest import (CODECS, PREPROCESSOR, batch_of, smooth_pictures,
-                      tiny_codec)
+from conftest import CODECS, PREPROCESSOR, batch_of, smooth_images, tiny_codec
 from torch import nn
 
 from mmhmc.codecs import MeanScaleHyperprior, build_codec
@@ -27,8 +26,8 @@ class VariableRate(MeanScaleHyperprior):
         super().__init__(8, 8)
         self.seen = []
 
-    def check_pictures(self, x, condition):
-        super().check_pictures(x, None)
+    def check_images(self, x, condition):
+        super().check_images(x, None)
         self.seen.append(condition)
 
 
@@ -67,7 +66,7 @@ def step(model, x):
 
 
 def test_parts_learn_in_turn_and_never_from_the_other_ones_loss():
-    model, x = model_of(), smooth_pictures(2, 64, 64)
+    model, x = model_of(), smooth_images(2, 64, 64)
     learning = {n for n, p in model.named_parameters() if p.requires_grad}
     for _ in range(2):
         assert model.turn == 'generator'
@@ -88,14 +87,14 @@ def test_parts_learn_in_turn_and_never_from_the_other_ones_loss():
 
 
 def test_frozen_weights_of_the_discriminator_stay_frozen():
-    model, x = model_of(), smooth_pictures(1, 64, 64)
+    model, x = model_of(), smooth_images(1, 64, 64)
     frozen = model.discriminator.copies[0].head.weight.requires_grad_(False)
     step(model, x)
     assert not frozen.requires_grad
 
 
 def test_without_a_discriminator_only_the_codec_learns():
-    model, x = model_of(discriminator=None), smooth_pictures(1, 64, 64)
+    model, x = model_of(discriminator=None), smooth_images(1, 64, 64)
     for _ in range(3):
         assert model.turn == 'generator'
         output, touched = step(model, x)
@@ -104,7 +103,7 @@ def test_without_a_discriminator_only_the_codec_learns():
 
 
 def test_perceptual_loss_can_be_left_out():
-    output, _ = step(model_of(perceptual=None), smooth_pictures(1, 64, 64))
+    output, _ = step(model_of(perceptual=None), smooth_images(1, 64, 64))
     assert 'loss_perceptual' not in output
 
 
@@ -127,7 +126,7 @@ def test_optimizers_move_their_own_part_only():
 
 
 def test_losses_are_weighed_as_documented():
-    x = smooth_pictures(2, 64, 64)
+    x = smooth_images(2, 64, 64)
     weights = dict(
         lmbda_rate=(3., ),
         lmbda_distortion=0.5,
@@ -173,7 +172,7 @@ def test_discriminator_fits_codec_and_qualities():
 
 
 def test_beta_weighs_realism():
-    x = smooth_pictures(1, 64, 64)
+    x = smooth_images(1, 64, 64)
     values = []
     for beta in (2.56, 0.64, 0.):
         torch.manual_seed(0)
@@ -184,7 +183,7 @@ def test_beta_weighs_realism():
             quality_range=None,
             lmbda_rate=(1., ),
             max_shift=0)
-        # So that the picture is the same.
+        # So that the image is the same.
         for block in model.codec.g_s:
             for name, shift in block.named_children():
                 if name.startswith('shift'):
@@ -200,7 +199,7 @@ def test_beta_weighs_realism():
 
 
 def test_losses_of_the_codec_itself_are_added(monkeypatch):
-    model, x = model_of(), smooth_pictures(1, 64, 64)
+    model, x = model_of(), smooth_images(1, 64, 64)
     forward = model.codec.forward
 
     def with_ratio(x, condition):
@@ -217,7 +216,7 @@ def test_losses_of_the_codec_itself_are_added(monkeypatch):
 
 
 def qualities_of(model, count):
-    x = smooth_pictures(1, 64, 64)
+    x = smooth_images(1, 64, 64)
     model.codec.seen.clear()
     turns = []
     with torch.no_grad():
@@ -244,7 +243,7 @@ def test_quality_is_drawn_for_each_batch_from_the_whole_range():
 
 def test_discriminator_of_the_quality_learns():
     model = model_of(VariableRate(), perceptual=None)
-    x = smooth_pictures(1, 64, 64)
+    x = smooth_images(1, 64, 64)
     for _ in range(4):
         step(model, x)
         _, touched = step(model, x)
@@ -276,7 +275,7 @@ def test_other_controls_are_kept():
         quality_range=(2, 2),
         lmbda_rate=(1., ),
         perceptual=None)
-    step(model, smooth_pictures(1, 64, 64))
+    step(model, smooth_images(1, 64, 64))
     assert model.codec.seen == [CodingCondition(quality=2, task='mse')]
 
 
@@ -284,14 +283,14 @@ def test_codec_without_qualities_is_asked_for_none():
     codec = VariableRate()
     model = model_of(
         codec, quality_range=None, lmbda_rate=(1., ), perceptual=None)
-    step(model, smooth_pictures(1, 64, 64))
+    step(model, smooth_images(1, 64, 64))
     assert codec.seen == [None]
 
 
 # Training.
 
 
-def train_on_one_picture(steps, lr, discriminator_lr):
+def train_on_one_image(steps, lr, discriminator_lr):
     """Logs of the codec's steps, and of the discriminator's."""
     model = model_of(
         MeanScaleHyperprior(16, 16),
@@ -306,8 +305,8 @@ def train_on_one_picture(steps, lr, discriminator_lr):
             discriminator=dict(
                 optimizer=dict(type='Adam', lr=discriminator_lr))))(
                     model)
-    picture, = smooth_pictures(1, 64, 64)
-    data = dict(inputs=[(255 * picture.flip(0)).byte()])
+    image, = smooth_images(1, 64, 64)
+    data = dict(inputs=[(255 * image.flip(0)).byte()])
     logs = [model.train_step(dict(data), wrapper) for _ in range(steps)]
     logs = [{k: float(v) for k, v in log.items()} for log in logs]
     assert all(abs(v) < float('inf') for log in logs for v in log.values())
@@ -318,14 +317,14 @@ def mean(logs, name):
     return sum(log[name] for log in logs) / len(logs)
 
 
-def test_codec_learns_one_picture():
-    logs, _ = train_on_one_picture(60, 3e-3, 3e-3)
+def test_codec_learns_one_image():
+    logs, _ = train_on_one_image(60, 3e-3, 3e-3)
     for name, share in (('loss', 0.4), ('loss_perceptual', 0.9)):
         assert mean(logs[-5:], name) < share * mean(logs[:5], name), name
 
 
 def test_discriminator_learns_to_know_a_codec_that_stands_still():
-    _, logs = train_on_one_picture(60, 0., 1e-2)
+    _, logs = train_on_one_image(60, 0., 1e-2)
     assert mean(
         logs[-5:],
         'loss_discriminator') < 0.3 * mean(logs[:5], 'loss_discriminator')
@@ -335,7 +334,7 @@ def test_discriminator_learns_to_know_a_codec_that_stands_still():
 def test_codec_with_several_rates_trains():
     codec = build_codec(
         dict(type='mmhmc.TinyLIC', **CODECS['TinyLIC'], variable_rate=True))
-    model, x = model_of(codec), smooth_pictures(1, 64, 64)
+    model, x = model_of(codec), smooth_images(1, 64, 64)
     for turn in ('codec', 'discriminator'):
         output, touched = step(model, x)
         assert all(value.isfinite() for value in output.values())
@@ -379,6 +378,6 @@ def test_weights_that_make_no_objective_are_refused(arguments, message):
         model_of(**arguments)
 
 
-def test_picture_that_does_not_fit_the_stride_is_refused():
+def test_image_that_does_not_fit_the_stride_is_refused():
     with pytest.raises(ValueError, match='multiples of 64'):
-        step(model_of(), smooth_pictures(1, 64, 80))
+        step(model_of(), smooth_images(1, 64, 80))

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 from conftest import (PREPROCESSOR, MockTaskModel, batch_of, make_runner,
-                      smooth_pictures, tiny_codec, with_val)
+                      smooth_images, tiny_codec, with_val)
 from mmengine.registry import MODELS, DefaultScope
 from mmengine.runner import load_checkpoint
 from torch import distributed, nn
@@ -46,9 +46,9 @@ class Host(MockTaskModel):
 
 
 def host_inputs(count=3, height=64, width=64):
-    """Pictures, normalised as the host does."""
+    """Images, normalised as the host does."""
     norm = InputNorm.from_preprocessor(PREPROCESSOR)
-    return (smooth_pictures(count, height, width) * 255 - norm.mean) / norm.std
+    return (smooth_images(count, height, width) * 255 - norm.mean) / norm.std
 
 
 def coded(backbone, inputs, sizes=None):
@@ -60,7 +60,7 @@ def coded(backbone, inputs, sizes=None):
 
 
 def decoding_calls(codec):
-    """How often a picture has been decoded."""
+    """How often an image has been decoded."""
     calls = []
     codec.g_s.register_forward_hook(lambda *args: calls.append(1))
     return calls
@@ -122,7 +122,7 @@ def test_in_training_bits_of_padding_do_not_count(trained):
 
 
 @pytest.mark.parametrize('training', [True, False])
-def test_latent_is_zero_outside_a_picture(trained, training):
+def test_latent_is_zero_outside_a_image(trained, training):
     backbone = latent_backbone(trained).train(training)
     y_hat, _ = coded(backbone, host_inputs(3, 80, 64), SIZES)
     for one, (h, w) in zip(y_hat, SIZES):
@@ -165,16 +165,16 @@ def test_latent_is_float32_under_autocast(trained):
         assert y_hat.dtype == record.bits.dtype == torch.float32
 
 
-# When a picture is decoded.
+# When an image is decoded.
 
 
-def test_evaluation_decodes_no_picture_unless_it_is_asked_for(trained):
+def test_evaluation_decodes_no_image_unless_it_is_asked_for(trained):
     inputs = host_inputs()
     backbone = latent_backbone(trained)
     calls = decoding_calls(backbone.codec)
     y_hat, record = coded(backbone, inputs, SIZES)
     assert calls == [] and record.x_hat is None
-    backbone.test_cfg['picture'] = True
+    backbone.test_cfg['image'] = True
     same, record = coded(backbone, inputs, SIZES)
     assert len(calls) == 3 and torch.equal(same, y_hat)
     other = CodecBackbone(copy.deepcopy(trained), nn.Identity(), PREPROCESSOR)
@@ -184,7 +184,7 @@ def test_evaluation_decodes_no_picture_unless_it_is_asked_for(trained):
     assert torch.equal(record.x_hat, expected.x_hat)
 
 
-def test_training_decodes_a_picture_only_for_the_distortion(trained):
+def test_training_decodes_a_image_only_for_the_distortion(trained):
     for lmbda, count in ((0., 0), (0.01, 1)):
         model = Host(trained)
         calls = decoding_calls(model.backbone.codec)
@@ -202,34 +202,34 @@ def test_distortion_is_that_of_a_codec_backbone(trained):
         latent_backbone(trained),
         CodecBackbone(copy.deepcopy(trained), nn.Identity(), PREPROCESSOR)
     ]
-    pictures = []
+    images = []
     for backbone in backbones:
         torch.manual_seed(1)
         backbone.train().expect(SIZES)
         backbone(inputs)
         records = backbone.collect()
-        backbone.decode_pictures(records)
-        pictures.append(records[0].x_hat)
-    assert torch.equal(*pictures)
+        backbone.decode_images(records)
+        images.append(records[0].x_hat)
+    assert torch.equal(*images)
 
 
-def test_quality_metric_without_a_picture_is_an_error(trained, tmp_path):
+def test_quality_metric_without_a_image_is_an_error(trained, tmp_path):
     metrics = ['BitrateMetric', 'PSNRMetric']
     runner = make_runner(
         Host(trained), tmp_path, [RateLossHook()], **with_val(metrics))
-    with pytest.raises(RuntimeError, match='backbone.test_cfg.picture=True'):
+    with pytest.raises(RuntimeError, match='backbone.test_cfg.image=True'):
         runner.val()
 
 
 def test_metrics_are_told_bits_and_on_request_quality(trained, tmp_path):
-    for picture, metrics in ((False, ['BitrateMetric']),
-                             (True, ['BitrateMetric', 'PSNRMetric'])):
+    for image, metrics in ((False, ['BitrateMetric']),
+                           (True, ['BitrateMetric', 'PSNRMetric'])):
         runner = make_runner(
-            Host(trained, picture=picture), tmp_path, [RateLossHook()],
+            Host(trained, image=image), tmp_path, [RateLossHook()],
             **with_val(metrics))
         results = runner.val()
         assert results['rate/bpp'] > 0
-        assert ('quality/psnr' in results) == picture
+        assert ('quality/psnr' in results) == image
 
 
 # What learns.
@@ -365,7 +365,7 @@ def test_stream_that_does_not_decode_to_its_latents_is_an_error(trained):
 
 
 @pytest.mark.parametrize('training', [True, False])
-def test_picture_that_is_not_finite_is_refused(trained, training):
+def test_image_that_is_not_finite_is_refused(trained, training):
     inputs = host_inputs()
     inputs[1, 0, 3, 3] = torch.nan
     with pytest.raises(ValueError, match='must be finite'):
@@ -415,9 +415,9 @@ def test_neck_of_a_config_fits_codec_and_heads(leaf):
 
 
 def labelled(host, height=64, width=96):
-    """A batch of two pictures with the labels that a host needs."""
+    """A batch of two images with the labels that a host needs."""
     from mmengine.structures import InstanceData, PixelData
-    inputs = list((255 * smooth_pictures(2, height, width)).byte())
+    inputs = list((255 * smooth_images(2, height, width)).byte())
     meta = dict(
         img_shape=(height, width),
         ori_shape=(height, width),

@@ -4,15 +4,15 @@ from pathlib import Path
 
 import pytest
 import torch
-from conftest import PREPROCESSOR, smooth_pictures, tiny_codec
+from conftest import PREPROCESSOR, smooth_images, tiny_codec
 from mmengine.config import Config
 from torch.utils.flop_counter import FlopCounterMode
 
 from mmhmc.bitstream import Bitstream
 from mmhmc.codecs import build_codec
 from mmhmc.functional import InputNorm
-from mmhmc.models import (CompressedDomainNeck, LatentBackbone, LatentFeatures,
-                          PictureStem)
+from mmhmc.models import (CompressedDomainNeck, ImageStem, LatentBackbone,
+                          LatentFeatures)
 
 ROOT = Path(__file__).parents[2] / 'configs'
 
@@ -38,13 +38,13 @@ def test_inference_decodes_no_pixels(codec):
     neck = CompressedDomainNeck(12, 8, (4, ), num_blocks=1).eval()
 
     def refuse(*args):
-        raise AssertionError('A picture was decoded.')
+        raise AssertionError('An image was decoded.')
 
     for layer in codec.g_s:
         layer.register_forward_pre_hook(refuse)
     codec.decode_latents = refuse
     with torch.no_grad():
-        seen, = neck(backbone(normalised(smooth_pictures(1, 64, 64))))
+        seen, = neck(backbone(normalised(smooth_images(1, 64, 64))))
     assert seen.shape == (1, 8, 16, 16)
 
 
@@ -56,7 +56,7 @@ def test_base_layer_shows_heads_the_same_with_and_without_the_rest(codec):
         codec, PREPROCESSOR, seen_channels=codec.semantic_channels).eval()
     assert backbone.out_channels == 8
     neck = CompressedDomainNeck(8, 8, (4, ), num_blocks=1).eval()
-    x = smooth_pictures(1, 64, 64)
+    x = smooth_images(1, 64, 64)
     stream, = codec.compress(x)
     base = Bitstream.from_bytes(stream.keep(2).to_bytes())
     whole, alone = codec.read(stream), codec.read(base)
@@ -74,7 +74,7 @@ def test_base_layer_shows_heads_the_same_with_and_without_the_rest(codec):
 def test_texture_can_be_seen_alone(codec):
     both = LatentBackbone(codec, PREPROCESSOR).eval()
     texture = LatentBackbone(codec, PREPROCESSOR, seen_channels=(8, 12)).eval()
-    x = normalised(smooth_pictures(1, 64, 64))
+    x = normalised(smooth_images(1, 64, 64))
     with torch.no_grad():
         assert torch.equal(texture(x)[0], both(x)[0][:, 8:])
     assert texture.out_channels == 4
@@ -92,12 +92,12 @@ def test_analysis_of_the_stream_costs_less_than_half_of_decoding_first():
     codec = build_codec(
         Config.fromfile(f'{ROOT}/_base_/codecs/layered.py').codec).eval()
     codec.update_entropy_tables()
-    stem = PictureStem(task.backbone.widths).eval()
+    stem = ImageStem(task.backbone.widths).eval()
     trunk = CompressedDomainNeck(**{
         k: v
         for k, v in task.neck.items() if k != 'type'
     }).eval()
-    stream, = codec.compress(smooth_pictures(1, 64, 64))
+    stream, = codec.compress(smooth_images(1, 64, 64))
 
     def cost(run):
         with FlopCounterMode(display=False) as counter:
@@ -105,5 +105,5 @@ def test_analysis_of_the_stream_costs_less_than_half_of_decoding_first():
         return counter.get_total_flops()
 
     latent = cost(lambda: trunk([codec.read(stream)]))
-    picture = cost(lambda: trunk(stem(codec.decompress([stream]))))
-    assert 0 < latent < picture / 2
+    image = cost(lambda: trunk(stem(codec.decompress([stream]))))
+    assert 0 < latent < image / 2

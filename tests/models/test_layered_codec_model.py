@@ -3,7 +3,7 @@ import copy
 
 import pytest
 import torch
-from conftest import (PREPROCESSOR, batch_of, make_runner, smooth_pictures,
+from conftest import (PREPROCESSOR, batch_of, make_runner, smooth_images,
                       tiny_codec)
 from torch import nn
 from traced_ops import TracedOps
@@ -59,7 +59,7 @@ def step(model, x):
 
 
 def test_losses_are_weighed_as_documented(codec):
-    x = smooth_pictures(2, 64, 64)
+    x = smooth_images(2, 64, 64)
     model = model_of(
         codec,
         lmbda_rate=3.,
@@ -100,7 +100,7 @@ def test_discriminator_sees_the_semantic_layer(codec):
 
 
 def test_discriminator_joins_after_the_first_batches(codec):
-    model, x = model_of(codec, adversarial_begin=3), smooth_pictures(1, 64, 64)
+    model, x = model_of(codec, adversarial_begin=3), smooth_images(1, 64, 64)
     turns = []
     for _ in range(6):
         turns.append(model.turn)
@@ -116,7 +116,7 @@ def test_discriminator_joins_after_the_first_batches(codec):
 
 def test_generator_learns_all_of_the_codec(codec):
     model = model_of(codec)
-    _, touched = step(model, smooth_pictures(2, 64, 64))
+    _, touched = step(model, smooth_images(2, 64, 64))
     assert touched == {
         f'codec.{n}'
         for n, p in codec.named_parameters() if p.requires_grad
@@ -124,7 +124,7 @@ def test_generator_learns_all_of_the_codec(codec):
 
 
 def test_no_gradient_goes_through_originals(codec):
-    model, x = model_of(codec), smooth_pictures(3, 64, 64)
+    model, x = model_of(codec), smooth_images(3, 64, 64)
     loss = model(inputs_of(x), None, 'loss')
     parts = [
         loss[f'loss_{n}'] for n in ('adversarial', 'matching', 'perceptual')
@@ -135,8 +135,8 @@ def test_no_gradient_goes_through_originals(codec):
     assert set(traced.convolutions) == {3}
 
 
-def test_originals_and_decoded_pictures_are_judged_by_the_same_norms(codec):
-    model, x = model_of(codec, perceptual=None), smooth_pictures(2, 64, 64)
+def test_originals_and_decoded_images_are_judged_by_the_same_norms(codec):
+    model, x = model_of(codec, perceptual=None), smooth_images(2, 64, 64)
     # Norms of fresh weights change with every forward.
     output = model.codec(x)
     output.x_hat = x.clone()
@@ -148,11 +148,11 @@ def test_codec_alone_learns_without_a_discriminator(codec):
     model = model_of(codec, discriminator=None)
     for _ in range(3):
         assert model.turn == 'generator'
-        output, _ = step(model, smooth_pictures(1, 64, 64))
+        output, _ = step(model, smooth_images(1, 64, 64))
         assert 'loss_adversarial' not in output
 
 
-def test_losses_of_one_picture_fall(codec):
+def test_losses_of_one_image_fall(codec):
     model = model_of(codec, lmbda_rate=0.1, lmbda_adversarial=0.1)
     wrapper = AlternatingOptimWrapperConstructor(
         dict(optimizer=OPTIMIZER['optimizer']))(

@@ -3,7 +3,7 @@ import copy
 
 import pytest
 import torch
-from conftest import smooth_pictures, tiny_codec
+from conftest import smooth_images, tiny_codec
 from mmengine.hub import get_config
 from mmengine.registry import DefaultScope
 from mmengine.runner import load_checkpoint
@@ -65,7 +65,7 @@ def batch():
     inputs, samples = [], []
     for i, (h, w) in enumerate(SIZES):
         torch.manual_seed(i)
-        inputs.append((255 * smooth_pictures(1, h, w)[0]).byte())
+        inputs.append((255 * smooth_images(1, h, w)[0]).byte())
         masks = torch.zeros(2, h, w)
         masks[0, 4:30, 4:30] = masks[1, 10:40, 20:38] = 1
         samples.append(

@@ -77,17 +77,17 @@ def test_divided_folder_is_only_resized_and_what_is_there_is_kept(
     out, small = tmp_path / 'out', tmp_path / 'small'
     convert(tool, monkeypatch, download, '--out', out, '--size', 16)
     convert(tool, monkeypatch, out, '--out', small, '--size', 8)
-    picture = small / 'val/images/00001.png'
-    assert Image.open(picture).size == (8, 8)
+    image = small / 'val/images/00001.png'
+    assert Image.open(image).size == (8, 8)
     labels = np.asarray(Image.open(small / 'val/labels/00001.png'))
     assert labels.tolist() == [[13] * 2 + [1] * 4 + [0] * 2] * 8
     times = {p: p.stat().st_mtime_ns for p in small.rglob('*.png')}
     convert(tool, monkeypatch, out, '--out', small, '--size', 8)
     assert {p: p.stat().st_mtime_ns for p in small.rglob('*.png')} == times
-    # Not by name: another picture and another size are other files.
+    # Not by name: another image and another size are other files.
     Image.new('RGB', (16, 16), 'red').save(out / 'val/images/00001.png')
     convert(tool, monkeypatch, out, '--out', small, '--size', 8)
-    assert np.asarray(Image.open(picture))[0, 0].tolist() == [255, 0, 0]
+    assert np.asarray(Image.open(image))[0, 0].tolist() == [255, 0, 0]
     convert(tool, monkeypatch, out, '--out', small, '--size', 4)
     assert {Image.open(p).size for p in times} == {(4, 4)}
 

@@ -1,4 +1,4 @@
-"""tools/dataset_converters/coco_crops.py on two pictures."""
+"""tools/dataset_converters/coco_crops.py on two images."""
 import importlib.util
 import json
 from pathlib import Path
@@ -20,7 +20,7 @@ def tool():
 
 @pytest.fixture
 def coco(tmp_path):
-    """A picture with a red object; boxes of it, of a crowd, and small."""
+    """An image with a red object; boxes of it, of a crowd, and small."""
     source = tmp_path / 'coco'
     (source / 'images').mkdir(parents=True)
     pixels = np.full((100, 160, 3), 80, np.uint8)
@@ -70,7 +70,7 @@ def test_square_is_around_the_box_with_a_margin(tool, box):
     assert abs((top + bottom) / 2 - (box[1] + box[3] / 2)) <= 0.5
 
 
-def test_what_is_there_of_the_same_picture_is_kept(tool, coco, tmp_path):
+def test_what_is_there_of_the_same_image_is_kept(tool, coco, tmp_path):
     path = tmp_path / 'out/train/vehicle/11.png'
 
     def made(size=64):

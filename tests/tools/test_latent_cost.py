@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from conftest import smooth_pictures, tiny_codec
+from conftest import smooth_images, tiny_codec
 from mmengine.model import BaseModel
 from torch import nn
 
@@ -52,7 +52,7 @@ class Strided(nn.Conv2d):
 def models(tool):
     torch.manual_seed(0)
     codec = tiny_codec('MeanScaleHyperprior')
-    stream, = codec.compress(smooth_pictures(1, *SIZE))
+    stream, = codec.compress(smooth_images(1, *SIZE))
     data = stream.to_bytes()
 
     def host(neck, *backbone):
@@ -67,7 +67,7 @@ def models(tool):
 def test_only_the_stages_before_the_heads_differ(tool, models):
     first, latent = (tool.kmacs(models[way], SIZE) for way in tool.WAYS)
     assert first['read'] == latent['read'] > 0
-    assert first['picture'] > latent['picture'] == 0
+    assert first['image'] > latent['image'] == 0
     assert first['heads'] == latent['heads'] > 0
     # 1x1 convolutions on 5x9 positions.
     assert 1000 * 40 * 70 * first['features'] == pytest.approx(3 * 4 * 45)
@@ -76,7 +76,7 @@ def test_only_the_stages_before_the_heads_differ(tool, models):
 
 def test_every_stage_takes_time(tool, models):
     timed = tool.milliseconds(models, SIZE, repeats=2)
-    assert timed['latent']['picture'] == 0
+    assert timed['latent']['image'] == 0
     assert all(timed['decode first'][stage] > 0 for stage in tool.STAGES)
 
 
@@ -84,7 +84,7 @@ def test_meter_adds_up_what_passes_between_marks(tool):
     meter = tool.Meter(iter([1., 3., 4., 10.]).__next__)
     for stage in ('read', 'heads', 'read'):
         meter.mark(stage)
-    assert meter.spent == dict(read=8., picture=0., features=0., heads=1.)
+    assert meter.spent == dict(read=8., image=0., features=0., heads=1.)
     assert tool.Meter(time.perf_counter).spent['read'] == 0
 
 
@@ -93,7 +93,7 @@ def test_rows_say_what_is_saved(tool):
     rows = tool.rows_of('ms', {
         'decode first': spent,
         'latent': {
-            **spent, 'picture': 0.,
+            **spent, 'image': 0.,
             'features': 0.
         }
     })

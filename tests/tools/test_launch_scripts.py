@@ -147,7 +147,7 @@ train_dataloader = dict(
     sampler=dict(type='InfiniteSampler', shuffle=True),
     dataset=dict(
         type='mmhmc.ImageFolder',
-        data_root='pictures',
+        data_root='images',
         pipeline=[
             dict(type='mmcv.LoadImageFromFile'),
             dict(type='mmhmc.PackImageInputs')
@@ -171,10 +171,10 @@ def free_port():
 @pytest.mark.skipif(torch.cuda.is_available(), reason='for CPUs')
 def test_two_processes_train_together_without_a_gpu(tmp_path):
     (tmp_path / 'tiny.py').write_text(CONFIG)
-    (tmp_path / 'pictures').mkdir()
+    (tmp_path / 'images').mkdir()
     pixels = np.random.default_rng(0).integers(0, 256, (4, 64, 64, 3))
-    for number, picture in enumerate(pixels.astype(np.uint8)):
-        Image.fromarray(picture).save(tmp_path / f'pictures/{number}.png')
+    for number, image in enumerate(pixels.astype(np.uint8)):
+        Image.fromarray(image).save(tmp_path / f'images/{number}.png')
     bin_folder = Path(sys.executable).parent
     result = subprocess.run(
         [
@@ -192,6 +192,6 @@ def test_two_processes_train_together_without_a_gpu(tmp_path):
     assert result.returncode == 0, result.stderr[-3000:]
     state = torch.load(tmp_path / 'out/iter_2.pth', weights_only=False)
     assert len(state['random_states']) == 2
-    # Two processes with two pictures each, of 16.
+    # Two processes with two images each, of 16.
     rate = state['optimizer']['param_groups'][0]['lr']
     assert rate == pytest.approx(8e-3 * 4 / 16)

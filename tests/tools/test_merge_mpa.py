@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from conftest import CODECS, smooth_pictures
+from conftest import CODECS, smooth_images
 
 from mmhmc.checkpoints import read_checkpoint
 from mmhmc.codecs import MPA
@@ -56,7 +56,7 @@ def test_merged_codec_decodes_each_task_as_the_one_trained(merge, files, out):
           f'mse={files / "mse.pth"}', '--task', f'cls={files / "cls.pth"}')
     merged = codec('mse', 'cls')
     merged.load_state_dict(read_checkpoint(files / out)['state_dict'])
-    stream, = merged.compress(smooth_pictures(1, 64, 64))
+    stream, = merged.compress(smooth_images(1, 64, 64))
     for task in ('mse', 'cls'):
         trained = codec(task)
         state = torch.load(files / f'{task}.pth')['state_dict']
@@ -77,7 +77,7 @@ def test_path_can_be_another_tasks_that_goes_on(merge, files):
     begun, trained = codec(seg='inverted'), codec('mse')
     begun.load_state_dict(read_checkpoint(files / 'out.pth')['state_dict'])
     trained.load_state_dict(read_checkpoint(files / 'mse.pth')['state_dict'])
-    stream, = begun.compress(smooth_pictures(1, 64, 64))
+    stream, = begun.compress(smooth_images(1, 64, 64))
     assert begun.decompress([stream], CodingCondition(task='seg')).equal(
         trained.decompress([stream], CodingCondition(task='mse')))
 

@@ -34,13 +34,13 @@ def folder(tmp_path):
         (tmp_path / f'instances_{split}.json').write_text(
             json.dumps(
                 dict(categories=[dict(id=1)], images=[], annotations=[])))
-    (tmp_path / 'picture.png').write_bytes(b'none')
+    (tmp_path / 'image.png').write_bytes(b'none')
     return tmp_path
 
 
 TRAIN, TEST = 'tools/train.py', 'tools/test.py'
 BENCHMARK = 'tools/analysis_tools/benchmark_rate_accuracy.py'
-ENCODE = ('encode', 'picture.png', '-o', 'out', '--codec')
+ENCODE = ('encode', 'image.png', '-o', 'out', '--codec')
 
 
 @pytest.mark.parametrize('arguments, status, said', [
@@ -64,8 +64,8 @@ ENCODE = ('encode', 'picture.png', '-o', 'out', '--codec')
      'cannot be read'),
     (('tools/model_converters/publish.py', 'folder.py', 'b.safetensors'), 1,
      'folder'),
-    (('tools/model_converters/from_host.py', 'picture.png', 'b.safetensors'),
-     1, 'picture.png'),
+    (('tools/model_converters/from_host.py', 'image.png', 'b.safetensors'), 1,
+     'image.png'),
     (('tools/model_converters/merge_mpa.py', 'a.pth', 'b.pth', '--task',
       'x=a.pth'), 1, 'must hold one MPA codec'),
     (('tools/analysis_tools/training_curves.py', 'folder.py'), 2, 'usage'),
@@ -97,8 +97,8 @@ def test_tools_answer_mistakes_in_a_line(folder, capfd, monkeypatch, arguments,
     (('encode', '', '-o', 'out', '--codec', 'ok.py'), 2, 'expected a path'),
     (('encode', 'a.png', '-o', '', '--codec', 'ok.py'), 2, 'expected a path'),
     (('info', 'folder.py'), 1, 'folder.py'),
-    (('info', 'picture.png'), 1, 'no mmhmc bitstream'),
-    (('demo', 'picture.png', '--model', 'bad.yaml'), 1, ''),
+    (('info', 'image.png'), 1, 'no mmhmc bitstream'),
+    (('demo', 'image.png', '--model', 'bad.yaml'), 1, ''),
 ])
 def test_command_answers_mistakes_in_a_line(folder, capfd, monkeypatch,
                                             arguments, status, said):

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 import yaml
-from conftest import CODECS, smooth_pictures, tiny_codec
+from conftest import CODECS, smooth_images, tiny_codec
 from torch import nn
 
 from mmhmc.apis import load_codec
@@ -89,7 +89,7 @@ def test_row_can_be_read_and_names_the_file(run, config, tmp_path, capsys):
     assert row['Metadata']['Codec Parameters'] == sum(
         p.numel() for p in codec.parameters())
     assert [file.name for file in out.parent.iterdir()] == [out.name]
-    x = smooth_pictures(1, 64, 64)
+    x = smooth_images(1, 64, 64)
     published = load_codec(config, out, cfg_options=row['Options'])
     assert published.compress(x) == codec.compress(x)
 
@@ -319,8 +319,8 @@ def foreign():
 
 
 @pytest.mark.parametrize('form', ['example', 'parallel', 'zoo', 'no_tables'])
-def test_codec_of_compressai_decodes_to_the_same_picture(
-        run, foreign, config, tmp_path, form):
+def test_codec_of_compressai_decodes_to_the_same_image(run, foreign, config,
+                                                       tmp_path, form):
     state = foreign.state_dict()
     if form == 'parallel':
         state = {f'module.{key}': value for key, value in state.items()}
@@ -341,7 +341,7 @@ def test_codec_of_compressai_decodes_to_the_same_picture(
         '--cfg-options', SIZES)
     codec = load_codec(
         config, out, cfg_options={'model.codec.hidden_channels': 8})
-    x = smooth_pictures(1, 64, 128)
+    x = smooth_images(1, 64, 128)
     with torch.no_grad():
         expected = foreign(x)['x_hat'].clamp(0, 1)
     # Means are in integers here, and in floating point there.

@@ -78,7 +78,7 @@ def test_deltas_are_also_of_published_curves(main, page, bench_cfg, tmp_path):
 def test_deltas_are_of_what_was_coded(main, page, bench_cfg, bench_home,
                                       tmp_path):
     """Also where they cannot be computed; not of what nobody asked for."""
-    bench_cfg.datasets.other = dict(root=str(bench_home / 'pictures'))
+    bench_cfg.datasets.other = dict(root=str(bench_home / 'images'))
     bench_cfg.codecs.plain.points.one.datasets = ['few']
     bench_cfg.codecs.plain.points.two.datasets = ['few', 'other']
     few = dict(bench_cfg.codecs.plain.points.two, datasets=['few'])

@@ -1,4 +1,4 @@
-"""Pictures and curves in mmengine's visualizer."""
+"""Images and curves in mmengine's visualizer."""
 import json
 from types import SimpleNamespace
 
@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 from conftest import (CODECS, TinyBackbone, batch_of, make_runner,
-                      smooth_pictures, tiny_codec, with_val, wrapped_model)
+                      smooth_images, tiny_codec, with_val, wrapped_model)
 from mmengine.registry import VISBACKENDS, VISUALIZERS
 from mmengine.structures import BaseDataElement
 from mmengine.visualization import Visualizer
@@ -27,7 +27,7 @@ def model():
 
 
 def validated(model, folder, hook):
-    """Folder of a run that has validated once; two pictures a batch."""
+    """Folder of a run that has validated once; two images a batch."""
     backends = [dict(type='LocalVisBackend')]
     runner = make_runner(
         model,
@@ -48,7 +48,7 @@ def images(folder):
     }
 
 
-def test_each_nth_picture_is_shown_with_all_that_became_of_it(model, tmp_path):
+def test_each_nth_image_is_shown_with_all_that_became_of_it(model, tmp_path):
     validated(model, tmp_path, CodecVisualizationHook(interval=1))
     found = images(tmp_path)
     assert set(found) == {
@@ -73,7 +73,7 @@ def test_others_are_not_shown(model, tmp_path):
 
 
 def test_no_more_are_shown_than_asked_for(model, tmp_path):
-    hook = CodecVisualizationHook(interval=1, max_pictures=1)
+    hook = CodecVisualizationHook(interval=1, max_images=1)
     runner = validated(model, tmp_path, hook)
     assert {name.split('_')[1] for name in images(tmp_path)} == {'0'}
     # The next validation counts anew.
@@ -83,7 +83,7 @@ def test_no_more_are_shown_than_asked_for(model, tmp_path):
     assert {name.split('_')[1] for name in images(tmp_path)} == {'0'}
 
 
-def test_test_shows_pictures_too(model, tmp_path):
+def test_test_shows_images_too(model, tmp_path):
     loaders = with_val(['BitrateMetric'])
     renamed = {
         key.replace('val_', 'test_'): value
@@ -104,9 +104,9 @@ def test_test_shows_pictures_too(model, tmp_path):
 
 def test_what_is_shown_is_what_the_model_decodes(model):
     coder = model.eval().backbone
-    x = smooth_pictures(1, 33, 50)[0]
+    x = smooth_images(1, 33, 50)[0]
     drawn = dict(draw_coding(coder, x))
-    coded = coder.code_pictures(x[None])
+    coded = coder.code_images(x[None])
     for name, expected in (('decoded', coded.x_hat), ('adapted', coded.x_bar)):
         pixels = (expected[0] * 255).round().permute(1, 2, 0).numpy()
         np.testing.assert_array_equal(drawn[name], pixels)
@@ -117,7 +117,7 @@ def test_paths_of_mpa_are_shown_by_stage():
         dict(type='mmhmc.MPA', tasks=['seg'], **CODECS['MPA']),
         TinyBackbone(), {},
         condition=dict(quality=3, task='seg', alpha=0.5)).eval()
-    drawn = dict(draw_coding(coder, smooth_pictures(1, 40, 52)[0]))
+    drawn = dict(draw_coding(coder, smooth_images(1, 40, 52)[0]))
     stages = [name for name in drawn if name.startswith('paths_')]
     assert len(stages) == 6
     assert {name.split('.')[0]
@@ -128,11 +128,11 @@ def test_paths_of_mpa_are_shown_by_stage():
 def test_codec_without_latents_has_no_map_of_bits():
     coder = CodecBackbone(
         dict(type='mmhmc.JPEG', quality=50), TinyBackbone(), {}).eval()
-    drawn = dict(draw_coding(coder, smooth_pictures(1, 40, 52)[0]))
+    drawn = dict(draw_coding(coder, smooth_images(1, 40, 52)[0]))
     assert list(drawn) == ['original', 'decoded', 'error']
 
 
-def test_frames_of_videos_are_pictures(model):
+def test_frames_of_videos_are_images(model):
     RateLossHook().attach(model.eval())
     model.backbone.codec.update_entropy_tables()
     shown = []
@@ -157,7 +157,7 @@ def test_hook_that_says_what_was_coded_is_needed(model):
             runner, 0, outputs=[BaseDataElement()])
 
 
-@pytest.mark.parametrize('name', ['interval', 'max_pictures'])
+@pytest.mark.parametrize('name', ['interval', 'max_images'])
 def test_numbers_less_than_one_are_refused(name):
     with pytest.raises(ValueError, match=f'`{name}` must be 1 or more, got 0'):
         CodecVisualizationHook(**{name: 0})
@@ -189,7 +189,7 @@ class RecordingBackend(BaseVisBackend):
         self.images[name, step] = image
 
 
-def test_rates_and_losses_are_curves_and_pictures_come_in_each_backend(
+def test_rates_and_losses_are_curves_and_images_come_in_each_backend(
         model, tmp_path):
     backends = [dict(type='LocalVisBackend'), dict(type='RecordingBackend')]
     runner = make_runner(
@@ -218,7 +218,7 @@ def test_rates_and_losses_are_curves_and_pictures_come_in_each_backend(
             'codec_0_decoded_2.png').exists()
 
 
-def test_tensorboard_gets_pictures_and_curves(model, tmp_path):
+def test_tensorboard_gets_images_and_curves(model, tmp_path):
     pytest.importorskip('tensorboard')
     visualizer = VISUALIZERS.build(
         dict(
@@ -227,9 +227,9 @@ def test_tensorboard_gets_pictures_and_curves(model, tmp_path):
             save_dir=str(tmp_path),
             vis_backends=[dict(type='TensorboardVisBackend')]))
     assert isinstance(visualizer, Visualizer)
-    x = smooth_pictures(1, 33, 50)[0]
-    for name, picture in draw_coding(model.eval().backbone, x):
-        visualizer.add_image(name, picture, 3)
+    x = smooth_images(1, 33, 50)[0]
+    for name, image in draw_coding(model.eval().backbone, x):
+        visualizer.add_image(name, image, 3)
     visualizer.add_scalars(dict(bpp=0.5), 3)
     visualizer.close()
     from tensorboard.backend.event_processing.event_accumulator import \

@@ -15,9 +15,9 @@ def curve(name='HEVC', shift=0.0, metric='psnr'):
 
 def test_a_figure_is_a_png_for_print_and_an_svg(tmp_path):
     png, svg = draw_curves([curve(), curve('VVC', 1)], tmp_path / 'new' / 'a')
-    picture = Image.open(png)
-    assert picture.info['dpi'] == pytest.approx((300, 300), abs=0.1)
-    assert picture.width == 1050  # 3.5 inches
+    image = Image.open(png)
+    assert image.info['dpi'] == pytest.approx((300, 300), abs=0.1)
+    assert image.width == 1050  # 3.5 inches
     assert svg.read_text().startswith('<?xml')
     assert sorted(path.name
                   for path in png.parent.iterdir()) == ['a.png', 'a.svg']

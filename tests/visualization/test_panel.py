@@ -21,9 +21,9 @@ def objects(height, width, scores=None):
 
 def make_row(height=48, width=64, **kwargs):
     rng = np.random.default_rng(0)
-    picture, x_hat, x_bar = rng.integers(
+    image, x_hat, x_bar = rng.integers(
         0, 256, (3, height, width, 3), dtype=np.uint8)
-    return PanelRow(picture, x_hat, bpp=0.25, x_bar=x_bar, **kwargs)
+    return PanelRow(image, x_hat, bpp=0.25, x_bar=x_bar, **kwargs)
 
 
 def full_row(**kwargs):
@@ -56,7 +56,7 @@ def test_pixels_are_shown_as_squares(tmp_path):
     cell = panel[12 + 26:12 + 26 + 240, 12:12 + 320]
     # Two pixels of the axes' frame lie over the border.
     shown = cell[2::5, 2::5]
-    np.testing.assert_array_equal(shown[1:-1, 1:-1], row.picture[1:-1, 1:-1])
+    np.testing.assert_array_equal(shown[1:-1, 1:-1], row.image[1:-1, 1:-1])
 
 
 def test_rows_may_differ_in_size_and_parts(tmp_path):
@@ -71,7 +71,7 @@ def test_rows_may_differ_in_size_and_parts(tmp_path):
 def test_unsure_predictions_are_left_out(tmp_path):
     sure, unsure = (
         make_row(
-            predictions=dict(picture=objects(48, 64, np.array([0.9, score]))))
+            predictions=dict(image=objects(48, 64, np.array([0.9, score]))))
         for score in (0.9, 0.2))
     panels = [
         drawn(draw_panel([row], CLASSES, tmp_path / 'panel.png'))
@@ -95,7 +95,7 @@ def test_padding_of_the_bits_map_is_cut_off(tmp_path):
     np.testing.assert_array_equal(*panels)
 
 
-def test_picture_without_objects_or_bits_is_drawn(tmp_path):
+def test_image_without_objects_or_bits_is_drawn(tmp_path):
     nothing = Instances(np.zeros((0, 4)), np.zeros(0, int))
     row = make_row(ground_truth=nothing, bits=np.zeros((3, 4)))
     with warnings.catch_warnings():

@@ -3,7 +3,7 @@ import sys
 from html.parser import HTMLParser
 
 import pytest
-from benchmark_lines import coded, lines, write_lines, write_pictures
+from benchmark_lines import coded, lines, write_images, write_lines
 
 from mmhmc.evaluation import read_results
 from mmhmc.visualization import write_report
@@ -107,40 +107,40 @@ def test_curves_are_interactive_where_plotly_is(tmp_path, monkeypatch):
     assert 'http' not in out.read_text()
 
 
-def test_worst_pictures_are_inside_and_small(page, tmp_path):
-    folder, rows = write_pictures(tmp_path, lines(('HEVC', 'VVC')))
+def test_worst_images_are_inside_and_small(page, tmp_path):
+    folder, rows = write_images(tmp_path, lines(('HEVC', 'VVC')))
     parsed = page(
-        rows, columns=[('kodak', 'psnr')], picture_folders=dict(kodak=folder))
-    pictures = [
+        rows, columns=[('kodak', 'psnr')], image_folders=dict(kodak=folder))
+    images = [
         image for image in parsed.named('img')
         if image['src'].startswith('data:image/webp;base64,')
     ]
-    assert [image['alt'] for image in pictures
+    assert [image['alt'] for image in images
             ] == 2 * ['Original', 'Decoded', 'Absolute error, 8 times']
-    assert all(len(image['src']) < 40_000 for image in pictures)
+    assert all(len(image['src']) < 40_000 for image in images)
     assert re.search(r'VVC, q0, kodak/.\.png: .* dB against HEVC',
-                     parsed.text['Worst pictures'])
+                     parsed.text['Worst images'])
 
 
-def test_folder_of_the_pictures_is_known_by_the_settings(page, tmp_path):
-    folder, rows = write_pictures(tmp_path, lines(('HEVC', )))
+def test_folder_of_the_images_is_known_by_the_settings(page, tmp_path):
+    folder, rows = write_images(tmp_path, lines(('HEVC', )))
     settings = dict(datasets=dict(kodak=dict(root=str(folder))))
     rows[0] = dict(rows[0], settings=settings)
-    assert 'Absolute error' in page(rows).text['Worst pictures']
+    assert 'Absolute error' in page(rows).text['Worst images']
 
 
-def test_picture_that_is_gone_is_named(page, tmp_path):
-    folder, rows = write_pictures(tmp_path, lines(('HEVC', )))
+def test_image_that_is_gone_is_named(page, tmp_path):
+    folder, rows = write_images(tmp_path, lines(('HEVC', )))
     (folder / 'c.png').unlink()
-    parsed = page(rows, picture_folders=dict(kodak=folder))
-    assert 'No such file' in parsed.text['Worst pictures']
+    parsed = page(rows, image_folders=dict(kodak=folder))
+    assert 'No such file' in parsed.text['Worst images']
 
 
 def test_unfinished_run_still_makes_a_page(page):
     rows = [*lines(('HEVC', ))[:2], coded('VVC', 1, 'a.png')]
     parsed = page(rows)
     assert 'None.' in parsed.text['Failures']
-    assert 'No decoded picture' in parsed.text['Worst pictures']
+    assert 'No decoded image' in parsed.text['Worst images']
 
 
 def test_anchor_that_is_not_there_is_refused(page):

@@ -62,11 +62,11 @@ def test_deltas_have_overlap_and_interval(tmp_path):
     found = compare_codecs(
         results_of(tmp_path), 'HEVC', [('kodak', 'psnr')], num_samples=10)
     table = delta_table(found)
-    assert '95 % interval over pictures' in table.header
+    assert '95 % interval over images' in table.header
     row = dict(zip(table.header, table.rows[0]))
     assert row['BD-rate, cubic'].startswith('−2')
     interval = found[0].interval
-    assert row['95 % interval over pictures'] == (
+    assert row['95 % interval over images'] == (
         f'{interval.value:+.2f} ({interval.low:+.2f} to {interval.high:+.2f})'
         ' %').replace('-', '−')
     assert row['Overlap in quality'] == '27 to 33.45 (100%)'
@@ -78,7 +78,7 @@ def test_refused_resamples_show_with_the_method_and_the_quality(tmp_path):
     rows = lines(('HEVC', 'VVC'))
     for row in rows:
         if row.get('point') == 'q3' and 'psnr' in row:
-            row['psnr'] += 4 if row['picture'] == 'a.png' else -2.5
+            row['psnr'] += 4 if row['image'] == 'a.png' else -2.5
     found = compare_codecs(
         results_of(tmp_path, rows),
         'HEVC', [('kodak', 'psnr')],
@@ -86,9 +86,9 @@ def test_refused_resamples_show_with_the_method_and_the_quality(tmp_path):
     table = delta_table(found)
     row = dict(zip(table.header, table.rows[0]))
     share = 100 * found[0].interval.refused_share
-    assert row['95 % interval over pictures'].endswith(
+    assert row['95 % interval over images'].endswith(
         f' %, pchip, {share:.2g} % refused')
-    assert row['95 % interval over pictures'].startswith(
+    assert row['95 % interval over images'].startswith(
         row['pchip'].removesuffix(' %') + ' (')
     low, high = row['BD-quality'].split('(')[1].split(')')[0].split(' to ')
     assert low < row['BD-quality'].split()[0] < high
@@ -123,7 +123,7 @@ def test_complexity_is_split_by_part(tmp_path):
                           ['host of yolox_box', *['–'] * 7, '7.00']]
 
 
-def test_failures_stand_with_points_that_lack_pictures(tmp_path):
+def test_failures_stand_with_points_that_lack_images(tmp_path):
     rows = lines()
     rows.remove(coded('VVC', 1, 'b.png'))
     assert failure_table(results_of(
@@ -134,7 +134,7 @@ def test_failures_stand_with_points_that_lack_pictures(tmp_path):
         ],
                         [
                             'VVC', 'q1', 'kodak', 'coding', '–',
-                            '1 pictures are missing; the point is left out.'
+                            '1 images are missing; the point is left out.'
                         ]]
 
 

@@ -3,7 +3,7 @@
     python tools/analysis_tools/codec_complexity.py
         [--codecs NAME ...] [--size HEIGHT WIDTH] [--seconds RUNS]
 
-Counts what one encoding and decoding of a picture takes, in thousand products
+Counts what one encoding and decoding of an image takes, in thousand products
 of convolutions, linear layers and attention for each pixel. With --seconds
 also the best time of that many forward passes on one thread, entropy coding
 left out, all codecs in turns.

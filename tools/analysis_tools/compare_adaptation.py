@@ -1,4 +1,4 @@
-"""Table and picture: with adaptation, without it, uncompressed."""
+"""Table and image: with adaptation, without it, uncompressed."""
 import argparse
 import sys
 from pathlib import Path
@@ -19,7 +19,7 @@ def main() -> None:
     parser.add_argument('--work-dir', help='where it was trained')
     parser.add_argument('--lmbda', type=float, help='rate it was trained for')
     parser.add_argument('--out', help='folder of the results')
-    parser.add_argument('--num-pictures', type=int, default=4)
+    parser.add_argument('--num-images', '--num-pictures', type=int, default=4)
     parser.add_argument('--cfg-options', nargs='+', action=OptionsAction)
     args = parser.parse_args()
     tune_cpu()
@@ -35,7 +35,7 @@ def main() -> None:
     except FileNotFoundError as error:
         sys.exit(f'FileNotFoundError: {error}')
     out = Path(args.out or Path(cfg.work_dir) / 'comparison')
-    results = compare_adaptation(cfg, checkpoint, out, args.num_pictures)
+    results = compare_adaptation(cfg, checkpoint, out, args.num_images)
     print(f'\n{Path(args.config).stem}, {checkpoint}\n')
     print(format_table(results))
     print(f'Written: {out}/comparison.{{md,json,png}}')

@@ -2,7 +2,7 @@
 
 `python tools/analysis_tools/host_matrix.py --resume` goes over one config of
 each family, the smallest by its name: one training step and one prediction on
-small random pictures, of the bare host and with a codec mixed in. Each family
+small random images, of the bare host and with a codec mixed in. Each family
 has a process of its own, so one that crashes or hangs is a row of the table.
 """
 import argparse
@@ -295,7 +295,7 @@ def _without_weights(cfg):
     return cfg
 
 
-# Pictures and what is known of them.
+# Images and what is known of them.
 
 
 def _batches(host: str, cfg) -> Iterator[dict]:
@@ -385,12 +385,12 @@ def _segmentation(cfg) -> Iterator[dict]:
             sample.gt_sem_seg = PixelData(data=classes)
             sample.gt_edge_map = PixelData(data=classes % 2)
             sample.gt_depth_map = PixelData(data=torch.rand(1, *shape) + 1)
-            data['inputs'].append(_picture(side))
+            data['inputs'].append(_image(side))
             data['data_samples'].append(sample)
         yield dict(train=data, predict=data)
 
 
-def _picture(side: int):
+def _image(side: int):
     import torch
     return torch.randint(0, 256, (3, side, side), dtype=torch.uint8)
 
@@ -427,13 +427,13 @@ def _item(loader: dict, cfg, folder: str, number: int) -> dict:
         dataset = dataset.dataset
     small = dict(MNIST=(28, 28), CIFAR10=(32, 32, 3), CIFAR100=(32, 32, 3))
     shape = small.get(type_name(dataset), (300, 280, 3))
-    picture = np.random.default_rng(number).integers(0, 256, shape, np.uint8)
+    image = np.random.default_rng(number).integers(0, 256, shape, np.uint8)
     path = f'{folder}/{number}.png'
-    Image.fromarray(picture).save(path)
+    Image.fromarray(image).save(path)
     # As the data set gives it to the pipeline.
     known = dict(
         img_path=path,
-        img=picture,
+        img=image,
         img_shape=shape[:2],
         ori_shape=shape[:2],
         gt_label=number,
@@ -553,7 +553,7 @@ def table(rows: list[dict]) -> str:
         '# Hosts behind a codec', '',
         'Written by `tools/analysis_tools/host_matrix.py`: one config of each '
         'family, the', 'smallest by its name, without pretrained weights, on '
-        'two small random pictures; a', 'training step and a prediction, bare '
+        'two small random images; a', 'training step and a prediction, bare '
         'and with `mix_codec` and a small mean-scale', 'hyperprior. '
         '"gradient": that of the host\'s own loss reaches the codec.', '',
         f'- families tried: {len(rows)}', f'- run bare: {len(runs)}',

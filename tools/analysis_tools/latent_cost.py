@@ -2,7 +2,7 @@
 
 For each pair of a latent config and the host that it replaces, at equal
 heads: multiply-accumulates per pixel and milliseconds from a bitstream to
-predictions, decoding a picture first or not. Weights are random: the cost
+predictions, decoding an image first or not. Weights are random: the cost
 does not depend on them, for heads get as many objects as they may have.
 """
 import argparse
@@ -44,7 +44,7 @@ PAIRS = (
 )
 #: Of every latent there is.
 STRIDE = 16
-STAGES = ('read', 'picture', 'features', 'heads')
+STAGES = ('read', 'image', 'features', 'heads')
 WAYS = ('decode first', 'latent')
 
 
@@ -64,12 +64,12 @@ class Meter:
 
 
 class ReadBackbone(nn.Module):
-    """In place of a backbone: begins with bytes instead of pictures.
+    """In place of a backbone: begins with bytes instead of images.
 
     Args:
         codec: That wrote them.
-        data: Bytes of one picture.
-        backbone: What sees the decoded picture; None: nothing is decoded.
+        data: Bytes of one image.
+        backbone: What sees the decoded image; None: nothing is decoded.
     """
 
     def __init__(self, codec: ImageCodec, data: bytes, backbone=None) -> None:
@@ -92,7 +92,7 @@ class ReadBackbone(nn.Module):
                                        stream.size)
         x = crop_to(self.codec.decode_latents(y_hat), stream.size).clamp(0, 1)
         x = (x * 255 - self.input_norm.mean) / self.input_norm.std
-        self.meter.mark('picture')
+        self.meter.mark('image')
         return self.backbone(x)
 
 
@@ -234,7 +234,7 @@ def measure(leaf: str, host: str, size: tuple[int, int],
     codec = type(models['latent'].backbone.codec).__name__
     return [
         f'## {leaf}', '',
-        f'{size[0]}x{size[1]} pixels, {codec}; the picture would be seen by '
+        f'{size[0]}x{size[1]} pixels, {codec}; the image would be seen by '
         f'`{host}`.', '',
         f'| unit | way | {" | ".join(STAGES)} | all | saved |',
         '|---|---|' + '---:|' * (len(STAGES) + 2),
@@ -245,17 +245,17 @@ def measure(leaf: str, host: str, size: tuple[int, int],
 INTRODUCTION = '''# Analysis in the compressed domain: what it saves
 
 A `LatentBackbone` shows y_hat to the host's heads, by way of a
-`CompressedDomainNeck`; no picture is decoded for the machine. Written by
+`CompressedDomainNeck`; no image is decoded for the machine. Written by
 
 <!-- test: dry takes minutes on the full models -->
 ```bash
 python tools/analysis_tools/latent_cost.py --repeats {repeats}
 ```
 
-from a bitstream of one picture to predictions, in these stages:
+from a bitstream of one image to predictions, in these stages:
 
 - **read**: entropy decoding and what chooses its tables, bytes to y_hat;
-- **picture**: g_s, the whole picture at once (large ones are otherwise decoded
+- **image**: g_s, the whole image at once (large ones are otherwise decoded
   in tiles, whose overlaps cost more), and the host's normalisation;
 - **features**: backbone and neck of the host, or the `CompressedDomainNeck`;
 - **heads**: the same in both ways, with all proposals and objects that the

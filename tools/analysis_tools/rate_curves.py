@@ -54,7 +54,7 @@ def parse_args(arguments: Optional[Sequence[str]]) -> argparse.Namespace:
         '--samples',
         type=int,
         default=1000,
-        help='resamples of the pictures for each interval; 0 for none')
+        help='resamples of the images for each interval; 0 for none')
     parser.add_argument('--log-rate', action='store_true')
     parser.add_argument(
         '--out',

@@ -47,7 +47,7 @@ def make_step(model: torch.nn.Module, batch: dict) -> Callable[[], None]:
     model.train()
     optimizer = torch.optim.Adam(
         [p for p in model.parameters() if p.requires_grad], lr=1e-5)
-    if any(hasattr(m, 'code_pictures') for m in model.modules()):
+    if any(hasattr(m, 'code_images') for m in model.modules()):
         RateLossHook().attach(model)
     data = model.data_preprocessor(
         dict(
@@ -95,7 +95,7 @@ def main() -> None:
                 seconds[name].append(time.perf_counter() - start)
     median = {name: statistics.median(s) for name, s in seconds.items()}
     size = tuple(batch['inputs'][0].shape[-2:])
-    print(f'{args.config}: batch of {len(batch["inputs"])}, first picture '
+    print(f'{args.config}: batch of {len(batch["inputs"])}, first image '
           f'{size}, {device}, {torch.get_num_threads()} threads, median of '
           f'{args.repeats}')
     for name in steps:

@@ -29,7 +29,7 @@ BLOCK = re.compile(
 KINDS = ('points', 'deltas', 'summary', 'tests')
 #: Data set and metric of each.
 Columns = list[tuple[str, str]]
-#: Resamples of the pictures for an interval.
+#: Resamples of the images for an interval.
 NUM_SAMPLES = 1000
 
 

@@ -1,8 +1,8 @@
-"""Every picture size from 1 x 1 up, through real files and back.
+"""Every image size from 1 x 1 up, through real files and back.
 
     python tools/benchmarks/all_sizes.py [--codec NAME] [--most N]
 
-A small codec with random weights codes a picture of every height and width
+A small codec with random weights codes an image of every height and width
 up to N, then thin and long ones; each has to come back with its own size, and
 with the latents of the encoder. Prints the count and what failed.
 """
@@ -40,11 +40,11 @@ def main() -> None:
     codec = build_codec(dict(type=f'mmhmc.{args.codec}',
                              hidden_channels=8)).eval()
     codec.update_entropy_tables()
-    picture = torch.rand(1, 3, 4096, 4096)
+    image = torch.rand(1, 3, 4096, 4096)
     sizes = list(itertools.product(range(1, args.most + 1), repeat=2)) + THIN
     failed = []
     for size in track(sizes):
-        x = picture[..., :size[0], :size[1]]
+        x = image[..., :size[0], :size[1]]
         stream, = codec.compress(x)
         stream = Bitstream.from_bytes(stream.to_bytes())
         target = padded_size(size, codec.downsampling_factor)

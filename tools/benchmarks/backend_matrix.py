@@ -35,7 +35,7 @@ from mmhmc.apis.zoo import load_config
 from mmhmc.bitstream import Bitstream, BitstreamError
 from mmhmc.checkpoints import read_checkpoint
 from mmhmc.codecs import ImageCodec, build_codec
-from mmhmc.datasets import PICTURE_SUFFIXES, list_files, read_picture
+from mmhmc.datasets import IMAGE_SUFFIXES, list_files, read_image
 from mmhmc.part_weights import weights_of
 from mmhmc.structures import CodecOutput, CodingCondition
 
@@ -114,13 +114,13 @@ def backends(axes: list[str]) -> list[Backend]:
 
 def read_middles(folders: list[str], count: int, side: int) -> list[Tensor]:
     """Middles of images, evenly from all folders, (1, 3, side, side)."""
-    paths = [list_files(folder, PICTURE_SUFFIXES) for folder in folders]
+    paths = [list_files(folder, IMAGE_SUFFIXES) for folder in folders]
     mixed = [
         path for row in itertools.zip_longest(*paths) for path in row if path
     ]
     images = []
     for path in mixed:
-        image = read_picture(path)
+        image = read_image(path)
         top, left = (max(0, length - side) // 2 for length in image.shape[1:])
         middle = image[None, :, top:top + side, left:left + side]
         if middle.shape[-2:] == (side, side) and len(images) < count:
@@ -291,7 +291,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument(
         '--zoo', nargs='*', metavar='NAME', help='models; none: all')
     parser.add_argument('--random', nargs='+', default=[], metavar='CODEC')
-    parser.add_argument('--pictures', type=int, default=40)
+    parser.add_argument('--images', type=int, default=40)
     parser.add_argument(
         '--side',
         type=int,
@@ -312,7 +312,7 @@ def main() -> None:
     """Print one table for each codec."""
     args = parse_args()
     torch.set_num_threads(1)
-    images = read_middles(args.folders, args.pictures, args.side)
+    images = read_middles(args.folders, args.images, args.side)
     console, cells = Console(width=100), backends(args.axes)
     names = args.zoo
     if names == []:

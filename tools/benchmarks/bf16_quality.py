@@ -3,7 +3,7 @@
     python tools/benchmarks/bf16_quality.py FOLDER --codec CONFIG
         --checkpoints FILE FILE FILE FILE
 
-Codes every picture of the folder with each checkpoint, one for each rate,
+Codes every image of the folder with each checkpoint, one for each rate,
 with g_a and g_s in float32 and in bfloat16 with channels last; decodes it in
 the same type to 8 bits, and prints mean bpp of real files, mean PSNR, and the
 BD-rate of bfloat16 against float32 by the package `bjontegaard`.
@@ -24,13 +24,13 @@ from rich.table import Table  # noqa: E402
 
 from mmhmc.apis import load_codec  # noqa: E402
 from mmhmc.codecs import ImageCodec  # noqa: E402
-from mmhmc.datasets import ImageFolder, read_picture  # noqa: E402
+from mmhmc.datasets import ImageFolder, read_image  # noqa: E402
 
 TYPES = {'float32': None, 'bfloat16': torch.bfloat16}
 
 
 def measure(codec: ImageCodec, x: torch.Tensor) -> tuple[float, float]:
-    """bpp and PSNR in dB of one picture (3, H, W)."""
+    """bpp and PSNR in dB of one image (3, H, W)."""
     stream, = codec.compress([x])
     x_hat = (codec.decompress([stream])[0] * 255).round() / 255
     mse = (x_hat - x).double().square().mean()
@@ -49,8 +49,8 @@ def main() -> None:
     args = parser.parse_args()
     warnings.simplefilter('ignore')
     torch.set_num_threads(1)
-    pictures = [
-        read_picture(item['img_path'])
+    images = [
+        read_image(item['img_path'])
         for item in ImageFolder(data_root=args.folder, pipeline=[])
     ]
     curves = {name: [] for name in TYPES}
@@ -58,7 +58,7 @@ def main() -> None:
         codec = load_codec(args.codec, checkpoint)
         for name, dtype in TYPES.items():
             codec.transform_dtype = dtype
-            values = torch.tensor([measure(codec, x) for x in pictures])
+            values = torch.tensor([measure(codec, x) for x in images])
             curves[name].append(values.mean(0).tolist())
     table = Table(
         'checkpoint',
@@ -76,7 +76,7 @@ def main() -> None:
         change = bjontegaard.bd_rate(
             rate, quality, rate16, quality16, method=method, min_overlap=0)
         print(f'BD-rate of bfloat16 against float32, {method}: {change:+.3f} '
-              f'%, {len(pictures)} pictures')
+              f'%, {len(images)} images')
 
 
 if __name__ == '__main__':

@@ -2,7 +2,7 @@
 
     python tools/benchmarks/codec_speed.py [--codecs NAME...] [--runs N]
 
-Both sides code the same picture, 768 x 512, in one process and one thread,
+Both sides code the same image, 768 x 512, in one process and one thread,
 in turns; the best time of each counts. Weights are random, with latents and
 scales spread so that a symbol costs a bit or two. A stage "without" networks
 has them replaced by what they return, so only the rest is timed. Both compute
@@ -37,7 +37,7 @@ CODECS = {
 }
 
 
-def picture(height: int = 512, width: int = 768) -> Tensor:
+def image(height: int = 512, width: int = 768) -> Tensor:
     """Structure at all sizes, RGB in [0, 1], (1, 3, height, width)."""
     x = torch.rand(1, 3, height, width)
     for side in (3, 12, 50):
@@ -74,10 +74,10 @@ def best_times(actions: dict[str, Callable[[], None]],
 
 
 def theirs_and_ours(name: str, options: dict) -> tuple:
-    """CompressAI's network and ours with equal weights, and a picture."""
-    codec = build_codec(
-        dict(type=f'mmhmc.{name}', portable=False, **options)).eval()
-    x = picture()
+    """CompressAI's network and ours with equal weights, and an image."""
+    codec = build_codec(dict(type=f'mmhmc.{name}', portable=False,
+                             **options)).eval()
+    x = image()
     codec.update_entropy_tables()
     spread_latents(codec, x)
     network = codec.build_network(options['hidden_channels'],

@@ -2,7 +2,7 @@
 
     python tools/benchmarks/entropy_coder.py [--runs N] [--json FILE]
 
-Latents are those of a Kodak picture, 192 x 32 x 48, each symbol drawn from a
+Latents are those of a Kodak image, 192 x 32 x 48, each symbol drawn from a
 Gaussian of its own scale; the scales are log-normal around three medians.
 Speed: both coders take and give tensors, in one process and one thread, in
 turns; the best time of each counts. CompressAI's calls are those of its
@@ -92,7 +92,7 @@ def best_times(actions: dict[str, Callable], runs: int) -> dict[str, float]:
 
 def their_encode(symbols: Tensor, indexes: Tensor,
                  model: GaussianConditional) -> bytes:
-    """As ``EntropyModel.compress``, for one picture."""
+    """As ``EntropyModel.compress``, for one image."""
     return ans.RansEncoder().encode_with_indexes(
         symbols.reshape(-1).int().tolist(),
         indexes.reshape(-1).int().tolist(), model._quantized_cdf.tolist(),
@@ -102,7 +102,7 @@ def their_encode(symbols: Tensor, indexes: Tensor,
 
 def their_decode(payload: bytes, indexes: Tensor,
                  model: GaussianConditional) -> Tensor:
-    """As ``EntropyModel.decompress``, for one picture."""
+    """As ``EntropyModel.decompress``, for one image."""
     values = ans.RansDecoder().decode_with_indexes(
         payload,
         indexes.reshape(-1).int().tolist(), model._quantized_cdf.tolist(),

@@ -2,7 +2,7 @@
 
     python tools/benchmarks/fuzz_streams.py [--garbage N] [--forged N]
 
-Small codecs with random weights code three pictures each. What is tried:
+Small codecs with random weights code three images each. What is tried:
 
 - cut: the file ends at every byte;
 - flip: every single bit of it is flipped;

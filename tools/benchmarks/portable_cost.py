@@ -74,12 +74,12 @@ def main() -> None:
     parser.add_argument(
         '--zoo', nargs='*', metavar='NAME', help='models; none: all')
     parser.add_argument('--random', nargs='+', default=[], metavar='CODEC')
-    parser.add_argument('--pictures', type=int, default=4)
+    parser.add_argument('--images', type=int, default=4)
     parser.add_argument('--side', type=int, default=512)
     parser.add_argument('--runs', type=int, default=5)
     args = parser.parse_args()
     torch.set_num_threads(1)
-    images = read_middles(args.folders, args.pictures, args.side)
+    images = read_middles(args.folders, args.images, args.side)
     names = list(list_models()) if args.zoo == [] else args.zoo or []
     table = Table('codec', 'bytes float', 'integers', 'read float',
                   'read integers', 'times', 'decode float', 'decode integers',

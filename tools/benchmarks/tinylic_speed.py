@@ -3,7 +3,7 @@
     python tools/benchmarks/tinylic_speed.py [--size HEIGHT WIDTH]
         [--quality Q] [--runs N] [--threads N]
 
-Encoding and decoding a picture, 768 x 512, take turns with the forward pass
+Encoding and decoding an image, 768 x 512, take turns with the forward pass
 of the same codec in one process; the best time of each counts. Weights are
 random, with latents and scales spread so that a symbol costs a bit or two.
 """
@@ -24,7 +24,7 @@ from mmhmc.codecs import TinyLIC  # noqa: E402
 from mmhmc.structures import CodingCondition  # noqa: E402
 
 
-def picture(height: int, width: int) -> Tensor:
+def image(height: int, width: int) -> Tensor:
     """Structure at all sizes, RGB in [0, 1], (1, 3, height, width)."""
     x = torch.rand(1, 3, height, width)
     for side in (3, 12, 50):
@@ -66,7 +66,7 @@ def main() -> None:
     condition = None
     if args.quality is not None:
         condition = CodingCondition(quality=args.quality)
-    x = picture(*args.size)
+    x = image(*args.size)
     spread_latents(codec, x[..., :256, :256])
     codec.update_entropy_tables()
     stream, = codec.compress(x, condition)

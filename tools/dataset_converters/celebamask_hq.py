@@ -5,9 +5,9 @@ python tools/dataset_converters/celebamask_hq.py CelebAMask-HQ --out DATA
 The folder is the unpacked download (`CelebA-HQ-img`,
 `CelebAMask-HQ-mask-anno`, `CelebA-HQ-to-CelebA-mapping.txt`,
 `CelebAMask-HQ-attribute-anno.txt`), or has `train`, `val`, `test`, each with
-`images` and `labels`. Pictures are resized to `--size` with smoothing, labels
+`images` and `labels`. Images are resized to `--size` with smoothing, labels
 by the nearest class; the split is CelebA's own. What is there of the same
-pictures, labels and size is kept.
+images, labels and size is kept.
 """
 import argparse
 import json
@@ -30,11 +30,11 @@ _PER_FOLDER = 2000
 
 
 class Face(NamedTuple):
-    """A picture and what its labels are made of."""
+    """An image and what its labels are made of."""
 
     name: str
     split: str
-    picture: Path
+    image: Path
     labels: tuple[Path, ...]
 
 
@@ -43,7 +43,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('source', type=Path)
     parser.add_argument('--out', type=Path, default=Path('data/celebamask_hq'))
     parser.add_argument(
-        '--size', type=int, default=256, help='side of the pictures in pixels')
+        '--size', type=int, default=256, help='side of the images in pixels')
     return parser.parse_args()
 
 
@@ -63,9 +63,9 @@ def published_faces(source: Path) -> Iterator[Face]:
 def divided_faces(source: Path) -> Iterator[Face]:
     """Faces of a folder that has been divided already."""
     for split in SPLITS:
-        for picture in sorted((source / split / 'images').glob('[!.]*')):
-            labels = source / split / f'labels/{picture.stem}.png'
-            yield Face(picture.stem, split, picture, (labels, ))
+        for image in sorted((source / split / 'images').glob('[!.]*')):
+            labels = source / split / f'labels/{image.stem}.png'
+            yield Face(image.stem, split, image, (labels, ))
 
 
 def find_faces(source: Path) -> list[Face]:
@@ -85,12 +85,12 @@ def find_faces(source: Path) -> list[Face]:
     missing = [
         face for face in faces
         if not face.labels or not all(p.is_file()
-                                      for p in (face.picture, *face.labels))
+                                      for p in (face.image, *face.labels))
     ]
     if missing:
         raise FileNotFoundError(
-            f'{len(missing)} of {len(faces)} faces lack their picture or '
-            f'their labels, first {missing[0].picture}.')
+            f'{len(missing)} of {len(faces)} faces lack their image or '
+            f'their labels, first {missing[0].image}.')
     return faces
 
 
@@ -107,12 +107,12 @@ def labels_of(face: Face) -> Image.Image:
 
 
 def write_face(face: Face, out: Path, size: int) -> None:
-    """Write picture and labels, unless they are there."""
-    picture = (lambda: Image.open(face.picture).convert('RGB').resize(
+    """Write image and labels, unless they are there."""
+    image = (lambda: Image.open(face.image).convert('RGB').resize(
         (size, size), Image.Resampling.BILINEAR))
     labels = (lambda: labels_of(face).resize(
         (size, size), Image.Resampling.NEAREST))
-    for kind, sources, make in (('images', (face.picture, ), picture),
+    for kind, sources, make in (('images', (face.image, ), image),
                                 ('labels', face.labels, labels)):
         path = out / face.split / kind / f'{face.name}.png'
         made_of = [f'{source.name} {sha256_of(source)}' for source in sources]

@@ -5,7 +5,7 @@ python tools/dataset_converters/coco_crops.py data/coco_sample
 The folder holds `instances_train.json`, `instances_val.json` and `images/`.
 Of every object whose box has no side below `--smallest` the square around it,
 with a margin, becomes `OUT/SPLIT/SUPERCATEGORY/ANNOTATION.png` of `--size`
-pixels a side. What is there of the same object, picture and size is kept.
+pixels a side. What is there of the same object, image and size is kept.
 """
 import argparse
 from pathlib import Path
@@ -37,7 +37,7 @@ def parse_args() -> argparse.Namespace:
 def square_around(box: list[float]) -> tuple[int, int, int, int]:
     """Left, top, right, bottom of a square around a box, with a margin.
 
-    It may leave the picture, where the crop is black.
+    It may leave the image, where the crop is black.
 
     Args:
         box: Left, top, width and height in pixels.
@@ -57,7 +57,7 @@ def cut_out(source: Path, split: str, out: Path, size: int,
         How many there are.
 
     Raises:
-        FileNotFoundError: If the annotations or a picture are missing.
+        FileNotFoundError: If the annotations or an image are missing.
         ValueError: If they are not annotations of COCO's form.
     """
     path = source / f'instances_{split}.json'
@@ -84,8 +84,8 @@ def cut_out(source: Path, split: str, out: Path, size: int,
         note = f'{hashes[path]} {square} {size}'
         if has_note(target, note):
             continue
-        with Image.open(path) as picture:
-            crop = picture.convert('RGB').crop(square)
+        with Image.open(path) as image:
+            crop = image.convert('RGB').crop(square)
         target.parent.mkdir(parents=True, exist_ok=True)
         write_png(target, crop.resize((size, size), Image.LANCZOS), note)
     return count

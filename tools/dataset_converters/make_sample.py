@@ -32,9 +32,9 @@ def main() -> None:
             args.num_train,
             args.num_val,
             args.seed,
-            on_picture=lambda: progress.advance(task))
+            on_image=lambda: progress.advance(task))
         progress.update(task, completed=args.num_train + args.num_val)
-    print(f'{root}: {args.num_train} train and {args.num_val} val pictures, '
+    print(f'{root}: {args.num_train} train and {args.num_val} val images, '
           f'SHA-256 {digest_sample_instances(root)}')
 
 

@@ -6,9 +6,9 @@ python tools/model_converters/from_compressai.py IN OUT.safetensors
 IN is what CompressAI's training examples save, or a file of its model zoo,
 with the names of any version; CONFIG has the codec with the same sizes, as
 configs/_base_/codecs/mean-scale-hyperprior.py. With entropy tables (of
-`model.update()`) IN decodes to the same pictures as in CompressAI; without,
+`model.update()`) IN decodes to the same images as in CompressAI; without,
 they are made of the quantiles that IN brings. OUT is not kept unless it codes
-a picture to the same bytes as IN.
+an image to the same bytes as IN.
 """
 import argparse
 from pathlib import Path

@@ -4,7 +4,7 @@ python tools/model_converters/merge_mpa.py BASE OUT --task NAME=FILE
     [--task NAME=FILE ...]
 
 NAME/OTHER=FILE takes the path of OTHER and calls it NAME: so a task with few
-pictures can begin as one with more.
+images can begin as one with more.
 
 BASE is what the tasks were trained from. Of each FILE only the path of its
 task is taken; all else in its codec must be as in BASE, entropy tables aside,

@@ -1,4 +1,4 @@
-"""Pictures of CelebAMask-HQ at 256x256, for a codec alone."""
+"""Images of CelebAMask-HQ at 256x256, for a codec alone."""
 _pipeline = [
     dict(type='LoadImageFromFile'),
     dict(type='mmhmc.PackImageInputs')

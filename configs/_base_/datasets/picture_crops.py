@@ -1,4 +1,4 @@
-"""Random crops of all pictures of a folder; whole Kodak pictures to test."""
+"""Random crops of all images of a folder; whole Kodak images to test."""
 train_dataloader = dict(
     batch_size=16,
     num_workers=4,

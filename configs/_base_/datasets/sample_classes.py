@@ -1,4 +1,4 @@
-"""Class of the largest object of each built-in picture; the tools make it."""
+"""Class of the largest object of each built-in image; the tools make it."""
 sample_data_root = 'data/mmhmc_sample'
 sample_labels_root = 'data/mmhmc_sample_labels'
 

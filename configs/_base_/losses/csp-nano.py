@@ -1,4 +1,4 @@
-"""Pictures compared by the backbone of a COCO-trained YOLOX-nano.
+"""Images compared by the backbone of a COCO-trained YOLOX-nano.
 
 It takes LPIPS's place where the weights of that are not at hand.
 """

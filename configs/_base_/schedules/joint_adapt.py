@@ -5,7 +5,7 @@ is R + lmbda_distortion * 255^2 * MSE(x, x_hat) + lmbda_task * D_m; another
 rate: `tools/train.py ... --lmbda 0.013`, or
 `--cfg-options custom_hooks.0.lmbda_distortion=0.013`.
 """
-# Once: to code 5,000 pictures one after another may take longer than an epoch.
+# Once: to code 5,000 images one after another may take longer than an epoch.
 train_cfg = dict(type='EpochBasedTrainLoop', max_epochs=12, val_interval=12)
 val_cfg = dict(type='ValLoop')
 test_cfg = dict(type='TestLoop')

@@ -19,7 +19,7 @@ param_scheduler = [
         convert_to_iter_based=True)
 ]
 custom_hooks = [
-    # No distortion to train, so no picture is decoded.
+    # No distortion to train, so no image is decoded.
     dict(type='mmhmc.RateLossHook', lmbda_distortion=0.),
     dict(
         type='mmhmc.TrainingStageHook',

@@ -4,9 +4,9 @@ All else is frozen by the codec's `trained_task`, the host by
 TrainingStageHook, so rate and bitstreams stay what they are. The objective is
 the authors': `0.01 * 255^2 * MSE + 4.26 * LPIPS + 10 * ratio + task`, of the
 mean squared error's path without LPIPS. So is the length, 200 epochs of 20,000
-pictures in batches of 8.
+images in batches of 8.
 """
-# Thousands of pictures are coded one after another: four times will do.
+# Thousands of images are coded one after another: four times will do.
 train_cfg = dict(
     type='IterBasedTrainLoop', max_iters=500000, val_interval=125000)
 optim_wrapper = dict(

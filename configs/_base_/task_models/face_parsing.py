@@ -1,4 +1,4 @@
-"""19 classes of pixels on pictures: a stem, the analysis trunk, a head.
+"""19 classes of pixels on images: a stem, the analysis trunk, a head.
 
 The trunk is what reads latents in `configs/hmc/layered_parsing_latent.py`.
 """
@@ -12,7 +12,7 @@ model = dict(
         pad_val=0,
         seg_pad_val=255,
         size=(256, 256)),
-    backbone=dict(type='mmhmc.PictureStem', widths=(64, 128, 128, 112)),
+    backbone=dict(type='mmhmc.ImageStem', widths=(64, 128, 128, 112)),
     neck=dict(
         type='mmhmc.CompressedDomainNeck',
         in_channels=112,

@@ -5,7 +5,7 @@ model = dict(
         mean=[123.675, 116.28, 103.53],
         std=[58.395, 57.12, 57.375],
         to_rgb=True),
-    backbone=dict(type='mmhmc.PictureStem', widths=(64, 128, 128, 112)),
+    backbone=dict(type='mmhmc.ImageStem', widths=(64, 128, 128, 112)),
     neck=dict(
         type='mmhmc.CompressedDomainNeck',
         in_channels=112,

@@ -1,4 +1,4 @@
-"""Parsing, what is worn and points of a face by one trunk, on pictures."""
+"""Parsing, what is worn and points of a face by one trunk, on images."""
 model = dict(
     type='mmhmc.MultiTaskModel',
     data_preprocessor=dict(
@@ -9,7 +9,7 @@ model = dict(
         pad_val=0,
         seg_pad_val=255,
         size=(256, 256)),
-    backbone=dict(type='mmhmc.PictureStem', widths=(64, 128, 128, 112)),
+    backbone=dict(type='mmhmc.ImageStem', widths=(64, 128, 128, 112)),
     trunk=dict(
         type='mmhmc.CompressedDomainNeck',
         in_channels=112,

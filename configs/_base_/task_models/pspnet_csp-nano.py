@@ -1,6 +1,6 @@
 """PSPNet on the frozen backbone of a COCO-trained YOLOX-nano.
 
-A pyramid of features brings the head's input to an eighth of the picture.
+A pyramid of features brings the head's input to an eighth of the image.
 Input: BGR, 0 to 255.
 """
 _norm_cfg = dict(type='BN', requires_grad=True)

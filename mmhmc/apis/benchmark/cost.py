@@ -4,7 +4,7 @@ from dataclasses import dataclass
 import torch
 
 from mmhmc.evaluation import count_kmac, count_parameters, time_coding
-from .pictures import ERRORS, LOST, load_point, one_line
+from .images import ERRORS, LOST, load_point, one_line
 from .plan import Plan, Point
 
 
@@ -68,7 +68,7 @@ class CostMeter:
                 parameters_of=parameters,
                 kmac=count_kmac(loaded.codec, self._size, point.condition,
                                 loaded.adapter))
-        # Noise would not be a picture, and flat colour costs nothing.
+        # Noise would not be an image, and flat colour costs nothing.
         x = torch.nn.functional.interpolate(
             torch.rand(1, 3, 16, 16), self._size, mode='bicubic').clamp_(0, 1)
         return dict(measured, **time_coding(loaded.codec, x, point.condition))

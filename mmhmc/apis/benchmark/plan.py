@@ -10,8 +10,9 @@ from typing import Any, Optional
 
 from mmengine.config import Config, ConfigDict
 
-from mmhmc.datasets import PICTURE_SUFFIXES, list_files
+from mmhmc.datasets import IMAGE_SUFFIXES, list_files
 from mmhmc.evaluation import list_published
+from mmhmc.former_names import former_keys
 from mmhmc.structures import CodingCondition
 from mmhmc.whole_files import read_json
 from ..codec_loading import CodecSource
@@ -22,22 +23,22 @@ _CONDITIONS = tuple(f.name for f in fields(CodingCondition))
 _POINT_KEYS = (*_CONDITIONS, 'checkpoint', 'cfg_options', 'datasets')
 _CODEC_KEYS = ('codec', 'points', 'adapter', 'without_adapter')
 _TASK_KEYS = ('config', 'checkpoint', 'dataset', 'metrics', 'cfg_options')
-_DATASET_KEYS = ('root', 'annotations', 'num_pictures')
+_DATASET_KEYS = ('root', 'annotations', 'num_images')
 _PLAN_KEYS = ('work_dir', 'anchor', 'datasets', 'codecs', 'tasks',
-              'picture_metrics', 'protocol', 'complexity', 'published')
-#: At the picture's own resolution, through a file, before the host's
+              'image_metrics', 'protocol', 'complexity', 'published')
+#: At the image's own resolution, through a file, before the host's
 #: pipeline; or in front of the host's backbone, behind its pipeline.
 PROTOCOLS = ('before the pipeline', 'in the model')
-PICTURE_METRICS = ('psnr', 'ms_ssim', 'lpips')
+IMAGE_METRICS = ('psnr', 'ms_ssim', 'lpips')
 
 
 @dataclass(frozen=True)
-class PictureSet:
-    """Pictures to code.
+class ImageSet:
+    """Images to code.
 
     Args:
         name: What results call it.
-        root: Folder of the pictures.
+        root: Folder of the images.
         files: Their names, relative to ``root``.
         annotations: COCO JSON that lists them, if one did.
     """
@@ -57,10 +58,10 @@ class Point:
         name: Of the point.
         source: The codec and its weights.
         condition: Run-time controls, None if there are none.
-        adapter: Config of what stands between picture and machine.
+        adapter: Config of what stands between image and machine.
         without_adapter: Row in which the same bits are shown to the machine
             as they are; None for no such row.
-        datasets: Names of the picture sets that are coded.
+        datasets: Names of the image sets that are coded.
     """
 
     codec: str
@@ -81,13 +82,13 @@ class Point:
 
 @dataclass(frozen=True)
 class Task:
-    """What a host makes of the pictures.
+    """What a host makes of the images.
 
     Args:
         name: What results call it.
         config: Host config, see :func:`mmhmc.apis.read_config`.
         checkpoint: The host's weights.
-        dataset: Name of the picture set that the host tests on.
+        dataset: Name of the image set that the host tests on.
         metrics: Names of the host's metrics that tables show.
         cfg_options: Settings of the config to override.
     """
@@ -110,7 +111,7 @@ class Plan:
         datasets: By name.
         points: All points of all codecs.
         tasks: All tasks.
-        picture_metrics: Of :data:`PICTURE_METRICS`.
+        image_metrics: Of :data:`IMAGE_METRICS`.
         protocol: One of :data:`PROTOCOLS`.
         complexity: Height and width in pixels for which cost is measured;
             None leaves it out.
@@ -120,10 +121,10 @@ class Plan:
 
     work_dir: Path
     anchor: Optional[str]
-    datasets: dict[str, PictureSet]
+    datasets: dict[str, ImageSet]
     points: tuple[Point, ...]
     tasks: tuple[Task, ...]
-    picture_metrics: tuple[str, ...]
+    image_metrics: tuple[str, ...]
     protocol: str
     complexity: Optional[tuple[int, int]]
     published: tuple[str, ...]
@@ -153,38 +154,41 @@ def read_plan(cfg: Config) -> Plan:
             box=dict(config='mmdet::...', checkpoint='...', dataset='coco',
                      metrics=['coco/bbox_mAP']))
 
-    A data set's pictures are those in the folder ``root``, or those of its
-    COCO ``annotations``; ``num_pictures`` takes the first ones. A codec is a
+    A data set's images are those in the folder ``root``, or those of its
+    COCO ``annotations``; ``num_images`` takes the first ones. A codec is a
     config or a file with one. A point has ``quality``, ``task``, ``alpha``,
     ``beta``, ``checkpoint``, ``cfg_options``, and ``datasets`` if it is not
-    for all. A codec's ``adapter`` shows the machine another picture, and
+    for all. A codec's ``adapter`` shows the machine another image, and
     ``without_adapter`` names a row for the same bits without it.
 
     Args:
-        cfg: As above, with ``picture_metrics`` (default psnr and ms_ssim),
+        cfg: As above, with ``image_metrics`` (default psnr and ms_ssim),
             ``protocol`` (default before the pipeline), ``complexity``
-            (height and width of a picture, if cost is to be measured), and
+            (height and width of an image, if cost is to be measured), and
             ``published`` (names of published curves to draw beside).
 
     Returns:
-        The benchmark, with its pictures listed.
+        The benchmark, with its images listed.
 
     Raises:
-        FileNotFoundError: If there are no pictures, or no annotations.
+        FileNotFoundError: If there are no images, or no annotations.
         ValueError: If something is missing, unknown or does not fit.
     """
     # What a config imports, or names with a `_`, is a matter of its own.
-    _check_keys(
-        'The config', {
+    given = former_keys(
+        {
             key: value
             for key, value in cfg.items()
             if not (key.startswith('_') or isinstance(value, ModuleType))
-        }, _PLAN_KEYS, ('work_dir', 'datasets', 'codecs'))
+        },
+        picture_metrics='image_metrics')
+    _check_keys('The config', given, _PLAN_KEYS,
+                ('work_dir', 'datasets', 'codecs'))
     for name in ('datasets', 'codecs', 'tasks'):
         _check_mapping(f'`{name}`',
                        cfg.get(name) or {} if name == 'tasks' else cfg[name])
     datasets = {
-        _checked_name(name): _read_pictures(name, entry)
+        _checked_name(name): _read_images(name, entry)
         for name, entry in cfg.datasets.items()
     }
     points = tuple(point for name, entry in cfg.codecs.items()
@@ -203,7 +207,7 @@ def read_plan(cfg: Config) -> Plan:
                                             (list, tuple)) or len(size) != 2):
         raise ValueError('`complexity` must be height and width in pixels, '
                          f'got {size!r}.')
-    metrics = cfg.get('picture_metrics', ('psnr', 'ms_ssim'))
+    metrics = given.get('image_metrics', ('psnr', 'ms_ssim'))
     protocol = cfg.get('protocol', PROTOCOLS[0])
     return Plan(
         work_dir=Path(cfg.work_dir),
@@ -211,7 +215,7 @@ def read_plan(cfg: Config) -> Plan:
         datasets=datasets,
         points=points,
         tasks=tasks,
-        picture_metrics=_one_of('`picture_metrics`', metrics, PICTURE_METRICS),
+        image_metrics=_one_of('`image_metrics`', metrics, IMAGE_METRICS),
         protocol=_one_of('`protocol`', [protocol], PROTOCOLS)[0],
         complexity=None if size is None else tuple(size),
         published=_one_of('`published`', cfg.get('published', ()),
@@ -234,7 +238,7 @@ def load_plan(path: str,
         The benchmark.
 
     Raises:
-        FileNotFoundError: If there is no such file, or no pictures.
+        FileNotFoundError: If there is no such file, or no images.
         ValueError: If the config is not right.
     """
     cfg = read_file(path)
@@ -252,7 +256,8 @@ def fingerprint(value: Any) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def _read_pictures(name: str, entry: Mapping) -> PictureSet:
+def _read_images(name: str, entry: Mapping) -> ImageSet:
+    entry = former_keys(entry, num_pictures='num_images')
     _check_keys(f'The data set {name!r}', entry, _DATASET_KEYS, ('root', ))
     root = Path(entry['root'])
     annotations = entry.get('annotations')
@@ -261,19 +266,19 @@ def _read_pictures(name: str, entry: Mapping) -> PictureSet:
     elif root.is_dir():
         files = [
             path.relative_to(root).as_posix()
-            for path in list_files(root, PICTURE_SUFFIXES)
+            for path in list_files(root, IMAGE_SUFFIXES)
         ]
     else:
         files = []
     if not files:
         raise FileNotFoundError(
-            f'The data set {name!r} has no pictures; looked in '
+            f'The data set {name!r} has no images; looked in '
             f'{annotations or root}.')
-    count = entry.get('num_pictures', len(files))
+    count = entry.get('num_images', len(files))
     if not isinstance(count, int) or count < 1:
-        raise ValueError(f'`num_pictures` of {name!r} must be a positive '
+        raise ValueError(f'`num_images` of {name!r} must be a positive '
                          f'integer, got {count!r}.')
-    return PictureSet(name, str(root), tuple(files[:count]), annotations)
+    return ImageSet(name, str(root), tuple(files[:count]), annotations)
 
 
 def _files_of_coco(path: Path) -> list[str]:
@@ -286,13 +291,13 @@ def _files_of_coco(path: Path) -> list[str]:
         raise ValueError(f'{path} is no COCO annotation file with `images`, '
                          f'each with a `file_name`: {error!r}.') from error
     for name in files:
-        # Decoded pictures get these names, and must not land elsewhere.
+        # Decoded images get these names, and must not land elsewhere.
         if not isinstance(name, str) or '\\' in name or Path(
                 name).is_absolute() or '..' in Path(name).parts:
-            raise ValueError(f'{path} names the picture {name!r}; expected a '
+            raise ValueError(f'{path} names the image {name!r}; expected a '
                              'path below the folder of the data set.')
     if len(set(files)) < len(files):
-        raise ValueError(f'{path} names a picture twice.')
+        raise ValueError(f'{path} names an image twice.')
     return files
 
 

@@ -30,7 +30,7 @@ def report_results(path: Path,
         out: Folder; that of the results if left out.
         columns: Data sets and metrics; all if left out.
         published: Names of published curves to draw and compare, too.
-        num_samples: Resamples of the pictures for each interval; 0 for none.
+        num_samples: Resamples of the images for each interval; 0 for none.
         log_rate: Whether figures have a logarithmic rate.
 
     Returns:

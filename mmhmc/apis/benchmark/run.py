@@ -2,7 +2,7 @@
 
 .. code-block:: none
 
-    plan ─► pictures × points ─► workers ─► coded ───┐
+    plan ─► images × points ─► workers ─► coded ───┐
                                                      ▼
             hosts × points ────► workers ─► task ─► results.jsonl ─► report
                                                      ▲
@@ -34,7 +34,7 @@ from ..progress import progress
 from ..ranks import Ranks, join_ranks
 from ..result_log import ResultLog
 from ..workers import work
-from .pictures import ERRORS, PictureCoder, PictureTask, one_line
+from .images import ERRORS, ImageCoder, ImageTask, one_line
 from .plan import Plan, Point, Task, fingerprint
 
 #: Of ``results.jsonl``; another one is refused.
@@ -87,11 +87,11 @@ def run_benchmark(plan: Plan, resume: bool = False, jobs: int = 1) -> Outcome:
     plan.work_dir.mkdir(parents=True, exist_ok=True)
     run = _Run(plan, join_ranks(), jobs)
     run.ranks.from_first(partial(run.begin, resume))
-    run.work('coding', PictureCoder, run.picture_tasks)
+    run.work('coding', ImageCoder, run.image_tasks)
     if plan.tasks:
         from .tasks import HostTester
 
-        # mmengine would share the pictures of a test with other ranks.
+        # mmengine would share the images of a test with other ranks.
         run.work('tasks', HostTester, run.host_tasks, apart=run.ranks.size > 1)
     if plan.complexity is not None:
         from .cost import CostMeter
@@ -184,19 +184,19 @@ class _Run:
         self.wanted[name] = key
         self.point_keys[point.codec, point.name] = key
 
-    def picture_tasks(self) -> list[PictureTask]:
-        """The first stage: every picture by every point."""
+    def image_tasks(self) -> list[ImageTask]:
+        """The first stage: every image by every point."""
         tasks = []
         if self.plan.protocol == 'in the model':
             return tasks
         for point in self.plan.points:
             for name in point.datasets:
-                pictures = self.plan.datasets[name]
-                for picture in pictures.files:
-                    path = str(Path(pictures.root) / picture)
-                    key = self._picture_key(point, path)
+                images = self.plan.datasets[name]
+                for image in images.files:
+                    path = str(Path(images.root) / image)
+                    key = self._image_key(point, path)
                     ids = [
-                        _coded_id(row, point, name, picture)
+                        _coded_id(row, point, name, image)
                         for row in point.rows
                     ]
                     self.wanted.update(dict.fromkeys(ids, key))
@@ -205,16 +205,16 @@ class _Run:
                             self._has(i, key)
                             and not self.known[i].get('lacks') for i in ids):
                         tasks.append(
-                            PictureTask(point, key, name, picture, path,
-                                        str(self.plan.work_dir)))
+                            ImageTask(point, key, name, image, path,
+                                      str(self.plan.work_dir)))
         return tasks
 
-    def _picture_key(self, point: Point, path: str) -> Optional[str]:
-        """Fingerprint of a coded picture; None if the point is not known."""
+    def _image_key(self, point: Point, path: str) -> Optional[str]:
+        """Fingerprint of a coded image; None if the point is not known."""
         key = self.point_keys[point.codec, point.name]
         if key is None:
             return None
-        metrics = sorted(self.plan.picture_metrics)
+        metrics = sorted(self.plan.image_metrics)
         return fingerprint([key, _state_of(path), metrics])
 
     def host_tasks(self) -> list:
@@ -255,12 +255,12 @@ class _Run:
             lacking = []
             if self.plan.protocol != 'in the model':
                 coded = {
-                    picture: _coded_id(row, point, task.dataset, picture)
-                    for picture in self.plan.datasets[task.dataset].files
+                    image: _coded_id(row, point, task.dataset, image)
+                    for image in self.plan.datasets[task.dataset].files
                 }
                 keys += [self.wanted[name] for name in coded.values()]
                 lacking = [
-                    picture for picture, name in coded.items()
+                    image for image, name in coded.items()
                     if not self._has(name, self.wanted[name])
                 ]
         key = None if None in (base, *keys[2:]) else fingerprint(keys)
@@ -275,7 +275,7 @@ class _Run:
                     run.origin,
                     kind='failure',
                     stage='task',
-                    error=f'{len(lacking)} of {len(coded)} pictures were not '
+                    error=f'{len(lacking)} of {len(coded)} images were not '
                     f'coded, first {lacking[0]}.'))
             return None
         return run
@@ -296,7 +296,7 @@ class _Run:
         return tasks
 
     def _has(self, name: str, key: Optional[str]) -> bool:
-        """Whether a record is there, and the picture that it speaks of."""
+        """Whether a record is there, and the image that it speaks of."""
         record = self.known.get(name)
         if record is None or key not in (None, record.get('key')):
             return False
@@ -414,14 +414,12 @@ def task_key(task: Task, plan: Plan) -> str:
         ValueError: If the config is not right.
     """
     from .tasks import read_task_config
-    pictures = plan.datasets[task.dataset]
+    images = plan.datasets[task.dataset]
     return fingerprint([
         read_task_config(task).to_dict(),
-        file_hash(task.checkpoint), task.metrics, plan.protocol, pictures.root,
-        [
-            _state_of(str(Path(pictures.root) / picture))
-            for picture in pictures.files
-        ], pictures.annotations and file_hash(pictures.annotations)
+        file_hash(task.checkpoint), task.metrics, plan.protocol, images.root,
+        [_state_of(str(Path(images.root) / image)) for image in images.files],
+        images.annotations and file_hash(images.annotations)
     ])
 
 
@@ -458,23 +456,23 @@ def _id(record: dict) -> str:
     parts = [
         record['kind'],
         *(str(record.get(key) or '-')
-          for key in ('stage', 'dataset', 'task', 'codec', 'point', 'picture'))
+          for key in ('stage', 'dataset', 'task', 'codec', 'point', 'image'))
     ]
     return '/'.join(parts)
 
 
-def _coded_id(row: str, point: Point, dataset: str, picture: str) -> str:
+def _coded_id(row: str, point: Point, dataset: str, image: str) -> str:
     return _id(
         dict(
             kind='coded',
             codec=row,
             point=point.name,
             dataset=dataset,
-            picture=picture))
+            image=image))
 
 
 def _without_copies(failures: Iterable[dict]) -> list[dict]:
-    """What went wrong before any picture went wrong for each of them."""
+    """What went wrong before any image went wrong for each of them."""
     return list({record['output']: record for record in failures}.values())
 
 

@@ -1,4 +1,4 @@
-"""The second stage of a benchmark: what hosts make of the pictures."""
+"""The second stage of a benchmark: what hosts make of the images."""
 import json
 import math
 import shutil
@@ -16,7 +16,7 @@ from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from mmhmc.datasets import path_below, write_whole
-from mmhmc.datasets.picture_files import is_marked_as_turned
+from mmhmc.datasets.image_files import is_marked_as_turned
 from mmhmc.engine.parts import find_coders
 from mmhmc.evaluation import CocoScore, MeanIoUScore
 from mmhmc.evaluation.metric_direction import lower_of
@@ -26,8 +26,8 @@ from ..config_files import merge_options
 from ..mixing import metrics_of, mix_codec, read_config
 from ..sample_data import innermost_datasets
 from ..training import build_runner
-from .pictures import ERRORS, LOST, load_point, one_line
-from .plan import PictureSet, Plan, Point, Task
+from .images import ERRORS, LOST, load_point, one_line
+from .plan import ImageSet, Plan, Point, Task
 
 #: What a codec in the model costs, by its metric.
 _BPP = 'rate/bpp'
@@ -39,8 +39,8 @@ class TaskRun:
 
     Args:
         task: What is tested.
-        row: Row of the tables; None for uncompressed pictures.
-        point: Which codec at which rate; None for uncompressed pictures.
+        row: Row of the tables; None for uncompressed images.
+        point: Which codec at which rate; None for uncompressed images.
         key: Fingerprint of all that decides the result.
     """
 
@@ -81,7 +81,7 @@ class HostTester:
         self._plan = plan
 
     def __call__(self, run: TaskRun) -> list[dict]:
-        """Test a host on the pictures of a point.
+        """Test a host on the images of a point.
 
         Returns:
             One record: ``task``, or ``failure``.
@@ -113,30 +113,30 @@ class HostTester:
         runner = build_runner(cfg)
         if in_model:
             _load_codec(runner.model, run.point)
-        pictures = self._plan.datasets[run.task.dataset]
-        names = _picture_names(runner.test_dataloader.dataset, pictures)
-        scores, meter = PictureScores(), FirstBatchMeter()
+        images = self._plan.datasets[run.task.dataset]
+        names = _image_names(runner.test_dataloader.dataset, images)
+        scores, meter = ImageScores(), FirstBatchMeter()
         runner.register_hook(scores, 'LOWEST')
         if run.row is None:
             runner.register_hook(meter, 'LOWEST')
         metrics = _numbers(runner.test())
         lower = lower_of(runner.test_evaluator.metrics, metrics)
-        content = dict(scores.collected(folder), pictures=names)
+        content = dict(scores.collected(folder), images=names)
         metrics.update(_unrounded(metrics, content, folder, cfg))
         nothing = _without_detections(content, folder)
         for name in run.task.metrics:
             if name not in metrics and name.startswith(nothing):
                 metrics[name] = 0.
         _check_metrics(run.task, metrics)
-        path = folder / 'pictures.json'
+        path = folder / 'images.json'
         write_whole(path, json.dumps(content).encode())
         record = dict(
             metrics=metrics,
             lower_is_better=lower,
             predictions=path.relative_to(self._plan.work_dir).as_posix(),
-            num_pictures=len(names))
+            num_images=len(names))
         if nothing:
-            record['note'] = 'The host found nothing in any picture.'
+            record['note'] = 'The host found nothing in any image.'
             print_log(f'{run.label}: {record["note"]}', logger='current')
         if _BPP in metrics:
             record['bpp'] = metrics[_BPP]
@@ -155,7 +155,7 @@ def _numbers(metrics: dict) -> dict[str, float]:
 
 def _unrounded(metrics: dict, content: dict, folder: Path,
                cfg: Config) -> dict[str, float]:
-    """Metrics that a host rounds, from what it kept of each picture."""
+    """Metrics that a host rounds, from what it kept of each image."""
     exact = {}
     for kind, name in content['detections'].items():
         truth = [
@@ -165,12 +165,12 @@ def _unrounded(metrics: dict, content: dict, folder: Path,
         found = json.loads((folder / name).read_text())
         if truth and (f'coco/{kind}_mAP' in metrics or not found):
             try:
-                score = CocoScore(truth[0], found, kind, content['pictures'])
+                score = CocoScore(truth[0], found, kind, content['images'])
             except ValueError:
-                # The annotations name pictures otherwise than the folder.
+                # The annotations name images otherwise than the folder.
                 continue
             exact[f'coco/{kind}_mAP'] = score.score(
-                np.arange(len(score.pictures)))
+                np.arange(len(score.images)))
     if 'mIoU' in metrics and content.get('IoUMetric'):
         areas = np.array(content['IoUMetric'])
         exact['mIoU'] = MeanIoUScore(areas[:, 0],
@@ -181,28 +181,28 @@ def _unrounded(metrics: dict, content: dict, folder: Path,
 def _without_detections(content: dict, folder: Path) -> tuple[str, ...]:
     """What the metrics are called of which COCO's metric says nothing.
 
-    It has no results where there is no detection in any picture.
+    It has no results where there is no detection in any image.
     """
     return tuple(f'coco/{kind}_mAP'
                  for kind, name in content['detections'].items()
                  if not json.loads((folder / name).read_text()))
 
 
-def _picture_names(dataset, pictures: PictureSet) -> list[str]:
-    """Names of a host's pictures, in its order.
+def _image_names(dataset, images: ImageSet) -> list[str]:
+    """Names of a host's images, in its order.
 
     Raises:
-        ValueError: If they are not those of the picture set.
+        ValueError: If they are not those of the image set.
     """
     paths = [dataset.get_data_info(i)['img_path'] for i in range(len(dataset))]
-    names = [path_below(path, pictures.root) or path for path in paths]
-    apart = sorted(set(names) ^ set(pictures.files))
+    names = [path_below(path, images.root) or path for path in paths]
+    apart = sorted(set(names) ^ set(images.files))
     if apart:
         raise ValueError(
-            f"The host's config tests {len(set(names))} pictures, the data "
-            f'set {pictures.name!r} has {len(pictures.files)}; {len(apart)} '
+            f"The host's config tests {len(set(names))} images, the data "
+            f'set {images.name!r} has {len(images.files)}; {len(apart)} '
             f'are in one of them only, first {apart[0]}. Rate and accuracy '
-            'would be of different pictures: give both the same annotations.')
+            'would be of different images: give both the same annotations.')
     return names
 
 
@@ -215,11 +215,11 @@ def read_task_config(task: Task) -> Config:
 
 
 def _read_decoded(cfg: Config, plan: Plan, run: TaskRun) -> None:
-    """Put decoded pictures before the host's pipeline, which stays."""
+    """Put decoded images before the host's pipeline, which stays."""
     decoded = plan.work_dir / 'decoded' / run.row / run.point.name / \
         run.task.dataset
     step = dict(
-        type='mmhmc.UseDecodedPicture',
+        type='mmhmc.UseDecodedImage',
         root=plan.datasets[run.task.dataset].root,
         decoded=str(decoded))
     for dataset in innermost_datasets(cfg.test_dataloader):
@@ -230,7 +230,7 @@ def _read_decoded(cfg: Config, plan: Plan, run: TaskRun) -> None:
         dataset.pipeline = [step, *dataset.pipeline]
 
 
-def _check_reader(pipeline: list[dict], pictures: PictureSet) -> None:
+def _check_reader(pipeline: list[dict], images: ImageSet) -> None:
     """See that the host would turn the originals as they were turned.
 
     Raises:
@@ -245,12 +245,12 @@ def _check_reader(pipeline: list[dict], pictures: PictureSet) -> None:
     if not given:
         return
     marked = (
-        name for name in pictures.files
-        if is_marked_as_turned(Path(pictures.root) / name))
+        name for name in images.files
+        if is_marked_as_turned(Path(images.root) / name))
     first = next(marked, None)
     if first is not None:
         raise ValueError(
-            f'{first} is marked as turned, and the host reads pictures with '
+            f'{first} is marked as turned, and the host reads images with '
             f'{given}, which may turn it otherwise than it was coded. Turn '
             'its pixels upright and remove the mark.')
 
@@ -327,11 +327,11 @@ def _check_metrics(task: Task, metrics: dict) -> None:
 
 
 class FirstBatchMeter(Hook):
-    """Counts what a host spends on its first batch of pictures.
+    """Counts what a host spends on its first batch of images.
 
     After the run ``macs`` has multiply-accumulates of convolutions, matrix
     products and attention as torch's counter sees them, and ``pixels`` those
-    of the pictures' files.
+    of the images' files.
     """
 
     def __init__(self) -> None:
@@ -358,13 +358,13 @@ class FirstBatchMeter(Hook):
                 math.prod(sample.ori_shape[:2]) for sample in outputs)
 
 
-class PictureScores(Hook):
-    """Keeps what each picture adds to a metric, for intervals.
+class ImageScores(Hook):
+    """Keeps what each image adds to a metric, for intervals.
 
     - COCO: files of detections;
     - segmentation: areas of intersection and union of each class;
     - classification: whether the best class is right;
-    - the rate of a codec in the model, in bpp of the original picture.
+    - the rate of a codec in the model, in bpp of the original image.
     """
 
     def __init__(self) -> None:

@@ -36,7 +36,7 @@ class AttentionBlock(nn.Module):
     Args:
         dim: Channels C, a multiple of 16, the channels of a head.
         kernel_size: Side of the attention's window.
-        drop_path: Chance in training that a picture skips a residual branch.
+        drop_path: Chance in training that an image skips a residual branch.
         num_qualities: Qualities Q, each with gains for both branches; 0 for
             a block without gains.
     """
@@ -95,7 +95,7 @@ class AttentionBlock(nn.Module):
 
     def _finish(self, branch: Tensor, gamma: str,
                 quality: Optional[float]) -> Tensor:
-        """Gains, then stochastic depth of Huang et al. (2016), by picture."""
+        """Gains, then stochastic depth of Huang et al. (2016), by image."""
         if quality is not None:
             gain = interpolate_gains(getattr(self, gamma), quality)
             # Under autocast a gain shall not make all that follows float32.

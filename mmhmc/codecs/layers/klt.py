@@ -13,7 +13,7 @@ _CLOSED = -5.
 @torch.no_grad()
 def init_as_klt(g_a: Sequence[nn.Module],
                 g_s: Sequence[nn.Module],
-                pictures: Tensor,
+                images: Tensor,
                 step: float,
                 gain: float = 0.3) -> None:
     """Make a Karhunen-Loeve transform of the layers that change the size.
@@ -44,18 +44,18 @@ def init_as_klt(g_a: Sequence[nn.Module],
             of CompressAI.
         g_s: Synthesis: as many ``ConvTranspose2d`` of stride 2,
             ``ResidualBlockUpsample`` or ``subpel_conv3x3``.
-        pictures: Examples (B, 3, H, W) in [0, 1], sides multiples of
+        images: Examples (B, 3, H, W) in [0, 1], sides multiples of
             ``2**n``.
         step: Step of quantisation of an orthonormal coefficient, in units of
-            the pictures, positive; see :func:`best_step`.
+            the images, positive; see :func:`best_step`.
         gain: Size of signals between the layers.
 
     Raises:
         ValueError: If the layers are others.
     """
     down, up = _resizing(g_a, g_s)
-    mean = pictures.mean((0, 2, 3))
-    signal = pictures - mean[:, None, None]
+    mean = images.mean((0, 2, 3))
+    signal = images - mean[:, None, None]
     last = len(down) - 1
     for i, (analysis, synthesis) in enumerate(zip(down, reversed(up))):
         conv = getattr(analysis, 'conv1', analysis)
@@ -73,7 +73,7 @@ def init_as_klt(g_a: Sequence[nn.Module],
 def best_step(lmbda: float) -> float:
     """Step that minimises R + lmbda * 255^2 * MSE at high rates.
 
-    For orthonormal coefficients of pictures in [0, 1], R in bits per pixel of
+    For orthonormal coefficients of images in [0, 1], R in bits per pixel of
     three values: n coefficients of a pixel cost ``-n log2(step)`` bits and
     ``n step^2 / 36`` of the squared error.
 

@@ -39,7 +39,7 @@ class PathChoice:
 class PathPredictor(nn.Module):
     """Scores each position: the higher, the more it needs the main path.
 
-    Half of the hidden channels are averaged over the picture, so that a
+    Half of the hidden channels are averaged over the image, so that a
     position is judged among all others, as in DynamicViT.
 
     Reference:
@@ -90,7 +90,7 @@ class MultiPathStage(AttentionStage):
     In training all positions go through both paths, and a random mask that is
     0 or 1 mixes them, with the gradient of its probability (Gumbel sigmoid
     and straight-through). In evaluation the given share of positions with
-    the highest scores takes the main path, of each picture for itself, and
+    the highest scores takes the main path, of each image for itself, and
     only what is used is computed.
 
     Args:

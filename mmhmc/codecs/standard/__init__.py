@@ -1,7 +1,7 @@
 """Codecs whose bits another program or library makes: one file per maker."""
 from .base import StandardCodec
 from .hevc import HEVCIntra
-from .pictures import AVIF, JPEG, JPEGXL, WebP
+from .images import AVIF, JPEG, JPEGXL, WebP
 from .vvc import VVCIntra
 
 __all__ = [

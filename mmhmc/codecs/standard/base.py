@@ -31,11 +31,11 @@ class StandardCodec(ImageCodec):
 
     The latent is the file itself, so the contract of :class:`ImageCodec`
     holds word for word: every byte has the likelihood 1/256, estimated bits
-    are eight times the bytes, and pictures and bits of a ``forward`` are
+    are eight times the bytes, and images and bits of a ``forward`` are
     real. There are no weights and no gradient: a standard codec works in
     evaluation mode only.
 
-    Pictures of every size are coded; what an encoder needs beyond is added
+    Images of every size are coded; what an encoder needs beyond is added
     and taken away inside. What counts as its rate is the file, without the
     container around it: :meth:`num_bytes`.
 
@@ -60,12 +60,12 @@ class StandardCodec(ImageCodec):
     def __init__(self, quality: int, init_cfg: Optional[dict] = None) -> None:
         super().__init__(init_cfg)
         self.quality = self._checked_quality(quality)
-        # Where decoded pictures go; a codec has no other tensor.
+        # Where decoded images go; a codec has no other tensor.
         self.register_buffer('_place', torch.empty(0), persistent=False)
 
     @abstractmethod
     def encode_file(self, x: Tensor, quality: int) -> bytes:
-        """Code a picture.
+        """Code an image.
 
         Args:
             x: RGB in [0, 1], shape (1, 3, H, W), on the CPU.
@@ -84,14 +84,14 @@ class StandardCodec(ImageCodec):
 
         Args:
             data: The file.
-            size: Height and width in pixels of the picture.
+            size: Height and width in pixels of the image.
 
         Returns:
             RGB in [0, 1], shape (1, 3, *size).
 
         Raises:
             BitstreamError: If the decoder does not take the file, or the
-                picture in it has another size.
+                image in it has another size.
             RuntimeError: If the decoder is missing.
         """
 
@@ -111,7 +111,7 @@ class StandardCodec(ImageCodec):
                        x: Tensor,
                        condition: Optional[CodingCondition] = None,
                        rate: bool = True) -> CodecOutput:
-        """Code pictures to files.
+        """Code images to files.
 
         Args:
             x: RGB, clamped to [0, 1], shape (B, 3, H, W), of any size.
@@ -137,10 +137,8 @@ class StandardCodec(ImageCodec):
         quality = self.quality
         if condition is not None and condition.quality is not None:
             quality = self._checked_quality(condition.quality)
-        pictures = x.detach().float().clamp(0, 1).cpu()
-        files = [
-            self.encode_file(picture[None], quality) for picture in pictures
-        ]
+        images = x.detach().float().clamp(0, 1).cpu()
+        files = [self.encode_file(image[None], quality) for image in images]
         y_hat = _pack(files, tuple(x.shape[-2:])).to(x.device)
         output = CodecOutput(y_hat)
         if rate:
@@ -172,23 +170,23 @@ class StandardCodec(ImageCodec):
               output: CodecOutput,
               size: tuple[int, int],
               condition: Optional[CodingCondition] = None) -> Bitstream:
-        """Put the file of one picture into a container, as it is.
+        """Put the file of one image into a container, as it is.
 
         Args:
             output: From :meth:`encode_latents`, of a batch of one.
-            size: Height and width of the picture in pixels.
+            size: Height and width of the image in pixels.
             condition: That of :meth:`encode_latents`; its quality is stored.
 
         Returns:
             The container, with one stream.
 
         Raises:
-            ValueError: If there is not one picture, or of another size.
+            ValueError: If there is not one image, or of another size.
         """
         (data, coded_size), *others = _unpack(output.y_hat)
         if others or coded_size != tuple(size):
             raise ValueError(
-                f'A file of one picture of size {tuple(size)} was expected, '
+                f'A file of one image of size {tuple(size)} was expected, '
                 f'got {1 + len(others)} of size {coded_size}.')
         return Bitstream(
             self.codec_id,
@@ -245,8 +243,8 @@ class StandardCodec(ImageCodec):
         text = json.dumps(self.decoding_settings(), sort_keys=True)
         return hashlib.sha256(text.encode()).digest()[:4]
 
-    def check_pictures(self, x: Tensor,
-                       condition: Optional[CodingCondition]) -> None:
+    def check_images(self, x: Tensor,
+                     condition: Optional[CodingCondition]) -> None:
         """Refuse what cannot be coded.
 
         Raises:
@@ -254,7 +252,7 @@ class StandardCodec(ImageCodec):
             ValueError: If ``x`` has the wrong shape or is not finite, or if
                 the condition has more than a quality, or one out of range.
         """
-        super().check_pictures(x, None)
+        super().check_images(x, None)
         if condition is None:
             return
         if replace(condition, quality=None) != CodingCondition():

@@ -8,7 +8,7 @@ class HEVCIntra(VideoIntra):
     """One intra frame of H.265/HEVC: x265 in ffmpeg, or HM.
 
     The settings follow HM's all-intra configuration at a constant QP, so that
-    the curve can stand for HM's. On the 24 Kodak pictures at QP 47, 42, 37
+    the curve can stand for HM's. On the 24 Kodak images at QP 47, 42, 37
     and 32 its BD-rate (PSNR over RGB, cubic) is -0.3 % against the points of
     HM-16.20+SCM-8.8 that CompressAI publishes, both 4:4:4 with 8 bits in
     BT.709; those truncate where this rounds. In particular:
@@ -19,7 +19,7 @@ class HEVCIntra(VideoIntra):
       that was asked for.
     - ``preset='veryslow'`` has what HM does by default: optimised
       quantisation (RDOQ) in every decision and deep transform trees. On
-      three pictures it is 5 % better than ``medium``, and ``placebo`` only
+      three images it is 5 % better than ``medium``, and ``placebo`` only
       0.2 % better still.
     - ``info=0`` and ``vui-timing-info=0`` leave out words and times which
       HM does not write either.

@@ -1,4 +1,4 @@
-"""Programs that code pictures: how they are found, run and judged."""
+"""Programs that code images: how they are found, run and judged."""
 import subprocess
 from collections.abc import Sequence
 from functools import lru_cache

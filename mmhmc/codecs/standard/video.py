@@ -1,4 +1,4 @@
-"""Intra pictures of video codecs, by ffmpeg or by reference software."""
+"""Intra images of video codecs, by ffmpeg or by reference software."""
 from abc import abstractmethod
 from collections.abc import Sequence
 from pathlib import Path
@@ -38,7 +38,7 @@ class VideoIntra(StandardCodec):
 
     Colours are converted here (:func:`mmhmc.functional.rgb_to_yuv`); encoder
     and decoder see raw planes of integers, so no conversion hides in them,
-    and nothing is written into the file about colours. A picture is continued
+    and nothing is written into the file about colours. An image is continued
     by its last row and column to an even size of at least 32 x 32.
 
     The quality is the QP: a *higher* one is a *lower* rate.
@@ -62,7 +62,7 @@ class VideoIntra(StandardCodec):
         decoder: Path of a reference decoder.
         encoder_config: Configuration file of the reference encoder, or
             several.
-        timeout: Seconds that coding or decoding a picture may take.
+        timeout: Seconds that coding or decoding an image may take.
         init_cfg: Not used: there are no weights.
 
     Raises:
@@ -148,7 +148,7 @@ class VideoIntra(StandardCodec):
             })
 
     def decoding_settings(self) -> dict:
-        """What turns decoded planes into a picture."""
+        """What turns decoded planes into an image."""
         return dict(
             chroma=self.chroma,
             bit_depth=self.bit_depth,

@@ -10,7 +10,7 @@ class VVCIntra(VideoIntra):
     VVenC codes 4:2:0 with 10 bits and nothing else, while published VTM
     points of learned codecs' papers are mostly 4:4:4 with 8 bits: in 4:2:0
     the PSNR over RGB falls behind towards high rates. VTM codes both. On the
-    24 Kodak pictures at QP 47, 42, 37 and 32 the BD-rate (PSNR over RGB,
+    24 Kodak images at QP 47, 42, 37 and 32 the BD-rate (PSNR over RGB,
     cubic) of ``medium`` is +10.1 % against the points of VTM in 4:4:4 that
     CompressAI publishes, and -17.9 % against those of HM. The settings follow
     VTM's all-intra configuration:
@@ -20,12 +20,12 @@ class VVCIntra(VideoIntra):
     - ``intraqpoffset=0``: otherwise an intra frame is coded 3 below the QP
       that was asked for.
     - ``intraperiod=1`` and ``gopsize=1`` make it an intra stream: no
-      parameters of pictures that refer to others, 110 bytes less.
+      parameters of images that refer to others, 110 bytes less.
     - ``accessunitdelimiter=0`` leaves out 7 bytes that VTM does not write
       either.
 
     ffmpeg has room for a file of about one byte a pixel. What needs more,
-    below QP 5 in most pictures, is an error.
+    below QP 5 in most images, is an error.
 
     Args:
         quality: QP from 0 to 63; a higher one is a lower rate.

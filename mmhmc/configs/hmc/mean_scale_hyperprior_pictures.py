@@ -1,4 +1,4 @@
-"""A small codec for people on any folder of pictures, tested on Kodak.
+"""A small codec for people on any folder of images, tested on Kodak.
 
 See the text config ``hmc/mean-scale-hyperprior_pictures.py``; data and rates
 are the same.

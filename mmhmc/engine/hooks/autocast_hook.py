@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from mmhmc.codecs.compressai_codec import PointwiseStridedConv2d
 from mmhmc.engine.parts import find_coders
 from mmhmc.machine import Arithmetic, choose_arithmetic
-from mmhmc.models import LatentFeatures, PictureCoding
+from mmhmc.models import ImageCoding, LatentFeatures
 from mmhmc.registry import HOOKS
 
 #: Of so many input channels a strided 1x1 convolution was never seen to crash.
@@ -75,7 +75,7 @@ class AutocastHook(Hook):
 
     def _find(self, model: nn.Module) -> list[nn.Module]:
         if self.names is None and hasattr(model, 'backbone') and not any(
-                isinstance(m, PictureCoding) for m in model.modules()):
+                isinstance(m, ImageCoding) for m in model.modules()):
             return [model.backbone]
         if self.names is None:
             return [

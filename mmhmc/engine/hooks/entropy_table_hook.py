@@ -53,7 +53,7 @@ class EntropyTableHook(Hook):
                        batch_idx: int,
                        data_batch: Optional[dict] = None,
                        outputs: Optional[list] = None) -> None:
-        """Drop, after the last picture, what EMAHook cannot swap back."""
+        """Drop, after the last image, what EMAHook cannot swap back."""
         if self.end_of_epoch(runner.val_dataloader, batch_idx):
             self._drop_for_ema(runner)
 
@@ -62,7 +62,7 @@ class EntropyTableHook(Hook):
                         batch_idx: int,
                         data_batch: Optional[dict] = None,
                         outputs: Optional[list] = None) -> None:
-        """Drop, after the last picture, what EMAHook cannot swap back."""
+        """Drop, after the last image, what EMAHook cannot swap back."""
         if self.end_of_epoch(runner.test_dataloader, batch_idx):
             self._drop_for_ema(runner)
 

@@ -72,7 +72,7 @@ class FiniteLossHook(Hook):
             raise RuntimeError(
                 f'{self._in_a_row} steps in a row were not finite; of the '
                 f'last the {what}. Lower the learning rate, clip gradients '
-                '(`optim_wrapper.clip_grad`), or look for broken pictures.')
+                '(`optim_wrapper.clip_grad`), or look for broken images.')
 
 
 class _StepGuard:

@@ -6,7 +6,7 @@ from mmengine.hooks import Hook
 
 from mmhmc.engine.parts import frames_of
 
-#: What our metrics of rate and of pictures are called by default.
+#: What our metrics of rate and of images are called by default.
 _PREFIXES = ('rate', 'quality')
 
 
@@ -18,7 +18,7 @@ class HostResults(Hook):
       hidden from the hooks that look for a best result, but not from the
       logs, and is what the validation returns.
     - What was coded is let go when all metrics have seen it: some metrics
-      keep every data sample, and would keep every picture.
+      keep every data sample, and would keep every image.
 
     ``RateLossHook`` registers it.
     """
@@ -56,7 +56,7 @@ class HostResults(Hook):
                        batch_idx: int,
                        data_batch: Optional[dict] = None,
                        outputs: Optional[Sequence] = None) -> None:
-        """Let go of the pictures of a batch."""
+        """Let go of the images of a batch."""
         _let_go(outputs or ())
 
     def after_test_iter(self,
@@ -64,7 +64,7 @@ class HostResults(Hook):
                         batch_idx: int,
                         data_batch: Optional[dict] = None,
                         outputs: Optional[Sequence] = None) -> None:
-        """Let go of the pictures of a batch."""
+        """Let go of the images of a batch."""
         _let_go(outputs or ())
 
 

@@ -9,6 +9,7 @@ from torch import nn
 
 from mmhmc.codecs.layers import best_step, init_as_klt
 from mmhmc.engine.parts import find_coder
+from mmhmc.former_names import former_arguments
 from mmhmc.registry import HOOKS
 from .rate_loss_hook import RateLossHook
 from .training_stage_hook import wrap_anew
@@ -18,14 +19,14 @@ from .training_stage_hook import wrap_anew
 class KLTInitHook(Hook):
     """Lets g_a and g_s begin as a Karhunen-Loeve transform of the data.
 
-    A codec with random weights spends thousands of steps before its pictures
+    A codec with random weights spends thousands of steps before its images
     are those of a linear transform. This one begins there: axes are those of
-    training pictures, and the step that of the weights of ``RateLossHook``.
+    training images, and the step that of the weights of ``RateLossHook``.
     For ``frozen_iters`` only the entropy model learns, to which everything is
     new. Training that resumes, or begins with other weights, is left alone.
 
     Args:
-        num_pictures: Training pictures that the axes are found from.
+        num_images: Training images that the axes are found from.
         frozen_iters: Iterations for which g_a and g_s stand still.
 
     Raises:
@@ -35,14 +36,13 @@ class KLTInitHook(Hook):
     # Before hooks that look at what trains.
     priority = 'HIGH'
 
-    def __init__(self,
-                 num_pictures: int = 400,
-                 frozen_iters: int = 300) -> None:
-        if num_pictures < 1 or frozen_iters < 0:
+    @former_arguments(num_pictures='num_images')
+    def __init__(self, num_images: int = 400, frozen_iters: int = 300) -> None:
+        if num_images < 1 or frozen_iters < 0:
             raise ValueError(
-                '`num_pictures` must be positive and `frozen_iters` not '
-                f'negative, got {num_pictures} and {frozen_iters}.')
-        self.num_pictures = num_pictures
+                '`num_images` must be positive and `frozen_iters` not '
+                f'negative, got {num_images} and {frozen_iters}.')
+        self.num_images = num_images
         self.frozen_iters = frozen_iters
         self._frozen: Optional[list[nn.Parameter]] = None
 
@@ -95,20 +95,20 @@ class KLTInitHook(Hook):
         count = len(loader.dataset)
         batches = (
             loader.collate_fn([loader.dataset[i % count]])
-            for i in range(self.num_pictures))
-        pictures = torch.cat([
-            coder.input_norm.to_picture(
+            for i in range(self.num_images))
+        images = torch.cat([
+            coder.input_norm.to_image(
                 model.data_preprocessor(batch, True)['inputs'])
             for batch in batches
         ])
-        init_as_klt(codec.g_a, codec.g_s, pictures,
+        init_as_klt(codec.g_a, codec.g_s, images,
                     best_step(weights[0].lmbda_distortion))
-        # Each process saw pictures of its own.
+        # Each process saw images of its own.
         for part in (codec.g_a, codec.g_s):
             for parameter in part.parameters():
                 broadcast(parameter.data)
         runner.logger.info('g_a and g_s begin as a linear transform of '
-                           f'{len(pictures)} pictures.')
+                           f'{len(images)} images.')
 
 
 def _codec(runner) -> nn.Module:

@@ -12,9 +12,9 @@ from mmengine.structures import BaseDataElement
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
-from mmhmc.engine.padding_steps import pads_resized_pictures
+from mmhmc.engine.padding_steps import pads_resized_images
 from mmhmc.engine.parts import adapter_changes_nothing, find_coders, frames_of
-from mmhmc.functional import picture_mse, valid_mask
+from mmhmc.functional import image_mse, valid_mask
 from mmhmc.functional.devices import beside
 from mmhmc.functional.rate import fills, per_pixel
 from mmhmc.functional.task_losses import weigh_losses
@@ -22,7 +22,7 @@ from mmhmc.losses import BackboneLoss
 from mmhmc.losses.backbone_loss import FeatureWatch
 from mmhmc.models import CodecBackbone, LatentBackbone
 from mmhmc.registry import HOOKS, MODELS
-from mmhmc.structures import CodedBatch, CodedPicture
+from mmhmc.structures import CodedBatch, CodedImage
 from .host_results import HostResults
 
 Size = tuple[int, int]
@@ -42,24 +42,24 @@ class RateLossHook(Hook):
     The objective is that of the dynamic-adaptation paper,
     ``lmbda_rate * R + lmbda_distortion * 255^2 * MSE(x, x_hat) + lmbda_task *
     D_m``, with R in bits per coded pixel and D_m the sum of the host's
-    losses. While training, R and MSE are means over all pictures that were
+    losses. While training, R and MSE are means over all images that were
     coded in one forward: both views of a self-supervised host, all branches
     of a semi-supervised one. Copies of the backbone that do not learn (a mean
     teacher, a momentum encoder) code too, but do not count. A
     ``LatentBackbone`` decodes x_hat only if ``lmbda_distortion`` is not 0 or
-    pictures are compared by ``perceptual``; without x_hat there are no
+    images are compared by ``perceptual``; without x_hat there are no
     ``loss_distortion`` and ``psnr``. What a codec
     adds of itself (``CodecOutput.extra_losses``) is added as ``loss_NAME``.
 
-    What of a canvas is picture is known, or all of it counts and is coded:
-    batch padding is known by ``img_shape``, if that is what the picture had
+    What of a canvas is image is known, or all of it counts and is coded:
+    batch padding is known by ``img_shape``, if that is what the image had
     when it left the pipeline; what the pipeline of validation or test padded,
     if it resizes once and pads last.
 
-    While testing, the bits of a picture are counted once:
+    While testing, the bits of an image are counted once:
 
     - A segmentor with sliding windows (``test_cfg.mode='slide'``) sees
-      windows of the decoded picture, which is coded whole before they are
+      windows of the decoded image, which is coded whole before they are
       cut. Without this hook, e.g. in the host's inferencer, every window is
       coded for itself.
     - With test-time augmentation every view is coded, as the host asks for
@@ -74,7 +74,7 @@ class RateLossHook(Hook):
         lmbda_task: Weight of the host's losses, not negative. With 0 they
             are not computed, and what learns from them alone stays as it is;
             a host that takes several views still runs, without a backward.
-        perceptual: Config of a loss that compares two pictures, e.g.
+        perceptual: Config of a loss that compares two images, e.g.
             ``LPIPSLoss``; None leaves it out.
         lmbda_perceptual: Weight of ``perceptual``, not negative.
         perceptual_of: What it compares with x: ``'x_hat'``, which people
@@ -129,11 +129,11 @@ class RateLossHook(Hook):
         self.detach()
 
     def before_val_epoch(self, runner) -> None:
-        """See what the pipeline does to pictures."""
+        """See what the pipeline does to images."""
         self._padded = _pads(runner.val_loop)
 
     def before_test_epoch(self, runner) -> None:
-        """See what the pipeline does to pictures."""
+        """See what the pipeline does to images."""
         self._padded = _pads(runner.test_loop)
 
     def before_test(self, runner) -> None:
@@ -173,7 +173,7 @@ class RateLossHook(Hook):
             model.forward = self._forward_if_needed
         if _cuts_windows(model):
             print_log(
-                'Pictures are coded whole, before sliding windows are cut.',
+                'Images are coded whole, before sliding windows are cut.',
                 logger='current')
         self._handles = [
             model.register_forward_pre_hook(
@@ -206,10 +206,10 @@ class RateLossHook(Hook):
 
     def _before_forward(self, model: nn.Module, args: tuple,
                         kwargs: dict) -> Optional[tuple]:
-        name, inputs = _pictures_of(args, kwargs)
+        name, inputs = _images_of(args, kwargs)
         samples = _argument(args, kwargs, 1, 'data_samples')
         batches = []
-        for batch, frames in pictures_with_samples(inputs, samples):
+        for batch, frames in images_with_samples(inputs, samples):
             if isinstance(batch, Tensor):
                 sizes = self._sizes(batch, frames, model.training)
                 if sizes is not None:
@@ -228,28 +228,28 @@ class RateLossHook(Hook):
         return (decoded, *args[1:]), kwargs
 
     def _before_padding(self, preprocessor: nn.Module, args: tuple) -> None:
-        """See whether samples say what size their pictures have."""
+        """See whether samples say what size their images have."""
         data = args[0] if args and isinstance(args[0], dict) else {}
         self._notes_hold = all(
-            picture_size(sample) in (None, tuple(picture.shape[-2:]))
-            for pictures, samples in pictures_with_samples(
+            image_size(sample) in (None, tuple(image.shape[-2:]))
+            for images, samples in images_with_samples(
                 data.get('inputs'), data.get('data_samples'))
-            for picture, sample in zip(pictures, samples))
+            for image, sample in zip(images, samples))
 
     def _sizes(self, inputs: Tensor, samples: Sequence,
                training: bool) -> Optional[list[Size]]:
-        """Sizes of the pictures of a batch; None if they are not known."""
+        """Sizes of the images of a batch; None if they are not known."""
         padded = self._padded and not training
-        sizes = [picture_size(s, padded) for s in samples]
+        sizes = [image_size(s, padded) for s in samples]
         if not self._notes_hold or any(
                 size is None or size[0] > inputs.shape[-2]
                 or size[1] > inputs.shape[-1] for size in sizes):
             self._say('`img_shape` of the data samples is missing, or is not '
-                      'the size of the pictures: all that the model sees is '
+                      'the size of the images: all that the model sees is '
                       'coded and counts, padding of the batch too.')
             return None
         if not padded and not training and any(
-                picture_size(sample, True) != size
+                image_size(sample, True) != size
                 for sample, size in zip(samples, sizes)):
             self._say('The test pipeline does more than one resize with '
                       'padding last, or is not known: all that it gives is '
@@ -263,7 +263,7 @@ class RateLossHook(Hook):
 
     def _forward_if_needed(self, *args, **kwargs):
         """The model's forward, or only coding if nobody wants its losses."""
-        _, inputs = _pictures_of(args, kwargs)
+        _, inputs = _images_of(args, kwargs)
         if self.lmbda_task or _argument(args, kwargs, 2, 'mode') != 'loss' \
                 or not isinstance(inputs, Tensor) or inputs.ndim != 4:
             return self._forward(*args, **kwargs)
@@ -281,7 +281,7 @@ class RateLossHook(Hook):
             coded = coder.collect()
             if mode == 'loss' and (self.lmbda_distortion > 0
                                    or self.perceptual is not None):
-                coder.decode_pictures(coded)
+                coder.decode_images(coded)
             records.extend(coded)
         if not records:
             return output
@@ -301,11 +301,11 @@ class RateLossHook(Hook):
         if mode == 'predict' and output is not None and \
                 not _describe(output, records):
             self._say('What the model coded cannot be told of its data '
-                      'samples: their rates and pictures are not measured.')
+                      'samples: their rates and images are not measured.')
         return output
 
     def _watch_host(self) -> Optional[FeatureWatch]:
-        """Features of the pictures that are compared, if the host has them.
+        """Features of the images that are compared, if the host has them.
         """
         if (isinstance(self.perceptual, BackboneLoss)
                 and len(self._coders) == 1
@@ -316,7 +316,7 @@ class RateLossHook(Hook):
         return None
 
     def _losses(self, records: Sequence[CodedBatch]) -> dict[str, Tensor]:
-        """The codec's losses and logs, of all pictures of one forward."""
+        """The codec's losses and logs, of all images of one forward."""
         learning = [r for r in records if r.bits.requires_grad] or records
         rates = [per_pixel(r.bits, r.sizes) for r in learning]
         weighed = [self._rate_weight(r) * b for r, b in zip(learning, rates)]
@@ -326,7 +326,7 @@ class RateLossHook(Hook):
         decoded = [r for r in learning if r.x_hat is not None]
         if decoded:
             mse = torch.cat(
-                [picture_mse(r.x, r.x_hat, r.sizes, r.real) for r in decoded])
+                [image_mse(r.x, r.x_hat, r.sizes, r.real) for r in decoded])
             losses.update(
                 loss_distortion=self.lmbda_distortion * 255**2 * mse.mean(),
                 psnr=-10 * mse.detach().clamp(min=1e-10).log10().mean())
@@ -357,17 +357,17 @@ class RateLossHook(Hook):
         return None if watch is None else watch.end()
 
     def _compared(self, coded: CodedBatch) -> Tensor:
-        """Pictures that are compared with the originals.
+        """Images that are compared with the originals.
 
         Raises:
-            ValueError: If the machine sees no pictures.
+            ValueError: If the machine sees no images.
         """
         if self.perceptual_of == 'x_hat':
             return _without_padding(coded)
         if coded.x_bar.shape != coded.x.shape:
             raise ValueError(
                 'This machine sees latents, which are not compared with '
-                "pictures; set `perceptual_of='x_hat'`.")
+                "images; set `perceptual_of='x_hat'`.")
         return coded.x_bar
 
     def _rate_weight(self, coded: CodedBatch) -> float:
@@ -389,7 +389,7 @@ class RateLossHook(Hook):
 
 
 def _without_padding(coded: CodedBatch) -> Tensor:
-    """Reconstructions, and outside the pictures what was there."""
+    """Reconstructions, and outside the images what was there."""
     canvas = tuple(coded.x.shape[-2:])
     if fills(coded.sizes, canvas):
         return coded.x_hat
@@ -415,14 +415,14 @@ def check_lmbda(name: str, value: float) -> float:
     return float(value)
 
 
-def picture_size(sample, padded: bool = False) -> Optional[Size]:
-    """Height and width of the real picture on a host's canvas.
+def image_size(sample, padded: bool = False) -> Optional[Size]:
+    """Height and width of the real image on a host's canvas.
 
     Args:
         sample: Data sample of a host.
-        padded: Whether the pipeline resized the picture once and then padded
-            it, see :func:`mmhmc.engine.padding_steps.pads_resized_pictures`.
-            Otherwise what it padded counts as picture.
+        padded: Whether the pipeline resized the image once and then padded
+            it, see :func:`mmhmc.engine.padding_steps.pads_resized_images`.
+            Otherwise what it padded counts as image.
 
     Returns:
         None if the sample does not say.
@@ -441,10 +441,10 @@ def picture_size(sample, padded: bool = False) -> Optional[Size]:
 
 def _pads(loop) -> bool:
     loader = getattr(loop, 'dataloader', None)
-    return pads_resized_pictures(getattr(loader, 'dataset', None))
+    return pads_resized_images(getattr(loader, 'dataset', None))
 
 
-def _pictures_of(args: tuple, kwargs: dict) -> tuple[Optional[str], Any]:
+def _images_of(args: tuple, kwargs: dict) -> tuple[Optional[str], Any]:
     """Inputs of a host's forward, and their name if they have one."""
     # Multi-modal hosts call them images.
     name = next((n for n in ('inputs', 'images') if n in kwargs), None)
@@ -467,15 +467,15 @@ def _argument(args: tuple, kwargs: dict, position: int, name: str):
     return args[position] if len(args) > position else None
 
 
-def pictures_with_samples(inputs,
-                          samples) -> Iterator[tuple[Sequence[Tensor], list]]:
-    """Pictures among a host's inputs, and the data sample of each.
+def images_with_samples(inputs,
+                        samples) -> Iterator[tuple[Sequence[Tensor], list]]:
+    """Images among a host's inputs, and the data sample of each.
 
-    Where several pictures come with one sample, e.g. crops of it, there is no
+    Where several images come with one sample, e.g. crops of it, there is no
     telling which it is about, and they are left out.
 
     Args:
-        inputs: Pictures (B, C, H, W), videos (B, T, C, H, W), before the data
+        inputs: Images (B, C, H, W), videos (B, T, C, H, W), before the data
             preprocessor a list of (C, H, W) or of (T, C, H, W); or a list of
             views or a dictionary of branches of them.
         samples: Data samples; for branches a dictionary of them.
@@ -486,28 +486,28 @@ def pictures_with_samples(inputs,
     if isinstance(inputs, dict):
         for name, branch in inputs.items():
             if isinstance(samples, dict):
-                yield from pictures_with_samples(branch, samples.get(name))
+                yield from images_with_samples(branch, samples.get(name))
         return
     if not isinstance(samples, (list, tuple)):
         return
     frames = frames_of(samples)
     if isinstance(inputs, Tensor) and inputs.ndim >= 4:
-        pictures = inputs.flatten(0, -4)
+        images = inputs.flatten(0, -4)
     elif isinstance(inputs, (list, tuple)):
         tensors = all(isinstance(one, Tensor) for one in inputs)
         videos = len(frames) > len(samples)
         if not tensors or not (videos or all(x.ndim == 3 for x in inputs)):
             for view in inputs:
-                yield from pictures_with_samples(view, samples)
+                yield from images_with_samples(view, samples)
             return
-        pictures = [
-            picture for one in inputs
-            for picture in ([one] if one.ndim == 3 else one.flatten(0, -4))
+        images = [
+            image for one in inputs
+            for image in ([one] if one.ndim == 3 else one.flatten(0, -4))
         ]
     else:
         return
-    if len(pictures) == len(frames):
-        yield pictures, frames
+    if len(images) == len(frames):
+        yield images, frames
 
 
 def _cuts_windows(model: nn.Module) -> bool:
@@ -518,23 +518,23 @@ def _cuts_windows(model: nn.Module) -> bool:
 
 
 def _refuse_windows_of_latents(model: nn.Module) -> None:
-    """Every window would have bits of its own, and no picture has.
+    """Every window would have bits of its own, and no image has.
 
     Raises:
-        ValueError: If latents stand for windows of a picture.
+        ValueError: If latents stand for windows of an image.
     """
     test_cfg = getattr(model, 'test_cfg', None)
     if isinstance(test_cfg, dict) and test_cfg.get('mode') == 'slide' \
             and isinstance(getattr(model, 'backbone', None), LatentBackbone):
         raise ValueError(
-            'An mmhmc.LatentBackbone codes whole pictures, but this model '
+            'An mmhmc.LatentBackbone codes whole images, but this model '
             "predicts by sliding windows; set `model.test_cfg.mode='whole'`.")
 
 
 def _describe(samples: Sequence, records: Sequence[CodedBatch]) -> bool:
     """Give each data sample its ``coding`` field.
 
-    One batch may hold all pictures, or several hold them one after another
+    One batch may hold all images, or several hold them one after another
     (the frames of a video); else there is no telling which is which, and the
     field is None.
 
@@ -546,15 +546,15 @@ def _describe(samples: Sequence, records: Sequence[CodedBatch]) -> bool:
         if isinstance(sample, BaseDataElement)
     ]
     one_for_all = [r for r in records if len(r.sizes) == len(samples)][:1]
-    pictures = [(r, i) for r in one_for_all or records
-                for i in range(len(r.sizes))]
-    if len(pictures) != len(samples):
+    images = [(r, i) for r in one_for_all or records
+              for i in range(len(r.sizes))]
+    if len(images) != len(samples):
         for sample in samples:
             sample.set_field(None, 'coding', field_type='metainfo')
         return False
-    for sample, (coded, i) in zip(samples, pictures):
+    for sample, (coded, i) in zip(samples, images):
         size = coded.sizes[i]
-        picture = CodedPicture(
+        image = CodedImage(
             coded.bits[i].item(),
             coded.num_bytes[i],
             size,
@@ -563,12 +563,12 @@ def _describe(samples: Sequence, records: Sequence[CodedBatch]) -> bool:
             None
             if coded.x_hat is None else coded.x_hat[i, :, :size[0], :size[1]],
             stream_bytes=coded.stream_bytes[i] if coded.stream_bytes else {})
-        sample.set_field(picture, 'coding', field_type='metainfo')
+        sample.set_field(image, 'coding', field_type='metainfo')
     return True
 
 
 def _count_first(merge_preds):
-    """Let the views of a picture tell of the coding of the first of them.
+    """Let the views of an image tell of the coding of the first of them.
 
     Hosts merge their predictions into the first of them, or the last.
     """

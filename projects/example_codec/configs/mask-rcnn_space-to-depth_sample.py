@@ -1,6 +1,6 @@
 """The codec, with dynamic adaptation, before a small Mask R-CNN.
 
-A detector on uncompressed pictures and the codec alone are trained first, as
+A detector on uncompressed images and the codec alone are trained first, as
 in the config that this one inherits.
 """
 _base_ = ['../../../configs/hmc/mask-rcnn_dynadapt_sample.py']

@@ -1,4 +1,4 @@
-"""The codec alone, for people, on the built-in pictures: 2,000 steps."""
+"""The codec alone, for people, on the built-in images: 2,000 steps."""
 _base_ = ['../../../configs/hmc/mean-scale-hyperprior_sample.py']
 custom_imports = dict(
     imports=['projects.example_codec.example_codec'],

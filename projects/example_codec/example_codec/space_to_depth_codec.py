@@ -40,7 +40,7 @@ class SpaceToDepthCodec(CompressAICodec):
     after no paper; the entropy model is that of Ballé et al. (2018).
 
     Args:
-        hidden_channels: Channels at a quarter of the picture's sides.
+        hidden_channels: Channels at a quarter of the image's sides.
         latent_channels: Channels of the latent ``y``.
         init_cfg: mmengine's initialisation.
 
@@ -48,7 +48,7 @@ class SpaceToDepthCodec(CompressAICodec):
         ValueError: If a channel count is not positive.
     """
 
-    #: Two steps of 4 between picture and latent.
+    #: Two steps of 4 between image and latent.
     downsampling_factor = 16
     #: What its files call it.
     codec_id = 'space-to-depth'

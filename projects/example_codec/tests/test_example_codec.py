@@ -36,7 +36,7 @@ def tiny_codec():
 
 
 def blocks(count, height, width, side=8):
-    """Pictures of plain blocks, RGB in [0, 1], (B, 3, height, width)."""
+    """Images of plain blocks, RGB in [0, 1], (B, 3, height, width)."""
     rows, columns = height // side + 1, width // side + 1
     x = torch.rand(count, 3, rows, columns)
     for dim in (2, 3):
@@ -66,7 +66,7 @@ def test_real_bits_match_estimated_bits():
     assert abs(8 * len(stream.streams['y']) - bits) <= 0.005 * bits + 8 * 16
 
 
-def test_tiles_give_what_the_whole_picture_gives():
+def test_tiles_give_what_the_whole_image_gives():
     codec, x = tiny_codec(), blocks(1, 128, 160)
     with torch.no_grad():
         codec.tile_size = None
@@ -91,7 +91,7 @@ def tiny_detector():
 
 
 def batch():
-    """Two pictures of the detector's data set, one object each."""
+    """Two images of the detector's data set, one object each."""
     from mmdet.structures import DetDataSample
     from mmdet.structures.mask import BitmapMasks
     from mmengine.structures import InstanceData
@@ -107,8 +107,8 @@ def batch():
                 masks=BitmapMasks(masks.byte().numpy(), 64, 64)))
         for i in range(2)
     ]
-    pictures = (255 * blocks(2, 64, 64)).byte()
-    return dict(inputs=list(pictures), data_samples=samples)
+    images = (255 * blocks(2, 64, 64)).byte()
+    return dict(inputs=list(images), data_samples=samples)
 
 
 def test_codec_learns_inside_a_detector_and_its_bytes_serve_it():

@@ -8,7 +8,7 @@ from mmhmc.apis.benchmark import load_plan, read_plan
 from mmhmc.structures import CodingCondition
 
 
-def test_pictures_of_a_folder_are_found_with_its_structure(bench_cfg):
+def test_images_of_a_folder_are_found_with_its_structure(bench_cfg):
     plan = read_plan(bench_cfg)
     assert plan.datasets['few'].files == ('a.png', 'b.png', 'sub/c.png')
     assert [point.name for point in plan.points] == ['one', 'two']
@@ -16,13 +16,13 @@ def test_pictures_of_a_folder_are_found_with_its_structure(bench_cfg):
     assert plan.rows == ['plain']
 
 
-def test_pictures_of_annotations_are_those_they_list(bench_cfg, tmp_path):
+def test_images_of_annotations_are_those_they_list(bench_cfg, tmp_path):
     path = tmp_path / 'coco.json'
     images = [dict(file_name=name) for name in ('b.png', 'a.png')]
     path.write_text(json.dumps(dict(images=images)))
     bench_cfg.datasets.few.annotations = str(path)
     assert read_plan(bench_cfg).datasets['few'].files == ('b.png', 'a.png')
-    bench_cfg.datasets.few.num_pictures = 1
+    bench_cfg.datasets.few.num_images = 1
     assert read_plan(bench_cfg).datasets['few'].files == ('b.png', )
     path.write_text('[]')
     with pytest.raises(ValueError, match='is no COCO annotation file'):
@@ -33,10 +33,10 @@ def test_pictures_of_annotations_are_those_they_list(bench_cfg, tmp_path):
 
 
 @pytest.mark.parametrize('names, message', [
-    (['../../x.png'], r"names the picture '../../x.png'"),
-    (['/x.png'], "names the picture '/x.png'"),
-    ([3], 'names the picture 3'),
-    (['a.png', 'a.png'], 'names a picture twice'),
+    (['../../x.png'], r"names the image '../../x.png'"),
+    (['/x.png'], "names the image '/x.png'"),
+    ([3], 'names the image 3'),
+    (['a.png', 'a.png'], 'names an image twice'),
 ])
 def test_annotations_cannot_lead_out_of_the_folder(bench_cfg, tmp_path, names,
                                                    message):
@@ -67,7 +67,7 @@ def test_codec_with_an_adapter_fills_two_rows(bench_cfg):
 @pytest.mark.parametrize('change, message', [
     (dict(codecs=None), '`codecs` must be a dict'),
     (dict(anchor='HEVC'), "`anchor` is 'HEVC', which is none of"),
-    (dict(picture_metrics=['vmaf']), r"`picture_metrics` has \['vmaf'\]"),
+    (dict(image_metrics=['vmaf']), r"`image_metrics` has \['vmaf'\]"),
     (dict(protocol='elsewhere'), 'expected some of'),
     ({
         'codecs.plain.point': 1
@@ -88,8 +88,8 @@ def test_codec_with_an_adapter_fills_two_rows(bench_cfg):
         'codecs.Plain': dict(codec='x', points=dict(one={}))
     }, "Two codecs fill the row 'Plain'"),
     ({
-        'datasets.few.num_pictures': 0
-    }, "`num_pictures` of 'few' must be a positive integer, got 0"),
+        'datasets.few.num_images': 0
+    }, "`num_images` of 'few' must be a positive integer, got 0"),
     (dict(complexity=256), '`complexity` must be height and width'),
     (dict(published=['H264']), r"`published` has \['H264'\]"),
     (dict(task={}), r"unknown keys \['task'\]"),
@@ -101,9 +101,9 @@ def test_what_does_not_fit_is_said(bench_cfg, change, message):
         read_plan(bench_cfg)
 
 
-def test_folder_without_pictures_is_said(bench_cfg, tmp_path):
+def test_folder_without_images_is_said(bench_cfg, tmp_path):
     bench_cfg.datasets.few.root = str(tmp_path / 'nowhere')
-    with pytest.raises(FileNotFoundError, match="'few' has no pictures"):
+    with pytest.raises(FileNotFoundError, match="'few' has no images"):
         read_plan(bench_cfg)
 
 
@@ -113,7 +113,7 @@ def test_file_is_read_with_options_and_a_folder_of_its_own(
     bench_cfg.dump(tmp_path / 'mine.py')
     path = str(tmp_path / 'mine.py')
     assert str(load_plan(path).work_dir) == 'work_dirs/benchmarks/mine'
-    options = {'datasets.few.num_pictures': 2}
+    options = {'datasets.few.num_images': 2}
     plan = load_plan(path, options, str(tmp_path / 'there'))
     assert plan.work_dir == tmp_path / 'there'
     assert len(plan.datasets['few'].files) == 2

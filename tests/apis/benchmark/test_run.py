@@ -8,8 +8,8 @@ import torch
 from mmhmc.apis.benchmark import read_plan
 from mmhmc.apis.benchmark import run as run_module
 from mmhmc.apis.benchmark import run_benchmark
-from mmhmc.apis.benchmark.pictures import PictureCoder
-from mmhmc.datasets import write_picture
+from mmhmc.apis.benchmark.images import ImageCoder
+from mmhmc.datasets import write_image
 
 
 def records_of(plan, kind=None):
@@ -22,17 +22,17 @@ def records_of(plan, kind=None):
 def calls(monkeypatch):
     """What was coded, in order."""
     seen = []
-    code = PictureCoder.__call__
+    code = ImageCoder.__call__
 
     def note(self, task):
-        seen.append((task.point.name, task.picture))
+        seen.append((task.point.name, task.image))
         return code(self, task)
 
-    monkeypatch.setattr(PictureCoder, '__call__', note)
+    monkeypatch.setattr(ImageCoder, '__call__', note)
     return seen
 
 
-def test_all_pictures_are_coded_once(bench_cfg, calls):
+def test_all_images_are_coded_once(bench_cfg, calls):
     plan = read_plan(bench_cfg)
     outcome = run_benchmark(plan)
     assert (outcome.made, outcome.kept, outcome.failures) == (9, 0, [])
@@ -69,27 +69,27 @@ def test_only_what_changed_is_made_again(bench_cfg, bench_home, calls,
     assert len(records_of(plan, 'coded')) == 6
 
 
-def test_picture_that_changed_is_coded_again(bench_cfg, calls, tmp_path):
-    pictures = tmp_path / 'pictures'
-    pictures.mkdir()
+def test_image_that_changed_is_coded_again(bench_cfg, calls, tmp_path):
+    images = tmp_path / 'images'
+    images.mkdir()
     for name in ('a.png', 'b.png'):
-        write_picture(pictures / name, torch.rand(3, 40, 40))
-    bench_cfg.datasets.few.root = str(pictures)
+        write_image(images / name, torch.rand(3, 40, 40))
+    bench_cfg.datasets.few.root = str(images)
     plan = read_plan(bench_cfg)
     run_benchmark(plan)
-    write_picture(pictures / 'b.png', torch.rand(3, 40, 48))
+    write_image(images / 'b.png', torch.rand(3, 40, 48))
     calls.clear()
     run_benchmark(plan, resume=True)
     assert sorted(calls) == [('one', 'b.png'), ('two', 'b.png')]
     assert {r['width'] for r in records_of(plan, 'coded')} == {40, 48}
     # A copy of a data set has other times.
-    os.utime(pictures / 'a.png', (1, 1))
+    os.utime(images / 'a.png', (1, 1))
     calls.clear()
     run_benchmark(plan, resume=True)
     assert not calls
 
 
-def test_decoded_picture_that_changed_is_made_again(bench_cfg, calls):
+def test_decoded_image_that_changed_is_made_again(bench_cfg, calls):
     plan = read_plan(bench_cfg)
     run_benchmark(plan)
     records = records_of(plan, 'coded')
@@ -101,10 +101,10 @@ def test_decoded_picture_that_changed_is_made_again(bench_cfg, calls):
     assert len(calls) == 1 and path.read_bytes() == content
 
 
-def test_another_metric_of_pictures_is_measured(bench_cfg):
-    bench_cfg.picture_metrics = []
+def test_another_metric_of_images_is_measured(bench_cfg):
+    bench_cfg.image_metrics = []
     run_benchmark(read_plan(bench_cfg))
-    bench_cfg.picture_metrics = ['psnr']
+    bench_cfg.image_metrics = ['psnr']
     plan = read_plan(bench_cfg)
     run_benchmark(plan, resume=True)
     assert all('psnr' in r for r in records_of(plan, 'coded'))
@@ -112,17 +112,17 @@ def test_another_metric_of_pictures_is_measured(bench_cfg):
 
 def test_result_of_old_settings_does_not_stand_in_for_a_failure(
         bench_cfg, tmp_path):
-    pictures = tmp_path / 'pictures'
-    pictures.mkdir()
+    images = tmp_path / 'images'
+    images.mkdir()
     for name in ('a.png', 'b.png'):
-        write_picture(pictures / name, torch.rand(3, 40, 40))
-    bench_cfg.datasets.few.root = str(pictures)
+        write_image(images / name, torch.rand(3, 40, 40))
+    bench_cfg.datasets.few.root = str(images)
     plan = read_plan(bench_cfg)
     run_benchmark(plan)
-    (pictures / 'b.png').write_bytes(b'no picture')
+    (images / 'b.png').write_bytes(b'no image')
     outcome = run_benchmark(plan, resume=True)
-    assert {f['picture'] for f in outcome.failures} == {'b.png'}
-    assert {r['picture'] for r in records_of(plan, 'coded')} == {'a.png'}
+    assert {f['image'] for f in outcome.failures} == {'b.png'}
+    assert {r['image'] for r in records_of(plan, 'coded')} == {'a.png'}
 
 
 def test_results_stay_while_their_point_cannot_be_checked(
@@ -156,14 +156,14 @@ def test_settings_and_versions_of_each_point_are_kept(bench_cfg):
     assert points['plain', 'one']['versions']['torch']
 
 
-def test_decoded_picture_that_is_gone_is_made_again(bench_cfg, calls):
+def test_decoded_image_that_is_gone_is_made_again(bench_cfg, calls):
     plan = read_plan(bench_cfg)
     run_benchmark(plan)
     record = records_of(plan, 'coded')[0]
     (plan.work_dir / record['decoded']).unlink()
     calls.clear()
     run_benchmark(plan, resume=True)
-    assert calls == [(record['point'], record['picture'])]
+    assert calls == [(record['point'], record['image'])]
 
 
 def test_what_is_no_longer_asked_for_is_dropped(bench_cfg):
@@ -176,7 +176,7 @@ def test_what_is_no_longer_asked_for_is_dropped(bench_cfg):
 
 def test_interrupted_run_goes_on_where_it_stopped(bench_cfg, calls,
                                                   monkeypatch):
-    code = PictureCoder.__call__
+    code = ImageCoder.__call__
 
     def stop_at_the_third(self, task):
         if len(calls) == 2:
@@ -185,7 +185,7 @@ def test_interrupted_run_goes_on_where_it_stopped(bench_cfg, calls,
 
     plan = read_plan(bench_cfg)
     with monkeypatch.context() as patch:
-        patch.setattr(PictureCoder, '__call__', stop_at_the_third)
+        patch.setattr(ImageCoder, '__call__', stop_at_the_third)
         with pytest.raises(KeyboardInterrupt):
             run_benchmark(plan)
     with (plan.work_dir / 'results.jsonl').open('a') as file:
@@ -197,11 +197,11 @@ def test_interrupted_run_goes_on_where_it_stopped(bench_cfg, calls,
 
 def test_failures_stand_in_the_results_and_the_rest_goes_on(
         bench_cfg, bench_home, tmp_path):
-    pictures = tmp_path / 'pictures'
-    pictures.mkdir()
-    write_picture(pictures / 'good.png', torch.rand(3, 40, 40))
-    (pictures / 'bad.png').write_bytes(b'')
-    bench_cfg.datasets.few.root = str(pictures)
+    images = tmp_path / 'images'
+    images.mkdir()
+    write_image(images / 'good.png', torch.rand(3, 40, 40))
+    (images / 'bad.png').write_bytes(b'')
+    bench_cfg.datasets.few.root = str(images)
     bench_cfg.codecs.plain.points.two.checkpoint = 'none.pth'
     plan = read_plan(bench_cfg)
     outcome = run_benchmark(plan)
@@ -209,11 +209,11 @@ def test_failures_stand_in_the_results_and_the_rest_goes_on(
     assert sorted(f['error']
                   for f in failures) == sorted(f['error']
                                                for f in outcome.failures)
-    assert {(f['point'], f.get('picture'))
+    assert {(f['point'], f.get('image'))
             for f in failures} == {('one', 'bad.png'), ('two', None)}
     assert len(records_of(plan, 'coded')) == 1
     # What failed is tried again.
-    write_picture(pictures / 'bad.png', torch.rand(3, 40, 40))
+    write_image(images / 'bad.png', torch.rand(3, 40, 40))
     outcome = run_benchmark(plan, resume=True)
     assert len(records_of(plan, 'coded')) == 2
     assert [f['point'] for f in outcome.failures] == ['two']
@@ -243,21 +243,21 @@ def test_jobs_have_to_be_positive(bench_cfg):
 
 
 def test_metric_that_cannot_be_had_loses_nothing_else(bench_cfg, monkeypatch):
-    from mmhmc.apis.benchmark import pictures
+    from mmhmc.apis.benchmark import images
 
     def refuse(x, x_hat):
         raise RuntimeError('the weights of LPIPS are missing')
 
-    bench_cfg.picture_metrics = ['psnr', 'lpips']
+    bench_cfg.image_metrics = ['psnr', 'lpips']
     plan = read_plan(bench_cfg)
     with monkeypatch.context() as patch:
-        patch.setitem(pictures._METRICS, 'lpips', refuse)
+        patch.setitem(images._METRICS, 'lpips', refuse)
         outcome = run_benchmark(plan)
     assert {(f['point'], f['stage'])
             for f in outcome.failures} == {('one', 'lpips'), ('two', 'lpips')}
     coded = records_of(plan, 'coded')
     assert len(coded) == 6
     assert all('psnr' in r and 'lpips' not in r for r in coded)
-    monkeypatch.setitem(pictures._METRICS, 'lpips', lambda x, x_hat: 0.25)
+    monkeypatch.setitem(images._METRICS, 'lpips', lambda x, x_hat: 0.25)
     assert run_benchmark(plan, resume=True).failures == []
     assert {r['lpips'] for r in records_of(plan, 'coded')} == {0.25}

@@ -1,4 +1,4 @@
-"""What a host makes of pictures that were coded before its pipeline."""
+"""What a host makes of images that were coded before its pipeline."""
 import json
 import multiprocessing
 import os
@@ -14,7 +14,7 @@ from mmengine.hooks import Hook
 from mmengine.registry import METRICS, MODELS, DefaultScope
 
 from mmhmc.apis.benchmark import read_plan, run_benchmark
-from mmhmc.apis.benchmark.tasks import (HostTester, PictureScores, TaskRun,
+from mmhmc.apis.benchmark.tasks import (HostTester, ImageScores, TaskRun,
                                         _check_metrics)
 from mmhmc.evaluation import read_results
 
@@ -42,14 +42,14 @@ test_cfg = dict()
 
 @pytest.fixture
 def with_task(bench_cfg, bench_home, tmp_path):
-    """The benchmark with a classifier of three pictures of one size."""
+    """The benchmark with a classifier of three images of one size."""
     pytest.importorskip('mmpretrain')
-    from mmhmc.datasets import write_picture
-    root = tmp_path / 'pictures'
+    from mmhmc.datasets import write_image
+    root = tmp_path / 'images'
     root.mkdir()
     names = ('a.png', 'b.png', 'c.png')
     for name in names:
-        write_picture(root / name, torch.rand(3, 32, 48))
+        write_image(root / name, torch.rand(3, 32, 48))
     (tmp_path / 'ann.txt').write_text('a.png 0\nb.png 1\nc.png 0\n')
     host = tmp_path / 'host.py'
     host.write_text(
@@ -89,11 +89,11 @@ def test_host_is_tested_on_every_point_and_uncompressed(
     assert set(records) == {(None, None), ('plain', 'one'), ('plain', 'two')}
     for record in records.values():
         assert 0 <= record['metrics']['accuracy/top1'] <= 100
-        assert record['num_pictures'] == 3
+        assert record['num_images'] == 3
         assert record['lower_is_better'] == []
         scores = json.loads(
             (plan.work_dir / record['predictions']).read_text())
-        assert scores['pictures'] == ['a.png', 'b.png', 'c.png']
+        assert scores['images'] == ['a.png', 'b.png', 'c.png']
         right = scores['Accuracy']
         assert len(right) == 3
         assert 100 * sum(right) / 3 == pytest.approx(
@@ -102,7 +102,7 @@ def test_host_is_tested_on_every_point_and_uncompressed(
     assert len(seen) == 3
 
 
-def test_pipeline_is_the_hosts_with_the_decoded_picture_before_it(
+def test_pipeline_is_the_hosts_with_the_decoded_image_before_it(
         with_task, monkeypatch):
     from mmhmc.apis.benchmark import tasks
     plan = read_plan(with_task)
@@ -116,7 +116,7 @@ def test_pipeline_is_the_hosts_with_the_decoded_picture_before_it(
     run_benchmark(plan)
     bare, coded, _ = (c.test_dataloader.dataset.pipeline for c in built)
     assert coded[1:] == bare
-    assert coded[0].type == 'mmhmc.UseDecodedPicture'
+    assert coded[0].type == 'mmhmc.UseDecodedImage'
     assert coded[0].decoded == str(plan.work_dir / 'decoded/plain/one/few')
 
 
@@ -133,19 +133,19 @@ def test_codec_in_the_model_is_the_one_of_the_point(with_task):
     assert outcome.failures == []
     assert records_of(plan, 'coded') == []
     records = {r['point']: r for r in records_of(plan)}
-    # This host's pipeline leaves pictures as they are.
+    # This host's pipeline leaves images as they are.
     assert records['one']['bpp'] == pytest.approx(expected)
     assert records['one']['bpp'] == records['one']['metrics']['rate/bpp']
     assert 'bpp' not in records[None]
-    # Picture by picture too, for intervals.
-    curve = read_results(outcome.path).picture_curve('plain', 'few',
-                                                     'accuracy/top1')
+    # Image by image too, for intervals.
+    curve = read_results(outcome.path).image_curve('plain', 'few',
+                                                   'accuracy/top1')
     point, = (p for p in curve.points if p.label == 'one')
     rates = {
-        r['picture']: 8 * r['bytes'] / (r['width'] * r['height'])
+        r['image']: 8 * r['bytes'] / (r['width'] * r['height'])
         for r in coded
     }
-    assert dict(zip(curve.pictures, point.bpp)) == pytest.approx(rates)
+    assert dict(zip(curve.images, point.bpp)) == pytest.approx(rates)
 
 
 def test_condition_of_a_point_reaches_the_codec_in_the_model(with_task):
@@ -179,21 +179,21 @@ def test_missing_weights_of_a_host_are_said_once(with_task):
     assert 'none.pth' in failure['error'] and failure['task'] == 'top1'
 
 
-def test_points_with_pictures_that_were_not_coded_are_not_tested(with_task):
+def test_points_with_images_that_were_not_coded_are_not_tested(with_task):
     with_task.codecs.plain.points.two.checkpoint = 'none.pth'
     plan = read_plan(with_task)
     run_benchmark(plan)
     assert {r['point'] for r in records_of(plan)} == {None, 'one'}
 
 
-def test_pictures_of_the_host_have_to_be_those_that_were_coded(with_task):
-    with_task.datasets.few.num_pictures = 2
+def test_images_of_the_host_have_to_be_those_that_were_coded(with_task):
+    with_task.datasets.few.num_images = 2
     plan = read_plan(with_task)
     failures = run_benchmark(plan).failures
-    # The uncompressed line, too, would be of other pictures.
+    # The uncompressed line, too, would be of other images.
     assert len(failures) == 3
     for failure in failures:
-        assert "host's config tests 3 pictures, the data set 'few' has 2" in \
+        assert "host's config tests 3 images, the data set 'few' has 2" in \
             failure['error']
 
 
@@ -205,7 +205,7 @@ def mark_as_turned(path):
         image.save(path, exif=exif)
 
 
-def test_picture_is_coded_as_the_host_sees_it(with_task, monkeypatch):
+def test_image_is_coded_as_the_host_sees_it(with_task, monkeypatch):
     from mmhmc.datasets import read_size
     root = Path(with_task.datasets.few.root)
     mark_as_turned(root / 'a.png')
@@ -247,7 +247,7 @@ def seeing_sizes(test, seen):
     return tested
 
 
-def test_host_that_may_turn_a_picture_otherwise_is_told(with_task):
+def test_host_that_may_turn_a_image_otherwise_is_told(with_task):
     mark_as_turned(Path(with_task.datasets.few.root) / 'b.png')
     with_task.tasks.top1.cfg_options = {
         'test_dataloader.dataset.pipeline.0.color_type': 'unchanged'
@@ -255,7 +255,7 @@ def test_host_that_may_turn_a_picture_otherwise_is_told(with_task):
     failures = run_benchmark(read_plan(with_task)).failures
     assert len(failures) == 2
     for failure in failures:
-        assert "b.png is marked as turned, and the host reads pictures with " \
+        assert "b.png is marked as turned, and the host reads images with " \
             "{'color_type': 'unchanged'}" in failure['error']
 
 
@@ -309,7 +309,7 @@ def test_point_where_nothing_is_found_is_kept(with_task, tmp_path):
     records = records_of(plan)
     assert len(records) == 3
     for record in records:
-        assert record['note'] == 'The host found nothing in any picture.'
+        assert record['note'] == 'The host found nothing in any image.'
         assert record['metrics'] == {
             'coco/bbox_mAP': 0.,
             'coco/bbox_mAP_50': 0.
@@ -327,7 +327,7 @@ def test_metric_of_nothing_is_a_failure():
     _check_metrics(task, {'quality/kid_2000': -0.0004})
 
 
-def test_host_spends_operations_on_uncompressed_pictures(with_task):
+def test_host_spends_operations_on_uncompressed_images(with_task):
     plan = read_plan(with_task)
     run_benchmark(plan)
     for record in records_of(plan):
@@ -346,7 +346,7 @@ def rank_process(rank, port, cfg):
     run_benchmark(read_plan(cfg))
 
 
-def test_every_test_of_two_ranks_sees_all_pictures(with_task):
+def test_every_test_of_two_ranks_sees_all_images(with_task):
     alone = read_plan(with_task)
     run_benchmark(alone)
     with_task.work_dir += '_ranks'
@@ -372,12 +372,12 @@ def test_every_test_of_two_ranks_sees_all_pictures(with_task):
     assert run_benchmark(plan, resume=True).made == 0
 
 
-def test_scores_of_pictures_are_taken_as_a_metric_gets_them(tmp_path):
+def test_scores_of_images_are_taken_as_a_metric_gets_them(tmp_path):
     IoUMetric = type('IoUMetric', (), dict(results=[]))
     metric = IoUMetric()
     runner = SimpleNamespace(
         test_evaluator=SimpleNamespace(metrics=[metric, object()]))
-    scores = PictureScores()
+    scores = ImageScores()
     areas = [torch.tensor([1., 2.]) * k for k in range(1, 5)]
     for count in (1, 2):
         metric.results.extend([tuple(areas)] * count)

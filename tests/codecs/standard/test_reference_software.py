@@ -5,7 +5,7 @@ import sys
 
 import pytest
 import torch
-from conftest import smooth_pictures
+from conftest import smooth_images
 
 from mmhmc.bitstream import BitstreamError
 from mmhmc.codecs import HEVCIntra, VVCIntra
@@ -61,7 +61,7 @@ def arguments_of(path):
 def test_frame_goes_through_the_programs(codec_type, reference):
     codec = codec_type(
         40, '444', 8, **reference, options=dict(Level='5.1')).eval()
-    x = smooth_pictures(1, 33, 50)
+    x = smooth_images(1, 33, 50)
     stream, = codec.compress(x)
     # 34 x 50 samples in each of three planes.
     assert codec.num_bytes(stream) == 4 + 3 * 34 * 50
@@ -127,13 +127,13 @@ def test_failing_encoder_is_named_with_its_last_words(tmp_path, reference,
     reference['encoder'] = program(tmp_path, 'EncoderApp', text)
     codec = HEVCIntra(30, **reference, timeout=0.5).eval()
     with pytest.raises(RuntimeError, match=match):
-        codec.compress(smooth_pictures(1, 8, 8))
+        codec.compress(smooth_images(1, 8, 8))
 
 
 def test_missing_program_is_named_and_no_fault_of_the_file(reference):
     reference.update(encoder='/none/EncoderApp', decoder='/none/DecoderApp')
     codec = HEVCIntra(30, **reference).eval()
-    for use in (lambda: codec.compress(smooth_pictures(1, 8, 8)),
+    for use in (lambda: codec.compress(smooth_images(1, 8, 8)),
                 lambda: codec.decode_file(b'stub', (8, 8)), codec.settings):
         with pytest.raises(
                 RuntimeError, match='`/none/.* cannot be started: No such'):

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 import torch
-from conftest import batch_of, smooth_pictures, wrapped_model
+from conftest import batch_of, smooth_images, wrapped_model
 from PIL import Image
 
 from mmhmc.bitstream import Bitstream, BitstreamError
@@ -31,7 +31,7 @@ QUALITIES = dict(
     WebP=(5, 50, 90),
     AVIF=(10, 50, 90),
     JPEGXL=(10, 50, 90))
-#: How a file begins; a picture's own format is known by more than that.
+#: How a file begins; an image's own format is known by more than that.
 MAGIC = dict(
     HEVCIntra=b'\0\0\0\1\x40\1',
     VVCIntra=b'\0\0\0\1\0\x79',
@@ -39,7 +39,7 @@ MAGIC = dict(
     WebP=b'RIFF',
     AVIF=b'\0\0\0 ftypavif',
     JPEGXL=b'\xff\x0a')
-#: ffmpeg has no room for the files of lower QPs of such small pictures.
+#: ffmpeg has no room for the files of lower QPs of such small images.
 ENDS = dict(VVCIntra=(10, 63))
 SIZES = [(1, 1), (17, 65), (1, 40), (35, 3)]
 PILLOW = ('JPEG', 'WebP', 'AVIF', 'JPEGXL')
@@ -66,14 +66,13 @@ def with_file(stream, data, **kwargs):
     return Bitstream(stream.codec, stream.size, dict(file=data), **settings)
 
 
-# Pictures and files.
+# Images and files.
 
 
 @every_codec
 @pytest.mark.parametrize('size', SIZES)
-def test_picture_of_any_size_comes_back_from_its_bytes(name, size):
-    codec, x = make(
-        name, quality=QUALITIES[name][2]), smooth_pictures(1, *size)
+def test_image_of_any_size_comes_back_from_its_bytes(name, size):
+    codec, x = make(name, quality=QUALITIES[name][2]), smooth_images(1, *size)
     stream, = codec.compress(x)
     assert (stream.size, stream.coded_size) == (size, size)
     read = Bitstream.from_bytes(stream.to_bytes())
@@ -86,8 +85,8 @@ def test_picture_of_any_size_comes_back_from_its_bytes(name, size):
 
 
 @every_codec
-def test_rate_and_quality_of_the_picture_rise_together(name):
-    codec, x = make(name), smooth_pictures(1, 64, 96)
+def test_rate_and_quality_of_the_image_rise_together(name):
+    codec, x = make(name), smooth_images(1, 64, 96)
     lengths, scores = [], []
     for quality in QUALITIES[name]:
         stream, = codec.compress(x, CodingCondition(quality=quality))
@@ -100,7 +99,7 @@ def test_rate_and_quality_of_the_picture_rise_together(name):
 
 @every_codec
 def test_both_ends_of_the_quality_range_code(name):
-    codec, x = make(name), smooth_pictures(1, 32, 48)
+    codec, x = make(name), smooth_images(1, 32, 48)
     low, high = (
         psnr(x, codec.decompress(codec.compress(x, CodingCondition(q))))
         for q in ENDS.get(name, codec.quality_range))
@@ -110,7 +109,7 @@ def test_both_ends_of_the_quality_range_code(name):
 
 @every_codec
 def test_payload_is_the_encoders_file_and_alone_counts(name):
-    codec, x = make(name), smooth_pictures(1, 33, 50)
+    codec, x = make(name), smooth_images(1, 33, 50)
     stream, = codec.compress(x)
     data = file_of(stream)
     assert list(stream.streams) == ['file']
@@ -121,15 +120,15 @@ def test_payload_is_the_encoders_file_and_alone_counts(name):
 
 @pytest.mark.parametrize('name', PILLOW)
 def test_pillow_knows_the_file(name):
-    stream, = make(name).compress(smooth_pictures(1, 33, 50))
-    with Image.open(io.BytesIO(file_of(stream))) as picture:
-        assert picture.size == (50, 33)
-        assert picture.format == make(name)._format
+    stream, = make(name).compress(smooth_images(1, 33, 50))
+    with Image.open(io.BytesIO(file_of(stream))) as image:
+        assert image.size == (50, 33)
+        assert image.format == make(name)._format
 
 
 @every_codec
 def test_forward_decodes_what_compress_writes(name):
-    codec, x = make(name), smooth_pictures(2, 20, 30)
+    codec, x = make(name), smooth_images(2, 20, 30)
     output, streams = codec(x), codec.compress(x)
     assert torch.equal(output.x_hat, codec.decompress(streams))
     lengths = [codec.num_bytes(stream) for stream in streams]
@@ -138,18 +137,18 @@ def test_forward_decodes_what_compress_writes(name):
 
 
 @every_codec
-def test_list_of_pictures_of_different_sizes(name):
+def test_list_of_images_of_different_sizes(name):
     codec = make(name)
-    pictures = [smooth_pictures(1, *size)[0] for size in ((20, 30), (41, 16))]
-    streams = codec.compress(pictures)
+    images = [smooth_images(1, *size)[0] for size in ((20, 30), (41, 16))]
+    streams = codec.compress(images)
     assert [stream.size for stream in streams] == [(20, 30), (41, 16)]
     decoded = codec.decompress(streams)
-    assert [x.shape for x in decoded] == [x.shape for x in pictures]
+    assert [x.shape for x in decoded] == [x.shape for x in images]
 
 
 @every_codec
 def test_copies_write_the_same_bytes(name):
-    codec, x = make(name), smooth_pictures(1, 20, 30)
+    codec, x = make(name), smooth_images(1, 20, 30)
     expected = codec.compress(x)
     assert copy.deepcopy(codec).compress(x) == expected
     assert pickle.loads(pickle.dumps(codec)).compress(x) == expected
@@ -158,7 +157,7 @@ def test_copies_write_the_same_bytes(name):
 
 @every_codec
 def test_values_beyond_the_range_are_clamped(name):
-    codec, x = make(name), smooth_pictures(1, 16, 16)
+    codec, x = make(name), smooth_images(1, 16, 16)
     assert codec.compress(4 * x - 2) == codec.compress((4 * x - 2).clamp(0, 1))
 
 
@@ -166,7 +165,7 @@ def test_values_beyond_the_range_are_clamped(name):
 
 
 @every_codec
-def test_host_sees_the_decoded_picture_and_real_bytes_are_counted(name):
+def test_host_sees_the_decoded_image_and_real_bytes_are_counted(name):
     model = wrapped_model(dict(type=f'mmhmc.{name}', **CODECS[name])).eval()
     batch = model.data_preprocessor(batch_of((33, 50)))
     model.backbone.expect([(33, 50)])
@@ -184,9 +183,9 @@ def test_training_is_refused(name):
     codec = make(name).train()
     with pytest.raises(
             RuntimeError, match='cannot be trained; call `codec.ev'):
-        codec(smooth_pictures(1, 16, 16))
+        codec(smooth_images(1, 16, 16))
     with pytest.raises(RuntimeError, match='has no gradient'):
-        codec.compress(smooth_pictures(1, 16, 16))
+        codec.compress(smooth_images(1, 16, 16))
     with pytest.raises(RuntimeError, match='no symbols; use `read`'):
         codec.read_latents({}, (16, 16))
 
@@ -211,7 +210,7 @@ def test_quality_is_checked(name):
             make(name, quality=wrong)
         with pytest.raises(ValueError, match=f'whole number from {low} to'):
             make(name).compress(
-                smooth_pictures(1, 8, 8), CodingCondition(quality=wrong))
+                smooth_images(1, 8, 8), CodingCondition(quality=wrong))
     assert make(name, quality=low).quality == low
 
 
@@ -219,7 +218,7 @@ def test_quality_is_checked(name):
 def test_other_controls_are_refused(name):
     with pytest.raises(ValueError, match='no run-time control but `quality`'):
         make(name).compress(
-            smooth_pictures(1, 8, 8), CodingCondition(quality=30, beta=1.))
+            smooth_images(1, 8, 8), CodingCondition(quality=30, beta=1.))
     with pytest.raises(ValueError, match='must be finite'):
         make(name).compress(torch.full((1, 3, 8, 8), torch.nan))
 
@@ -227,7 +226,7 @@ def test_other_controls_are_refused(name):
 @every_codec
 def test_constructors_quality_is_overridden_for_one_call_only(name):
     low, _, high = QUALITIES[name]
-    codec, x = make(name, quality=low), smooth_pictures(1, 16, 16)
+    codec, x = make(name, quality=low), smooth_images(1, 16, 16)
     fine, = codec.compress(x, CodingCondition(quality=high))
     assert file_of(fine) == file_of(make(name, quality=high).compress(x)[0])
     assert codec.compress(x) == make(name, quality=low).compress(x)
@@ -256,7 +255,7 @@ def test_unknown_settings_are_refused(name, wrong, match):
 @pytest.mark.parametrize('bit_depth', [8, 10])
 def test_hevc_codes_every_format(chroma, bit_depth):
     codec = make('HEVCIntra', quality=15, chroma=chroma, bit_depth=bit_depth)
-    grey = smooth_pictures(1, 35, 43).mean(1, keepdim=True)
+    grey = smooth_images(1, 35, 43).mean(1, keepdim=True)
     x = grey.expand(-1, 3, -1, -1)
     x_hat = codec.decompress(codec.compress(x))
     assert psnr(x, x_hat) > 38
@@ -279,7 +278,7 @@ def test_every_matrix_and_range_gives_the_same_colours(name, kwargs):
 
 
 def test_options_reach_the_encoder():
-    x = smooth_pictures(1, 64, 64)
+    x = smooth_images(1, 64, 64)
     plain, = make('HEVCIntra').compress(x)
     coarse, = make('HEVCIntra', options=dict(cbqpoffs=12)).compress(x)
     assert file_of(plain) != file_of(coarse)
@@ -291,7 +290,7 @@ def test_options_reach_the_encoder():
 def test_switch_that_the_encoder_does_not_know_is_an_error(name, options):
     codec = make(name, options=options)
     with pytest.raises(RuntimeError, match='last words: .* Check `options`'):
-        codec.compress(smooth_pictures(1, 8, 8))
+        codec.compress(smooth_images(1, 8, 8))
 
 
 # Bad files, and what is missing.
@@ -308,7 +307,7 @@ def test_switch_that_the_encoder_does_not_know_is_an_error(name, options):
     ids=['empty', 'cut', 'zeros', 'noise'])
 def test_damaged_file_is_a_bitstream_error(name, damage):
     codec = make(name)
-    stream, = codec.compress(smooth_pictures(1, 64, 64))
+    stream, = codec.compress(smooth_images(1, 64, 64))
     bad = with_file(stream, damage(file_of(stream)))
     with pytest.raises(BitstreamError, match='damaged'):
         codec.decompress([bad])
@@ -316,7 +315,7 @@ def test_damaged_file_is_a_bitstream_error(name, damage):
 
 @every_codec
 def test_damage_anywhere_is_found_by_the_container(name):
-    stream, = make(name).compress(smooth_pictures(1, 64, 64))
+    stream, = make(name).compress(smooth_images(1, 64, 64))
     data = bytearray(stream.to_bytes())
     data[-9] ^= 1
     with pytest.raises(BitstreamError, match="checksum of stream 'file'"):
@@ -324,9 +323,9 @@ def test_damage_anywhere_is_found_by_the_container(name):
 
 
 @every_codec
-def test_picture_of_another_size_than_announced_is_refused(name):
+def test_image_of_another_size_than_announced_is_refused(name):
     codec = make(name)
-    stream, = codec.compress(smooth_pictures(1, 64, 64))
+    stream, = codec.compress(smooth_images(1, 64, 64))
     wrong = Bitstream(
         stream.codec, (64, 80), stream.streams, weights=stream.weights)
     with pytest.raises(BitstreamError, match='expected|a frame of 64 x 80'):
@@ -336,7 +335,7 @@ def test_picture_of_another_size_than_announced_is_refused(name):
 @every_codec
 def test_file_of_another_codec_is_refused(name):
     other = 'WebP' if name == 'JPEG' else 'JPEG'
-    stream, = make(other).compress(smooth_pictures(1, 8, 8))
+    stream, = make(other).compress(smooth_images(1, 8, 8))
     with pytest.raises(BitstreamError, match=f'This codec is {name}'):
         make(name).decompress([stream])
 
@@ -344,8 +343,8 @@ def test_file_of_another_codec_is_refused(name):
 @every_codec
 def test_one_file_is_written_at_a_time(name):
     codec = make(name)
-    output = codec.encode_latents(smooth_pictures(2, 8, 8))
-    with pytest.raises(ValueError, match='one picture of size .* got 2'):
+    output = codec.encode_latents(smooth_images(2, 8, 8))
+    with pytest.raises(ValueError, match='one image of size .* got 2'):
         codec.write(output, (8, 8))
 
 
@@ -356,7 +355,7 @@ def test_one_file_is_written_at_a_time(name):
 ])
 def test_missing_package_is_named_when_it_is_used(monkeypatch, name, module,
                                                   package):
-    codec, x = make(name), smooth_pictures(1, 8, 8)
+    codec, x = make(name), smooth_images(1, 8, 8)
     stream, = codec.compress(x)
     monkeypatch.setitem(sys.modules, module, None)
     codec = make(name)
@@ -375,9 +374,9 @@ def test_file_that_ffmpeg_has_no_room_for_is_an_error():
 def test_pillow_without_the_format_is_named(monkeypatch, name):
     monkeypatch.setattr('PIL.features.check', lambda feature: False)
     with pytest.raises(RuntimeError, match="`pip install 'pillow>=11.3'`"):
-        make(name).compress(smooth_pictures(1, 8, 8))
+        make(name).compress(smooth_images(1, 8, 8))
 
 
-def test_picture_that_an_encoder_does_not_take_is_its_error():
+def test_image_that_an_encoder_does_not_take_is_its_error():
     with pytest.raises(RuntimeError, match=r'webp .* of size \(1, 16400\)'):
         make('WebP').compress(torch.zeros(1, 3, 1, 16400))

@@ -1,4 +1,4 @@
-"""Random crops of all pictures of a folder; whole Kodak pictures to test."""
+"""Random crops of all images of a folder; whole Kodak images to test."""
 from mmcv.transforms import LoadImageFromFile, RandomFlip
 from mmengine.dataset import DefaultSampler, InfiniteSampler
 from mmengine.runner import TestLoop

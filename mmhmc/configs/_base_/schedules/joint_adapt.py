@@ -10,7 +10,7 @@ from mmhmc.engine import (CodecOptimWrapperConstructor, EntropyTableHook,
                           FiniteLossHook, RandomStateHook, RateLossHook,
                           TrainingStageHook)
 
-# Once: to code 5,000 pictures one after another may take longer than an epoch.
+# Once: to code 5,000 images one after another may take longer than an epoch.
 train_cfg = dict(type=EpochBasedTrainLoop, max_epochs=12, val_interval=12)
 val_cfg = dict(type=ValLoop)
 test_cfg = dict(type=TestLoop)

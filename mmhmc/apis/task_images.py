@@ -1,4 +1,4 @@
-"""One picture, decoded for each task of a codec from the same bits."""
+"""One image, decoded for each task of a codec from the same bits."""
 from pathlib import Path
 from typing import Optional, Union
 
@@ -11,18 +11,18 @@ from mmhmc.codecs import MPA, ImageCodec
 from mmhmc.evaluation import PSNRMetric
 from mmhmc.functional import crop_to, extend_edges, padded_size
 from mmhmc.structures import CodingCondition
-from mmhmc.visualization import TaskColumn, draw_task_pictures
+from mmhmc.visualization import TaskColumn, draw_task_images
 
 
 @torch.no_grad()
-def write_task_pictures(codec: ImageCodec,
-                        x: Tensor,
-                        out_file: Union[str, Path],
-                        quality: Optional[float] = None,
-                        alpha: float = 0.5) -> Path:
+def write_task_images(codec: ImageCodec,
+                      x: Tensor,
+                      out_file: Union[str, Path],
+                      quality: Optional[float] = None,
+                      alpha: float = 0.5) -> Path:
     """Draw what people and each task get from one bitstream.
 
-    The first row has the original, the picture for people and that for each
+    The first row has the original, the image for people and that for each
     task, decoded from real bytes; below are the masks of the encoder's and
     of the decoder's stages. A task that takes all of its own path leaves
     nothing to see, so its masks are drawn at ``alpha``.
@@ -68,7 +68,7 @@ def write_task_pictures(codec: ImageCodec,
         columns.append(column)
     bpp = 8 * stream.num_bytes / (stream.size[0] * stream.size[1])
     columns[0].title = f'original; coded: {bpp:.3f} bpp'
-    return draw_task_pictures(columns, out_file, target)
+    return draw_task_images(columns, out_file, target)
 
 
 def _column(title: str, codec: ImageCodec, x: Tensor, stream: Bitstream,

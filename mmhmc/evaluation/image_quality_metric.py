@@ -1,4 +1,4 @@
-"""How close the decoded pictures are to the coded ones, for people."""
+"""How close the decoded images are to the coded ones, for people."""
 from abc import abstractmethod
 from collections.abc import Sequence
 
@@ -7,65 +7,65 @@ from mmengine.evaluator import BaseMetric
 from torch import Tensor
 
 from mmhmc.registry import METRICS
-from mmhmc.structures import CodedPicture
-from .bitrate_metric import coded_pictures
+from mmhmc.structures import CodedImage
+from .bitrate_metric import coded_images
 
 
-class _PictureQualityMetric(BaseMetric):
-    """Mean over pictures of one number, from x and x_hat in [0, 1]."""
+class _ImageQualityMetric(BaseMetric):
+    """Mean over images of one number, from x and x_hat in [0, 1]."""
 
     default_prefix = 'quality'
     lower_is_better: tuple[str, ...] = ()
     name: str
 
     def process(self, data_batch, data_samples: Sequence[dict]) -> None:
-        """Measure each picture.
+        """Measure each image.
 
         Raises:
             KeyError: If a sample has not been coded.
-            RuntimeError: If its picture has not been decoded.
+            RuntimeError: If its image has not been decoded.
         """
         # One result for each sample, as mmengine counts them.
         self.results.extend([
-            self.measure(picture.x.float(),
-                         decoded(picture).float())
-            for _, picture in coded_pictures(sample)
+            self.measure(image.x.float(),
+                         decoded(image).float())
+            for _, image in coded_images(sample)
         ] for sample in data_samples)
 
     def compute_metrics(self, results: list[list[float]]) -> dict[str, float]:
-        """Mean over all pictures; nothing of none."""
+        """Mean over all images; nothing of none."""
         values = [value for sample in results for value in sample]
         return self.mean(values) if values else {}
 
     def mean(self, values: list[float]) -> dict[str, float]:
-        """The metric of all pictures."""
+        """The metric of all images."""
         return {self.name: sum(values) / len(values)}
 
     @abstractmethod
     def measure(self, x: Tensor, x_hat: Tensor) -> float:
-        """Quality of one picture; both of shape (3, H, W)."""
+        """Quality of one image; both of shape (3, H, W)."""
 
 
-def decoded(picture: CodedPicture) -> Tensor:
-    """Reconstruction of a picture.
+def decoded(image: CodedImage) -> Tensor:
+    """Reconstruction of an image.
 
     Raises:
         RuntimeError: If there is none.
     """
-    if picture.x_hat is None:
+    if image.x_hat is None:
         raise RuntimeError(
-            'No picture was decoded, so its quality cannot be measured: an '
+            'No image was decoded, so its quality cannot be measured: an '
             'mmhmc.LatentBackbone decodes it only for people. Leave the '
-            'metric out, or ask for the picture: --cfg-options '
-            'model.backbone.test_cfg.picture=True')
-    return picture.x_hat
+            'metric out, or ask for the image: --cfg-options '
+            'model.backbone.test_cfg.image=True')
+    return image.x_hat
 
 
 @METRICS.register_module()
-class PSNRMetric(_PictureQualityMetric):
-    """PSNR in dB over all three RGB channels, pictures not rounded to 8 bit.
+class PSNRMetric(_ImageQualityMetric):
+    """PSNR in dB over all three RGB channels, images not rounded to 8 bit.
 
-    Pictures that are equal count as 100 dB. Arguments as mmengine's
+    Images that are equal count as 100 dB. Arguments as mmengine's
     ``BaseMetric``.
     """
 
@@ -78,10 +78,10 @@ class PSNRMetric(_PictureQualityMetric):
 
 
 @METRICS.register_module()
-class MSSSIMMetric(_PictureQualityMetric):
+class MSSSIMMetric(_ImageQualityMetric):
     """Multi-scale structural similarity in [0, 1], by ``pytorch_msssim``.
 
-    Pictures with a side of 160 pixels or less have no five scales and are
+    Images with a side of 160 pixels or less have no five scales and are
     left out; if all are, there is no result. Arguments as mmengine's
     ``BaseMetric``.
 
@@ -94,13 +94,13 @@ class MSSSIMMetric(_PictureQualityMetric):
     _smallest = 161
 
     def measure(self, x: Tensor, x_hat: Tensor) -> float:
-        """See the class; nan if the picture is too small."""
+        """See the class; nan if the image is too small."""
         from pytorch_msssim import ms_ssim
         if min(x.shape[-2:]) < self._smallest:
             return float('nan')
         return ms_ssim(x[None], x_hat[None], data_range=1.).item()
 
     def mean(self, values: list[float]) -> dict[str, float]:
-        """Mean over the pictures that are large enough."""
+        """Mean over the images that are large enough."""
         measured = [value for value in values if value == value]
         return super().mean(measured) if measured else {}

@@ -1,4 +1,4 @@
-"""A picture as people and each task of a codec get it, with its paths."""
+"""An image as people and each task of a codec get it, with its paths."""
 import argparse
 import sys
 
@@ -12,7 +12,7 @@ def main(argv=None) -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('config', help='config of a codec with several tasks')
     parser.add_argument('checkpoint', help='its weights')
-    parser.add_argument('picture', help='picture file')
+    parser.add_argument('image', help='image file')
     parser.add_argument('--out', required=True, help='PNG to write')
     parser.add_argument(
         '--quality', type=float, help='rate index; the highest if left out')
@@ -26,13 +26,13 @@ def main(argv=None) -> None:
     if argv is None:
         tune_cpu()
     from mmhmc.apis import load_codec
-    from mmhmc.apis.task_pictures import write_task_pictures
-    from mmhmc.datasets import read_picture
+    from mmhmc.apis.task_images import write_task_images
+    from mmhmc.datasets import read_image
     try:
         codec = load_codec(
             args.config, args.checkpoint, cfg_options=args.cfg_options)
-        path = write_task_pictures(codec, read_picture(args.picture), args.out,
-                                   args.quality, args.alpha)
+        path = write_task_images(codec, read_image(args.image), args.out,
+                                 args.quality, args.alpha)
     except (OSError, ValueError) as error:
         sys.exit(f'{type(error).__name__}: {error}')
     print(f'Written: {path}')

@@ -4,7 +4,7 @@ import pytest
 from mmhmc.evaluation import MeanIoUScore, MeanScore
 
 
-def test_mean_counts_a_picture_as_often_as_it_is_drawn():
+def test_mean_counts_a_image_as_often_as_it_is_drawn():
     score = MeanScore([30.0, 33.0, 40.0])
     assert score.score(np.array([0, 1, 1])) == 32
     assert score.score(np.arange(3)) == pytest.approx(103 / 3)
@@ -26,7 +26,7 @@ def test_iou_is_that_of_the_summed_areas():
     assert score.score(np.array([1])) == pytest.approx(75)
 
 
-def test_iou_of_pictures_without_a_class_is_no_number():
+def test_iou_of_images_without_a_class_is_no_number():
     assert np.isnan(MeanIoUScore([[0]], [[0]]).score(np.array([0])))
 
 

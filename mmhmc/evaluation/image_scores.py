@@ -1,28 +1,28 @@
-"""Scores of any selection of pictures, for the bootstrap."""
+"""Scores of any selection of images, for the bootstrap."""
 from typing import Protocol
 
 import numpy as np
 from numpy import ndarray
 
 
-class PictureScore(Protocol):
-    """What a point scores on a selection of the pictures of a data set."""
+class ImageScore(Protocol):
+    """What a point scores on a selection of the images of a data set."""
 
     def score(self, indices: ndarray) -> float:
-        """Score of the pictures selected.
+        """Score of the images selected.
 
         Args:
-            indices: Numbers of pictures, with repetition, shape (n, ). A
-                picture that is named twice counts as two.
+            indices: Numbers of images, with repetition, shape (n, ). An
+                image that is named twice counts as two.
         """
         ...
 
 
 class MeanScore:
-    """Mean of one number per picture: PSNR, MS-SSIM, LPIPS, right or wrong.
+    """Mean of one number per image: PSNR, MS-SSIM, LPIPS, right or wrong.
 
     Args:
-        values: Of each picture, finite, shape (P, ).
+        values: Of each image, finite, shape (P, ).
 
     Raises:
         ValueError: If a value is not finite.
@@ -34,7 +34,7 @@ class MeanScore:
             raise ValueError('`values` holds a number that is not finite.')
 
     def score(self, indices: ndarray) -> float:
-        """See :class:`PictureScore`."""
+        """See :class:`ImageScore`."""
         return float(self._values[indices].mean())
 
 
@@ -43,7 +43,7 @@ class MeanIoUScore:
 
     Args:
         area_intersect: Pixels of each class that were found, for each
-            picture, shape (P, classes).
+            image, shape (P, classes).
         area_union: Pixels that are of a class or were taken for it, same
             shape.
 
@@ -58,11 +58,11 @@ class MeanIoUScore:
                                          != self._union.shape):
             raise ValueError(
                 '`area_intersect` and `area_union` must both have shape '
-                f'(pictures, classes), got {self._intersect.shape} and '
+                f'(images, classes), got {self._intersect.shape} and '
                 f'{self._union.shape}.')
 
     def score(self, indices: ndarray) -> float:
-        """See :class:`PictureScore`; nan if the pictures show no class."""
+        """See :class:`ImageScore`; nan if the images show no class."""
         intersect = self._intersect[indices].sum(0)
         union = self._union[indices].sum(0)
         seen = union > 0

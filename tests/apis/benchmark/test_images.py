@@ -1,34 +1,34 @@
-"""Pictures to files and back, with all that is measured on the way."""
+"""Images to files and back, with all that is measured on the way."""
 from pathlib import Path
 
 import pytest
 import torch
 
 from mmhmc.apis.benchmark import read_plan
-from mmhmc.apis.benchmark.pictures import (PictureCoder, PictureTask, adapt,
-                                           load_point, measure, to_8_bits)
-from mmhmc.datasets import read_picture
+from mmhmc.apis.benchmark.images import (ImageCoder, ImageTask, adapt,
+                                         load_point, measure, to_8_bits)
+from mmhmc.datasets import read_image
 from mmhmc.evaluation import PSNRMetric
 
 
-def task_of(plan, picture='a.png', point=0):
-    pictures = plan.datasets['few']
-    return PictureTask(plan.points[point], 'key', 'few', picture,
-                       str(Path(pictures.root) / picture), str(plan.work_dir))
+def task_of(plan, image='a.png', point=0):
+    images = plan.datasets['few']
+    return ImageTask(plan.points[point], 'key', 'few', image,
+                     str(Path(images.root) / image), str(plan.work_dir))
 
 
-def test_record_tells_of_the_written_picture(bench_cfg):
+def test_record_tells_of_the_written_image(bench_cfg):
     plan = read_plan(bench_cfg)
     task = task_of(plan, 'sub/c.png')
-    record, = PictureCoder(plan)(task)
+    record, = ImageCoder(plan)(task)
     assert record['kind'] == 'coded' and record['key'] == 'key'
     assert (record['codec'], record['point']) == ('plain', 'one')
     assert (record['height'], record['width']) == (64, 64)
     codec = load_point(plan.points[0]).codec
-    x = read_picture(task.path)[None]
+    x = read_image(task.path)[None]
     stream, = codec.compress(x)
     assert record['bytes'] == len(stream.to_bytes())
-    decoded = read_picture(plan.work_dir / record['decoded'])[None]
+    decoded = read_image(plan.work_dir / record['decoded'])[None]
     assert torch.equal(decoded, to_8_bits(codec.decompress([stream])))
     assert record['psnr'] == pytest.approx(PSNRMetric().measure(x, decoded))
 
@@ -38,12 +38,12 @@ def test_same_bits_fill_the_rows_with_and_without_adapter(bench_cfg):
         type='mmhmc.DynamicAdaptation', width=4)
     bench_cfg.codecs.plain.without_adapter = 'bare'
     plan = read_plan(bench_cfg)
-    adapted, bare = PictureCoder(plan)(task_of(plan))
+    adapted, bare = ImageCoder(plan)(task_of(plan))
     assert (adapted['codec'], bare['codec']) == ('plain', 'bare')
-    for name in ('bytes', 'psnr', 'picture'):
+    for name in ('bytes', 'psnr', 'image'):
         assert adapted[name] == bare[name]
     x_bar, x_hat = (
-        read_picture(plan.work_dir / record['decoded'])[None]
+        read_image(plan.work_dir / record['decoded'])[None]
         for record in (adapted, bare))
     loaded = load_point(plan.points[0])
     assert not torch.equal(x_bar, x_hat)
@@ -70,31 +70,31 @@ def test_adapter_of_the_latent_sees_what_was_read(bench_cfg, bench_home,
     plain.points.one.checkpoint = str(tmp_path / 'latent.pth')
     plan = read_plan(bench_cfg)
     x_bar, x_hat = (
-        read_picture(plan.work_dir / record['decoded'])
-        for record in PictureCoder(plan)(task_of(plan)))
+        read_image(plan.work_dir / record['decoded'])
+        for record in ImageCoder(plan)(task_of(plan)))
     assert torch.equal(x_bar, x_hat)
 
 
-def test_picture_that_cannot_be_read_fails_alone(bench_cfg, tmp_path):
+def test_image_that_cannot_be_read_fails_alone(bench_cfg, tmp_path):
     plan = read_plan(bench_cfg)
     task = task_of(plan)
     bad = tmp_path / 'bad.png'
-    bad.write_bytes(b'no picture')
-    broken = PictureTask(task.point, 'key', 'few', 'bad.png', str(bad),
-                         task.folder)
-    coder = PictureCoder(plan)
+    bad.write_bytes(b'no image')
+    broken = ImageTask(task.point, 'key', 'few', 'bad.png', str(bad),
+                       task.folder)
+    coder = ImageCoder(plan)
     record, = coder(broken)
-    assert record['kind'] == 'failure' and record['picture'] == 'bad.png'
-    assert 'is no picture' in record['error'] and '\n' not in record['error']
+    assert record['kind'] == 'failure' and record['image'] == 'bad.png'
+    assert 'is no image' in record['error'] and '\n' not in record['error']
     assert coder(task)[0]['kind'] == 'coded'
 
 
-def test_codec_that_cannot_be_loaded_fails_without_a_picture(bench_cfg):
+def test_codec_that_cannot_be_loaded_fails_without_a_image(bench_cfg):
     bench_cfg.codecs.plain.points.one.checkpoint = 'none.pth'
     plan = read_plan(bench_cfg)
-    coder = PictureCoder(plan)
+    coder = ImageCoder(plan)
     records = [coder(task_of(plan, name))[0] for name in ('a.png', 'b.png')]
-    assert records[0] == records[1] and 'picture' not in records[0]
+    assert records[0] == records[1] and 'image' not in records[0]
     assert 'none.pth' in records[0]['error']
 
 
@@ -111,7 +111,7 @@ def test_adapter_without_weights_is_refused(bench_cfg, bench_home, tmp_path):
         load_point(read_plan(bench_cfg).points[0])
 
 
-def test_small_picture_has_no_ms_ssim():
+def test_small_image_has_no_ms_ssim():
     x = torch.rand(1, 3, 32, 32)
     values, errors = measure(('psnr', 'ms_ssim'), x, x)
     assert values == dict(psnr=pytest.approx(100)) and errors == {}

@@ -1,4 +1,4 @@
-"""The first stage of a benchmark: pictures to files and back."""
+"""The first stage of a benchmark: images to files and back."""
 import time
 from dataclasses import dataclass
 from functools import cache
@@ -12,15 +12,15 @@ from torch import Tensor, nn
 from mmhmc.bitstream import Bitstream
 from mmhmc.checkpoints import read_checkpoint
 from mmhmc.codecs import ImageCodec
-from mmhmc.datasets import read_picture, write_picture
+from mmhmc.datasets import read_image, write_image
 from mmhmc.evaluation import MSSSIMMetric, PSNRMetric
 from mmhmc.functional import crop_to
-from mmhmc.models.picture_coding import build_adapter
+from mmhmc.models.image_coding import build_adapter
 from mmhmc.part_weights import find_part, load_part, weights_of
 from mmhmc.whole_files import sha256_of
 from .plan import Plan, Point
 
-#: What ends one picture, one point or one test, and not the rest; hosts and
+#: What ends one image, one point or one test, and not the rest; hosts and
 #: their pipelines may raise any of it.
 ERRORS = (OSError, ValueError, RuntimeError, MemoryError, LookupError,
           TypeError, ImportError, AttributeError, AssertionError,
@@ -29,27 +29,27 @@ LOST = 'It ended its process, perhaps for lack of memory.'
 
 
 @dataclass(frozen=True)
-class PictureTask:
-    """One picture to code.
+class ImageTask:
+    """One image to code.
 
     Args:
         point: By which codec, at which rate.
         key: Fingerprint of the point's settings.
-        dataset: Name of its picture set.
-        picture: Name of its file in the picture set.
+        dataset: Name of its image set.
+        image: Name of its file in the image set.
         path: Its file.
-        folder: Where decoded pictures go.
+        folder: Where decoded images go.
     """
 
     point: Point
     key: str
     dataset: str
-    picture: str
+    image: str
     path: str
     folder: str
 
     def lost(self) -> list[dict]:
-        """Records of a picture that ended its process."""
+        """Records of an image that ended its process."""
         return [
             dict(
                 kind='failure',
@@ -57,18 +57,18 @@ class PictureTask:
                 point=self.point.name,
                 dataset=self.dataset,
                 stage='coding',
-                picture=self.picture,
+                image=self.image,
                 error=LOST)
         ]
 
     def decoded(self, row: str) -> str:
-        """Decoded picture of a row, relative to ``folder``."""
-        return decoded_name(row, self.point.name, self.dataset, self.picture)
+        """Decoded image of a row, relative to ``folder``."""
+        return decoded_name(row, self.point.name, self.dataset, self.image)
 
 
-def decoded_name(row: str, point: str, dataset: str, picture: str) -> str:
-    """Name of a decoded picture in the folder of a benchmark."""
-    return f'decoded/{row}/{point}/{dataset}/{picture}.png'
+def decoded_name(row: str, point: str, dataset: str, image: str) -> str:
+    """Name of a decoded image in the folder of a benchmark."""
+    return f'decoded/{row}/{point}/{dataset}/{image}.png'
 
 
 @dataclass(frozen=True)
@@ -77,26 +77,26 @@ class LoadedPoint:
 
     Args:
         codec: In evaluation mode, with weights and tables.
-        adapter: What makes the machine's picture of a decoded one, if any.
+        adapter: What makes the machine's image of a decoded one, if any.
     """
 
     codec: ImageCodec
     adapter: Optional[nn.Module]
 
 
-class PictureCoder:
-    """Codes one picture after another; built once in each process.
+class ImageCoder:
+    """Codes one image after another; built once in each process.
 
     Args:
         plan: The benchmark.
     """
 
     def __init__(self, plan: Plan) -> None:
-        self._metrics = plan.picture_metrics
+        self._metrics = plan.image_metrics
         self._loaded: tuple = (None, None)
 
-    def __call__(self, task: PictureTask) -> list[dict]:
-        """Code a picture.
+    def __call__(self, task: ImageTask) -> list[dict]:
+        """Code an image.
 
         Returns:
             Its records: one ``coded`` for each row that it fills, or one
@@ -115,7 +115,7 @@ class PictureCoder:
         try:
             return self._code(task, loaded)
         except ERRORS as error:
-            return [dict(failure, picture=task.picture, error=one_line(error))]
+            return [dict(failure, image=task.image, error=one_line(error))]
 
     def _load(self, point: Point) -> LoadedPoint:
         """The codec of a point; the last one is kept."""
@@ -127,9 +127,9 @@ class PictureCoder:
         return self._loaded[1]
 
     @torch.no_grad()
-    def _code(self, task: PictureTask, loaded: LoadedPoint) -> list[dict]:
+    def _code(self, task: ImageTask, loaded: LoadedPoint) -> list[dict]:
         codec, condition = loaded.codec, task.point.condition
-        x = read_picture(task.path)[None]
+        x = read_image(task.path)[None]
         start = time.perf_counter()
         stream, = codec.compress(x, condition)
         coded = time.perf_counter()
@@ -146,7 +146,7 @@ class PictureCoder:
             kind='coded',
             point=task.point.name,
             dataset=task.dataset,
-            picture=task.picture,
+            image=task.image,
             key=task.key,
             width=x.shape[-1],
             height=x.shape[-2],
@@ -174,13 +174,12 @@ class PictureCoder:
         ]
 
     @staticmethod
-    def _finish(task: PictureTask, row: str, seen: Tensor,
-                record: dict) -> dict:
+    def _finish(task: ImageTask, row: str, seen: Tensor, record: dict) -> dict:
         name = task.decoded(row)
         path = Path(task.folder) / name
         path.parent.mkdir(parents=True, exist_ok=True)
-        # A record without its picture would be worse than neither.
-        write_picture(path, seen[0])
+        # A record without its image would be worse than neither.
+        write_image(path, seen[0])
         return dict(record, decoded=name, decoded_sha256=sha256_of(path))
 
 
@@ -193,8 +192,8 @@ def load_point(point: Point) -> LoadedPoint:
     """
     codec = point.source.load()
     if point.condition is not None:
-        # Says before the first picture what the codec refuses.
-        codec.check_pictures(torch.zeros(1, 3, 1, 1), point.condition)
+        # Says before the first image what the codec refuses.
+        codec.check_images(torch.zeros(1, 3, 1, 1), point.condition)
     adapter = build_adapter(point.adapter, codec)
     if adapter is not None and adapter.state_dict():
         _load_adapter(adapter, point.source.checkpoint)
@@ -218,7 +217,7 @@ def adapt(loaded: LoadedPoint, x_hat: Tensor,
 
     Args:
         loaded: With an adapter.
-        x_hat: Decoded picture (1, 3, H, W), in 8 bits.
+        x_hat: Decoded image (1, 3, H, W), in 8 bits.
         y_hat: Its latent, if the adapter works on that.
     """
     adapter = loaded.adapter
@@ -230,15 +229,15 @@ def adapt(loaded: LoadedPoint, x_hat: Tensor,
 
 def measure(names: tuple[str, ...], x: Tensor,
             x_hat: Tensor) -> tuple[dict[str, float], dict[str, str]]:
-    """Quality of one picture.
+    """Quality of one image.
 
     Args:
-        names: Of :data:`~mmhmc.apis.benchmark.plan.PICTURE_METRICS`.
-        x: The picture, RGB in [0, 1], shape (1, 3, H, W).
+        names: Of :data:`~mmhmc.apis.benchmark.plan.IMAGE_METRICS`.
+        x: The image, RGB in [0, 1], shape (1, 3, H, W).
         x_hat: What was decoded, same shape.
 
     Returns:
-        By name, without what the picture is too small for; and by name why
+        By name, without what the image is too small for; and by name why
         a metric cannot be had, e.g. for lack of its weights.
     """
     values, errors = {}, {}

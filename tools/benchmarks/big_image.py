@@ -1,9 +1,9 @@
-"""A large picture through a codec, and the memory that it takes.
+"""A large image through a codec, and the memory that it takes.
 
-    python tools/benchmarks/big_picture.py [--size HEIGHT WIDTH] [--whole]
+    python tools/benchmarks/big_image.py [--size HEIGHT WIDTH] [--whole]
         [--limit MIB]
 
-Codes and decodes a picture of noise and gradients, 2160 x 3840 if no size is
+Codes and decodes an image of noise and gradients, 2160 x 3840 if no size is
 given, with a mean-scale hyperprior of random weights, in a process whose
 address space may be limited. Prints seconds and the peak of the process's
 memory; `--whole` does it without tiles.

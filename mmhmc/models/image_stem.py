@@ -1,4 +1,4 @@
-"""What leads from a picture to where a latent is."""
+"""What leads from an image to where a latent is."""
 from collections.abc import Sequence
 from typing import Optional
 
@@ -9,12 +9,12 @@ from mmhmc.registry import MODELS
 
 
 @MODELS.register_module()
-class PictureStem(BaseModule):
+class ImageStem(BaseModule):
     """Strided convolutions: a backbone in place of a codec's encoder.
 
     The same neck and heads as after a ``LatentBackbone`` can follow, which
     makes it the reference of analysis in the compressed domain: what they
-    would reach on pictures. Each 3x3 convolution halves the sides and is
+    would reach on images. Each 3x3 convolution halves the sides and is
     normalised and rectified, but for the last, which is as linear as a
     latent.
 
@@ -50,7 +50,7 @@ class PictureStem(BaseModule):
         """One map.
 
         Args:
-            inputs: Pictures as the host normalises them, (B, 3, H, W).
+            inputs: Images as the host normalises them, (B, 3, H, W).
 
         Returns:
             Shape (B, C, ceil(H / s), ceil(W / s)).

@@ -10,24 +10,24 @@ from torch import Tensor, nn
 
 from mmhmc.bitstream import Bitstream
 from mmhmc.codecs import LayeredGenerative
-from mmhmc.datasets import read_picture
+from mmhmc.datasets import read_image
 from mmhmc.evaluation import PSNRMetric
 from mmhmc.functional import crop_to
-from mmhmc.visualization import draw_picture_grid
+from mmhmc.visualization import draw_image_grid
 from .inference_inputs import to_bgr
 from .inferencer import HMCInferencer
 
-_TINT = 0.6  # of a class's colour over the picture
+_TINT = 0.6  # of a class's colour over the image
 
 
 @torch.no_grad()
-def write_layer_pictures(inferencer: HMCInferencer,
-                         pictures: Sequence[Union[str, Path]],
-                         out_file: Union[str, Path],
-                         reference: Optional[nn.Module] = None) -> Path:
+def write_layer_images(inferencer: HMCInferencer,
+                       images: Sequence[Union[str, Path]],
+                       out_file: Union[str, Path],
+                       reference: Optional[nn.Module] = None) -> Path:
     """Draw what a file cut short shows, and what is read from its latents.
 
-    A row for each picture: the original, decoded from the base layer alone
+    A row for each image: the original, decoded from the base layer alone
     and from all of the file, the classes of pixels that the network reads
     from the bitstream, and those that ``reference`` reads from the original.
     All that was coded comes from real bytes.
@@ -35,9 +35,9 @@ def write_layer_pictures(inferencer: HMCInferencer,
     Args:
         inferencer: Of an mmseg model that sees the latents of a
             ``LayeredGenerative``.
-        pictures: Files of pictures of one size.
+        images: Files of images of one size.
         out_file: PNG.
-        reference: mmseg model that sees pictures, as
+        reference: mmseg model that sees images, as
             ``mmseg.apis.init_model`` gives it.
 
     Returns:
@@ -53,16 +53,16 @@ def write_layer_pictures(inferencer: HMCInferencer,
                          '`mmhmc.LayeredGenerative`.')
     rows = [
         _row(inferencer,
-             read_picture(path).to(inferencer.device), reference)
-        for path in pictures
+             read_image(path).to(inferencer.device), reference)
+        for path in images
     ]
     columns = [list(column) for column in zip(*rows)]
-    return draw_picture_grid(columns, out_file)
+    return draw_image_grid(columns, out_file)
 
 
 def _row(inferencer: HMCInferencer, x: Tensor,
          reference: Optional[nn.Module]) -> list[tuple[str, ndarray]]:
-    """See :func:`write_layer_pictures`."""
+    """See :func:`write_layer_images`."""
     stream, = inferencer.codec.compress(x[None])
     data = stream.to_bytes()
     base = stream.keep(2).to_bytes()
@@ -97,9 +97,9 @@ def _decoded(name: str, inferencer: HMCInferencer, x: Tensor,
             _to_uint8(x_hat[0]))
 
 
-def _tinted(picture: ndarray, labels: ndarray, palette: ndarray) -> ndarray:
-    """The classes' colours over a picture."""
-    shown = (1 - _TINT) * picture + _TINT * palette[labels]
+def _tinted(image: ndarray, labels: ndarray, palette: ndarray) -> ndarray:
+    """The classes' colours over an image."""
+    shown = (1 - _TINT) * image + _TINT * palette[labels]
     return shown.round().astype(np.uint8)
 
 

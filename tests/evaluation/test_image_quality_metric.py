@@ -2,25 +2,24 @@ import math
 
 import pytest
 import torch
-from conftest import smooth_pictures
+from conftest import smooth_images
 
 from mmhmc.evaluation import MSSSIMMetric, PSNRMetric
-from mmhmc.structures import CodedPicture
+from mmhmc.structures import CodedImage
 
 
 def measured(metric, *pairs):
     samples = [
         dict(
-            coding=CodedPicture(0., None, tuple(x.shape[-2:]),
-                                tuple(x.shape[-2:]), x, x_hat))
-        for x, x_hat in pairs
+            coding=CodedImage(0., None, tuple(x.shape[-2:]), tuple(
+                x.shape[-2:]), x, x_hat)) for x, x_hat in pairs
     ]
     metric.process(None, samples)
     return metric.evaluate(len(samples))
 
 
-def picture(height, width):
-    return smooth_pictures(1, height, width)[0]
+def image(height, width):
+    return smooth_images(1, height, width)[0]
 
 
 def test_psnr_is_that_of_the_mean_squared_error():
@@ -33,8 +32,8 @@ def test_psnr_is_that_of_the_mean_squared_error():
         {'quality/psnr': (20 - 10 * math.log10(0.03)) / 2}, rel=1e-5)
 
 
-def test_psnr_of_equal_pictures_is_100_db():
-    x = picture(4, 5)
+def test_psnr_of_equal_images_is_100_db():
+    x = image(4, 5)
     assert measured(PSNRMetric(),
                     (x, x)) == pytest.approx({'quality/psnr': 100.})
 
@@ -47,7 +46,7 @@ def test_psnr_of_lower_precision_is_computed_in_float32():
 
 def test_ms_ssim_is_that_of_pytorch_msssim():
     from pytorch_msssim import ms_ssim
-    x = picture(161, 176)
+    x = image(161, 176)
     x_hat = (x + 0.1 * torch.randn_like(x)).clamp(0, 1)
     expected = ms_ssim(x[None], x_hat[None], data_range=1.).item()
     assert 0.5 < expected < 0.99
@@ -59,7 +58,7 @@ def test_ms_ssim_is_that_of_pytorch_msssim():
 
 @pytest.mark.parametrize('size', [(160, 300), (300, 160), (1, 1)])
 def test_small_pictures_are_left_out_of_ms_ssim(size):
-    small, large = picture(*size), picture(161, 161)
+    small, large = image(*size), image(161, 161)
     metrics = measured(MSSSIMMetric(), (small, 1 - small), (large, large))
     assert metrics == pytest.approx({'quality/ms_ssim': 1.})
     assert measured(MSSSIMMetric(), (small, small)) == {}
@@ -67,7 +66,7 @@ def test_small_pictures_are_left_out_of_ms_ssim(size):
 
 @pytest.mark.parametrize('metric', [PSNRMetric, MSSSIMMetric])
 def test_prefix_can_be_chosen(metric):
-    x = picture(161, 161)
+    x = image(161, 161)
     name, = measured(metric(prefix='kodak'), (x, x))
     assert name.startswith('kodak/')
 

@@ -1,4 +1,4 @@
-"""Pictures with textured objects at known places, from real photographs.
+"""Images with textured objects at known places, from real photographs.
 
 Everything is integer arithmetic on decoded PNGs, so the pixels are the same
 on every machine and with every version of numpy. The JPEGs that scikit-image
@@ -17,9 +17,9 @@ import numpy as np
 from numpy import ndarray
 from PIL import Image
 
-PICTURE_SIDE = 256
+IMAGE_SIDE = 256
 OBJECT_SIZES = (24, 110)  # smallest and largest diameter in pixels
-OBJECTS_PER_PICTURE = (2, 5)
+OBJECTS_PER_IMAGE = (2, 5)
 MIN_VISIBLE_PERCENT = 35
 
 # Two classes share their shape: only the texture tells them apart, so a codec
@@ -52,7 +52,7 @@ _ATTEMPTS = 50  # to find a place for an object that leaves others visible
 
 @dataclass
 class SampleObject:
-    """One object of a picture.
+    """One object of an image.
 
     Args:
         category: Its class, a key of ``CLASSES``.
@@ -98,33 +98,33 @@ class Dice:
         return cosine, sine
 
 
-def draw_picture(split: str, dice: Dice) -> tuple[ndarray, list[SampleObject]]:
-    """Draw one picture.
+def draw_image(split: str, dice: Dice) -> tuple[ndarray, list[SampleObject]]:
+    """Draw one image.
 
     Args:
         split: ``'train'`` or ``'val'``: which photographs to use.
         dice: Source of every random decision.
 
     Returns:
-        RGB picture, uint8, shape (H, W, 3), and its objects from back to
+        RGB image, uint8, shape (H, W, 3), and its objects from back to
         front.
     """
-    picture = _background(split, dice)
+    image = _background(split, dice)
     objects: list[SampleObject] = []
     full_areas: list[int] = []
-    for _ in range(dice.between(*OBJECTS_PER_PICTURE)):
+    for _ in range(dice.between(*OBJECTS_PER_IMAGE)):
         category = dice.choice(tuple(CLASSES))
         coverage = _place_shape(CLASSES[category][0], objects, full_areas,
                                 dice)
-        if coverage is None:  # the picture is full
+        if coverage is None:  # the image is full
             break
         mask = coverage * 2 >= _SUBPIXELS**2
         for other in objects:
             other.mask &= ~mask
         objects.append(SampleObject(category, mask))
         full_areas.append(int(mask.sum()))
-        _paint(picture, coverage, _texture(CLASSES[category][1], split), dice)
-    return picture, objects
+        _paint(image, coverage, _texture(CLASSES[category][1], split), dice)
+    return image, objects
 
 
 @lru_cache(maxsize=1)
@@ -153,18 +153,18 @@ def photographs() -> dict[str, ndarray]:
             f'The sample data set needs {missing} as PNG files in {folder}, '
             'which this scikit-image does not carry. Install a version named '
             'in requirements/sample.txt.')
-    pictures = {}
+    images = {}
     for name in names:
         with Image.open(folder / f'{name}.png') as file:
-            pictures[name] = np.array(file)
-    digest = hashlib.sha256(b''.join(p.tobytes() for p in pictures.values()))
+            images[name] = np.array(file)
+    digest = hashlib.sha256(b''.join(p.tobytes() for p in images.values()))
     if digest.hexdigest() != _PHOTOGRAPHS_SHA256:
         raise RuntimeError(
             f'The photographs in {folder} have SHA-256 {digest.hexdigest()}, '
             f'expected {_PHOTOGRAPHS_SHA256}; the sample data set would not '
             'be the same as elsewhere. Install a version of scikit-image '
             'named in requirements/sample.txt.')
-    return pictures
+    return images
 
 
 def _background(split: str, dice: Dice) -> ndarray:
@@ -173,14 +173,14 @@ def _background(split: str, dice: Dice) -> ndarray:
     if photograph.ndim == 2:
         photograph = np.stack([photograph] * 3, axis=-1)
     height, width = photograph.shape[:2]
-    top = dice.between(0, height - PICTURE_SIDE)
-    left = dice.between(0, width - PICTURE_SIDE)
-    picture = photograph[top:top + PICTURE_SIDE, left:left + PICTURE_SIDE]
-    picture = np.rot90(picture, dice.between(0, 3))
+    top = dice.between(0, height - IMAGE_SIDE)
+    left = dice.between(0, width - IMAGE_SIDE)
+    image = photograph[top:top + IMAGE_SIDE, left:left + IMAGE_SIDE]
+    image = np.rot90(image, dice.between(0, 3))
     if dice.between(0, 1):
-        picture = picture[:, ::-1]
+        image = image[:, ::-1]
     gains = np.array([dice.between(192, 288) for _ in range(3)], np.int64)
-    return np.clip(picture * gains // 256, 0, 255).astype(np.uint8)
+    return np.clip(image * gains // 256, 0, 255).astype(np.uint8)
 
 
 @lru_cache(maxsize=None)
@@ -210,9 +210,9 @@ def _place_shape(shape: str, objects: Sequence[SampleObject],
         patch = _shape_coverage(shape, dice.between(*OBJECT_SIZES),
                                 dice.rotation())
         side = len(patch)
-        top = dice.between(0, PICTURE_SIDE - side)
-        left = dice.between(0, PICTURE_SIDE - side)
-        coverage = np.zeros((PICTURE_SIDE, PICTURE_SIDE), np.int64)
+        top = dice.between(0, IMAGE_SIDE - side)
+        left = dice.between(0, IMAGE_SIDE - side)
+        coverage = np.zeros((IMAGE_SIDE, IMAGE_SIDE), np.int64)
         coverage[top:top + side, left:left + side] = patch
         free = coverage * 2 < _SUBPIXELS**2
         if all((o.mask & free).sum() * 100 >= MIN_VISIBLE_PERCENT * area
@@ -258,22 +258,22 @@ def _shape_coverage(shape: str, diameter: int,
         axis=(1, 3), dtype=np.int64)
 
 
-def _paint(picture: ndarray, coverage: ndarray, texture: ndarray,
+def _paint(image: ndarray, coverage: ndarray, texture: ndarray,
            dice: Dice) -> None:
-    """Blend a turned and tinted piece of a texture into ``picture``."""
+    """Blend a turned and tinted piece of a texture into ``image``."""
     rows, columns = (
         np.flatnonzero(coverage.any(axis=axis)) for axis in (1, 0))
     window = (slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1))
     alpha = coverage[window][..., None]
-    behind = picture[window].astype(np.int64)
+    behind = image[window].astype(np.int64)
     piece = _turned_piece(texture, alpha.shape[:2], dice)[..., None]
     colour = _contrasting_colour(
         (behind * alpha).sum(axis=(0, 1)) // alpha.sum(), dice)
     contrast = dice.between(24, 40)  # deviation of the texture's grey levels
     painted = np.clip(colour + piece * contrast // 256, 0, 255)
     full = _SUBPIXELS**2
-    picture[window] = (painted * alpha + behind *
-                       (full - alpha) + full // 2) // full
+    image[window] = (painted * alpha + behind *
+                     (full - alpha) + full // 2) // full
 
 
 def _turned_piece(texture: ndarray, size: tuple[int, int],

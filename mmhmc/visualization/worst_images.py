@@ -1,4 +1,4 @@
-"""The pictures on which a codec does worst, to be looked at."""
+"""The images on which a codec does worst, to be looked at."""
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,27 +8,27 @@ from mmhmc.evaluation import RateCurve, Results, bd_quality
 
 
 @dataclass(frozen=True)
-class WorstPicture:
-    """A picture, and how a codec did on it.
+class WorstImage:
+    """An image, and how a codec did on it.
 
     Args:
         codec: Name of the codec.
         point: Point that is shown, that of the lowest rate.
         dataset: Name of the data set.
-        picture: Name of the picture.
+        image: Name of the image.
         bpp: Its rate at this point in bits per pixel.
         psnr: Its quality at this point in dB.
         gain: dB above the anchor at equal rate, mean over the rates that both
-            have on this picture; negative is a loss. None for the anchor, and
+            have on this image; negative is a loss. None for the anchor, and
             where there is no such mean.
-        original: File of the picture.
+        original: File of the image.
         decoded: File of what became of it.
     """
 
     codec: str
     point: str
     dataset: str
-    picture: str
+    image: str
     bpp: float
     psnr: float
     gain: Optional[float]
@@ -36,22 +36,22 @@ class WorstPicture:
     decoded: Path
 
 
-def worst_pictures(results: Results,
-                   dataset: str,
-                   anchor: str,
-                   folder: Union[str, Path],
-                   num_pictures: int = 1) -> list[WorstPicture]:
-    """Pictures of the largest loss against the anchor, for each codec.
+def worst_images(results: Results,
+                 dataset: str,
+                 anchor: str,
+                 folder: Union[str, Path],
+                 num_images: int = 1) -> list[WorstImage]:
+    """Images of the largest loss against the anchor, for each codec.
 
-    For the anchor, and where no picture can be compared with it, those of the
-    lowest PSNR. Codecs whose decoded pictures were not kept are left out.
+    For the anchor, and where no image can be compared with it, those of the
+    lowest PSNR. Codecs whose decoded images were not kept are left out.
 
     Args:
         results: What the benchmark wrote.
         dataset: Name of the data set.
         anchor: Codec compared with.
         folder: Where the originals are.
-        num_pictures: How many for each codec.
+        num_images: How many for each codec.
     """
     found = []
     anchors = _curves(results, anchor, dataset)
@@ -65,7 +65,7 @@ def worst_pictures(results: Results,
             rated.append(
                 (gain is None, gain if gain is not None else curve.quality[0],
                  name, gain))
-        for *_, name, gain in sorted(rated)[:num_pictures]:
+        for *_, name, gain in sorted(rated)[:num_images]:
             worst = _shown(results, codec, dataset, curves[name], name,
                            Path(folder), gain)
             found += [] if worst is None else [worst]
@@ -74,12 +74,12 @@ def worst_pictures(results: Results,
 
 def _curves(results: Results, codec: str,
             dataset: str) -> dict[str, RateCurve]:
-    """PSNR over the rate of each picture by itself."""
+    """PSNR over the rate of each image by itself."""
     points = {}
     for row in results.coded:
         if (row['codec'], row['dataset']) == (codec, dataset) \
                 and row.get('psnr') is not None:
-            points.setdefault(row['picture'], []).append(row)
+            points.setdefault(row['image'], []).append(row)
     curves = {}
     for name, rows in points.items():
         try:
@@ -102,13 +102,13 @@ def _gain(anchor: RateCurve, test: RateCurve) -> Optional[float]:
 
 def _shown(results: Results, codec: str, dataset: str, curve: RateCurve,
            name: str, folder: Path,
-           gain: Optional[float]) -> Optional[WorstPicture]:
-    """The picture at its lowest rate, if it was kept."""
-    rows: Sequence[dict] = results.pictures(codec, curve.labels[0], dataset)
+           gain: Optional[float]) -> Optional[WorstImage]:
+    """The image at its lowest rate, if it was kept."""
+    rows: Sequence[dict] = results.images(codec, curve.labels[0], dataset)
     for row in rows:
-        if row['picture'] == name and row.get('decoded'):
-            return WorstPicture(codec, curve.labels[0], dataset, name,
-                                float(curve.bpp[0]), float(curve.quality[0]),
-                                gain, folder / name,
-                                results.path.parent / row['decoded'])
+        if row['image'] == name and row.get('decoded'):
+            return WorstImage(codec, curve.labels[0], dataset, name,
+                              float(curve.bpp[0]), float(curve.quality[0]),
+                              gain, folder / name,
+                              results.path.parent / row['decoded'])
     return None

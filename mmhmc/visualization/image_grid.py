@@ -1,4 +1,4 @@
-"""Pictures with titles, in rows and columns."""
+"""Images with titles, in rows and columns."""
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Union
@@ -7,19 +7,19 @@ from numpy import ndarray
 
 from .panel import _GAP, _TITLE, _add_axes, _new_figure, _save
 
-_WIDTH = 320  # of a small picture on the screen, so that titles fit
+_WIDTH = 320  # of a small image on the screen, so that titles fit
 #: A title and RGB, uint8, shape (H, W, 3).
-TitledPicture = tuple[str, ndarray]
+TitledImage = tuple[str, ndarray]
 
 
-def draw_picture_grid(columns: Sequence[Sequence[TitledPicture]],
-                      out_file: Union[str, Path]) -> Path:
-    """Draw columns of pictures of one size, one below the other.
+def draw_image_grid(columns: Sequence[Sequence[TitledImage]],
+                    out_file: Union[str, Path]) -> Path:
+    """Draw columns of images of one size, one below the other.
 
-    A pixel of a picture becomes a square of whole pixels of the PNG.
+    A pixel of an image becomes a square of whole pixels of the PNG.
 
     Args:
-        columns: At least one, each of titles and pictures (RGB, uint8,
+        columns: At least one, each of titles and images (RGB, uint8,
             (H, W, 3)); they may differ in length.
         out_file: PNG file; appears when it is complete.
 
@@ -27,14 +27,14 @@ def draw_picture_grid(columns: Sequence[Sequence[TitledPicture]],
         ``out_file``.
 
     Raises:
-        ValueError: If there is no picture, or pictures differ in size.
+        ValueError: If there is no image, or images differ in size.
     """
-    sizes = {picture.shape for column in columns for _, picture in column}
+    sizes = {image.shape for column in columns for _, image in column}
     if not sizes:
         raise ValueError('`columns` is empty: there is nothing to draw.')
     if len(sizes) > 1:
         raise ValueError(
-            f'All pictures must have one size, got {sorted(sizes)}.')
+            f'All images must have one size, got {sorted(sizes)}.')
     height, width = sizes.pop()[:2]
     scale = -(-_WIDTH // width)
     across, down = scale * width + _GAP, scale * height + _GAP + _TITLE

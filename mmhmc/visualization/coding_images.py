@@ -1,4 +1,4 @@
-"""What coding did to a picture, as pictures."""
+"""What coding did to an image, as images."""
 import numpy as np
 from numpy import ndarray
 
@@ -6,11 +6,11 @@ from numpy import ndarray
 ERROR_GAIN = 8
 
 
-def draw_error(picture: ndarray, other: ndarray) -> ndarray:
+def draw_error(image: ndarray, other: ndarray) -> ndarray:
     """Absolute error of each channel, 8 times as large.
 
     Args:
-        picture: RGB, uint8, shape (H, W, 3).
+        image: RGB, uint8, shape (H, W, 3).
         other: What to compare it with, same shape and type.
 
     Returns:
@@ -19,10 +19,10 @@ def draw_error(picture: ndarray, other: ndarray) -> ndarray:
     Raises:
         ValueError: If the shapes differ.
     """
-    if picture.shape != other.shape:
-        raise ValueError('Pictures to compare must have one shape, got '
-                         f'{picture.shape} and {other.shape}.')
-    error = np.abs(picture.astype(int) - other)
+    if image.shape != other.shape:
+        raise ValueError('Images to compare must have one shape, got '
+                         f'{image.shape} and {other.shape}.')
+    error = np.abs(image.astype(int) - other)
     return np.minimum(ERROR_GAIN * error, 255).astype(np.uint8)
 
 
@@ -33,7 +33,7 @@ def draw_bits(bits: ndarray, size: tuple[int, int],
     Args:
         bits: Bits per pixel of each latent position, shape (h, w), as
             :func:`bits_map` gives it.
-        size: Height and width in pixels of the picture.
+        size: Height and width in pixels of the image.
         coded_size: Height and width in pixels that ``bits`` covers, from the
             top left corner, not less than ``size``.
 

@@ -13,19 +13,19 @@ def main(argv=None) -> None:
     parser.add_argument(
         'config', help="config of an mmseg model on a layered codec's latents")
     parser.add_argument('checkpoint', help='its weights')
-    parser.add_argument('pictures', nargs='+', help='picture files')
+    parser.add_argument('images', nargs='+', help='image files')
     parser.add_argument('--out', required=True, help='PNG to write')
     parser.add_argument(
         '--reference',
         nargs=2,
         metavar=('CONFIG', 'CHECKPOINT'),
-        help='model that sees pictures, for a last column')
+        help='model that sees images, for a last column')
     parser.add_argument('--cfg-options', nargs='+', action=OptionsAction)
     args = parser.parse_args(argv)
     if argv is None:
         tune_cpu()
     from mmhmc.apis import HMCInferencer
-    from mmhmc.apis.layer_pictures import write_layer_pictures
+    from mmhmc.apis.layer_images import write_layer_images
     try:
         inferencer = HMCInferencer(
             args.config,
@@ -36,8 +36,7 @@ def main(argv=None) -> None:
         if args.reference:
             from mmseg.apis import init_model
             reference = init_model(*args.reference, device='cpu')
-        path = write_layer_pictures(inferencer, args.pictures, args.out,
-                                    reference)
+        path = write_layer_images(inferencer, args.images, args.out, reference)
     except (OSError, ValueError) as error:
         sys.exit(f'{type(error).__name__}: {error}')
     print(f'Written: {path}')

@@ -1,10 +1,10 @@
 import numpy as np
 import pytest
 
-from mmhmc.datasets import sample_pictures
-from mmhmc.datasets.sample_pictures import (BACKGROUNDS, CLASSES,
-                                            MIN_VISIBLE_PERCENT, Dice,
-                                            draw_picture)
+from mmhmc.datasets import sample_images
+from mmhmc.datasets.sample_images import (BACKGROUNDS, CLASSES,
+                                          MIN_VISIBLE_PERCENT, Dice,
+                                          draw_image)
 
 
 def test_dice_follow_the_raw_bits_that_numpy_guarantees():
@@ -23,7 +23,7 @@ def test_rotation_keeps_lengths():
 
 def test_train_and_val_share_no_photograph():
     pytest.importorskip('skimage')
-    photographs = sample_pictures.photographs()
+    photographs = sample_images.photographs()
     contents = {
         split: {photographs[name].tobytes()
                 for name in names}
@@ -39,9 +39,9 @@ def test_train_and_val_share_no_photograph():
 @pytest.mark.parametrize('texture', sorted(t for _, t in CLASSES.values()))
 def test_train_and_val_share_no_part_of_a_texture(texture):
     pytest.importorskip('skimage')
-    parts = [sample_pictures._texture(texture, s) for s in BACKGROUNDS]
-    whole = sample_pictures.photographs()[texture]
-    shrink = sample_pictures._TEXTURE_SHRINK[texture]
+    parts = [sample_images._texture(texture, s) for s in BACKGROUNDS]
+    whole = sample_images.photographs()[texture]
+    shrink = sample_images._TEXTURE_SHRINK[texture]
     assert sum(p.shape[1] for p in parts) == whole.shape[1] // shrink
     assert all(p.shape[1] >= 30 for p in parts)
 
@@ -50,7 +50,7 @@ def test_objects_cover_each_other():
     pytest.importorskip('skimage')
     num_covered = 0
     for index in range(20):
-        for item in draw_picture('train', Dice(7, index))[1]:
+        for item in draw_image('train', Dice(7, index))[1]:
             if CLASSES[item.category][0] == 'disc':
                 rows, columns = np.nonzero(item.mask)
                 diameter = max(np.ptp(rows), np.ptp(columns)) + 1
@@ -65,8 +65,8 @@ def test_objects_cover_each_other():
 def test_shape_has_its_area_at_every_angle(shape, area):
     dice = Dice(3)
     for diameter in (24, 61, 110):
-        coverage = sample_pictures._shape_coverage(shape, diameter,
-                                                   dice.rotation())
+        coverage = sample_images._shape_coverage(shape, diameter,
+                                                 dice.rotation())
         assert coverage.sum() / 16 == pytest.approx(
             area * diameter**2, rel=0.02)
         # It fits its patch: nothing touches the border.
@@ -78,11 +78,11 @@ def test_no_object_is_left_with_less_than_it_may_have():
     covered = np.zeros((256, 256), np.int64)
     covered[:200, :200] = 16
     mask = covered >= 8
-    other = sample_pictures.SampleObject('page_triangle', mask)
+    other = sample_images.SampleObject('page_triangle', mask)
     dice = Dice(5)
     for _ in range(20):
-        coverage = sample_pictures._place_shape('disc', [other],
-                                                [int(mask.sum()) * 2], dice)
+        coverage = sample_images._place_shape('disc', [other],
+                                              [int(mask.sum()) * 2], dice)
         if coverage is None:
             continue
         left = (mask & (coverage < 8)).sum()
@@ -90,15 +90,15 @@ def test_no_object_is_left_with_less_than_it_may_have():
 
 
 def test_missing_scikit_image_is_named(monkeypatch):
-    monkeypatch.setattr(sample_pictures, 'find_spec', lambda name: None)
-    sample_pictures.photographs.cache_clear()
+    monkeypatch.setattr(sample_images, 'find_spec', lambda name: None)
+    sample_images.photographs.cache_clear()
     with pytest.raises(ModuleNotFoundError, match='pip install scikit-image'):
-        sample_pictures.photographs()
+        sample_images.photographs()
 
 
 def test_other_photographs_are_refused(monkeypatch):
     pytest.importorskip('skimage')
-    monkeypatch.setattr(sample_pictures, '_PHOTOGRAPHS_SHA256', 'other')
-    sample_pictures.photographs.cache_clear()
+    monkeypatch.setattr(sample_images, '_PHOTOGRAPHS_SHA256', 'other')
+    sample_images.photographs.cache_clear()
     with pytest.raises(RuntimeError, match='expected other'):
-        sample_pictures.photographs()
+        sample_images.photographs()

@@ -4,15 +4,15 @@ from pathlib import Path
 
 import pytest
 import torch
-from conftest import CODECS, smooth_pictures
+from conftest import CODECS, smooth_images
 from mmengine.registry import MODELS
 from PIL import Image
 
 from mmhmc.apis.training import load_config
-from mmhmc.datasets import write_picture
+from mmhmc.datasets import write_image
 
 pytest.importorskip('mmseg')
-PATH = Path(__file__).parents[2] / 'tools/analysis_tools/layer_pictures.py'
+PATH = Path(__file__).parents[2] / 'tools/analysis_tools/layer_images.py'
 TEXT = '''
 custom_imports = dict(imports=['mmseg.models', 'mmhmc.models'])
 default_scope = 'mmseg'
@@ -40,7 +40,7 @@ test_pipeline = test_dataloader['dataset']['pipeline']
 
 @pytest.fixture(scope='module')
 def main():
-    spec = importlib.util.spec_from_file_location('layer_pictures', PATH)
+    spec = importlib.util.spec_from_file_location('layer_images', PATH)
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return lambda *arguments: module.main([str(a) for a in arguments])
@@ -74,17 +74,17 @@ def latents(tmp_path_factory):
 def pixels(tmp_path_factory):
     return write_model(
         tmp_path_factory.mktemp('pixels'), 'pixels',
-        dict(type='mmhmc.PictureStem', widths=(4, 4, 4, 12)))
+        dict(type='mmhmc.ImageStem', widths=(4, 4, 4, 12)))
 
 
-def test_a_picture_has_a_row_and_each_layer_a_column(main, latents, pixels,
-                                                     tmp_path, capsys):
-    pictures = []
-    for number, x in enumerate(smooth_pictures(2, 64, 64)):
-        pictures.append(tmp_path / f'{number}.png')
-        write_picture(pictures[-1], x)
+def test_a_image_has_a_row_and_each_layer_a_column(main, latents, pixels,
+                                                   tmp_path, capsys):
+    images = []
+    for number, x in enumerate(smooth_images(2, 64, 64)):
+        images.append(tmp_path / f'{number}.png')
+        write_image(images[-1], x)
     out = tmp_path / 'layers.png'
-    main(*latents, *pictures, '--out', out, '--reference', *pixels)
+    main(*latents, *images, '--out', out, '--reference', *pixels)
     assert capsys.readouterr().out.endswith(f'Written: {out}\n')
     width, height = Image.open(out).size
     assert width == 12 + 5 * (320 + 12)
@@ -93,7 +93,7 @@ def test_a_picture_has_a_row_and_each_layer_a_column(main, latents, pixels,
 
 def test_what_has_no_layers_is_refused(main, tmp_path):
     name = tmp_path / 'a.png'
-    write_picture(name, smooth_pictures(1, 64, 64)[0])
+    write_image(name, smooth_images(1, 64, 64)[0])
     other = dict(
         type='mmhmc.MeanScaleHyperprior', **CODECS['MeanScaleHyperprior'])
     norm = dict(mean=[120.] * 3, std=[60.] * 3, bgr_to_rgb=True)

@@ -1,4 +1,4 @@
-"""Picture files to tensors and back, with nothing lost unsaid."""
+"""Image files to tensors and back, with nothing lost unsaid."""
 import io
 import struct
 import threading
@@ -18,15 +18,15 @@ from torch import Tensor
 from mmhmc.bitstream.container import MAX_PIXELS, MAX_SIDE
 from mmhmc.whole_files import whole_file
 
-#: Endings by which pictures are found in folders.
-PICTURE_SUFFIXES = ('.bmp', '.jpeg', '.jpg', '.png', '.tif', '.tiff', '.webp')
+#: Endings by which images are found in folders.
+IMAGE_SUFFIXES = ('.bmp', '.jpeg', '.jpg', '.png', '.tif', '.tiff', '.webp')
 _FORMATS = ('BMP', 'JPEG', 'PNG', 'TIFF', 'WEBP')
 _OPAQUE, _WITH_ALPHA = ('1', 'L', 'P', 'RGB'), ('LA', 'PA', 'RGBA')
 _NOTE = 'mmhmc'
 _PNG = b'\x89PNG\r\n\x1a\n'
 #: Of one text or profile of a PNG and of all, in bytes; Pillow refuses more.
 _MAX_TEXT, _MAX_TEXTS = 1 << 19, 1 << 25
-#: Tag of EXIF and TIFF, and what turns a picture upright by its value.
+#: Tag of EXIF and TIFF, and what turns an image upright by its value.
 _ORIENTATION = 274
 _UPRIGHT = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -43,17 +43,17 @@ _DAMAGED = (OSError, SyntaxError, ValueError, EOFError, ArithmeticError,
 _PILLOW_LIMIT = threading.RLock()
 
 
-def read_picture(path: Union[str, Path]) -> Tensor:
-    """Read a picture as a codec takes it.
+def read_image(path: Union[str, Path]) -> Tensor:
+    """Read an image as a codec takes it.
 
     PNG, JPEG, WebP, BMP and TIFF of 8 or 16 bits a channel. Grey becomes
     three equal channels, a palette is expanded, and alpha is dropped where
     all of it is opaque. Values are taken as they are stored; colour profiles
-    are not applied. Of a JPEG that holds more pictures, the first is read.
+    are not applied. Of a JPEG that holds more images, the first is read.
 
-    A picture that is marked as turned is turned upright where hosts do so,
+    An image that is marked as turned is turned upright where hosts do so,
     which read by OpenCV: by EXIF in JPEG and PNG and by TIFF's own tag, not
-    by EXIF in WebP and not by XMP. A line names a picture whose mark is not
+    by EXIF in WebP and not by XMP. A line names an image whose mark is not
     heeded.
 
     Args:
@@ -64,7 +64,7 @@ def read_picture(path: Union[str, Path]) -> Tensor:
 
     Raises:
         OSError: If the file does not exist or cannot be opened.
-        ValueError: If it is no picture, damaged, too large, animated, partly
+        ValueError: If it is no image, damaged, too large, animated, partly
             transparent, or of another colour space or depth.
     """
     path = Path(path)
@@ -84,11 +84,11 @@ def read_picture(path: Union[str, Path]) -> Tensor:
 
 
 def read_size(path: Union[str, Path]) -> tuple[int, int]:
-    """Height and width of what :func:`read_picture` gives, by the header.
+    """Height and width of what :func:`read_image` gives, by the header.
 
     Raises:
         OSError: If the file does not exist or cannot be opened.
-        ValueError: If it is no picture.
+        ValueError: If it is no image.
     """
     path = Path(path)
     with _opened(path) as image:
@@ -100,19 +100,19 @@ def read_size(path: Union[str, Path]) -> tuple[int, int]:
 
 
 def is_marked_as_turned(path: Union[str, Path]) -> bool:
-    """Whether a file says that its picture is turned, heeded or not.
+    """Whether a file says that its image is turned, heeded or not.
 
     Raises:
         OSError: If the file does not exist or cannot be opened.
-        ValueError: If it is no picture.
+        ValueError: If it is no image.
     """
     with _opened(Path(path)) as image:
         return _mark(image, path) != 1
 
 
-def write_picture(path: Union[str, Path],
-                  x: Tensor,
-                  note: Optional[str] = None) -> None:
+def write_image(path: Union[str, Path],
+                x: Tensor,
+                note: Optional[str] = None) -> None:
     """Write an 8-bit PNG; the file appears whole or not at all.
 
     Args:
@@ -140,7 +140,7 @@ def write_png(path: Union[str, Path],
     Args:
         path: File.
         image: Of a mode that PNG has.
-        note: As of :func:`write_picture`.
+        note: As of :func:`write_image`.
     """
     texts = PngImagePlugin.PngInfo()
     if note is not None:
@@ -150,18 +150,18 @@ def write_png(path: Union[str, Path],
 
 
 def read_note(path: Union[str, Path]) -> Optional[str]:
-    """Text that :func:`write_picture` kept; None if there is none.
+    """Text that :func:`write_image` kept; None if there is none.
 
     Raises:
         OSError: If the file does not exist or cannot be opened.
-        ValueError: If it is no picture.
+        ValueError: If it is no image.
     """
     with _opened(Path(path)) as image:
         return image.info.get(_NOTE)
 
 
 def has_note(path: Union[str, Path], note: str) -> bool:
-    """Whether a file is a picture with this note; False if there is none."""
+    """Whether a file is an image with this note; False if there is none."""
     try:
         return read_note(path) == note
     except (FileNotFoundError, ValueError):
@@ -170,7 +170,7 @@ def has_note(path: Union[str, Path], note: str) -> bool:
 
 @contextmanager
 def _opened(path: Path) -> Iterator[Image.Image]:
-    """Header of a picture; its pixels are not decoded yet."""
+    """Header of an image; its pixels are not decoded yet."""
     # A missing file, a folder or missing rights: Python's own words are clear.
     if path.exists() and not (path.is_file() or path.is_dir()):
         raise ValueError(f'{path} is a pipe or a device; expected a file.')
@@ -180,7 +180,7 @@ def _opened(path: Path) -> Iterator[Image.Image]:
                 image = Image.open(
                     _without_large_texts(file), formats=_FORMATS)
         except _DAMAGED as error:
-            empty = 'empty' if not path.stat().st_size else 'no picture'
+            empty = 'empty' if not path.stat().st_size else 'no image'
             raise ValueError(
                 f'{path} is {empty}; expected PNG, JPEG, WebP, BMP or TIFF '
                 'with 8 or 16 bits a channel.') from error
@@ -259,12 +259,12 @@ def _check_header(image: Image.Image, path: Path) -> None:
     if max(height, width) > MAX_SIDE or height * width > MAX_PIXELS:
         raise ValueError(
             f'{path} has {height} x {width} pixels; no side may be longer '
-            f'than {MAX_SIDE}, and no picture larger than {MAX_PIXELS} '
+            f'than {MAX_SIDE}, and no image larger than {MAX_PIXELS} '
             'pixels. Cut it into parts.')
     count = getattr(image, 'n_frames', 1)
-    # MPO is JPEG with more pictures behind the first, as telephones write it.
+    # MPO is JPEG with more images behind the first, as telephones write it.
     if count > 1 and image.format != 'MPO':
-        raise ValueError(f'{path} holds {count} pictures; expected one. Save '
+        raise ValueError(f'{path} holds {count} images; expected one. Save '
                          'each to a file of its own.')
     if image.mode not in _OPAQUE + _WITH_ALPHA and not (
             image.mode.startswith('I') and _has_16_bits(image)):
@@ -282,7 +282,7 @@ def _has_16_bits(image: Image.Image) -> bool:
 
 
 def _mark(image: Image.Image, path: Path) -> int:
-    """How a file says that its picture is turned, from 1, upright, to 8."""
+    """How a file says that its image is turned, from 1, upright, to 8."""
     try:
         mark = image.getexif().get(_ORIENTATION, 1)
     except _DAMAGED as error:
@@ -307,7 +307,7 @@ def _orientation(image: Image.Image, path: Path) -> int:
 
 
 def _upright(image: Image.Image, path: Path) -> Image.Image:
-    """A picture as hosts see it."""
+    """An image as hosts see it."""
     orientation = _orientation(image, path)
     if orientation == 1 and _mark(image, path) != 1:
         print_log(

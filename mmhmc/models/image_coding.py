@@ -1,4 +1,4 @@
-"""Coding a batch of pictures of different sizes; codec and adapter meet."""
+"""Coding a batch of images of different sizes; codec and adapter meet."""
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Optional
@@ -19,7 +19,7 @@ from .condition_choice import ConditionChoice
 Size = tuple[int, int]
 
 
-class PictureCoding:
+class ImageCoding:
     """What everything that holds a codec can do; mixed into a module.
 
     .. code-block:: none
@@ -29,7 +29,7 @@ class PictureCoding:
                       └► likelihoods ─► bits
 
     In training mode a batch is coded at once and bits are estimated. In
-    evaluation mode every picture is coded alone, at its own size, and with
+    evaluation mode every image is coded alone, at its own size, and with
     ``test_cfg['real_bits']`` what is decoded has gone through real bytes.
 
     The module that mixes this in has ``codec``, ``adapter``,
@@ -51,8 +51,8 @@ class PictureCoding:
         """Record what is coded from now on.
 
         Args:
-            sizes: Real height and width of each picture of the next batch;
-                None if unknown: then the whole canvas counts as picture.
+            sizes: Real height and width of each image of the next batch;
+                None if unknown: then the whole canvas counts as image.
         """
         self.expect_batches([])
         self._sizes = None if sizes is None else [tuple(s) for s in sizes]
@@ -64,11 +64,11 @@ class PictureCoding:
         A host may call its backbone on several batches in one forward, and on
         crops and other views of them. Sizes hold for the batch that they came
         with and for copies of it; of any other, e.g. a flipped one, the whole
-        canvas counts as picture.
+        canvas counts as image.
 
         Args:
             batches: Inputs of the host, (B, C, H, W), and for each the real
-                height and width of its pictures.
+                height and width of its images.
         """
         self._records, self._others, self._sizes = [], [], None
         self._batches = [(inputs, [tuple(s) for s in sizes])
@@ -84,7 +84,7 @@ class PictureCoding:
         self._sizes, self._batches = None, ()
         return records
 
-    def decode_pictures(self, records: Sequence[CodedBatch]) -> None:
+    def decode_images(self, records: Sequence[CodedBatch]) -> None:
         """Decode what was coded in training without being decoded.
 
         Args:
@@ -97,13 +97,13 @@ class PictureCoding:
                                                       coded.condition)
                 coded.x_hat = crop_to(x_hat, coded.x.shape[-2:])
 
-    def code_pictures(self,
-                      x: Tensor,
-                      inputs: Optional[Tensor] = None) -> CodedBatch:
+    def code_images(self,
+                    x: Tensor,
+                    inputs: Optional[Tensor] = None) -> CodedBatch:
         """Code a batch.
 
         Args:
-            x: RGB, nominally in [0, 1], shape (B, 3, H, W), each picture in
+            x: RGB, nominally in [0, 1], shape (B, 3, H, W), each image in
                 its top left corner.
             inputs: What the host calls this batch, to know it again.
 
@@ -116,8 +116,8 @@ class PictureCoding:
         """
         sizes, expected = self._sizes_of(x, inputs)
         if len(sizes) != len(x):
-            raise ValueError(f'{len(sizes)} picture sizes came with a batch '
-                             f'of {len(x)} pictures.')
+            raise ValueError(f'{len(sizes)} image sizes came with a batch '
+                             f'of {len(x)} images.')
         condition = self.choose_condition(self.training)
         if self.training:
             coded = self._code_batch(x, sizes, condition)
@@ -130,7 +130,7 @@ class PictureCoding:
 
     def _sizes_of(self, x: Tensor,
                   inputs: Optional[Tensor]) -> tuple[list[Size], bool]:
-        """Sizes of the pictures of a batch, and whether it was expected."""
+        """Sizes of the images of a batch, and whether it was expected."""
         if self._sizes is not None:
             return self._sizes, True
         canvas = tuple(x.shape[-2:])
@@ -159,7 +159,7 @@ class PictureCoding:
         real = None if fills(sizes, canvas) else valid_mask(
             sizes, canvas, canvas, x.device)
         # The host will be shown [0, 1], so it must not learn from more: an
-        # adapter would soon work outside. Augmented pictures may be outside
+        # adapter would soon work outside. Augmented images may be outside
         # themselves, and then so may what replaces them.
         x_bar = bound(crop_to(x_bar, canvas), x.clamp(max=0), x.clamp(min=1))
         return CodedBatch(
@@ -185,7 +185,7 @@ class PictureCoding:
     @torch.no_grad()
     def _code_each(self, x: Tensor, sizes: list[Size],
                    condition: Optional[CodingCondition]) -> CodedBatch:
-        # Decoders show [0, 1]; a picture leaves it by rounding at most.
+        # Decoders show [0, 1]; an image leaves it by rounding at most.
         x = x.clamp(0, 1)
         x_hat, x_bar = x.clone(), x.clone()
         bits, streams = [], []
@@ -217,11 +217,11 @@ class PictureCoding:
     def _code_latent(
         self, x: Tensor, size: Size, condition: Optional[CodingCondition]
     ) -> tuple[Tensor, Tensor, Optional[Bitstream]]:
-        """Latent of one picture, its estimated bits and what was written."""
+        """Latent of one image, its estimated bits and what was written."""
         target = padded_size(size, self.codec.downsampling_factor)
         output = self.codec.encode_latents(
             extend_edges(x, [size], target), condition)
-        # A real stream codes the picture padded to the codec's stride, so
+        # A real stream codes the image padded to the codec's stride, so
         # that is what its estimate covers.
         bits = count_bits(output.likelihoods, [target], target).to(x.device)
         y_hat, stream = output.y_hat, None
@@ -231,7 +231,7 @@ class PictureCoding:
             y_hat = self.codec.read(stream, condition)
             if not torch.equal(y_hat, output.y_hat):
                 raise RuntimeError(
-                    f'A bitstream of {len(data)} bytes for a picture of size '
+                    f'A bitstream of {len(data)} bytes for an image of size '
                     f'{size} did not decode to the latents it was made of. '
                     'Entropy tables and weights may not belong together: '
                     'call `update_entropy_tables()`.')
@@ -240,7 +240,7 @@ class PictureCoding:
     def lengths_of(
             self,
             streams: Sequence[Optional[Bitstream]]) -> list[Optional[int]]:
-        """Bytes of what was written for each picture; None for nothing."""
+        """Bytes of what was written for each image; None for nothing."""
         return [
             None if one is None else self.codec.num_bytes(one)
             for one in streams
@@ -270,7 +270,7 @@ def _untimed_kernels() -> Iterator[None]:
     """Let cuDNN choose kernels without trying them out.
 
     With ``cudnn_benchmark=True``, good for crops of one size, it would try
-    them again for every picture that is of another size.
+    them again for every image that is of another size.
     """
     before = torch.backends.cudnn.benchmark
     torch.backends.cudnn.benchmark = False
@@ -289,7 +289,7 @@ def _equal(one: Tensor, other: Tensor) -> bool:
 
 def stream_lengths(
         streams: Sequence[Optional[Bitstream]]) -> list[dict[str, int]]:
-    """Bytes of each stream of what was written for each picture."""
+    """Bytes of each stream of what was written for each image."""
     return [{} if one is None else {
         name: len(payload)
         for name, payload in one.streams.items()
@@ -329,12 +329,12 @@ def build_adapter(adapter: Optional[dict],
     """
     if isinstance(adapter, dict):
         adapter = MODELS.build(adapter)
-    if adapter is None or adapter.placement == 'picture':
+    if adapter is None or adapter.placement == 'image':
         return adapter
     channels = getattr(codec, 'latent_channels', None)
     if channels is None:
         raise ValueError(f'{type(codec).__name__} has no latent to adapt; use '
-                         "placement='picture'.")
+                         "placement='image'.")
     if adapter.in_channels != channels:
         raise ValueError(
             f'The adapter takes latents of {adapter.in_channels} channels, '

@@ -1,4 +1,4 @@
-"""Picture formats that Pillow reads and writes."""
+"""Image formats that Pillow reads and writes."""
 from abc import abstractmethod
 from importlib.metadata import version
 from io import BytesIO
@@ -21,7 +21,7 @@ _SUBSAMPLINGS = ('4:4:4', '4:2:2', '4:2:0')
 class PillowCodec(StandardCodec):
     """Base class of formats with 8 bits, coded by the library Pillow.
 
-    Before coding, pictures are rounded to 8 bits; decoded ones are multiples
+    Before coding, images are rounded to 8 bits; decoded ones are multiples
     of 1/255.
     """
 
@@ -57,7 +57,7 @@ class PillowCodec(StandardCodec):
                 file, self._format, quality=quality, **self._switches())
         except (OSError, ValueError, RuntimeError) as error:
             raise RuntimeError(
-                f'{self._library_version()} cannot code a picture of size '
+                f'{self._library_version()} cannot code an image of size '
                 f'{tuple(x.shape[-2:])}: {error}. Check its size and the '
                 'settings of the codec.') from error
         return file.getvalue()
@@ -66,13 +66,13 @@ class PillowCodec(StandardCodec):
         """See :class:`StandardCodec`."""
         self._load_format()
         try:
-            with Image.open(BytesIO(data), formats=[self._format]) as picture:
-                found = picture.mode, (picture.height, picture.width)
+            with Image.open(BytesIO(data), formats=[self._format]) as image:
+                found = image.mode, (image.height, image.width)
                 if found != ('RGB', tuple(size)):
                     raise BitstreamError(
-                        f'The file is a picture of mode and size {found}, '
+                        f'The file is an image of mode and size {found}, '
                         f'expected {("RGB", tuple(size))}.')
-                samples = np.array(picture)
+                samples = np.array(image)
         except BitstreamError:
             raise
         except UnidentifiedImageError as error:
@@ -170,7 +170,7 @@ class AVIF(PillowCodec):
     Args:
         quality: 0 to 100; 100 is not lossless.
         subsampling: Chroma, ``'4:4:4'``, ``'4:2:2'`` or ``'4:2:0'``.
-        speed: From 0, the slowest and best, to 10. On Kodak pictures 4 takes
+        speed: From 0, the slowest and best, to 10. On Kodak images 4 takes
             ten times as long as 6 and gives 0.4 dB more.
         tune: What libaom aims at: ``'psnr'``, ``'ssim'``, or ``'iq'``, which
             is meant for people and costs PSNR.

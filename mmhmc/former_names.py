@@ -1,0 +1,142 @@
+"""Public names of former releases, which still work and warn.
+
+The one place that knows them:
+
+- :data:`TYPES`: what configs name, ``dict(type='mmhmc.NAME')``; our registries
+  ask here for each type that they build;
+- :data:`NAMES`: what code imports from a package, ``from PACKAGE import
+  NAME``; the package takes its ``__getattr__`` from :func:`former_attribute`;
+- :func:`former_arguments` for keyword arguments, :func:`former_keys` for the
+  keys of a dictionary and :func:`former_value` for the values of an option.
+"""
+import functools
+import warnings
+from collections.abc import Callable, Mapping
+from importlib import import_module
+from typing import Any, TypeVar
+
+#: Types in configs, without scope: former name to today's.
+TYPES = {
+    'PictureStem': 'ImageStem',
+    'UseDecodedPicture': 'UseDecodedImage',
+}
+#: Of each package: former name to today's, with its package if that is
+#: another one, as ``'package.NAME'``.
+NAMES = {
+    'mmhmc': {
+        'PictureStem': 'ImageStem'
+    },
+    'mmhmc.apis': {
+        'EncodedPicture': 'EncodedImage',
+        'encode_pictures': 'encode_images'
+    },
+    'mmhmc.apis.benchmark': {
+        'PICTURE_METRICS': 'IMAGE_METRICS'
+    },
+    'mmhmc.datasets': {
+        'PICTURE_SUFFIXES': 'IMAGE_SUFFIXES',
+        'UseDecodedPicture': 'UseDecodedImage',
+        'read_picture': 'read_image',
+        'write_picture': 'write_image'
+    },
+    'mmhmc.evaluation': {
+        'PictureCurve': 'ImageCurve',
+        'PicturePoint': 'ImagePoint',
+        'PictureScore': 'ImageScore'
+    },
+    'mmhmc.functional': {
+        'picture_mse': 'image_mse'
+    },
+    'mmhmc.models': {
+        'PictureCoding': 'ImageCoding',
+        'PictureStem': 'ImageStem'
+    },
+    'mmhmc.visualization': {
+        'WorstPicture': 'WorstImage',
+        'draw_picture_grid': 'draw_image_grid',
+        'draw_task_pictures': 'draw_task_images',
+        'worst_pictures': 'worst_images'
+    },
+}
+
+Function = TypeVar('Function', bound=Callable)
+
+
+def current_type(key: str) -> str:
+    """Today's name of a registered type, with a warning for a former one."""
+    scope, dot, name = key.rpartition('.')
+    if name not in TYPES:
+        return key
+    _warn(f"`type='{name}'`", f"`type='{TYPES[name]}'`")
+    return f'{scope}{dot}{TYPES[name]}'
+
+
+def former_attribute(package: str) -> Callable[[str], Any]:
+    """A ``__getattr__`` that gives a package its :data:`NAMES`."""
+
+    def find(name: str) -> Any:
+        today = NAMES[package].get(name)
+        if today is None:
+            raise AttributeError(
+                f'module {package!r} has no attribute {name!r}')
+        module, _, attribute = today.rpartition('.')
+        module = module or package
+        _warn(f'`{package}.{name}`', f'`{module}.{attribute}`')
+        return getattr(import_module(module), attribute)
+
+    return find
+
+
+def former_arguments(**today: str) -> Callable[[Function], Function]:
+    """Let a function take keyword arguments by their former names.
+
+    Args:
+        today: ``former='name of today'``.
+
+    Returns:
+        Decorator. A call by both names raises ``TypeError``.
+    """
+
+    def decorate(function: Function) -> Function:
+
+        @functools.wraps(function)
+        def call(*args, **kwargs):
+            return function(*args, **former_keys(kwargs, **today))
+
+        return call
+
+    return decorate
+
+
+def former_keys(found: Mapping, **today: str) -> dict:
+    """A dictionary by the keys of today.
+
+    Args:
+        found: Dictionary that may have former keys.
+        today: ``former='key of today'``.
+
+    Raises:
+        TypeError: If one thing is there by its former key and by today's.
+    """
+    for former in today.keys() & found.keys():
+        if today[former] in found:
+            raise TypeError(f'`{former}` is called `{today[former]}` now: '
+                            'give one of them.')
+        _warn(f'`{former}`', f'`{today[former]}`')
+    return {today.get(key, key): value for key, value in found.items()}
+
+
+def former_value(option: str, value: Any, **today: Any) -> Any:
+    """Today's value of an option that had others: ``former=today``."""
+    if not isinstance(value, str) or value not in today:
+        return value
+    _warn(f'`{option}={value!r}`', f'`{option}={today[value]!r}`')
+    return today[value]
+
+
+def _warn(former: str, today: str) -> None:
+    # FutureWarning: users see it, not only those who test.
+    warnings.warn(
+        f'{former} is called {today} now; the former name will go.',
+        FutureWarning,
+        stacklevel=3)

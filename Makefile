@@ -59,4 +59,4 @@ clean:
 	rm -rf build dist site *.egg-info .pytest_cache mmhmc/.mim
 	rm -f .venv/.setup/mmhmc .venv-upstream/.setup/mmhmc
 	rm -f mmhmc/bitstream/_rans*.so
-	find mmhmc tools tests configs -name __pycache__ -prune -exec rm -r {} +
+	find mmhmc dev tools tests configs -name __pycache__ -prune -exec rm -r {} +

@@ -21,9 +21,9 @@ from PIL import Image
 
 ROOT = Path(__file__).parents[1]
 PAGES = [
-    ROOT / 'README.md', ROOT / 'CONTRIBUTING.md', *sorted(
-        (ROOT / 'docs').rglob('*.md')), *sorted(
-            (ROOT / 'projects').glob('*/README.md'))
+    ROOT / 'README.md', ROOT / 'CONTRIBUTING.md', ROOT / 'dev/README.md',
+    *sorted((ROOT / 'docs').rglob('*.md')), *sorted(
+        (ROOT / 'projects').glob('*/README.md'))
 ]
 LANGUAGES = ('bash', 'python', 'text')
 _FENCE = re.compile(

@@ -63,7 +63,7 @@ def test_files_that_a_page_names_exist(page):
     text = (ROOT / page).read_text()
     names = set(
         re.findall(
-            r'\b(?:configs|docs|mmhmc|projects|requirements|tests|tools)'
+            r'\b(?:configs|dev|docs|mmhmc|projects|requirements|tests|tools)'
             r'/[\w./-]+\.(?:md|py|sh|txt|yml|json|cpp)\b', text))
     places = (ROOT, (ROOT / page).parent)
     missing = [

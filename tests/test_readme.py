@@ -26,7 +26,8 @@ def test_config_of_the_readme_wraps_its_host(tmp_path):
 
 
 def test_files_that_the_readme_names_exist():
-    names = set(re.findall(r'(?:configs|tools)/[\w./-]+\.(?:py|sh)', README))
+    names = set(
+        re.findall(r'(?:configs|dev|tools)/[\w./-]+\.(?:py|sh)', README))
     names |= set(re.findall(r'`([\w-]+\.py)`', README))
     assert len(names) > 5
     folders = ('.', 'tools', 'configs/hmc', 'configs/benchmarks')
@@ -45,3 +46,13 @@ def test_tree_of_the_readme_is_the_tree():
         if not p.name.startswith(('_', '.')) and p.name != 'version.py'
     }
     assert {name.rstrip('/') for name in listed} == there
+
+
+def test_page_of_scripts_names_each():
+    page = (ROOT / 'dev/README.md').read_text()
+    named = set(re.findall(r'^\| `([\w/]+\.py)`', page, re.MULTILINE))
+    there = {
+        path.relative_to(ROOT / 'dev').as_posix()
+        for path in (ROOT / 'dev').rglob('*.py')
+    }
+    assert named == there

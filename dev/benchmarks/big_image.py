@@ -1,6 +1,6 @@
 """A large image through a codec, and the memory that it takes.
 
-    python tools/benchmarks/big_image.py [--size HEIGHT WIDTH] [--whole]
+    python dev/benchmarks/big_image.py [--size HEIGHT WIDTH] [--whole]
         [--limit MIB]
 
 Codes and decodes an image of noise and gradients, 2160 x 3840 if no size is

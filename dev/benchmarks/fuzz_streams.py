@@ -1,6 +1,6 @@
 """Attacks on whole files, through every codec: nothing but refusals.
 
-    python tools/benchmarks/fuzz_streams.py [--garbage N] [--forged N]
+    python dev/benchmarks/fuzz_streams.py [--garbage N] [--forged N]
 
 Small codecs with random weights code three images each. What is tried:
 

@@ -1,7 +1,7 @@
 """What portable streams cost: bytes, and time of decoding.
 
-    python tools/benchmarks/portable_cost.py FOLDER... --zoo [NAME...]
-    python tools/benchmarks/portable_cost.py FOLDER... --random CODEC...
+    python dev/benchmarks/portable_cost.py FOLDER... --zoo [NAME...]
+    python dev/benchmarks/portable_cost.py FOLDER... --random CODEC...
 
 Every image is coded twice by one codec, in integers and in floating point, in
 one process. Times are those of decoding the first image by one thread, in

@@ -1,6 +1,6 @@
 """Whole codecs against CompressAI's networks with the same weights.
 
-    python tools/benchmarks/codec_speed.py [--codecs NAME...] [--runs N]
+    python dev/benchmarks/codec_speed.py [--codecs NAME...] [--runs N]
 
 Both sides code the same image, 768 x 512, in one process and one thread,
 in turns; the best time of each counts. Weights are random, with latents and

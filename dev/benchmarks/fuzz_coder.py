@@ -1,6 +1,6 @@
 """Attack the compiled entropy coder below the file's checksum.
 
-    python tools/benchmarks/fuzz_coder.py [--garbage N] [--sanitize]
+    python dev/benchmarks/fuzz_coder.py [--garbage N] [--sanitize]
 
 Random strings, every truncation and every flipped bit (every fourth with two
 lanes, every sixteenth with four) of valid payloads, all decoded in pieces;

@@ -1,6 +1,6 @@
 """What transforms in bfloat16 cost in rate and quality: a BD-rate.
 
-    python tools/benchmarks/bf16_quality.py FOLDER --codec CONFIG
+    python dev/benchmarks/bf16_quality.py FOLDER --codec CONFIG
         --checkpoints FILE FILE FILE FILE
 
 Codes every image of the folder with each checkpoint, one for each rate,

@@ -1,6 +1,6 @@
 """Every image size from 1 x 1 up, through real files and back.
 
-    python tools/benchmarks/all_sizes.py [--codec NAME] [--most N]
+    python dev/benchmarks/all_sizes.py [--codec NAME] [--most N]
 
 A small codec with random weights codes an image of every height and width
 up to N, then thin and long ones; each has to come back with its own size, and

@@ -1,6 +1,6 @@
 """The entropy coder against CompressAI's, and against the entropy.
 
-    python tools/benchmarks/entropy_coder.py [--runs N] [--json FILE]
+    python dev/benchmarks/entropy_coder.py [--runs N] [--json FILE]
 
 Latents are those of a Kodak image, 192 x 32 x 48, each symbol drawn from a
 Gaussian of its own scale; the scales are log-normal around three medians.

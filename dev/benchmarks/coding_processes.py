@@ -1,6 +1,6 @@
 """How much faster two processes code than one.
 
-    python tools/benchmarks/coding_processes.py CONFIG [--jobs 2]
+    python dev/benchmarks/coding_processes.py CONFIG [--jobs 2]
 
 Runs the coding stage of a benchmark config in temporary folders, with one
 process and with several in turns, and prints seconds and ratios, the start of

@@ -1,6 +1,6 @@
 """Neighbourhood attention against the plain way with windows unfolded.
 
-    python tools/benchmarks/neighbourhood_attention.py [--size ROWS COLUMNS]
+    python dev/benchmarks/neighbourhood_attention.py [--size ROWS COLUMNS]
         [--dim C] [--heads N] [--kernel K] [--runs N] [--threads N]
 
 Both have the same weights and take turns in one process; the best time of

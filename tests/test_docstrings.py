@@ -6,11 +6,9 @@ from pathlib import Path
 import pytest
 
 PACKAGE = Path(__file__).parents[1] / 'mmhmc'
-#: They say what they are by their one variable.
-AXES = PACKAGE / 'configs/_base_'
 MODULES = [
     path for path in sorted(PACKAGE.rglob('*.py'))
-    if '.mim' not in path.parts and AXES not in path.parents and (
+    if '.mim' not in path.parts and (
         path.name == '__init__.py' or not path.name.startswith('_'))
 ]
 DEFINITIONS = (ast.FunctionDef, ast.AsyncFunctionDef)

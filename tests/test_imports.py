@@ -23,7 +23,7 @@ LAYERS = [
     {'engine', 'evaluation'},
     {'visualization'},
     {'apis'},
-    {'cli', 'configs'},
+    {'cli'},
 ]
 LAYER_OF = {name: i for i, layer in enumerate(LAYERS) for name in layer}
 

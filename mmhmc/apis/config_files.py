@@ -1,6 +1,7 @@
 """Config files and options as people write them: a mistake is named."""
 import argparse
 import copy
+import re
 from pathlib import Path
 from typing import Optional, Union
 
@@ -12,6 +13,7 @@ _ERRORS = (SyntaxError, NameError, AttributeError, LookupError, TypeError,
            ImportError, AssertionError, ArithmeticError, RuntimeError,
            ValueError, yaml.YAMLError)
 _ENDINGS = ('.py', '.json', '.yaml', '.yml')
+_CONFIGS = Path(__file__).parents[1] / '.mim/configs'
 
 
 def read_file(path: Union[str, Path]) -> Config:
@@ -39,7 +41,23 @@ def read_file(path: Union[str, Path]) -> Config:
     except _ERRORS as error:
         text = ' '.join(str(error).split())
         raise ValueError(f'{path} cannot be read as a config: '
-                         f'{type(error).__name__}: {text}') from error
+                         f'{type(error).__name__}: {text}'
+                         f'{_instead_of_lazy_base(text)}') from error
+
+
+def _instead_of_lazy_base(text: str) -> str:
+    """What to write where an error names a module of ``mmhmc.configs``."""
+    module = re.search(r'\bmmhmc\.configs\.([\w.]+)', text)
+    if module is None:
+        return ''
+    name = f'{module[1].replace(".", "/")}.py'
+    near = [
+        path.relative_to(_CONFIGS).as_posix()
+        for path in _CONFIGS.rglob('*.py')
+        if path.as_posix().replace('-', '_').endswith(f'/{name}')
+    ]
+    return ('. `mmhmc.configs` is gone: name our classes in a lazy config, or '
+            f'build a text config on `mmhmc::{"".join(near) or name}`.')
 
 
 def merge_options(cfg: Config, options: Optional[dict]) -> None:

@@ -1,1 +1,0 @@
-"""Parts of lazy configs; a file defines what its text twin defines."""

@@ -1,3 +1,0 @@
-from mmhmc.adapters import DynamicAdaptation
-
-adapter = dict(type=DynamicAdaptation, width=64)

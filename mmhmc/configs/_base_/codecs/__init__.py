@@ -1,1 +1,0 @@
-"""Each file: one ``codec``."""

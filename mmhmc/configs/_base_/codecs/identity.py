@@ -1,3 +1,0 @@
-from mmhmc.codecs import IdentityCodec
-
-codec = dict(type=IdentityCodec)

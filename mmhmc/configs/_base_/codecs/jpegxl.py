@@ -1,3 +1,0 @@
-from mmhmc.codecs import JPEGXL
-
-codec = dict(type=JPEGXL, quality=50)

@@ -1,3 +1,0 @@
-from mmhmc.codecs import MPA
-
-codec = dict(type=MPA, tasks=['mse', 'cls', 'seg'])

@@ -1,3 +1,0 @@
-from mmhmc.codecs import TinyLIC
-
-codec = dict(type=TinyLIC)

@@ -1,3 +1,0 @@
-from mmhmc.codecs import WebP
-
-codec = dict(type=WebP, quality=50)

@@ -1,1 +1,0 @@
-"""Each file: loaders and what is measured on them."""

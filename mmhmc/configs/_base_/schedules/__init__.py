@@ -1,1 +1,0 @@
-"""Each file: loops, optimiser and hooks."""

@@ -1,1 +1,0 @@
-"""Lazy configs that are whole."""

@@ -25,6 +25,7 @@ from mmhmc.part_weights import WholeModule
 from mmhmc.registry import MODELS
 from mmhmc.structures import CodecOutput, CodingCondition
 from .layers import Derived, saturation
+from .layers.attention_stage import known_controls
 
 #: Whether the file that is being read is portable; None: none is.
 _PORTABLE: ContextVar[Optional[bool]] = ContextVar('portable', default=None)
@@ -544,9 +545,9 @@ class ImageCodec(WholeModule):
         """Name of the rules by which weights and symbols become ``y_hat``."""
         return b''
 
-    def run_transform(self, part: nn.Module, x: Tensor,
-                      scale: Fraction) -> Tensor:
-        """Run what leads from image to latent, or back.
+    def run_transform(self, part: nn.Module, x: Tensor, scale: Fraction,
+                      **controls) -> Tensor:
+        """Run a transform between image and latent.
 
         Outside training in :attr:`transform_dtype`, and in tiles if the
         image is large.
@@ -555,22 +556,24 @@ class ImageCodec(WholeModule):
             part: E.g. ``g_a``.
             x: Image or latent, shape (B, C, H, W).
             scale: Output side per input side.
+            controls: Of a :class:`~mmhmc.codecs.layers.Transform`, e.g.
+                ``quality``.
 
         Returns:
             Shape (B, C', scale * H, scale * W), float32 if
             :attr:`transform_dtype` is set.
         """
         if self.training:
-            return part(x)
+            return part(x, **controls)
+        run = partial(self._run_in_dtype, part, **controls)
         # A side of the input in pixels.
         unit = max(1, int(scale))
         pixels = x.shape[-2] * x.shape[-1] * unit**2
         side = self._tile_for(pixels, len(x))
         if side is None or torch.is_grad_enabled():
-            return self._run_in_dtype(part, x)
-        return run_in_tiles(
-            partial(self._run_in_dtype, part), x, scale, side // unit,
-            self.receptive_radius // unit)
+            return run(x)
+        return run_in_tiles(run, x, scale, side // unit,
+                            self.receptive_radius // unit)
 
     def _tile_for(self, pixels: int, images: int) -> Optional[int]:
         """Side of the tiles for images of so many pixels; None: whole."""
@@ -586,9 +589,9 @@ class ImageCodec(WholeModule):
         side -= side % max(64, self.downsampling_factor)
         return max(side, self.least_tile_size)
 
-    def _run_in_dtype(self, part: nn.Module, x: Tensor) -> Tensor:
+    def _run_in_dtype(self, part: nn.Module, x: Tensor, **controls) -> Tensor:
         if self.transform_dtype is None:
-            return part(x)
+            return part(x, **controls)
         # Convolutions follow the format of the map; weights stay as they are.
         x = x.contiguous(memory_format=torch.channels_last)
         *layers, last = part if isinstance(part, nn.Sequential) else [part]
@@ -599,10 +602,11 @@ class ImageCodec(WholeModule):
         bias = getattr(last, 'bias', None)
         with torch.autocast(x.device.type, self.transform_dtype):
             for layer in layers:
-                x = layer(x)
+                x = layer(x, **known_controls(layer, controls))
+            controls = known_controls(last, controls)
             if bias is None:
-                return last(x).float()
-            x = _without_bias(last)(x)
+                return last(x, **controls).float()
+            x = _without_bias(last)(x, **controls)
         return x.float() + bias.view(-1, 1, 1)
 
     def check_input(self, x: Tensor,

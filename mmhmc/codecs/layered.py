@@ -245,10 +245,10 @@ class LayeredGenerative(SteppedCodec):
             content, style = y_s, y_r
         else:
             content, style = y_hat[:, self.semantic_channels:], y_s
-        g_s = self.g_s.at(style=style.contiguous())
-        # A tile would be normalised by what it shows.
-        run = g_s if self.training else partial(self._run_in_dtype, g_s)
-        return run(content.contiguous()).float()
+        # Not in tiles: each would be normalised by its own content.
+        run = self.g_s if self.training else partial(self._run_in_dtype,
+                                                     self.g_s)
+        return run(content.contiguous(), style=style.contiguous()).float()
 
     def read_latents(self,
                      decoders: dict[str, SymbolDecoder],

@@ -148,8 +148,7 @@ class MPA(TinyLIC):
         self.check_input(x, condition)
         quality = self.quality_of(condition)
         path = encoder_path(quality)
-        output = self._encode(x, self.g_a.at(quality=quality, path=path),
-                              quality, rate)
+        output = self._encode(x, rate, quality, path=path)
         if self.training:
             output.extra_losses['encoder_ratio'] = \
                 self.lmbda_ratio * path.ratio_loss()
@@ -169,8 +168,7 @@ class MPA(TinyLIC):
         """See :meth:`ImageCodec.decode_with_losses`."""
         self.check_condition(condition)
         quality, path = self.quality_of(condition), decoder_path(condition)
-        x_hat = self._decode(y_hat, self.g_s.at(quality=quality, path=path),
-                             quality)
+        x_hat = self._decode(y_hat, quality, path=path)
         # Of a task that rests nothing is to be learnt.
         learns = path is not None and any(
             part.training for part in self.task_parts(path.name))
@@ -197,11 +195,8 @@ class MPA(TinyLIC):
         self.check_input(x, condition)
         quality = self.quality_of(condition)
         paths = dict(g_a=encoder_path(quality), g_s=decoder_path(condition))
-        output = self._encode(x,
-                              self.g_a.at(quality=quality,
-                                          path=paths['g_a']), quality, False)
-        self._decode(output.y_hat,
-                     self.g_s.at(quality=quality, path=paths['g_s']), quality)
+        output = self._encode(x, False, quality, path=paths['g_a'])
+        self._decode(output.y_hat, quality, path=paths['g_s'])
         masks = {}
         for name, path in paths.items():
             stages = [

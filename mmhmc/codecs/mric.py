@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from mmhmc.registry import MODELS
 from mmhmc.structures import CodingCondition
 from .elic import channel_context, elic_network
+from .layers import Transform
 from .stepped_codec import Settle, SteppedCodec
 
 #: Realism lies between these; 0 is the closest to the original.
@@ -119,7 +120,7 @@ class MRIC(SteppedCodec):
         network = elic_network(hidden_channels, latent_channels,
                                [latent_channels])
         width = self.embedding_channels
-        g_s = nn.Sequential(*(ConditionalBlock(layer, width) if hasattr(
+        g_s = Transform(*(ConditionalBlock(layer, width) if hasattr(
             layer, 'conv3') else layer for layer in network.g_s))
         h_a, h_s = _hyper_transforms(latent_channels, hidden_channels,
                                      self.hyper_channels)
@@ -205,9 +206,8 @@ class MRIC(SteppedCodec):
         features = beta_features(self.beta_of(condition)).to(
             weight, non_blocking=True)
         embedding = self.beta_embedding(features)
-        g_s = nn.Sequential(*(_AtBeta(layer, embedding) if isinstance(
-            layer, ConditionalBlock) else layer for layer in self.g_s))
-        return self.run_transform(g_s, y_hat, Fraction(16)).float()
+        return self.run_transform(
+            self.g_s, y_hat, Fraction(16), embedding=embedding).float()
 
     def beta_of(self, condition: Optional[CodingCondition]) -> float:
         """Realism that a condition asks for; 0 if it does not.
@@ -242,6 +242,8 @@ class ConditionalBlock(nn.Module):
         embedding_channels: Channels of what the vectors are made of.
     """
 
+    controls = ('embedding', )
+
     def __init__(self, block: nn.Module, embedding_channels: int) -> None:
         super().__init__()
         for name in ('conv1', 'conv2', 'conv3'):
@@ -268,17 +270,6 @@ class ConditionalBlock(nn.Module):
         if embedding is None:
             return x
         return x + shift(embedding)[..., None, None]
-
-
-class _AtBeta(nn.Module):
-    """A conditional block with its condition."""
-
-    def __init__(self, block: ConditionalBlock, embedding: Tensor) -> None:
-        super().__init__()
-        self.block, self.embedding = block, embedding
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.block(x, self.embedding)
 
 
 def beta_features(beta: float) -> Tensor:

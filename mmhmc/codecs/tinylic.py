@@ -209,11 +209,12 @@ class TinyLIC(SteppedCodec):
         """See :meth:`ImageCodec.encode_latents`."""
         self.check_input(x, condition)
         quality = self.quality_of(condition)
-        return self._encode(x, self.g_a.at(quality=quality), quality, rate)
+        return self._encode(x, rate, quality)
 
-    def _encode(self, x: Tensor, g_a: nn.Module, quality: Optional[float],
-                rate: bool) -> CodecOutput:
-        y = self.run_transform(g_a, x, Fraction(1, 16))
+    def _encode(self, x: Tensor, rate: bool, quality: Optional[float],
+                **controls) -> CodecOutput:
+        y = self.run_transform(
+            self.g_a, x, Fraction(1, 16), quality=quality, **controls)
         self._check_latent(y)
         with torch.autocast(x.device.type, enabled=False):
             y = self.scale(y.float().contiguous(), 'gain', quality)
@@ -225,12 +226,14 @@ class TinyLIC(SteppedCodec):
         """See :meth:`ImageCodec.decode_latents`."""
         self.check_condition(condition)
         quality = self.quality_of(condition)
-        return self._decode(y_hat, self.g_s.at(quality=quality), quality)
+        return self._decode(y_hat, quality)
 
-    def _decode(self, y_hat: Tensor, g_s: nn.Module,
-                quality: Optional[float]) -> Tensor:
+    def _decode(self, y_hat: Tensor, quality: Optional[float],
+                **controls) -> Tensor:
         y_hat = self.scale(y_hat, 'inverse_gain', quality)
-        return self.run_transform(g_s, y_hat, Fraction(16)).float()
+        return self.run_transform(
+            self.g_s, y_hat, Fraction(16), quality=quality,
+            **controls).float()
 
     def read_latents(self,
                      decoders: dict[str, SymbolDecoder],

@@ -1,6 +1,5 @@
 """Residual blocks of neighbourhood attention, and gains of several rates."""
 import math
-from functools import partial
 from typing import Optional
 
 import torch
@@ -164,42 +163,12 @@ class Transform(nn.Sequential):
             Shape (B, C', H', W'), as the layers make it.
         """
         for layer in self:
-            x = layer(x, **_known(layer, controls))
+            x = layer(x, **known_controls(layer, controls))
         return x
 
-    def at(self, **controls) -> nn.Sequential:
-        """The same transform with these controls, called with a map alone."""
-        return _ControlledTransform(self, controls)
 
-
-class _ControlledTransform(nn.Sequential):
-    """A transform with its controls; each of its layers has them too."""
-
-    def __init__(self, transform: Transform, controls: dict) -> None:
-        super().__init__(*(_ControlledLayer(layer, known) if known else layer
-                           for layer, known in ((layer,
-                                                 _known(layer, controls))
-                                                for layer in transform)))
-        self._run = partial(transform, **controls)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Run the transform, which its hooks see, on ``x``."""
-        return self._run(x)
-
-
-class _ControlledLayer(nn.Module):
-
-    def __init__(self, layer: nn.Module, controls: dict) -> None:
-        super().__init__()
-        self.layer, self._controls = layer, controls
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Run the layer on ``x``."""
-        return self.layer(x, **self._controls)
-
-
-def _known(layer: nn.Module, controls: dict) -> dict:
-    """Those controls that a layer knows."""
+def known_controls(layer: nn.Module, controls: dict) -> dict:
+    """The controls that a layer lists in its attribute ``controls``."""
     names = getattr(layer, 'controls', ())
     return {name: controls[name] for name in names if name in controls}
 

@@ -331,7 +331,8 @@ def _codec_hooks(cfg: Config) -> list:
 def _set_lmbda(cfg: Config, lmbda: Optional[float]) -> None:
     if lmbda is not None:
         for hook in _codec_hooks(cfg):
-            hook.lmbda_distortion = lmbda
+            objective = cfg[hook.settings] if 'settings' in hook else hook
+            objective.lmbda_distortion = lmbda
 
 
 def _get(cfg: Config, key: str):
@@ -348,6 +349,11 @@ def _marks(cfg: Config) -> dict[str, str]:
                   'custom_hooks'),
         schedule=('train_cfg', 'param_scheduler'))
     marks = {}
+    named = [
+        hook.settings for hook in cfg.get('custom_hooks') or []
+        if 'settings' in hook
+    ]
+    keys['settings'] += tuple(named)
     for name, parts in keys.items():
         content = json.dumps([cfg.get(key) for key in parts], default=str)
         marks[name] = _mark(content)

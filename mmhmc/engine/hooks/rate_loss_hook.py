@@ -24,11 +24,13 @@ from mmhmc.models import CodecBackbone, LatentBackbone
 from mmhmc.registry import HOOKS, MODELS
 from mmhmc.structures import CodedBatch, CodedImage
 from .host_results import HostResults
+from .named_settings import takes_named_settings
 
 Size = tuple[int, int]
 
 
 @HOOKS.register_module()
+@takes_named_settings
 class RateLossHook(Hook):
     """Attaches a torch forward hook to the model while a runner runs.
 

@@ -9,11 +9,13 @@ from torch import nn
 from mmhmc.engine.parts import (PARTS, adapter_changes_nothing, find_coder,
                                 split_parameters)
 from mmhmc.registry import HOOKS
+from .named_settings import takes_named_settings
 
 _STATISTICS = (nn.modules.batchnorm._BatchNorm, nn.modules.dropout._DropoutNd)
 
 
 @HOOKS.register_module()
+@takes_named_settings
 class TrainingStageHook(Hook):
     """Switches parts of the model between trained and frozen.
 
@@ -36,6 +38,8 @@ class TrainingStageHook(Hook):
         stages: For each stage ``begin`` (epoch or iteration, from 0, rising)
             and ``trainable``, a list out of codec, adapter and host.
         by_epoch: Whether ``begin`` counts epochs, else iterations.
+        named: Stages by name instead of a list, so that an option can name
+            one: ``--cfg-options training_stages.adapter.begin=500``.
 
     Raises:
         ValueError: If the stages are not in order, name unknown parts, or
@@ -45,7 +49,16 @@ class TrainingStageHook(Hook):
     # Before hooks that look at what trains.
     priority = 'HIGH'
 
-    def __init__(self, stages: Sequence[dict], by_epoch: bool = True) -> None:
+    def __init__(self,
+                 stages: Optional[Sequence[dict]] = None,
+                 by_epoch: bool = True,
+                 **named: dict) -> None:
+        stages = list(named.values() if stages is None else stages)
+        if not all(isinstance(stage, dict) for stage in stages):
+            raise ValueError(
+                'Each stage must be a dict with `begin` and `trainable`, got '
+                f'{stages}. An option names a stage: '
+                '`training_stages.NAME.begin=500`.')
         begins = [stage['begin'] for stage in stages]
         if not begins or begins[0] != 0 or sorted(set(begins)) != begins:
             raise ValueError('`stages` must begin at 0 and rise, got '
@@ -56,7 +69,7 @@ class TrainingStageHook(Hook):
                 raise ValueError('A stage trains one or more of '
                                  f'{list(PARTS)}, got '
                                  f'{list(stage["trainable"])}.')
-        self.stages = list(stages)
+        self.stages = stages
         self.by_epoch = by_epoch
         self.current: Optional[int] = None
 

@@ -150,9 +150,10 @@ def _row(model, bare_model, item: dict) -> PanelRow:
     # Objects are to be found on the image that was coded, not on the one
     # before the resize.
     sample.set_metainfo(dict(scale_factor=(1., 1.), ori_shape=size))
-    coder.expect([size])
-    found = _instances(model.test_step(pseudo_collate([item]))[0])
-    coded = coder.collect()[0]
+    data = model.data_preprocessor(pseudo_collate([item]), False)
+    with coder.recording([(data['inputs'], [size])]) as records:
+        found = _instances(model(**data, mode='predict')[0])
+    coded = records[0]
     plain = _instances(bare_model.test_step(pseudo_collate([item]))[0])
     target = padded_size(size, coder.codec.downsampling_factor)
     output = coder.codec.encode_latents(

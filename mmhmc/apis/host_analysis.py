@@ -23,7 +23,7 @@ from mmengine.registry import TRANSFORMS, DefaultScope
 from numpy import ndarray
 from torch import Tensor, nn
 
-from mmhmc.engine.hooks.rate_loss_hook import image_size
+from mmhmc.engine.host_batches import image_size
 from mmhmc.engine.padding_steps import pads_resized_images
 from mmhmc.functional import crop_to, padded_size
 from mmhmc.models import ImageCoding, LatentBackbone, LatentFeatures

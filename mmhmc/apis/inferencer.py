@@ -16,7 +16,7 @@ from torch.nn.functional import interpolate
 from mmhmc.bitstream import Bitstream, BitstreamError
 from mmhmc.codecs.base import as_stored
 from mmhmc.datasets import write_image
-from mmhmc.engine.parts import find_coder
+from mmhmc.engine.parts import find_codec_wrapper
 from mmhmc.former_names import former_arguments
 from mmhmc.functional import count_bits, crop_to, extend_edges, padded_size
 from mmhmc.models import CodecModel, LatentBackbone
@@ -105,7 +105,7 @@ class HMCInferencer:
             from .zoo import fetch_weights
             checkpoint = fetch_weights(name)
         self.model = load_model(self.cfg, checkpoint, self.device)
-        self.coder = find_coder(self.model)
+        self.coder = find_codec_wrapper(self.model)
         self.codec = self.coder.codec
         if bf16:
             chosen = allow_bf16(self.codec, self.device)

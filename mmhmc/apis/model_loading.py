@@ -16,7 +16,7 @@ from mmengine.registry import DATASETS, MODELS, DefaultScope
 from torch import nn
 
 from mmhmc.checkpoints import read_checkpoint
-from mmhmc.engine.parts import adapter_changes_nothing, find_coder
+from mmhmc.engine.parts import adapter_changes_nothing, find_codec_wrapper
 from mmhmc.models import CodecModel, ImageCoding
 from mmhmc.part_weights import weights_of
 from .checkpoint_parts import (complete_codecs, complete_host, is_of_host,
@@ -99,7 +99,7 @@ def load_model(cfg: Config, checkpoint: Union[str, Path, None],
         if _is_codec_alone(cfg):
             return _load_codec_model(cfg, checkpoint, device)
         model = MODELS.build(_settings(cfg))
-        coder = find_coder(model)
+        coder = find_codec_wrapper(model)
         saved = {} if checkpoint is None else read_checkpoint(checkpoint)
         if checkpoint is None and model.state_dict():
             raise ValueError(

@@ -8,7 +8,7 @@ from mmhmc.models import ImageCoding
 PARTS = ('codec', 'adapter', 'host')
 
 
-def find_coders(model: nn.Module) -> list[nn.Module]:
+def find_codec_wrappers(model: nn.Module) -> list[nn.Module]:
     """All modules of ``model`` that code images.
 
     There are several where a host keeps copies of its backbone, e.g. a mean
@@ -28,7 +28,7 @@ def find_coders(model: nn.Module) -> list[nn.Module]:
     return coders
 
 
-def find_coder(model: nn.Module) -> nn.Module:
+def find_codec_wrapper(model: nn.Module) -> nn.Module:
     """The one module of ``model`` that codes images.
 
     Args:
@@ -37,7 +37,7 @@ def find_coder(model: nn.Module) -> nn.Module:
     Raises:
         ValueError: If there is none, or more than one.
     """
-    coders = find_coders(model)
+    coders = find_codec_wrappers(model)
     if len(coders) > 1:
         raise ValueError(f'{type(model).__name__} holds {len(coders)} codecs, '
                          'expected one.')
@@ -59,7 +59,7 @@ def split_parameters(model: nn.Module) -> dict[str, list[nn.Parameter]]:
         For ``'codec'``, ``'adapter'`` and ``'host'`` their parameters.
     """
     parts = {name: [] for name in PARTS}
-    for coder in find_coders(model):
+    for coder in find_codec_wrappers(model):
         parts['codec'].extend(coder.codec.parameters())
         if coder.adapter is not None:
             parts['adapter'].extend(coder.adapter.parameters())

@@ -3,7 +3,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from itertools import chain
-from typing import Union
+from typing import Optional, Union
 
 import torch
 from torch import Tensor, nn
@@ -61,6 +61,18 @@ def beside(network: Callable, x: Tensor) -> Callable:
         with torch.inference_mode(False):
             network.to(x.device)
     return network
+
+
+class ImageSizes(list):
+    """Height and width of each image of a batch, copied to a device once."""
+
+    _copy: Optional[Tensor] = None
+
+    def on(self, device: torch.device) -> Tensor:
+        """The sizes on a device, int64, shape (B, 2)."""
+        if self._copy is None or self._copy.device != device:
+            self._copy = to_device(list(self), device)
+        return self._copy
 
 
 def to_device(values: Union[float, Sequence], device: torch.device) -> Tensor:

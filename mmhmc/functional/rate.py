@@ -5,7 +5,7 @@ from typing import Optional
 import torch
 from torch import Tensor
 
-from .devices import to_device
+from .devices import ImageSizes
 from .padding import Size
 
 
@@ -31,7 +31,7 @@ def valid_mask(sizes: Sequence[Size], coded: Size, grid: Size,
     # is real.
     tops = torch.arange(grid[0], device=device) * (coded[0] / grid[0])
     lefts = torch.arange(grid[1], device=device) * (coded[1] / grid[1])
-    real = to_device(sizes, device)
+    real = _sizes_on(device, sizes)
     rows = tops[None, :] < real[:, :1]
     columns = lefts[None, :] < real[:, 1:]
     return (rows[:, :, None] & columns[:, None, :])[:, None]
@@ -93,7 +93,14 @@ def image_mse(x: Tensor,
 
 def per_pixel(amounts: Tensor, sizes: Sequence[Size]) -> Tensor:
     """An amount of each image, (B,), over the number of its pixels."""
-    counts = [h * w for h, w in sizes]
-    if len(set(counts)) == 1:
-        return amounts / counts[0]
-    return amounts / to_device(counts, amounts.device)
+    counts = {h * w for h, w in sizes}
+    if len(counts) == 1:
+        return amounts / counts.pop()
+    return amounts / _sizes_on(amounts.device, sizes).prod(dim=1)
+
+
+def _sizes_on(device: torch.device, sizes: Sequence[Size]) -> Tensor:
+    """Sizes as a tensor (B, 2); those of a batch are copied once."""
+    if not isinstance(sizes, ImageSizes):
+        sizes = ImageSizes(sizes)
+    return sizes.on(device)

@@ -1,5 +1,6 @@
 """A host's backbone with a codec in front of it."""
-from collections.abc import Sequence
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Optional, Union
 
 import torch
@@ -10,7 +11,6 @@ from torch import Tensor, nn
 from mmhmc.codecs import ImageCodec, build_codec
 from mmhmc.functional import InputNorm
 from mmhmc.registry import MODELS
-from mmhmc.structures import CodedBatch
 from .condition_choice import ConditionChoice
 from .image_coding import ImageCoding, build_adapter, complete_test_cfg
 
@@ -54,7 +54,7 @@ class CodecBackbone(ImageCoding, BaseModule):
         ValueError: If a name is unknown or parts do not fit each other.
     """
 
-    _decoded = False
+    _is_decoded = False
 
     def __init__(self,
                  codec: Union[ImageCodec, dict],
@@ -101,36 +101,38 @@ class CodecBackbone(ImageCoding, BaseModule):
             RuntimeError: If a bitstream does not decode to its latents.
             ValueError: If the images are not finite, or sizes do not fit.
         """
-        seen = inputs if self._decoded else self._decode(inputs)
+        seen = inputs if self._is_decoded else self.decode(inputs)
         return self.backbone(seen, *args, **kwargs)
 
-    def decode_before(self, inputs: Tensor) -> Tensor:
+    @contextmanager
+    def decoded(self, inputs: Tensor) -> Iterator[Tensor]:
         """Code whole images of which the host will cut windows.
 
-        Until :meth:`collect` or the next :meth:`expect`, what comes to
-        :meth:`forward` counts as decoded.
+        Within this context :meth:`forward` codes nothing: its inputs count as
+        decoded.
+
+        Args:
+            inputs: As for :meth:`forward`.
+
+        Yields:
+            What the host is to see instead, same shape.
+        """
+        seen = self.decode(inputs)
+        self._is_decoded = True
+        try:
+            yield seen
+        finally:
+            self._is_decoded = False
+
+    def decode(self, inputs: Tensor) -> Tensor:
+        """Code images, without the host's backbone.
 
         Args:
             inputs: As for :meth:`forward`.
 
         Returns:
-            What the host is to see instead, same shape.
+            What the host's backbone is to see instead, same shape.
         """
-        seen = self._decode(inputs)
-        self._decoded = True
-        return seen
-
-    def expect_batches(self, batches: Sequence) -> None:
-        """See :class:`ImageCoding`."""
-        self._decoded = False
-        super().expect_batches(batches)
-
-    def collect(self) -> list[CodedBatch]:
-        """See :class:`ImageCoding`."""
-        self._decoded = False
-        return super().collect()
-
-    def _decode(self, inputs: Tensor) -> Tensor:
         with torch.autocast(inputs.device.type, enabled=False):
             x = self.input_norm.to_image(inputs)
         coded = self.code_images(x, inputs)

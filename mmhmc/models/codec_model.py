@@ -91,7 +91,7 @@ class CodecModel(ImageCoding, BaseModel):
         if mode not in ('tensor', 'loss', 'predict'):
             raise ValueError("`mode` must be 'tensor', 'loss' or 'predict', "
                              f'got {mode!r}.')
-        if mode == 'loss' and self._records is None:
+        if mode == 'loss' and self._recording is None:
             raise RuntimeError('The losses of a CodecModel come from '
                                'RateLossHook; add '
                                "dict(type='mmhmc.RateLossHook', ...) to "

@@ -11,12 +11,14 @@ from mmhmc.codecs import ImageCodec
 from mmhmc.codecs.base import as_stored
 from mmhmc.functional import (bound, count_bits, crop_to, extend_edges,
                               padded_size, valid_mask)
+from mmhmc.functional.devices import ImageSizes
 from mmhmc.functional.rate import fills
 from mmhmc.registry import MODELS
 from mmhmc.structures import CodecOutput, CodedBatch, CodingCondition
 from .condition_choice import ConditionChoice
 
 Size = tuple[int, int]
+Batches = Sequence[tuple[Tensor, Sequence[Size]]]
 
 
 class ImageCoding:
@@ -33,62 +35,47 @@ class ImageCoding:
     ``test_cfg['real_bits']`` what is decoded has gone through real bytes.
 
     The module that mixes this in has ``codec``, ``adapter``,
-    ``choose_condition`` and ``test_cfg``. Whoever wants to know what was
-    coded (``RateLossHook``) calls :meth:`expect` or :meth:`expect_batches`
-    before the model's forward and :meth:`collect` after.
+    ``choose_condition`` and ``test_cfg``. ``RateLossHook`` learns what was
+    coded from :meth:`recording`.
     """
 
     codec: ImageCodec
     adapter: Optional[nn.Module]
     choose_condition: ConditionChoice
     test_cfg: dict
-    _records: Optional[list[CodedBatch]] = None
-    _others: Sequence[CodedBatch] = ()
-    _sizes: Optional[list[Size]] = None
-    _batches: Sequence[tuple[Tensor, list[Size]]] = ()
+    _recording: Optional['_Recording'] = None
 
-    def expect(self, sizes: Optional[Sequence[Size]]) -> None:
-        """Record what is coded from now on.
-
-        Args:
-            sizes: Real height and width of each image of the next batch;
-                None if unknown: then the whole canvas counts as image.
-        """
-        self.expect_batches([])
-        self._sizes = None if sizes is None else [tuple(s) for s in sizes]
-
-    def expect_batches(
-            self, batches: Sequence[tuple[Tensor, Sequence[Size]]]) -> None:
-        """Record what is coded from now on, where there may be more batches.
+    @contextmanager
+    def recording(self, batches: Batches = ()) -> Iterator[list[CodedBatch]]:
+        """Record what is coded within this context.
 
         A host may call its backbone on several batches in one forward, and on
         crops and other views of them. Sizes hold for the batch that they came
-        with and for copies of it; of any other, e.g. a flipped one, the whole
-        canvas counts as image.
+        with and for copies of it. Of any other batch, e.g. a flipped one, the
+        whole canvas counts as image.
 
         Args:
             batches: Inputs of the host, (B, C, H, W), and for each the real
-                height and width of its images.
-        """
-        self._records, self._others, self._sizes = [], [], None
-        self._batches = [(inputs, [tuple(s) for s in sizes])
-                         for inputs, sizes in batches]
+                height and width of its images, as far as they are known.
 
-    def collect(self) -> list[CodedBatch]:
-        """What was coded since :meth:`expect`; ends the recording.
+        Yields:
+            The coded batches, which is filled; those of ``batches`` come
+            first.
 
-        Batches that were expected come first.
+        Raises:
+            ValueError: If a batch has not as many sizes as images.
         """
-        records = [*(self._records or []), *self._others]
-        self._records, self._others = None, []
-        self._sizes, self._batches = None, ()
-        return records
+        before, self._recording = self._recording, _Recording(batches)
+        try:
+            yield self._recording.records
+        finally:
+            self._recording = before
 
     def decode_images(self, records: Sequence[CodedBatch]) -> None:
         """Decode what was coded in training without being decoded.
 
         Args:
-            records: From :meth:`collect`; ``x_hat`` is filled in.
+            records: From :meth:`recording`; ``x_hat`` is filled in.
         """
         for coded in records:
             if coded.x_hat is None and coded.y_hat is not None:
@@ -108,41 +95,22 @@ class ImageCoding:
             inputs: What the host calls this batch, to know it again.
 
         Returns:
-            The batch as it was coded, which :meth:`collect` gives again.
+            The coded batch, which a :meth:`recording` gets, too.
 
         Raises:
             RuntimeError: If a bitstream does not decode to its latents.
             ValueError: If ``x`` is not finite, or sizes do not fit.
         """
-        sizes, expected = self._sizes_of(x, inputs)
-        if len(sizes) != len(x):
-            raise ValueError(f'{len(sizes)} image sizes came with a batch '
-                             f'of {len(x)} images.')
+        recording = self._recording or _Recording()
+        sizes, expected = recording.find_sizes(x, inputs)
         condition = self.choose_condition(self.training)
         if self.training:
             coded = self._code_batch(x, sizes, condition)
         else:
             with _untimed_kernels():
                 coded = self._code_each(x, sizes, as_stored(condition))
-        if self._records is not None:
-            (self._records if expected else self._others).append(coded)
+        recording.add(coded, expected)
         return coded
-
-    def _sizes_of(self, x: Tensor,
-                  inputs: Optional[Tensor]) -> tuple[list[Size], bool]:
-        """Sizes of the images of a batch, and whether it was expected."""
-        if self._sizes is not None:
-            return self._sizes, True
-        canvas = tuple(x.shape[-2:])
-        alike = [(batch, sizes) for batch, sizes in self._batches
-                 if len(sizes) == len(x) and tuple(batch.shape[-2:]) == canvas]
-        for batch, sizes in alike:
-            if inputs is not None and inputs.data_ptr() == batch.data_ptr():
-                return sizes, True
-        for batch, sizes in alike:
-            if inputs is not None and _equal(inputs, batch):
-                return sizes, True
-        return [canvas] * len(x), bool(alike) or not self._batches
 
     def _code_batch(self, x: Tensor, sizes: list[Size],
                     condition: Optional[CodingCondition]) -> CodedBatch:
@@ -265,6 +233,39 @@ class ImageCoding:
         return self.adapter(x_hat)
 
 
+class _Recording:
+    """Batches that are coded, and the sizes of those that are expected."""
+
+    def __init__(self, batches: Batches = ()) -> None:
+        for inputs, sizes in batches:
+            if len(sizes) != len(inputs):
+                raise ValueError(f'{len(sizes)} image sizes came with a batch '
+                                 f'of {len(inputs)} images.')
+        self._batches = [(inputs, ImageSizes(map(tuple, sizes)))
+                         for inputs, sizes in batches]
+        self.records: list[CodedBatch] = []
+        self._expected = 0
+
+    def add(self, coded: CodedBatch, expected: bool) -> None:
+        """Add a batch, in front of those that were not expected if it was."""
+        place = self._expected if expected else len(self.records)
+        self.records.insert(place, coded)
+        self._expected += expected
+
+    def find_sizes(self, x: Tensor,
+                   inputs: Optional[Tensor]) -> tuple[ImageSizes, bool]:
+        """Sizes of the images of a batch, and whether it was expected."""
+        canvas = tuple(x.shape[-2:])
+        alike = [(batch, sizes) for batch, sizes in self._batches
+                 if len(sizes) == len(x) and tuple(batch.shape[-2:]) == canvas]
+        for is_same in (_is_one_memory, _is_equal):
+            for batch, sizes in alike:
+                if inputs is not None and is_same(inputs, batch):
+                    return sizes, True
+        whole = ImageSizes([canvas] * len(x))
+        return whole, bool(alike) or not self._batches
+
+
 @contextmanager
 def _untimed_kernels() -> Iterator[None]:
     """Let cuDNN choose kernels without trying them out.
@@ -280,7 +281,12 @@ def _untimed_kernels() -> Iterator[None]:
         torch.backends.cudnn.benchmark = before
 
 
-def _equal(one: Tensor, other: Tensor) -> bool:
+def _is_one_memory(one: Tensor, other: Tensor) -> bool:
+    """Whether two tensors of equal shape lie in the same place."""
+    return one.data_ptr() == other.data_ptr()
+
+
+def _is_equal(one: Tensor, other: Tensor) -> bool:
     """Whether a tensor is a copy, perhaps of another type."""
     return one.shape == other.shape and torch.equal(
         one.float(),

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from mmhmc.codecs import MPA
 from mmhmc.codecs.base import as_stored
-from mmhmc.engine.parts import find_coders, frames_of
+from mmhmc.engine.parts import find_codec_wrappers, frames_of
 from mmhmc.former_names import former_arguments
 from mmhmc.functional import crop_to, extend_edges, padded_size
 from mmhmc.registry import HOOKS
@@ -104,7 +104,7 @@ class CodecVisualizationHook(Hook):
                 continue
             model = runner.model
             model = model.module if is_model_wrapper(model) else model
-            coder = find_coders(model)[0]
+            coder = find_codec_wrappers(model)[0]
             x = _coded(sample)
             if x is None:
                 continue

@@ -215,10 +215,11 @@ def test_prediction_in_the_model_is_that_of_the_hosts_own_test_step(
     found, = hmc(path, **QUIET)['predictions']
     own, = hmc.encode(path, **QUIET)
     item = hmc._host._item(to_bgr(read_image(path)), 'a.png')
-    hmc.coder.expect([own.bitstream.size])
-    with torch.no_grad():
-        sample, = hmc.model.test_step({k: [v] for k, v in item.items()})
-    coded, = hmc.coder.collect()
+    data = hmc.model.data_preprocessor({k: [v] for k, v in item.items()})
+    expected = [(data['inputs'], [own.bitstream.size])]
+    with torch.no_grad(), hmc.coder.recording(expected) as records:
+        sample, = hmc.model(**data, mode='predict')
+    coded, = records
     assert coded.num_bytes == [own.bitstream.num_bytes]
     assert own.bits == pytest.approx(float(coded.bits), rel=1e-6)
     expected = plain_prediction(sample.to('cpu'), hmc.dataset_meta['classes'])

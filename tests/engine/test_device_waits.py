@@ -101,6 +101,23 @@ def test_images_of_one_size_need_no_masks():
     assert whole < masked - 30
 
 
+def test_sizes_go_to_the_device_once_a_step(monkeypatch):
+    copied, tensor = [], torch.tensor
+
+    def copy(values, **kwargs):
+        copied.append(values)
+        return tensor(values, **kwargs)
+
+    model = joint_model(lmbda_rate=2.)
+    monkeypatch.setattr(torch, 'tensor', copy)
+    step_of(model, batch_of(*ALIKE))
+    before = len(copied)
+    step_of(model, batch_of(*PADDED))
+    assert copied[before:].count(PADDED) == 1
+    # Nothing else is known of a padded batch that could be copied.
+    assert len(copied) == 2 * before + 1
+
+
 def test_kernels_are_not_tried_out_for_every_image(monkeypatch):
     # As `env_cfg.cudnn_benchmark=True` has it, for crops of one size.
     monkeypatch.setattr(torch.backends.cudnn, 'benchmark', True)

@@ -162,7 +162,7 @@ def test_loops_without_an_evaluator_go_on():
 @pytest.mark.parametrize('output', ['few', 'dict'])
 def test_rates_that_cannot_be_told_are_left_out(tmp_path, monkeypatch, output):
     lines = []
-    monkeypatch.setattr('mmhmc.engine.hooks.rate_loss_hook.print_log',
+    monkeypatch.setattr('mmhmc.engine.host_batches.print_log',
                         lambda line, **_: lines.append(line))
 
     class Other(MockTaskModel):

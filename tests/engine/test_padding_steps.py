@@ -8,7 +8,7 @@ from mmengine.registry import TRANSFORMS
 from mmengine.structures import BaseDataElement
 
 from mmhmc.engine import RateLossHook
-from mmhmc.engine.hooks.rate_loss_hook import image_size
+from mmhmc.engine.host_batches import image_size
 from mmhmc.engine.padding_steps import pads_resized_images
 
 transforms = pytest.importorskip('mmcv.transforms')
@@ -165,17 +165,17 @@ class Images:
 def test_what_a_runner_codes_is_the_image(tmp_path, monkeypatch, mode, steps,
                                           size, says):
     lines, sizes = [], []
-    monkeypatch.setattr('mmhmc.engine.hooks.rate_loss_hook.print_log',
+    monkeypatch.setattr('mmhmc.engine.host_batches.print_log',
                         lambda line, **_: lines.append(line))
     model = wrapped_model(tiny_codec('FactorizedPrior'))
-    seen = model.backbone.collect
+    code_images = model.backbone.code_images
 
-    def collect():
-        records = seen()
-        sizes.extend(size for r in records for size in r.sizes)
-        return records
+    def code(*args):
+        coded = code_images(*args)
+        sizes.extend(coded.sizes)
+        return coded
 
-    model.backbone.collect = collect
+    model.backbone.code_images = code
     loader = dict(
         dataset=Images(Compose([*build(*steps).transforms,
                                 PackTiny()])),

@@ -5,28 +5,29 @@ from conftest import MockTaskModel, tiny_codec, wrapped_model
 
 from mmhmc.adapters import DynamicAdaptation
 from mmhmc.codecs import IdentityCodec
-from mmhmc.engine.parts import find_coder, find_coders, split_parameters
+from mmhmc.engine.parts import (find_codec_wrapper, find_codec_wrappers,
+                                split_parameters)
 from mmhmc.models import CodecModel
 
 
 def test_the_one_codec_is_found():
     model = wrapped_model(IdentityCodec())
-    assert find_coder(model) is model.backbone
+    assert find_codec_wrapper(model) is model.backbone
     model = CodecModel(IdentityCodec())
-    assert find_coder(model) is model
+    assert find_codec_wrapper(model) is model
 
 
 def test_model_without_a_codec_is_refused():
     with pytest.raises(ValueError, match='MockTaskModel holds 0 codecs, exp'):
-        find_coder(MockTaskModel())
+        find_codec_wrapper(MockTaskModel())
 
 
 def test_copies_of_a_backbone_belong_to_the_same_parts():
     model = wrapped_model(tiny_codec('ScaleHyperprior'))
     model.teacher = copy.deepcopy(model.backbone)
-    assert find_coders(model) == [model.backbone, model.teacher]
+    assert find_codec_wrappers(model) == [model.backbone, model.teacher]
     with pytest.raises(ValueError, match='holds 2 codecs, expected one'):
-        find_coder(model)
+        find_codec_wrapper(model)
     codec = split_parameters(model)['codec']
     assert len(codec) == 2 * len(list(model.backbone.codec.parameters()))
 

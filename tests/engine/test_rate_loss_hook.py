@@ -2,6 +2,7 @@ import copy
 import gc
 import math
 import pickle
+from contextlib import ExitStack
 from types import SimpleNamespace
 
 import pytest
@@ -15,7 +16,7 @@ from torch import nn
 from mmhmc.adapters import DynamicAdaptation
 from mmhmc.codecs import IdentityCodec
 from mmhmc.engine import RateLossHook
-from mmhmc.engine.hooks.rate_loss_hook import image_size
+from mmhmc.engine.host_batches import image_size
 from mmhmc.registry import MODELS
 from mmhmc.structures import CodedBatch, CodedImage, CodingCondition
 
@@ -35,8 +36,16 @@ def losses_of(model, seed=1):
 
 def recorded(model, run):
     """Result and coded batches of a run without the hook."""
-    model.backbone.expect(SIZES)
-    return run(model), model.backbone.collect()
+    records = []
+    with ExitStack() as stack:
+
+        def record(model, args, kwargs):
+            recording = model.backbone.recording([(kwargs['inputs'], SIZES)])
+            records.append(stack.enter_context(recording))
+
+        stack.callback(
+            model.register_forward_pre_hook(record, with_kwargs=True).remove)
+        return run(model), records[0]
 
 
 def test_losses_are_the_objective_by_hand(model):
@@ -440,9 +449,9 @@ def test_windows_are_coded_again_after_a_prediction_that_failed(model):
     with pytest.raises(AttributeError):
         sliding.eval()(torch.zeros(1, 3, 64, 64), [object()], mode='predict')
     hook.detach()
-    model.backbone.expect(None)
-    sliding.eval().test_step(batch_of((96, 96)))
-    assert len(model.backbone.collect()) == 4
+    with model.backbone.recording() as records:
+        sliding.eval().test_step(batch_of((96, 96)))
+    assert len(records) == 4
 
 
 class MeanOfViews(BaseTTAModel):

@@ -54,10 +54,10 @@ def seen_by(backbone):
 
 def coded(backbone, inputs, sizes=None):
     """What was coded in one forward."""
-    backbone.expect(sizes)
-    backbone(inputs)
-    record, = backbone.collect()
-    return record
+    expected = [] if sizes is None else [(inputs, sizes)]
+    with backbone.recording(expected) as records:
+        backbone(inputs)
+    return records[0]
 
 
 # Equality with the bare host.
@@ -304,16 +304,14 @@ def test_image_that_is_not_finite_is_refused(trained, training):
 
 def test_sizes_of_another_batch_are_refused(trained):
     backbone = backbone_with(trained)
-    backbone.expect(SIZES[:2])
     with pytest.raises(ValueError, match='2 image sizes .* of 3 images'):
-        backbone(host_inputs())
+        coded(backbone, host_inputs(), SIZES[:2])
 
 
 def test_size_larger_than_the_canvas_is_refused(trained):
     backbone = backbone_with(trained)
-    backbone.expect([(65, 64)] * 3)
     with pytest.raises(ValueError, match=r'\(65, 64\) does not fit'):
-        backbone(host_inputs())
+        coded(backbone, host_inputs(), [(65, 64)] * 3)
 
 
 def test_unknown_test_cfg_key_is_refused(trained):
@@ -334,13 +332,12 @@ def test_parts_of_the_wrong_kind_are_refused(trained):
 def test_nothing_is_kept_unless_it_is_asked_for(trained):
     backbone = backbone_with(trained)
     backbone(host_inputs())
-    assert backbone.collect() == []
-    backbone.expect(None)
+    with backbone.recording() as records:
+        assert records == []
+        backbone(host_inputs())
+        backbone(host_inputs())
     backbone(host_inputs())
-    backbone(host_inputs())
-    assert len(backbone.collect()) == 2
-    backbone(host_inputs())
-    assert backbone.collect() == []
+    assert len(records) == 2
 
 
 def test_whole_canvas_counts_where_sizes_are_unknown(trained):
@@ -353,34 +350,34 @@ def test_sizes_hold_for_the_batch_that_they_came_with(trained):
     one, two = host_inputs(2), host_inputs(2)
     other, crops = host_inputs(3), host_inputs(2, 40, 40)
     sizes = [[(64, 64), (30, 50)], [(64, 20), (64, 64)]]
-    backbone.expect_batches([(one, sizes[0]), (two, sizes[1])])
-    for inputs in (other, crops, two, one):
-        backbone(inputs)
+    expected = [(one, sizes[0]), (two, sizes[1])]
+    with backbone.recording(expected) as records:
+        for inputs in (other, crops, two, one):
+            backbone(inputs)
     # Expected batches come first.
-    assert [r.sizes for r in backbone.collect()
+    assert [r.sizes for r in records
             ] == [*sizes[::-1], [(64, 64)] * 3, [(40, 40)] * 2]
 
 
 def test_other_tensor_of_the_same_shape_has_the_same_sizes(trained):
     backbone = backbone_with(trained)
     inputs = host_inputs(2)
-    backbone.expect_batches([(inputs, SIZES[:2])])
-    backbone(inputs.clone())
-    record, = backbone.collect()
-    assert record.sizes == SIZES[:2]
+    with backbone.recording([(inputs, SIZES[:2])]) as records:
+        backbone(inputs.clone())
+    assert records[0].sizes == SIZES[:2]
 
 
 def test_what_was_decoded_before_is_not_coded_again(trained):
     backbone, inputs = backbone_with(trained), host_inputs()
     seen = seen_by(backbone)
-    backbone.expect(SIZES)
-    decoded = backbone.decode_before(inputs)
-    backbone(decoded[..., :32, :32])
-    assert len(backbone.collect()) == 1
+    with backbone.recording([(inputs, SIZES)]) as records, \
+            backbone.decoded(inputs) as decoded:
+        backbone(decoded[..., :32, :32])
+    assert len(records) == 1
     assert torch.equal(seen[0], decoded[..., :32, :32])
-    # And that ends with the recording.
+    # And that ends with the context.
     backbone(inputs)
-    assert torch.equal(seen[1], backbone.decode_before(inputs))
+    assert torch.equal(seen[1], backbone.decode(inputs))
 
 
 def test_other_arguments_reach_the_hosts_backbone():

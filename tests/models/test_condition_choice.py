@@ -78,9 +78,9 @@ def test_training_draws_some_and_keeps_the_others(trained):
         model.train()
         qualities = set()
         for _ in range(20):
-            model.expect(None)
-            model(smooth_images(1, 64, 64))
-            record, = model.collect()
+            with model.recording() as records:
+                model(smooth_images(1, 64, 64))
+            record, = records
             model.decode_images([record])
             conditions = {condition for _, condition in model.codec.seen}
             model.codec.seen.clear()

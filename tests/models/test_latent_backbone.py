@@ -53,10 +53,10 @@ def host_inputs(count=3, height=64, width=64):
 
 def coded(backbone, inputs, sizes=None):
     """Latent and record of one forward."""
-    backbone.expect(sizes)
-    y_hat, = backbone(inputs)
-    record, = backbone.collect()
-    return y_hat, record
+    expected = [] if sizes is None else [(inputs, sizes)]
+    with backbone.recording(expected) as records:
+        y_hat, = backbone(inputs)
+    return y_hat, *records
 
 
 def decoding_calls(codec):
@@ -106,9 +106,9 @@ def test_bytes_and_bits_are_those_of_a_codec_backbone(trained):
     inputs = host_inputs()
     _, record = coded(latent_backbone(trained), inputs, SIZES)
     other = CodecBackbone(copy.deepcopy(trained), nn.Identity(), PREPROCESSOR)
-    other.eval().expect(SIZES)
-    other(inputs)
-    expected, = other.collect()
+    with other.eval().recording([(inputs, SIZES)]) as records:
+        other(inputs)
+    expected, = records
     assert record.num_bytes == expected.num_bytes
     assert torch.equal(record.bits, expected.bits)
 
@@ -178,9 +178,9 @@ def test_evaluation_decodes_no_image_unless_it_is_asked_for(trained):
     same, record = coded(backbone, inputs, SIZES)
     assert len(calls) == 3 and torch.equal(same, y_hat)
     other = CodecBackbone(copy.deepcopy(trained), nn.Identity(), PREPROCESSOR)
-    other.eval().expect(SIZES)
-    other(inputs)
-    expected, = other.collect()
+    with other.eval().recording([(inputs, SIZES)]) as records:
+        other(inputs)
+    expected, = records
     assert torch.equal(record.x_hat, expected.x_hat)
 
 
@@ -205,9 +205,8 @@ def test_distortion_is_that_of_a_codec_backbone(trained):
     images = []
     for backbone in backbones:
         torch.manual_seed(1)
-        backbone.train().expect(SIZES)
-        backbone(inputs)
-        records = backbone.collect()
+        with backbone.train().recording([(inputs, SIZES)]) as records:
+            backbone(inputs)
         backbone.decode_images(records)
         images.append(records[0].x_hat)
     assert torch.equal(*images)

@@ -17,7 +17,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from mmhmc.datasets import path_below, write_whole
 from mmhmc.datasets.image_files import is_marked_as_turned
-from mmhmc.engine.parts import find_coders
+from mmhmc.engine.parts import find_codec_wrappers
 from mmhmc.evaluation import CocoScore, MeanIoUScore
 from mmhmc.evaluation.metric_direction import lower_of
 from mmhmc.registry import type_name
@@ -288,7 +288,7 @@ def _load_codec(model: nn.Module, point: Point) -> None:
     """
     loaded = load_point(point)
     model = model.module if is_model_wrapper(model) else model
-    for coder in find_coders(model):
+    for coder in find_codec_wrappers(model):
         coder.codec.load_state_dict(loaded.codec.state_dict())
         if coder.adapter is not None:
             coder.adapter.load_state_dict(loaded.adapter.state_dict())

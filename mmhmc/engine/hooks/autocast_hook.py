@@ -9,7 +9,7 @@ from mmengine.model import is_model_wrapper
 from torch import Tensor, nn
 
 from mmhmc.codecs.compressai_codec import PointwiseStridedConv2d
-from mmhmc.engine.parts import find_coders
+from mmhmc.engine.parts import find_codec_wrappers
 from mmhmc.machine import Arithmetic, choose_arithmetic
 from mmhmc.models import ImageCoding, LatentFeatures
 from mmhmc.registry import HOOKS
@@ -79,7 +79,7 @@ class AutocastHook(Hook):
             return [model.backbone]
         if self.names is None:
             return [
-                module for coder in find_coders(model)
+                module for coder in find_codec_wrappers(model)
                 for module in ([coder.codec.g_a, coder.codec.g_s] if coder is
                                model else [coder])
             ]

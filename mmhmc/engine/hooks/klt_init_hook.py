@@ -8,7 +8,7 @@ from mmengine.model import MMDistributedDataParallel, is_model_wrapper
 from torch import nn
 
 from mmhmc.codecs.layers import best_step, init_as_klt
-from mmhmc.engine.parts import find_coder
+from mmhmc.engine.parts import find_codec_wrapper
 from mmhmc.former_names import former_arguments
 from mmhmc.registry import HOOKS
 from .rate_loss_hook import RateLossHook
@@ -88,7 +88,7 @@ class KLTInitHook(Hook):
                 f'`lmbda_distortion`; `custom_hooks` has {len(weights)}.')
         model = runner.model
         model = model.module if is_model_wrapper(model) else model
-        coder = find_coder(model)
+        coder = find_codec_wrapper(model)
         codec = coder.codec
         # Not by the loader, whose workers have begun what comes next.
         loader = runner.train_dataloader
@@ -113,7 +113,8 @@ class KLTInitHook(Hook):
 
 def _codec(runner) -> nn.Module:
     model = runner.model
-    return find_coder(model.module if is_model_wrapper(model) else model).codec
+    return find_codec_wrapper(
+        model.module if is_model_wrapper(model) else model).codec
 
 
 def _let_train(runner, parameters: list[nn.Parameter], whether: bool) -> None:

@@ -5,8 +5,9 @@ from typing import Optional
 
 from mmengine.hooks import Hook
 
+from mmhmc.losses.rate_distortion import check_lmbda
 from mmhmc.registry import HOOKS
-from .rate_loss_hook import RateLossHook, check_lmbda
+from .rate_loss_hook import RateLossHook
 
 
 @HOOKS.register_module()

@@ -6,8 +6,8 @@ from mmengine.hooks import Hook
 from mmengine.model import MMDistributedDataParallel, is_model_wrapper
 from torch import nn
 
-from mmhmc.engine.parts import (PARTS, adapter_changes_nothing, find_coder,
-                                split_parameters)
+from mmhmc.engine.parts import (PARTS, adapter_changes_nothing,
+                                find_codec_wrapper, split_parameters)
 from mmhmc.registry import HOOKS
 from .named_settings import takes_named_settings
 
@@ -92,7 +92,7 @@ class TrainingStageHook(Hook):
                 raise ValueError(f'A stage trains the {part}, but this model '
                                  'has none with parameters to train.')
         if 'adapter' not in wanted and adapter_changes_nothing(
-                find_coder(model)):
+                find_codec_wrapper(model)):
             raise ValueError(
                 'The adapter would change nothing: it is still the identity '
                 'and no stage trains it. Add adapter to `trainable`, or set '
@@ -143,7 +143,7 @@ class TrainingStageHook(Hook):
     def _rest(self, model: nn.Module) -> None:
         """Put frozen parts to rest."""
         trainable = self.stages[self.current]['trainable']
-        coder = find_coder(model)
+        coder = find_codec_wrapper(model)
         for name in ('codec', 'adapter'):
             part = getattr(coder, name)
             if part is not None and name not in trainable:

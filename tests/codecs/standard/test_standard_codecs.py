@@ -168,10 +168,9 @@ def test_values_beyond_the_range_are_clamped(name):
 def test_host_sees_the_decoded_image_and_real_bytes_are_counted(name):
     model = wrapped_model(dict(type=f'mmhmc.{name}', **CODECS[name])).eval()
     batch = model.data_preprocessor(batch_of((33, 50)))
-    model.backbone.expect([(33, 50)])
-    with torch.no_grad():
+    with torch.no_grad(), model.backbone.recording() as records:
         model(**batch, mode='predict')
-    coded, = model.backbone.collect()
+    coded, = records
     stream, = model.backbone.codec.compress(coded.x)
     assert torch.equal(coded.x_bar, model.backbone.codec.decompress([stream]))
     assert coded.num_bytes == [len(file_of(stream))]

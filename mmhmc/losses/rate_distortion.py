@@ -1,0 +1,155 @@
+"""The objective of joint training.
+
+.. code-block:: none
+
+    L = lmbda_rate * R + lmbda_distortion * 255^2 * MSE(x, x_hat)
+        + lmbda_perceptual * d(x, x_hat or x_bar) + lmbda_task * D_m
+
+R is the rate in bits per coded pixel, d a perceptual distance and D_m the sum
+of the host's losses. R, MSE and d are means over all images of the batches
+that one forward of the host has coded. Each term below is a function of these
+batches; ``mmhmc.RateLossHook`` adds them to the host's losses.
+"""
+import math
+from collections.abc import Callable, Sequence
+from typing import Optional, Union
+
+import torch
+from torch import Tensor
+
+from mmhmc.functional import image_mse, valid_mask
+from mmhmc.functional.devices import beside
+from mmhmc.functional.rate import fills, per_pixel
+from mmhmc.structures import CodedBatch, CodingCondition
+
+
+def check_lmbda(name: str, value: float) -> float:
+    """A weight of the objective.
+
+    Raises:
+        ValueError: If it is negative or not finite.
+    """
+    if not math.isfinite(value) or value < 0:
+        raise ValueError(f'`{name}` weighs a part of the loss and must be '
+                         f'finite and at least 0, got {value}.')
+    return float(value)
+
+
+def with_gradients(batches: Sequence[CodedBatch]) -> Sequence[CodedBatch]:
+    """The batches that train the codec; all if none does.
+
+    Copies of a backbone that do not learn (a mean teacher, a momentum
+    encoder) encode images too, but do not count.
+    """
+    return [b for b in batches if b.bits.requires_grad] or batches
+
+
+def bits_per_pixel(batches: Sequence[CodedBatch]) -> Tensor:
+    """R of each image, shape (number of all images,)."""
+    return torch.cat([per_pixel(b.bits, b.sizes) for b in batches])
+
+
+def rate_loss(batches: Sequence[CodedBatch],
+              lmbda: Union[float, Sequence[float]]) -> Tensor:
+    """``lmbda_rate * R``.
+
+    Args:
+        batches: Batches that were coded, at least one.
+        lmbda: Weight; or a list with the weight at each quality, from 1.
+
+    Raises:
+        ValueError: If there is no weight for the quality of a batch.
+    """
+    return torch.cat([
+        weight_at(lmbda, b.condition) * per_pixel(b.bits, b.sizes)
+        for b in batches
+    ]).mean()
+
+
+def weight_at(lmbda: Union[float, Sequence[float]],
+              condition: Optional[CodingCondition]) -> float:
+    """Weight of the rate at the quality of a batch.
+
+    Raises:
+        ValueError: If there are weights and none for this quality.
+    """
+    if not isinstance(lmbda, Sequence):
+        return lmbda
+    quality = condition and condition.quality
+    if quality not in range(1, len(lmbda) + 1):
+        raise ValueError(
+            f'`lmbda_rate` has weights for the qualities 1 to '
+            f'{len(lmbda)}, and a batch was coded with {quality}. Draw '
+            'whole ones: `train_condition=dict(quality=[1, 2, ...])`.')
+    return lmbda[int(quality) - 1]
+
+
+def squared_error(batches: Sequence[CodedBatch]) -> Tensor:
+    """MSE(x, x_hat) of each image over its real pixels; x is in [0, 1]."""
+    return torch.cat(
+        [image_mse(b.x, b.x_hat, b.sizes, b.real) for b in batches])
+
+
+def distortion_loss(mse: Tensor, lmbda: float) -> Tensor:
+    """``lmbda_distortion * 255^2 * MSE``."""
+    return lmbda * 255**2 * mse.mean()
+
+
+def psnr(mse: Tensor) -> Tensor:
+    """Mean peak signal-to-noise ratio in dB, at most 100; for logs."""
+    return -10 * mse.detach().clamp(min=1e-10).log10().mean()
+
+
+def perceptual_distance(batches: Sequence[CodedBatch], distance: Callable,
+                        compared: str) -> Tensor:
+    """d(x, x_hat) or d(x, x_bar) of each image.
+
+    Args:
+        batches: Batches with ``x_hat``.
+        distance: Compares two batches of images, (B, 3, H, W), e.g.
+            ``LPIPSLoss``.
+        compared: ``'x_hat'`` or ``'x_bar'``.
+
+    Raises:
+        ValueError: If the machine sees latents, and ``x_bar`` is asked for.
+    """
+    return torch.cat(
+        [beside(distance, b.x)(b.x, _compared(b, compared)) for b in batches])
+
+
+def _compared(coded: CodedBatch, name: str) -> Tensor:
+    """Images that are compared with the originals."""
+    if name == 'x_hat':
+        return _without_padding(coded)
+    if coded.x_bar.shape != coded.x.shape:
+        raise ValueError(
+            'This machine sees latents, which are not compared with '
+            "images; set `perceptual_of='x_hat'`.")
+    return coded.x_bar
+
+
+def _without_padding(coded: CodedBatch) -> Tensor:
+    """Reconstructions; outside the images the original canvas."""
+    canvas = tuple(coded.x.shape[-2:])
+    if fills(coded.sizes, canvas):
+        return coded.x_hat
+    real = coded.real
+    if real is None:
+        real = valid_mask(coded.sizes, canvas, canvas, coded.x.device)
+    return torch.where(real, coded.x_hat, coded.x)
+
+
+def codec_losses(batches: Sequence[CodedBatch]) -> dict[str, Tensor]:
+    """Losses that codecs add of themselves, as ``loss_NAME``.
+
+    The mean over the batches; batches whose loss has no gradient count only
+    where none has.
+    """
+    losses = {}
+    for name in dict.fromkeys(n for b in batches for n in b.extra_losses):
+        found = [
+            b.extra_losses[name] for b in batches if name in b.extra_losses
+        ]
+        found = [loss for loss in found if loss.requires_grad] or found
+        losses[f'loss_{name}'] = torch.stack(found).mean()
+    return losses

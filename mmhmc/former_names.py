@@ -7,7 +7,8 @@ The one place that knows them:
 - :data:`NAMES`: what code imports from a package, ``from PACKAGE import
   NAME``; the package takes its ``__getattr__`` from :func:`former_attribute`;
 - :func:`former_arguments` for keyword arguments, :func:`former_keys` for the
-  keys of a dictionary and :func:`former_value` for the values of an option.
+  keys of a dictionary, :func:`former_value` for the values of an option and
+  :func:`former_property` for attributes of objects.
 """
 import functools
 import warnings
@@ -46,6 +47,10 @@ NAMES = {
     },
     'mmhmc.functional': {
         'picture_mse': 'image_mse'
+    },
+    'mmhmc.losses': {
+        'match_features': 'feature_matching_loss',
+        'shift_together': 'random_pad_crop_resize'
     },
     'mmhmc.models': {
         'PictureCoding': 'ImageCoding',
@@ -132,6 +137,25 @@ def former_value(option: str, value: Any, **today: Any) -> Any:
         return value
     _warn(f'`{option}={value!r}`', f'`{option}={today[value]!r}`')
     return today[value]
+
+
+def former_property(today: str) -> property:
+    """A property of a former name, which gives the attribute ``today``."""
+
+    def get(owner: Any) -> Any:
+        _warn('This attribute', f'`{type(owner).__name__}.{today}`')
+        return getattr(owner, today)
+
+    return property(get)
+
+
+def former_member(owner: Any, today: str, former: str) -> Any:
+    """An attribute that a user's class may still have by a former name."""
+    if hasattr(owner, today) or not hasattr(owner, former):
+        return getattr(owner, today)
+    name = type(owner).__name__
+    _warn(f'`{name}.{former}`', f'`{name}.{today}`')
+    return getattr(owner, former)
 
 
 def _warn(former: str, today: str) -> None:

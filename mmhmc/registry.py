@@ -67,6 +67,11 @@ TRANSFORMS = Registry(
     locations=['mmhmc.datasets'])
 
 
+def build_part(part):
+    """A model, loss or layer from its config; any other object as it is."""
+    return MODELS.build(part) if isinstance(part, dict) else part
+
+
 def type_name(cfg: dict) -> str:
     """Name of what a config builds, without where it is from.
 

@@ -97,7 +97,8 @@ NAMES = {
     'mmhmc.losses': [
         'BackboneLoss', 'FeatureLoss', 'HingeLoss', 'LPIPSLoss', 'MSSSIMLoss',
         'NonSaturatingLoss', 'PatchDiscriminator', 'PerceptualLoss',
-        'TwoScaleDiscriminator', 'match_features', 'shift_together'
+        'TwoScaleDiscriminator', 'feature_matching_loss',
+        'random_pad_crop_resize'
     ],
     'mmhmc.models': [
         'CodecBackbone', 'CodecModel', 'CompressedDomainNeck',

@@ -1,4 +1,4 @@
-"""Two optimizers of which one steps at a time."""
+"""Two optimizers that step on alternate batches."""
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Optional
@@ -7,35 +7,34 @@ from mmengine.model import is_model_wrapper
 from mmengine.optim import DefaultOptimWrapperConstructor, OptimWrapperDict
 from torch import Tensor, nn
 
+from mmhmc.former_names import former_member
 from mmhmc.registry import OPTIM_WRAPPER_CONSTRUCTORS
-
-PARTS = ('generator', 'discriminator')
 
 
 class AlternatingOptimWrapper(OptimWrapperDict):
-    """Optimizers of which the model says whose turn it is.
+    """Optimizers of which one steps after each batch, by the model's choice.
 
-    The model has ``turn``, the name of the optimizer that learns from the
-    next batch. So ``train_step`` of mmengine's models and of its wrapper for
-    several processes work as they are.
+    The model names it by its attribute ``active_optimizer``. So
+    ``train_step`` of mmengine's models and of its wrapper for several
+    processes work as they are.
     """
 
-    _turn: Optional[str] = None
+    _active: Optional[str] = None
 
     @contextmanager
     def optim_context(self, model: nn.Module) -> Iterator[None]:
-        """Around the forward of a batch; notes whose turn it is.
+        """Around the forward of a batch; keeps the active optimizer's name.
 
         Args:
-            model: Model with ``turn``, wrapped or not.
+            model: Model with ``active_optimizer``, wrapped or not.
         """
         inner = model.module if is_model_wrapper(model) else model
-        self._turn = inner.turn
-        with self[self._turn].optim_context(model):
+        self._active = former_member(inner, 'active_optimizer', 'turn')
+        with self[self._active].optim_context(model):
             yield
 
     def update_params(self, loss: Tensor, *args, **kwargs) -> None:
-        """Let the optimizer step whose turn it was in the forward.
+        """Let the optimizer step that was active in the forward.
 
         Args:
             loss: Of that part only.
@@ -45,10 +44,10 @@ class AlternatingOptimWrapper(OptimWrapperDict):
         Raises:
             RuntimeError: If there was no forward within ``optim_context``.
         """
-        if self._turn is None:
-            raise RuntimeError('Whose turn it is becomes known in '
+        if self._active is None:
+            raise RuntimeError('Which optimizer steps becomes known in '
                                '`optim_context`; run the forward within it.')
-        self[self._turn].update_params(loss, *args, **kwargs)
+        self[self._active].update_params(loss, *args, **kwargs)
 
 
 @OPTIM_WRAPPER_CONSTRUCTORS.register_module()

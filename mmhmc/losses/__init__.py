@@ -1,18 +1,21 @@
-"""What an image costs beside its rate and its squared error."""
+"""Losses: rate-distortion, perceptual and adversarial."""
+from mmhmc.former_names import former_attribute
 from .backbone_loss import BackboneLoss
 from .feature_loss import FeatureLoss
-from .feature_matching import match_features
+from .feature_matching import feature_matching_loss
 from .hinge_loss import HingeLoss
 from .lpips_loss import LPIPSLoss
 from .ms_ssim_loss import MSSSIMLoss
 from .non_saturating_loss import NonSaturatingLoss
+from .pad_crop_resize import random_pad_crop_resize
 from .patch_discriminator import PatchDiscriminator
 from .perceptual_loss import PerceptualLoss
-from .random_shift import shift_together
 from .two_scale_discriminator import TwoScaleDiscriminator
 
 __all__ = [
     'BackboneLoss', 'FeatureLoss', 'HingeLoss', 'LPIPSLoss', 'MSSSIMLoss',
     'NonSaturatingLoss', 'PatchDiscriminator', 'PerceptualLoss',
-    'TwoScaleDiscriminator', 'match_features', 'shift_together'
+    'TwoScaleDiscriminator', 'feature_matching_loss', 'random_pad_crop_resize'
 ]
+
+__getattr__ = former_attribute(__name__)

@@ -5,7 +5,8 @@ import torch
 from torch import Tensor
 
 
-def match_features(real: Sequence[Tensor], fake: Sequence[Tensor]) -> Tensor:
+def feature_matching_loss(real: Sequence[Tensor],
+                          fake: Sequence[Tensor]) -> Tensor:
     """Mean absolute difference of features, all layers counting alike.
 
     Args:

@@ -12,7 +12,7 @@ from mmhmc.structures import CodedBatch
 from .condition_choice import ConditionChoice
 from .image_coding import ImageCoding, complete_test_cfg
 
-_RGB = dict(type='ImgDataPreprocessor', bgr_to_rgb=True)
+RGB = dict(type='ImgDataPreprocessor', bgr_to_rgb=True)
 
 
 @MODELS.register_module()
@@ -41,7 +41,7 @@ class CodecModel(ImageCoding, BaseModel):
 
     def __init__(self,
                  codec: Union[ImageCodec, dict],
-                 data_preprocessor: dict = _RGB,
+                 data_preprocessor: dict = RGB,
                  test_cfg: Optional[dict] = None,
                  condition: Optional[dict] = None,
                  train_condition: Optional[dict] = None,

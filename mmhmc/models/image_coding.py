@@ -13,7 +13,7 @@ from mmhmc.functional import (bound, count_bits, crop_to, extend_edges,
                               padded_size, valid_mask)
 from mmhmc.functional.devices import ImageSizes
 from mmhmc.functional.rate import fills
-from mmhmc.registry import MODELS
+from mmhmc.registry import build_part
 from mmhmc.structures import CodecOutput, CodedBatch, CodingCondition
 from .condition_choice import ConditionChoice
 
@@ -333,8 +333,7 @@ def build_adapter(adapter: Optional[dict],
     Raises:
         ValueError: If a latent adapter does not fit the codec's latent.
     """
-    if isinstance(adapter, dict):
-        adapter = MODELS.build(adapter)
+    adapter = build_part(adapter)
     if adapter is None or adapter.placement == 'image':
         return adapter
     channels = getattr(codec, 'latent_channels', None)

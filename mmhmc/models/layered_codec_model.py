@@ -2,21 +2,21 @@
 from typing import Optional, Union
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn.utils.parametrize import cached
 
-from mmhmc.codecs import ImageCodec, build_codec
+from mmhmc.codecs import ImageCodec
 from mmhmc.functional import count_bits
-from mmhmc.losses import match_features
-from mmhmc.registry import MODELS
+from mmhmc.losses import feature_matching_loss
+from mmhmc.losses.rate_distortion import check_lmbda, distortion_loss, psnr
+from mmhmc.registry import MODELS, build_part
 from mmhmc.structures import CodecOutput, CodingCondition
-from .codec_model import _RGB
-from .generative_codec_model import (GenerativeCodecModel, _build, _Part,
-                                     _without_gradients)
+from .adversarial_codec_model import AdversarialCodecModel
+from .codec_model import RGB
 
 
 @MODELS.register_module()
-class LayeredCodecModel(GenerativeCodecModel):
+class LayeredCodecModel(AdversarialCodecModel):
     """Stages 1 and 2 of layered generative coding: a codec for people.
 
     ``lmbda_rate * (R_z + R_y + R_t) + lmbda_l1 * |x - x_hat| + lmbda_mse *
@@ -26,9 +26,10 @@ class LayeredCodecModel(GenerativeCodecModel):
     features. Weights of the paper are not known: the defaults are those of
     related open code of its authors, and ``lmbda_rate`` sets the rate.
 
-    Codec and discriminator take turns as in :class:`GenerativeCodecModel`,
-    which also says what optimizers they need; the first
-    ``adversarial_begin`` batches are the codec's alone, without L_G and L_F.
+    Codec and discriminator learn on alternate batches, see
+    :class:`AdversarialCodecModel`, and need the optimizers of
+    :class:`GenerativeCodecModel`. On the first ``adversarial_begin`` batches
+    only the codec learns, without L_G and L_F.
 
     Args:
         codec: Codec, or its config.
@@ -56,10 +57,12 @@ class LayeredCodecModel(GenerativeCodecModel):
 
     def __init__(self,
                  codec: Union[ImageCodec, dict],
-                 perceptual: Optional[_Part] = dict(type='mmhmc.LPIPSLoss'),
-                 discriminator: Optional[_Part] = dict(
+                 perceptual: Union[dict, nn.Module,
+                                   None] = dict(type='mmhmc.LPIPSLoss'),
+                 discriminator: Union[dict, nn.Module, None] = dict(
                      type='mmhmc.TwoScaleDiscriminator'),
-                 adversarial: _Part = dict(type='mmhmc.HingeLoss'),
+                 adversarial: Union[dict,
+                                    nn.Module] = dict(type='mmhmc.HingeLoss'),
                  lmbda_rate: float = 4.,
                  lmbda_l1: float = 10.,
                  lmbda_mse: float = 0.,
@@ -67,58 +70,47 @@ class LayeredCodecModel(GenerativeCodecModel):
                  lmbda_adversarial: float = 1.,
                  lmbda_matching: float = 10.,
                  adversarial_begin: int = 0,
-                 data_preprocessor: dict = _RGB,
+                 data_preprocessor: dict = RGB,
                  test_cfg: Optional[dict] = None,
                  init_cfg: Optional[dict] = None) -> None:
-        codec = build_codec(codec)
+        super().__init__(codec, data_preprocessor, test_cfg, init_cfg=init_cfg)
+        self.lmbda_rate = check_lmbda('lmbda_rate', lmbda_rate)
+        self.lmbda_l1 = check_lmbda('lmbda_l1', lmbda_l1)
+        self.lmbda_mse = check_lmbda('lmbda_mse', lmbda_mse)
+        self.lmbda_perceptual = check_lmbda('lmbda_perceptual',
+                                            lmbda_perceptual)
+        self.lmbda_adversarial = check_lmbda('lmbda_adversarial',
+                                             lmbda_adversarial)
+        self.lmbda_matching = check_lmbda('lmbda_matching', lmbda_matching)
+        self.adversarial_begin = adversarial_begin
         if isinstance(discriminator, dict):
             channels = dict(
-                latent_channels=codec.latent_channels,
-                seen_channels=getattr(codec, 'semantic_channels', None))
-            discriminator = _build({**channels, **discriminator})
-        self.lmbda_l1, self.lmbda_matching = lmbda_l1, lmbda_matching
-        self.adversarial_begin = adversarial_begin
-        super().__init__(
-            codec,
-            perceptual,
-            discriminator,
-            adversarial,
-            quality_range=None,
-            lmbda_rate=(lmbda_rate, ),
-            lmbda_distortion=lmbda_mse,
-            lmbda_perceptual=lmbda_perceptual,
-            lmbda_adversarial=lmbda_adversarial,
-            max_shift=0,
-            data_preprocessor=data_preprocessor,
-            test_cfg=test_cfg,
-            init_cfg=init_cfg)
-
-    def weights(self) -> dict[str, float]:
-        """See :meth:`GenerativeCodecModel.weights`."""
-        return dict(
-            super().weights(),
-            lmbda_l1=self.lmbda_l1,
-            lmbda_matching=self.lmbda_matching)
+                latent_channels=self.codec.latent_channels,
+                seen_channels=getattr(self.codec, 'semantic_channels', None))
+            discriminator = {**channels, **discriminator}
+        self.discriminator = build_part(discriminator)
+        self.perceptual = build_part(perceptual)
+        self.adversarial = build_part(adversarial)
 
     @property
-    def turn(self) -> str:
-        """See :attr:`GenerativeCodecModel.turn`."""
+    def active_optimizer(self) -> str:
+        """See :attr:`AdversarialCodecModel.active_optimizer`."""
         if self.num_batches < self.adversarial_begin:
             return 'generator'
-        return super().turn
+        return super().active_optimizer
 
-    def _generator_losses(self, x: Tensor,
-                          condition: Optional[CodingCondition],
-                          index: int) -> dict[str, Tensor]:
+    def _generator_losses(
+            self, x: Tensor,
+            condition: Optional[CodingCondition]) -> dict[str, Tensor]:
         output = self.codec(x, condition)
         losses = self._rate_losses(x, output)
         difference = x.float() - output.x_hat.float()
         mse = difference.square().mean()
         # In [-1, 1] it is twice what it is in [0, 1].
         losses['loss_l1'] = self.lmbda_l1 * 2 * difference.abs().mean()
-        if self.lmbda_distortion:
-            losses['loss_distortion'] = self.lmbda_distortion * 255**2 * mse
-        losses['psnr'] = -10 * mse.detach().clamp(min=1e-10).log10()
+        if self.lmbda_mse:
+            losses['loss_distortion'] = distortion_loss(mse, self.lmbda_mse)
+        losses['psnr'] = psnr(mse)
         if self.perceptual is not None:
             distances = self.perceptual(x, output.x_hat)
             losses['loss_perceptual'] = \
@@ -147,17 +139,18 @@ class LayeredCodecModel(GenerativeCodecModel):
         logs = dict(bpp=rate.detach())
         if extra:
             logs['bpp_base'] = bpp(names - extra).detach()
-        return dict(loss_rate=self.lmbda_rate[0] * rate, **logs)
+        return dict(loss_rate=self.lmbda_rate * rate, **logs)
 
     def _adversarial_losses(self, x: Tensor,
                             output: CodecOutput) -> dict[str, Tensor]:
         # Cached, so that both are judged by the same spectral norms; no
         # gradient goes through the original.
-        with _without_gradients(self.discriminator), cached():
+        with self._frozen_discriminator() as discriminator, cached():
             with torch.no_grad():
-                _, real = self.discriminator.judge(x, output.y_hat)
-            logits, fake = self.discriminator.judge(output.x_hat, output.y_hat)
+                _, real = discriminator.judge(x, output.y_hat)
+            logits, fake = discriminator.judge(output.x_hat, output.y_hat)
         return dict(
             loss_adversarial=self.lmbda_adversarial *
             self.adversarial.generator(logits),
-            loss_matching=self.lmbda_matching * match_features(real, fake))
+            loss_matching=self.lmbda_matching *
+            feature_matching_loss(real, fake))

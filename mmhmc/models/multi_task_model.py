@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from mmhmc.functional.devices import to_device
 from mmhmc.functional.task_losses import weigh_losses
-from mmhmc.registry import MODELS
+from mmhmc.registry import MODELS, build_part
 
 
 @MODELS.register_module()
@@ -72,8 +72,8 @@ class MultiTaskModel(BaseModel):
         if any(not weight >= 0 for weight in self.weights.values()):
             raise ValueError('`weights` must not be negative, got '
                              f'{self.weights}.')
-        self.backbone = _build(backbone)
-        self.trunk = _build(trunk)
+        self.backbone = build_part(backbone)
+        self.trunk = build_part(trunk)
         self.tasks = nn.ModuleDict({
             name: _build_host(name, cfg)
             for name, cfg in tasks.items()
@@ -151,10 +151,6 @@ class MultiTaskModel(BaseModel):
         score = to_device(sample.metainfo[key], device).float()
         target.set_field(score, 'gt_score')
         return target
-
-
-def _build(part: Union[nn.Module, dict]) -> nn.Module:
-    return MODELS.build(part) if isinstance(part, dict) else part
 
 
 def _build_host(name: str, cfg: dict) -> nn.Module:

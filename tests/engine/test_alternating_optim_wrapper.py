@@ -7,6 +7,7 @@ import pytest
 import torch
 import torch.distributed as dist
 from conftest import Probe, make_runner, with_val
+from torch import nn
 
 from mmhmc.codecs import MeanScaleHyperprior
 from mmhmc.engine import (AlternatingOptimWrapperConstructor, AutocastHook,
@@ -21,6 +22,25 @@ OPTIM_WRAPPER = dict(
     optimizer=dict(type='Adam', lr=1e-3),
     clip_grad=dict(max_norm=1.),
     discriminator=dict(clip_grad=None))
+
+
+def test_a_model_may_name_its_optimizer_by_the_former_name():
+
+    class Players(nn.Module):
+        codec, discriminator = nn.Linear(1, 1), nn.Linear(1, 1)
+        turn = 'discriminator'
+
+    wrapper = AlternatingOptimWrapperConstructor(
+        dict(optimizer=dict(type='SGD', lr=1.)))(
+            Players())
+    before = Players.discriminator.bias.item()
+    with pytest.warns(FutureWarning, match='active_optimizer'):
+        with wrapper.optim_context(Players()):
+            loss = Players.discriminator(torch.ones(1)).sum()
+    wrapper.update_params(loss)
+    assert Players.discriminator.bias.item() == before - 1
+    with pytest.warns(FutureWarning, match='active_optimizer'):
+        assert model_of(MeanScaleHyperprior(8, 8)).turn == 'generator'
 
 
 class VariableRate(MeanScaleHyperprior):
@@ -178,8 +198,8 @@ def worker(rank, folder):
         timeout=timedelta(seconds=60))
     torch.manual_seed(rank)
     model = model_of(VariableRate(8, 8))
-    seen = Probe(
-        lambda runner: dict(turn=model.turn, parameters=parameters_of(model)))
+    seen = Probe(lambda runner: dict(
+        turn=model.active_optimizer, parameters=parameters_of(model)))
     run(model,
         folder, [seen],
         train_dataloader=dict(

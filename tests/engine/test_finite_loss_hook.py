@@ -189,7 +189,7 @@ def test_impossible_patience_is_refused(count):
 class TwoPlayers(MockTaskModel):
     """Its backbone and its head learn in turns; a gradient may be NaN."""
 
-    turn = 'generator'
+    active_optimizer = 'generator'
 
     def forward(self, inputs, data_samples=None, mode='tensor'):
         output = super().forward(inputs, data_samples, mode)

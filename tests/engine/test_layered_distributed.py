@@ -36,7 +36,7 @@ def worker(rank, folder):
         timeout=timedelta(seconds=60))
     torch.manual_seed(rank)
     model = model_of()
-    seen = Probe(lambda runner: (model.turn, {
+    seen = Probe(lambda runner: (model.active_optimizer, {
         name: parameter.detach().clone()
         for name, parameter in model.named_parameters()
     }))

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from mmhmc.losses import match_features
+from mmhmc.losses import feature_matching_loss
 
 
 def test_layers_count_alike_and_originals_get_no_gradient():
@@ -9,7 +9,7 @@ def test_layers_count_alike_and_originals_get_no_gradient():
     fake = [torch.full_like(real[0], 1.), torch.full_like(real[1], -3.)]
     for one in (*real, *fake):
         one.requires_grad_()
-    loss = match_features(real, fake)
+    loss = feature_matching_loss(real, fake)
     assert loss.item() == 2
     loss.backward()
     assert all(one.grad is None for one in real)
@@ -18,10 +18,10 @@ def test_layers_count_alike_and_originals_get_no_gradient():
 
 def test_equal_features_have_no_distance():
     features = [torch.randn(2, 3), torch.randn(2, 5)]
-    assert match_features(features, features) == 0
+    assert feature_matching_loss(features, features) == 0
 
 
 def test_features_that_do_not_belong_together_are_refused():
     for real, fake in (([], []), ([torch.zeros(1)], [])):
         with pytest.raises(ValueError, match='As many features of originals'):
-            match_features(real, fake)
+            feature_matching_loss(real, fake)

@@ -69,14 +69,14 @@ def test_parts_learn_in_turn_and_never_from_the_other_ones_loss():
     model, x = model_of(), smooth_images(2, 64, 64)
     learning = {n for n, p in model.named_parameters() if p.requires_grad}
     for _ in range(2):
-        assert model.turn == 'generator'
+        assert model.active_optimizer == 'generator'
         output, touched = step(model, x)
         assert set(output) == {
             'loss_rate', 'loss_distortion', 'loss_perceptual',
             'loss_adversarial', 'bpp', 'psnr'
         }
         assert touched == {n for n in learning if n.startswith('codec.')}
-        assert model.turn == 'discriminator'
+        assert model.active_optimizer == 'discriminator'
         output, touched = step(model, x)
         assert set(output) == {'loss_discriminator', 'discriminator_accuracy'}
         assert touched == {
@@ -96,7 +96,7 @@ def test_frozen_weights_of_the_discriminator_stay_frozen():
 def test_without_a_discriminator_only_the_codec_learns():
     model, x = model_of(discriminator=None), smooth_images(1, 64, 64)
     for _ in range(3):
-        assert model.turn == 'generator'
+        assert model.active_optimizer == 'generator'
         output, touched = step(model, x)
         assert 'loss_adversarial' not in output
         assert all(name.startswith('codec.') for name in touched)
@@ -221,7 +221,8 @@ def qualities_of(model, count):
     turns = []
     with torch.no_grad():
         for _ in range(count):
-            turns.append((model.turn, model(inputs_of(x), None, 'loss')))
+            turns.append(
+                (model.active_optimizer, model(inputs_of(x), None, 'loss')))
     return [condition.quality for condition in model.codec.seen], turns
 
 

@@ -9,7 +9,7 @@ from torch import nn
 from traced_ops import TracedOps
 
 from mmhmc.engine import AlternatingOptimWrapperConstructor
-from mmhmc.losses import FeatureLoss, HingeLoss, match_features
+from mmhmc.losses import FeatureLoss, HingeLoss, feature_matching_loss
 from mmhmc.models import LayeredCodecModel
 
 DISCRIMINATOR = dict(
@@ -83,7 +83,7 @@ def test_losses_are_weighed_as_documented(codec):
         loss_distortion=0.5 * 255**2 * error.square().mean(),
         loss_perceptual=2 * model.perceptual(x, output.x_hat).mean(),
         loss_adversarial=-7 * fake.mean(),
-        loss_matching=11 * match_features(real_features, fake_features),
+        loss_matching=11 * feature_matching_loss(real_features, fake_features),
         bpp=bpp,
         bpp_base=bpp - bits['t'] / (2 * 64 * 64),
         psnr=-10 * error.square().mean().log10())
@@ -103,7 +103,7 @@ def test_discriminator_joins_after_the_first_batches(codec):
     model, x = model_of(codec, adversarial_begin=3), smooth_images(1, 64, 64)
     turns = []
     for _ in range(6):
-        turns.append(model.turn)
+        turns.append(model.active_optimizer)
         output, touched = step(model, x)
         adversarial = 'loss_adversarial' in output
         assert adversarial == ('loss_matching' in output)
@@ -147,7 +147,7 @@ def test_originals_and_decoded_images_are_judged_by_the_same_norms(codec):
 def test_codec_alone_learns_without_a_discriminator(codec):
     model = model_of(codec, discriminator=None)
     for _ in range(3):
-        assert model.turn == 'generator'
+        assert model.active_optimizer == 'generator'
         output, _ = step(model, smooth_images(1, 64, 64))
         assert 'loss_adversarial' not in output
 

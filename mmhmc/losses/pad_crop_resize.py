@@ -1,4 +1,4 @@
-"""A random shift and zoom before images are compared."""
+"""Random padding, cropping and resizing before images are compared."""
 from collections.abc import Sequence
 
 import torch
@@ -6,12 +6,13 @@ from torch import Tensor
 from torch.nn import functional
 
 
-def shift_together(images: Sequence[Tensor], margin: int = 15) -> list[Tensor]:
-    """Pad, trim and resize images, all in the same random way.
+def random_pad_crop_resize(images: Sequence[Tensor],
+                           margin: int = 15) -> list[Tensor]:
+    """Pad, crop and resize images, all in the same random way.
 
-    Each side is padded by ``margin`` pixels, which repeat the last one, then
-    trimmed by 0 to ``margin`` pixels, drawn for each side, and the result is
-    resized to the size there was. So a network that compares images does
+    Each side is padded by ``margin`` pixels, which repeat the last one. Each
+    is then cropped by 0 to ``margin`` pixels, drawn at random, and the result
+    is resized to the original size. So a network that compares images does
     not always see the same grid, and a codec cannot learn its blind spots.
 
     Args:
@@ -28,7 +29,7 @@ def shift_together(images: Sequence[Tensor], margin: int = 15) -> list[Tensor]:
         raise ValueError(f'`margin` must not be negative, got {margin}.')
     sizes = {tuple(image.shape[-2:]) for image in images}
     if len(sizes) > 1:
-        raise ValueError('Images that are shifted together must have one '
+        raise ValueError('Images that are cropped together must have one '
                          f'size, got {sorted(sizes)}.')
     if margin == 0:
         return list(images)

@@ -1,0 +1,145 @@
+"""Codec and discriminator learn on alternate batches."""
+from abc import abstractmethod
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Optional, Union
+
+import torch
+from torch import Tensor, nn
+
+from mmhmc.former_names import former_property
+from mmhmc.structures import CodecOutput, CodingCondition
+from .codec_model import CodecModel
+
+
+class AdversarialCodecModel(CodecModel):
+    """Base class: a codec alone that learns against a discriminator.
+
+    A subclass builds :attr:`discriminator` and :attr:`adversarial`, and gives
+    the losses of the codec. The discriminator's batches are encoded without
+    gradients, and on the codec's batches the discriminator is frozen, so
+    neither ever sees a gradient of the other's loss.
+
+    The number of batches so far is part of the state dict, so a run that is
+    resumed goes on with the same part. Losses come from the model.
+    ``RateLossHook`` describes at test time what was coded, for the metrics;
+    its weights do not count here.
+    """
+
+    #: None: only the codec learns.
+    discriminator: Optional[nn.Module]
+    adversarial: nn.Module
+    #: Batches so far, an int: a number on a GPU would have to be waited for.
+    num_batches = 0
+    turn = former_property('active_optimizer')
+
+    @property
+    def active_optimizer(self) -> str:
+        """Optimizer of the next batch.
+
+        ``'generator'``, which is the codec's, or ``'discriminator'``.
+        """
+        if self.discriminator is None or self.num_batches % 2 == 0:
+            return 'generator'
+        return 'discriminator'
+
+    def forward(self,
+                inputs: Tensor,
+                data_samples: Optional[list] = None,
+                mode: str = 'tensor') -> Union[dict, list]:
+        """Code images; see :meth:`CodecModel.forward`.
+
+        Args:
+            inputs: From the data preprocessor, shape (B, 3, H, W); in mode
+                ``'loss'`` H and W are multiples of the codec's stride.
+            data_samples: One for each image.
+            mode: ``'tensor'``, ``'loss'`` or ``'predict'``.
+
+        Returns:
+            In mode ``'loss'`` the losses of the part that learns, and logs.
+
+        Raises:
+            ValueError: If the mode is unknown, or images are not finite or
+                do not fit the stride.
+        """
+        if mode != 'loss':
+            return super().forward(inputs, data_samples, mode)
+        x = self.input_norm.to_image(inputs)
+        losses = dict(
+            generator=self._generator_losses,
+            discriminator=self._discriminator_losses)[self.active_optimizer]
+        condition = self._draw_condition()
+        self.num_batches += 1
+        return losses(x, condition)
+
+    def _draw_condition(self) -> Optional[CodingCondition]:
+        """Run-time controls of the next batch."""
+        return self.choose_condition(training=True)
+
+    @abstractmethod
+    def _generator_losses(
+            self, x: Tensor,
+            condition: Optional[CodingCondition]) -> dict[str, Tensor]:
+        """Losses of the codec and logs; the batch has been counted."""
+
+    def _discriminator_losses(
+            self, x: Tensor,
+            condition: Optional[CodingCondition]) -> dict[str, Tensor]:
+        with torch.no_grad():
+            output = self.codec(x, condition)
+        # In one forward, so that both are judged by the same spectral norms.
+        logits = self.discriminator(
+            torch.cat((x, output.x_hat)),
+            torch.cat((output.y_hat, output.y_hat)),
+            self._judged_quality(condition))
+        real, fake = logits.chunk(2)
+        right = torch.cat((real > 0, fake < 0)).float().mean()
+        return dict(
+            loss_discriminator=self.adversarial.discriminator(real, fake),
+            discriminator_accuracy=right)
+
+    def _judged_quality(self, condition: Optional[CodingCondition]) -> int:
+        """Which quality the discriminator judges, from 1."""
+        return 1
+
+    @contextmanager
+    def _frozen_discriminator(self) -> Iterator[nn.Module]:
+        """The discriminator: gradients pass, but its weights get none."""
+        trained = [
+            p for p in self.discriminator.parameters() if p.requires_grad
+        ]
+        try:
+            for parameter in trained:
+                parameter.requires_grad_(False)
+            yield self.discriminator
+        finally:
+            for parameter in trained:
+                parameter.requires_grad_()
+
+    def _adversarial_loss(self, output: CodecOutput,
+                          condition: Optional[CodingCondition]) -> Tensor:
+        """L_G, which the codec minimises."""
+        with self._frozen_discriminator() as discriminator:
+            logits = discriminator(output.x_hat, output.y_hat,
+                                   self._judged_quality(condition))
+        return self.adversarial.generator(logits)
+
+    def _save_to_state_dict(self, destination: dict, prefix: str,
+                            keep_vars: bool) -> None:
+        super()._save_to_state_dict(destination, prefix, keep_vars)
+        destination[f'{prefix}num_batches'] = torch.tensor(self.num_batches)
+
+    def _load_from_state_dict(self, state_dict: dict, prefix: str,
+                              local_metadata: dict, strict: bool,
+                              missing_keys: list, unexpected_keys: list,
+                              error_msgs: list) -> None:
+        key = f'{prefix}num_batches'
+        super()._load_from_state_dict(state_dict, prefix, local_metadata,
+                                      strict, missing_keys, unexpected_keys,
+                                      error_msgs)
+        if key in state_dict:
+            self.num_batches = int(state_dict[key])
+            if key in unexpected_keys:
+                unexpected_keys.remove(key)
+        else:
+            missing_keys.append(key)

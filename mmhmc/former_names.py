@@ -8,12 +8,14 @@ The one place that knows them:
   NAME``; the package takes its ``__getattr__`` from :func:`former_attribute`;
 - :func:`former_arguments` for keyword arguments, :func:`former_keys` for the
   keys of a dictionary, :func:`former_value` for the values of an option and
-  :func:`former_property` for attributes of objects.
+  :func:`former_property` for attributes of objects;
+- :func:`current_config` for config files that have moved.
 """
 import functools
 import warnings
 from collections.abc import Callable, Mapping
 from importlib import import_module
+from pathlib import Path
 from typing import Any, TypeVar
 
 #: Types in configs, without scope: former name to today's.
@@ -156,6 +158,30 @@ def former_member(owner: Any, today: str, former: str) -> Any:
     name = type(owner).__name__
     _warn(f'`{name}.{former}`', f'`{name}.{today}`')
     return getattr(owner, former)
+
+
+def current_config(path: Path) -> Path:
+    """Today's place of a config that was in ``configs/hmc``.
+
+    Args:
+        path: File that may not be there.
+
+    Returns:
+        The only file of its name in the folders of the other methods, with a
+        warning; ``path`` itself if it exists or there is no such file.
+    """
+    if path.parent.name != 'hmc' or path.exists():
+        return path
+    found = [
+        readme.with_name(path.name)
+        for readme in path.parent.parent.glob('*/README.md')
+        if readme.with_name(path.name).is_file()
+    ]
+    if len(found) != 1:
+        return path
+    _warn(f'`configs/hmc/{path.name}`',
+          f'`configs/{found[0].parent.name}/{path.name}`')
+    return found[0]
 
 
 def _warn(former: str, today: str) -> None:

@@ -1,10 +1,12 @@
 """Public names of former releases go on working, and warn."""
 import inspect
 from importlib import import_module
+from pathlib import Path
 
 import pytest
 
 from mmhmc import former_names
+from mmhmc.apis import read_config
 from mmhmc.former_names import (NAMES, TYPES, former_arguments, former_keys,
                                 former_value)
 from mmhmc.registry import MODELS, TRANSFORMS
@@ -63,8 +65,9 @@ def test_former_arguments():
 
 def test_former_keys_and_values():
     with pytest.warns(FutureWarning, match='`image`'):
-        assert former_keys(dict(picture=1, b=2), picture='image') == dict(
-            image=1, b=2)
+        assert former_keys(
+            dict(picture=1, b=2), picture='image') == dict(
+                image=1, b=2)
     with pytest.warns(FutureWarning, match="placement='image'"):
         assert former_value('placement', 'picture', picture='image') == 'image'
     assert former_value('placement', 'latent', picture='image') == 'latent'
@@ -75,3 +78,21 @@ def test_no_former_name_is_a_name_of_today():
     for package, names in NAMES.items():
         assert not set(names) & set(import_module(package).__all__)
     assert former_names.current_type('mmhmc.CodecModel') == 'mmhmc.CodecModel'
+
+
+CONFIGS = Path(__file__).parents[1] / 'configs'
+
+
+def test_a_config_by_its_former_place_is_read_from_that_of_today():
+    assert read_config(CONFIGS / 'hmc/mask-rcnn_dynadapt_sample.py').model
+    with pytest.warns(FutureWarning, match='configs/mpa/mpa-small_pictures'):
+        cfg = read_config(CONFIGS / 'hmc/mpa-small_pictures.py')
+    assert cfg.model.codec.type == 'mmhmc.MPA'
+    with pytest.warns(FutureWarning, match='configs/mpa/mpa-small_pictures'):
+        by_package = read_config('mmhmc::hmc/mpa-small_pictures.py')
+    assert by_package.to_dict() == cfg.to_dict()
+
+
+def test_a_config_that_never_was_is_missed_where_it_was_looked_for():
+    with pytest.raises(FileNotFoundError, match='hmc/never_was.py'):
+        read_config(CONFIGS / 'hmc/never_was.py')

@@ -9,7 +9,7 @@ from PIL import Image
 
 from mmhmc.apis.training import build_runner, load_config
 
-ROOT = Path(__file__).parents[1] / 'configs/hmc'
+ROOT = Path(__file__).parents[1] / 'configs/layered'
 #: Of each analysis config the metric that tells how good it is.
 METRICS = dict(
     layered_parsing_latent='mFscore',

@@ -9,7 +9,7 @@ SMALL = dict(cls='cls_coco-crops', seg='seg_camvid', det='det_coco')
 
 def config_of(name, host):
     pytest.importorskip(host)
-    return load_config(f'configs/hmc/{name}.py')
+    return load_config(f'configs/mpa/{name}.py')
 
 
 @pytest.mark.parametrize('task', TASKS)

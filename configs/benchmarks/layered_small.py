@@ -10,7 +10,7 @@ complexity = (256, 256)
 datasets = dict(faces=dict(root='data/celebamask_hq/val/images'))
 tasks = dict(
     parsing=dict(
-        config='configs/hmc/layered-small_parsing_rgb.py',
+        config='configs/layered/layered-small_parsing_rgb.py',
         checkpoint='mmhmc://layered-small_parsing_rgb',
         dataset='faces',
         metrics=['mIoU', 'aAcc', 'mFscore']))

@@ -3,7 +3,7 @@
 Perceptual quality against rate, and parsing of decoded images by the
 network for images. The rates of interest, 0.02 to 0.12 bpp at 256x256, are
 below those of published weights: the learned codecs have to be trained for
-them, ours by `configs/hmc/layered_codec.py` at four values of
+them, ours by `configs/layered/layered_codec.py` at four values of
 `model.lmbda_rate`, its ablations with `model.codec.fusion=concat`,
 `model.discriminator=None` and `model.codec.base_only_rate=1`. In a file of a
 few hundred bytes the forty or so of the header weigh; real bytes are with
@@ -11,10 +11,10 @@ them.
 
 Analysis in the compressed domain, separate and joint, and the reference on
 images are tests of their own, `tools/test.py CONFIG CHECKPOINT` with
-`configs/hmc/layered_*_{latent,joint,rgb}.py`, which report bpp, mIoU, pixel
-accuracy (aAcc) and mean F1 (mFscore); the saving is 1 - bpp / 24. What it
-costs: `tools/analysis_tools/latent_cost.py`. Sets of images (FID, KID) and
-DISTS, NIQE: `test_evaluator` of `configs/hmc/layered_codec.py`.
+`configs/layered/layered_*_{latent,joint,rgb}.py`, which report bpp, mIoU,
+pixel accuracy (aAcc) and mean F1 (mFscore); the saving is 1 - bpp / 24. What
+it costs: `tools/analysis_tools/latent_cost.py`. Sets of images (FID, KID) and
+DISTS, NIQE: `test_evaluator` of `configs/layered/layered_codec.py`.
 
 Expected: nothing; no number of the paper is known but 99.6 % of saving, that
 is 0.096 bpp.
@@ -25,7 +25,7 @@ complexity = (256, 256)
 datasets = dict(faces=dict(root='data/celebamask_hq/val/images'))
 tasks = dict(
     parsing=dict(
-        config='configs/hmc/layered_parsing_rgb.py',
+        config='configs/layered/layered_parsing_rgb.py',
         checkpoint='checkpoints/layered_parsing_rgb.pth',
         dataset='faces',
         metrics=['mIoU', 'aAcc', 'mFscore']))

@@ -14,12 +14,12 @@ datasets = dict(
     crops=dict(root='data/coco_crops/val'))
 tasks = dict(
     pspnet=dict(
-        config='configs/hmc/pspnet_csp-nano_camvid.py',
+        config='configs/mpa/pspnet_csp-nano_camvid.py',
         checkpoint='mmhmc://pspnet_csp-nano_camvid',
         dataset='camvid',
         metrics=['mIoU']),
     classifier=dict(
-        config='configs/hmc/classifier_csp-nano_coco-crops.py',
+        config='configs/mpa/classifier_csp-nano_coco-crops.py',
         checkpoint='mmhmc://classifier_csp-nano_coco-crops',
         dataset='crops',
         metrics=['accuracy/top1']))
@@ -31,7 +31,7 @@ _few = (1, 2, 4, 8)
 def _path(task, alpha, **datasets):
     """Points of one path: data sets with their qualities."""
     return dict(
-        codec='configs/hmc/mpa-small_pictures.py',
+        codec='configs/mpa/mpa-small_pictures.py',
         points={
             f'q{q}':
             dict(

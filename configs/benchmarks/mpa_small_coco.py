@@ -14,7 +14,7 @@ protocol = 'in the model'
 def _path(alpha):
     """Points of the path, or without it (0) of the main one."""
     return dict(
-        codec='configs/hmc/mpa-small_pictures.py',
+        codec='configs/mpa/mpa-small_pictures.py',
         points={
             f'q{q}':
             dict(

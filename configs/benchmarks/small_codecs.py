@@ -19,7 +19,7 @@ def _standard(name, qualities, label):
 
 def _learned(config, name):
     return dict(
-        codec=f'configs/hmc/{config}.py',
+        codec=f'configs/{config}.py',
         points={
             f'lmbda{lmbda}': dict(checkpoint=f'mmhmc://{name}_{lmbda}')
             for lmbda in _lmbdas
@@ -36,14 +36,14 @@ codecs = {
     'VVC':
     _standard('VVCIntra', (47, 42, 37, 32), 'qp'),
     'MeanScaleHyperprior':
-    _learned('mean-scale-hyperprior_pictures',
+    _learned('mean_scale_hyperprior/mean-scale-hyperprior_pictures',
              'mean-scale-hyperprior_pictures'),
     'MeanScaleHyperprior, adapted':
-    _learned('yolox-nano_dynadapt_coco',
+    _learned('hmc/yolox-nano_dynadapt_coco',
              'mean-scale-hyperprior_dynadapt_coco'),
     'Cheng2020Attention':
-    _learned('cheng2020-attn_pictures', 'cheng2020-attn_pictures'),
+    _learned('cheng2020/cheng2020-attn_pictures', 'cheng2020-attn_pictures'),
     'Cheng2020Attention, adapted':
-    _learned('yolox-nano_dynadapt_coco_cheng2020-attn',
+    _learned('hmc/yolox-nano_dynadapt_coco_cheng2020-attn',
              'cheng2020-attn_dynadapt_coco'),
 }

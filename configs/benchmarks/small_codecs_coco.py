@@ -19,7 +19,7 @@ def _standard(name, qualities):
 
 def _learned(config, name, **adapter):
     return dict(
-        codec=f'configs/hmc/{config}.py',
+        codec=f'configs/{config}.py',
         points={
             f'lmbda{lmbda}': dict(checkpoint=f'mmhmc://{name}_{lmbda}')
             for lmbda in _lmbdas
@@ -34,19 +34,19 @@ codecs = {
     'VVC':
     _standard('VVCIntra', (47, 42, 37, 32)),
     'MeanScaleHyperprior':
-    _learned('mean-scale-hyperprior_pictures',
+    _learned('mean_scale_hyperprior/mean-scale-hyperprior_pictures',
              'mean-scale-hyperprior_pictures'),
     'MeanScaleHyperprior, adapted':
     _learned(
-        'yolox-nano_dynadapt_coco',
+        'hmc/yolox-nano_dynadapt_coco',
         'mean-scale-hyperprior_dynadapt_coco',
         adapter=_adapter,
         without_adapter='MeanScaleHyperprior, adapted, without g_t'),
     'Cheng2020Attention':
-    _learned('cheng2020-attn_pictures', 'cheng2020-attn_pictures'),
+    _learned('cheng2020/cheng2020-attn_pictures', 'cheng2020-attn_pictures'),
     'Cheng2020Attention, adapted':
     _learned(
-        'yolox-nano_dynadapt_coco_cheng2020-attn',
+        'hmc/yolox-nano_dynadapt_coco_cheng2020-attn',
         'cheng2020-attn_dynadapt_coco',
         adapter=_adapter,
         without_adapter='Cheng2020Attention, adapted, without g_t'),

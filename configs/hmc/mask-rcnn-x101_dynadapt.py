@@ -4,7 +4,7 @@ The paper uses detectron2's weights (44.3 box / 39.5 mask AP uncompressed);
 these are mmdet's (44.0 / 39.3). Stages and rates as `mask-rcnn_dynadapt.py`.
 Not trained here.
 """
-_base_ = ['./mask-rcnn_dynadapt.py']
+_base_ = ['mask-rcnn_dynadapt.py']
 load_from = ('https://download.openmmlab.com/mmdetection/v2.0/mask_rcnn/'
              'mask_rcnn_x101_32x8d_fpn_mstrain-poly_3x_coco/'
              'mask_rcnn_x101_32x8d_fpn_mstrain-poly_3x_coco_20210607_161042-'

@@ -18,7 +18,7 @@ _base_ = [
 stages = [
     dict(
         name='codec',
-        config='cheng2020-attn_coco.py',
+        config='../cheng2020/cheng2020-attn_coco.py',
         result='model.backbone.codec.init_cfg.checkpoint')
 ]
 load_from = ('https://download.openmmlab.com/mmdetection/v2.0/mask_rcnn/'

@@ -18,7 +18,7 @@ stages = [
         result='load_from'),
     dict(
         name='codec',
-        config='mean-scale-hyperprior_pennfudan.py',
+        config='../mean_scale_hyperprior/mean-scale-hyperprior_pennfudan.py',
         result='model.backbone.codec.init_cfg.checkpoint')
 ]
 model = dict(

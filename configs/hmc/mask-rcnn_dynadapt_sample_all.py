@@ -10,7 +10,7 @@ stages = [
         name='detector', config='mask-rcnn_r18_sample.py', result='load_from'),
     dict(
         name='codec',
-        config='mean-scale-hyperprior_sample.py',
+        config='../mean_scale_hyperprior/mean-scale-hyperprior_sample.py',
         result='model.backbone.codec.init_cfg.checkpoint')
 ]
 model = dict(

@@ -19,7 +19,7 @@ _base_ = [
 stages = [
     dict(
         name='codec',
-        config='mean-scale-hyperprior_pictures.py',
+        config='../mean_scale_hyperprior/mean-scale-hyperprior_pictures.py',
         result='model.backbone.codec.init_cfg.checkpoint')
 ]
 load_from = 'data/weights/yolox_nano_mmdet.pth'

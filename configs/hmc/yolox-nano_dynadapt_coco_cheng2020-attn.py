@@ -1,9 +1,9 @@
 """As `yolox-nano_dynadapt_coco.py`, with Cheng 2020 with attention."""
-_base_ = ['./yolox-nano_dynadapt_coco.py']
+_base_ = ['yolox-nano_dynadapt_coco.py']
 stages = [
     dict(
         name='codec',
-        config='cheng2020-attn_pictures.py',
+        config='../cheng2020/cheng2020-attn_pictures.py',
         result='model.backbone.codec.init_cfg.checkpoint')
 ]
 model = dict(

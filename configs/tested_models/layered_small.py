@@ -12,11 +12,11 @@ metrics = {
     'aAcc': 'pixel accuracy (%)',
     'mFscore': 'mean F1 (%)',
 }
-_latent = 'configs/hmc/layered-small_parsing_latent.py'
+_latent = 'configs/layered/layered-small_parsing_latent.py'
 tests = {
     'images':
     dict(
-        config='configs/hmc/layered-small_parsing_rgb.py',
+        config='configs/layered/layered-small_parsing_rgb.py',
         checkpoint='mmhmc://layered-small_parsing_rgb'),
     **{
         f'streams, rate {rate}':
@@ -27,6 +27,6 @@ tests = {
     },
     'streams, rate 1, joint':
     dict(
-        config='configs/hmc/layered-small_parsing_joint.py',
+        config='configs/layered/layered-small_parsing_joint.py',
         checkpoint='mmhmc://layered-small_parsing_joint'),
 }

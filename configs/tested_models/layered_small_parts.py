@@ -12,8 +12,8 @@ metrics = {
     'aAcc': 'pixel accuracy (%)',
     'mFscore': 'mean F1 (%)',
 }
-_codec = 'configs/hmc/layered-small_codec.py'
-_latent = 'configs/hmc/layered-small_parsing_latent.py'
+_codec = 'configs/layered/layered-small_codec.py'
+_latent = 'configs/layered/layered-small_parsing_latent.py'
 _weights = 'work_dirs/layered'
 tests = {
     'codec, rate 4':

@@ -8,6 +8,8 @@ from typing import Optional, Union
 import yaml
 from mmengine.config import Config, DictAction
 
+from mmhmc.former_names import current_config
+
 #: What the Python of a config, or mmengine on reading one, may raise.
 _ERRORS = (SyntaxError, NameError, AttributeError, LookupError, TypeError,
            ImportError, AssertionError, ArithmeticError, RuntimeError,
@@ -25,7 +27,7 @@ def read_file(path: Union[str, Path]) -> Config:
         ModuleNotFoundError: If it builds on a package that is not installed.
         ValueError: If it is no config, with the place of the mistake.
     """
-    path = Path(path)
+    path = current_config(Path(path))
     if not path.is_file():
         what = 'is a folder' if path.is_dir() else 'does not exist'
         raise FileNotFoundError(f'There is no config {str(path)!r}: it '

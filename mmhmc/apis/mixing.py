@@ -9,6 +9,7 @@ from typing import Optional, Union
 from mmengine.config import Config, ConfigDict
 from mmengine.logging import print_log
 
+from mmhmc.former_names import current_config
 from mmhmc.registry import type_name, type_scope
 from .config_files import read_file
 
@@ -132,8 +133,9 @@ def read_config(path: Union[str, Path]) -> Config:
     # The second is that of a checkout, before it is installed.
     roots = [folder / '.mim/configs', folder.parent / 'configs']
     for root in roots:
-        if (root / name).is_file():
-            return read_file(root / name)
+        path = current_config(root / name)
+        if path.is_file():
+            return read_file(path)
     known = [
         found.relative_to(root).as_posix() for root in roots
         for found in (root / name).parent.glob('*.py')

@@ -288,7 +288,8 @@ def test_wrapped_backbone_is_refused(host):
 
 
 def test_codec_alone_is_refused():
-    cfg = read_config(ROOT / 'hmc/mean-scale-hyperprior_sample.py')
+    cfg = read_config(ROOT /
+                      'mean_scale_hyperprior/mean-scale-hyperprior_sample.py')
     with pytest.raises(ValueError, match='already: mmhmc'):
         mix_codec(cfg, CODEC)
 

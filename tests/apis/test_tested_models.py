@@ -11,7 +11,7 @@ from mmhmc.datasets import write_image
 
 CONFIG = str(
     Path(__file__).parents[2] /
-    'configs/hmc/mean-scale-hyperprior_pictures.py')
+    'configs/mean_scale_hyperprior/mean-scale-hyperprior_pictures.py')
 NAME = 'MeanScaleHyperprior'
 
 

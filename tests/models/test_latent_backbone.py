@@ -19,7 +19,7 @@ from mmhmc.functional import InputNorm
 from mmhmc.models import (CodecBackbone, CodecModel, CompressedDomainNeck,
                           LatentBackbone)
 
-CONFIGS = Path(__file__).parents[2] / 'configs/hmc'
+CONFIGS = Path(__file__).parents[2] / 'configs/compressed_domain'
 SIZES = [(64, 64), (48, 40), (33, 64)]
 
 

@@ -121,7 +121,7 @@ def build_pair(leaf: str, host: str, size: tuple[int,
     Returns:
         A model for each of :data:`WAYS`.
     """
-    cfg = read_config(CONFIGS / f'hmc/{leaf}.py')
+    cfg = read_config(CONFIGS / f'compressed_domain/{leaf}.py')
     plain = read_config(CONFIGS / f'_base_/task_models/{host}.py').model
     codec = build_codec(ConfigDict(cfg.model.backbone.codec, init_cfg=None))
     codec.eval().update_entropy_tables()
@@ -266,10 +266,10 @@ KMAC/px: thousand multiply-accumulates per pixel, half of what torch's
 coding, NMS or RoIAlign. ms: of each stage the quickest of {repeats} runs, both
 ways in turns, after one to warm up; float32, one CPU thread, torch {torch}.
 Take the ratios; the milliseconds are one machine's, which had other work too.
-The configs are `configs/hmc/*latent*.py`; to train one:
+The configs are in `configs/compressed_domain/`; to train one:
 
 ```bash
-python tools/train.py configs/hmc/mask-rcnn_latent_sample.py
+python tools/train.py configs/compressed_domain/mask-rcnn_latent_sample.py
 ```
 
 What this does not say: **accuracy**. Weights are random, nothing was trained,

@@ -1,6 +1,6 @@
 """19 classes of pixels on images: a stem, the analysis trunk, a head.
 
-The trunk is what reads latents in `configs/hmc/layered_parsing_latent.py`.
+The trunk is what reads latents in `configs/layered/layered_parsing_latent.py`.
 """
 model = dict(
     type='EncoderDecoder',

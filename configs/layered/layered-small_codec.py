@@ -5,7 +5,7 @@ backbone of `data/weights/yolox_nano_mmdet.pth`. Rates: `model.lmbda_rate` of
 1, 2, 4, the first to be trained, and 8; the others begin with
 `load_from=CHECKPOINT` of it.
 """
-_base_ = ['./layered_codec.py', '../_base_/losses/csp-nano.py']
+_base_ = ['layered_codec.py', '../_base_/losses/csp-nano.py']
 model = dict(
     codec=dict(
         hidden_channels=64,

@@ -14,7 +14,7 @@ _base_ = [
 stages = [
     dict(
         name='codec',
-        config='mean-scale-hyperprior_sample.py',
+        config='../mean_scale_hyperprior/mean-scale-hyperprior_sample.py',
         result='model.backbone.codec.init_cfg.checkpoint')
 ]
 model = dict(

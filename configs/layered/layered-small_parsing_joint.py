@@ -1,5 +1,5 @@
 """`layered_parsing_joint.py` on the streams of `layered-small_codec.py`."""
-_base_ = ['./layered_parsing_joint.py', '../_base_/losses/csp-nano.py']
+_base_ = ['layered_parsing_joint.py', '../_base_/losses/csp-nano.py']
 stages = [
     dict(
         name='codec',

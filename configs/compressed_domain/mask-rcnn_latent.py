@@ -15,7 +15,7 @@ _base_ = [
 stages = [
     dict(
         name='codec',
-        config='cheng2020-attn_coco.py',
+        config='../cheng2020/cheng2020-attn_coco.py',
         result='model.backbone.codec.init_cfg.checkpoint')
 ]
 model = dict(

@@ -4,6 +4,6 @@
 Rate and task: `--cfg-options model.condition.quality=4
 model.condition.task=seg`.
 """
-_base_ = ['./mpa-small_mse_pictures.py']
+_base_ = ['mpa-small_mse_pictures.py']
 stages = []
 model = dict(codec=dict(trained_task=None, init_cfg=None))

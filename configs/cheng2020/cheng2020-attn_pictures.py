@@ -5,7 +5,7 @@ channels, hidden and latent, its PSNR would not get beyond 28 dB. Rates below
 the first: `--cfg-options load_from=FILE train_cfg.max_iters=4500
 param_scheduler.1.end=4500`.
 """
-_base_ = ['./mean-scale-hyperprior_pictures.py']
+_base_ = ['../mean_scale_hyperprior/mean-scale-hyperprior_pictures.py']
 model = dict(
     codec=dict(
         _delete_=True,

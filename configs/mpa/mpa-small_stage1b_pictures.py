@@ -5,7 +5,7 @@ knows, for the machines' paths are compared with this one. Rates weigh four
 times as much as published, so that the machines' tasks suffer enough for a
 path of their own to help.
 """
-_base_ = ['./mpa-small_stage1a_pictures.py']
+_base_ = ['mpa-small_stage1a_pictures.py']
 stages = [
     dict(
         name='1a', config='mpa-small_stage1a_pictures.py', result='load_from')

@@ -1,20 +1,20 @@
-"""FCN head on the latent, on the built-in data set.
+"""Mask R-CNN on the latent, on the built-in data set.
 
 Expected: not trained here; what it costs is in docs/compressed_domain.md. The
 codec is trained first, for people, unless it is given:
 `--cfg-options model.backbone.codec.init_cfg.checkpoint=FILE`.
 """
 _base_ = [
-    'mmseg::_base_/default_runtime.py',
-    '../_base_/task_models/fcn_r18_small.py',
-    '../_base_/datasets/sample_semantic.py',
+    'mmdet::_base_/default_runtime.py',
+    '../_base_/task_models/mask-rcnn_r18_small.py',
+    '../_base_/datasets/sample_instance.py',
     '../_base_/codecs/mean-scale-hyperprior.py',
     '../_base_/schedules/latent_heads.py',
 ]
 stages = [
     dict(
         name='codec',
-        config='mean-scale-hyperprior_sample.py',
+        config='../mean_scale_hyperprior/mean-scale-hyperprior_sample.py',
         result='model.backbone.codec.init_cfg.checkpoint')
 ]
 model = dict(
@@ -29,18 +29,13 @@ model = dict(
                           prefix='codec.')),
         input_norm=_base_.model.data_preprocessor),
     neck=dict(
+        _delete_=True,
         type='mmhmc.CompressedDomainNeck',
         in_channels=64,
-        out_channels=256,
-        strides=(8, )),
-    decode_head=dict(in_index=0))
+        out_channels=64,
+        strides=(8, 16, 32, 64)))
 val_evaluator = _base_.val_evaluator + [dict(type='mmhmc.BitrateMetric')]
 test_evaluator = val_evaluator
 default_hooks = dict(
-    timer=dict(type='IterTimerHook'),
-    logger=dict(type='LoggerHook', interval=20),
-    param_scheduler=dict(type='ParamSchedulerHook'),
-    checkpoint=dict(type='CheckpointHook', interval=4, max_keep_ckpts=2),
-    sampler_seed=dict(type='DistSamplerSeedHook'))
-log_processor = dict(by_epoch=True)
+    logger=dict(interval=20), checkpoint=dict(interval=4, max_keep_ckpts=2))
 randomness = dict(seed=0)

@@ -39,14 +39,17 @@ from torch import Tensor
 
 from mmhmc.compat import load_as_data
 from mmhmc.whole_files import sha256_of, whole_file
-from mmhmc.zoo import fetch_weights
+from mmhmc.zoo import (fetch_compressai, fetch_weights, find_compressai,
+                       is_compressai)
+from mmhmc.zoo.compressai_zoo import COMPRESSAI
 
 MapLocation = Union[str, torch.device, Callable, dict, None]
 
 _CEPH = (r'(\S+\:)?s3://', r'(\S+\:)?petrel://')
 _ZOO = 'mmhmc://'
-_SCHEMES = ('', _ZOO, 'http://', 'https://', 'modelzoo://', 'torchvision://',
-            'open-mmlab://', 'openmmlab://', 'mmcls://', 'pavi://', *_CEPH)
+_SCHEMES = ('', _ZOO, COMPRESSAI, 'http://', 'https://', 'modelzoo://',
+            'torchvision://', 'open-mmlab://', 'openmmlab://', 'mmcls://',
+            'pavi://', *_CEPH)
 
 #: Key under which our files have what is not a tensor.
 _OWN = 'mmhmc'
@@ -84,7 +87,9 @@ def read_checkpoint(path: Union[str, Path],
             ``petrel://``. What is downloaded is kept in torch hub's cache,
             under its name if that has a hash in it.
             ``mmhmc://NAME`` is a model of this project's zoo, see
-            :func:`mmhmc.zoo.fetch_weights`.
+            :func:`mmhmc.zoo.fetch_weights`; ``compressai://NAME`` are weights
+            that CompressAI publishes, see
+            :func:`mmhmc.zoo.find_compressai`.
         map_location: Device of the tensors, see ``torch.load``.
             ``.safetensors`` files know no callable and no dict.
         sha256: SHA-256 of the file, in 64 hexadecimal digits, to be checked
@@ -113,6 +118,11 @@ def read_checkpoint(path: Union[str, Path],
     if name.startswith(_ZOO):
         path = fetch_weights(name.removeprefix(_ZOO))
         return _read_file(path, str(path), map_location, sha256)
+    if is_compressai(name):
+        file = fetch_compressai(name)
+        saved = _read_file(file, str(file), map_location, sha256)
+        state = saved.get('state_dict', saved)
+        return dict(state_dict=find_compressai(name).complete(state))
     url = _url(name)
     file = Path(name).expanduser() if url is None else _fetch(url, sha256)
     checkpoint = _read_file(file, str(file), map_location, sha256)
@@ -299,8 +309,8 @@ def _url(name: str) -> Optional[str]:
     else:
         raise ValueError(
             f'{name!r} begins with an address that is not known here; '
-            'expected mmhmc, http, https, torchvision, openmmlab, mmcls, s3 '
-            'or petrel. Download it and give the file.')
+            'expected mmhmc, compressai, http, https, torchvision, openmmlab, '
+            'mmcls, s3 or petrel. Download it and give the file.')
     if model not in models:
         raise ValueError(f'{scheme}:// has no model {model!r}.')
     return models[model]

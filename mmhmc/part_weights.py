@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from mmhmc.checkpoints import read_checkpoint
 from mmhmc.registry import is_pretrained
+from mmhmc.zoo import find_compressai, is_compressai
 
 #: Of a codec, what can be made anew from its weights.
 _TABLES = ('_quantized_cdf', '_offset', '_cdf_length', 'scale_table')
@@ -102,8 +103,10 @@ def load_pretrained(module: nn.Module,
             f'`init_cfg` of {type(module).__name__} is Pretrained and names no'
             ' `checkpoint`. Give its file, or `init_cfg=None` if the weights '
             'come from elsewhere.')
-    load_part(module, weights_of(read_checkpoint(name), name), name,
-              init.get('prefix'), others)
+    # CompressAI's hold a codec alone, whatever the config's own have before.
+    prefix = None if is_compressai(name) else init.get('prefix')
+    load_part(module, weights_of(read_checkpoint(name), name), name, prefix,
+              others)
 
 
 def weights_of(checkpoint: dict, name: Union[str, Path]) -> dict[str, Tensor]:
@@ -185,13 +188,13 @@ def load_part(module: nn.Module,
         # A headline, then one line for each tensor.
         first = str(error).splitlines()[1:2] or [str(error)]
         raise ValueError(f'{name} does not fit {what}: '
-                         f'{first[0].strip()}') from error
+                         f'{first[0].strip()}{_published_as(name)}') from error
     missing = _needed(missing)
     if missing or (unexpected and not others):
         raise ValueError(
             f'{name} does not fit {what}: missing {_few(missing)}; '
             f'not expected {_few([] if others else unexpected)}. Give the '
-            'checkpoint of the same config.')
+            f'checkpoint of the same config.{_published_as(name)}')
 
 
 def lacks_weights(module: nn.Module, keys: Iterable[str]) -> list[str]:
@@ -237,6 +240,15 @@ def _refuse_some(module: nn.Module, state: dict, prefix: str) -> None:
 def _needed(keys: Iterable[str]) -> list[str]:
     """Names of weights, without what can be made anew."""
     return [key for key in keys if key.rpartition('.')[2] not in _MADE_ANEW]
+
+
+def _published_as(name: Union[str, Path]) -> str:
+    """What CompressAI's weights are of, as the end of an error."""
+    if not is_compressai(name):
+        return ''
+    weights = find_compressai(name)
+    widths = ', '.join(f'{k}={v}' for k, v in weights.channels.items())
+    return f' CompressAI has them for {weights.architecture}, {widths}.'
 
 
 def _described(module: nn.Module) -> str:

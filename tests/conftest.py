@@ -1,8 +1,12 @@
 """What the tests share: a host, codecs and images in miniature."""
+import functools
 import hashlib
+import io
 import itertools
 import os
 import random
+import threading
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from importlib.metadata import version
 from types import SimpleNamespace
 
@@ -397,6 +401,57 @@ def tiny_weights(tmp_path_factory):
     path = tmp_path_factory.mktemp('weights') / 'tiny.safetensors'
     write_safetensors(tiny_codec('MeanScaleHyperprior').state_dict(), path)
     return path
+
+
+class _QuietHandler(SimpleHTTPRequestHandler):
+    """Serves a folder; its server's ``asked`` gets what it was asked."""
+
+    def send_head(self):
+        self.server.asked.append((self.command, self.path))
+        return super().send_head()
+
+    def log_message(self, *args):
+        """Keep quiet."""
+
+
+@pytest.fixture
+def compressai_zoo(tmp_path, monkeypatch):
+    """CompressAI's model zoo in miniature, on a server of this machine.
+
+    ``publish(ARCHITECTURE, METRIC, QUALITY)`` puts random weights of small
+    width into ``folder``, under a name as CompressAI gives, and the installed
+    CompressAI says so; it gives the network. ``asked`` has what the server
+    was asked, ``cache`` is empty.
+    """
+    from compressai.zoo import image
+    folder, cache = tmp_path / 'models/v1', tmp_path / 'cache'
+    folder.mkdir(parents=True)
+    monkeypatch.setenv('MMHMC_CACHE', str(cache))
+
+    def publish(architecture, metric, quality, widths=(8, 8), tables=True):
+        torch.manual_seed(quality)
+        network = image.model_architectures[architecture](*widths)
+        if tables:
+            network.update(update_quantiles=True)
+        content = io.BytesIO()
+        torch.save(network.state_dict(), content)
+        digits = hashlib.sha256(content.getvalue()).hexdigest()[:8]
+        name = f'{architecture}-{metric}-{quality}-{digits}.pth.tar'
+        (folder / name).write_bytes(content.getvalue())
+        monkeypatch.setitem(image.model_urls[architecture][metric], quality,
+                            f'{url}/models/v1/{name}')
+        monkeypatch.setitem(image.cfgs[architecture], quality, widths)
+        return network
+
+    handler = functools.partial(_QuietHandler, directory=tmp_path)
+    with ThreadingHTTPServer(('127.0.0.1', 0), handler) as server:
+        url, server.asked = f'http://127.0.0.1:{server.server_port}', []
+        thread = threading.Thread(target=server.serve_forever, args=(0.01, ))
+        thread.start()
+        yield SimpleNamespace(
+            folder=folder, cache=cache, publish=publish, asked=server.asked)
+        server.shutdown()
+        thread.join()
 
 
 @pytest.fixture

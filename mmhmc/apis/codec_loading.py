@@ -79,7 +79,8 @@ def load_codec(config: Union[str, Path, dict],
     Args:
         config: Config file, ``Config`` or dict with the codec at
             ``model.backbone.codec``, ``model.codec`` or ``codec``; the first
-            that is there counts.
+            that is there counts. Or ``compressai://NAME`` for a codec that
+            CompressAI publishes, see :func:`mmhmc.zoo.find_compressai`.
         checkpoint: File or address of the weights: of a model that holds the
             codec, or of the codec alone, as CompressAI writes it. None takes
             that of the codec's ``init_cfg``; a codec without weights needs

@@ -9,6 +9,7 @@ import yaml
 from mmengine.config import Config, DictAction
 
 from mmhmc.former_names import current_config
+from mmhmc.zoo import find_compressai, is_compressai
 
 #: What the Python of a config, or mmengine on reading one, may raise.
 _ERRORS = (SyntaxError, NameError, AttributeError, LookupError, TypeError,
@@ -21,12 +22,18 @@ _CONFIGS = Path(__file__).parents[1] / '.mim/configs'
 def read_file(path: Union[str, Path]) -> Config:
     """Read a config file.
 
+    Args:
+        path: File; or ``compressai://NAME`` for the ``codec`` of weights that
+            CompressAI publishes, see :func:`mmhmc.zoo.find_compressai`.
+
     Raises:
         FileNotFoundError: If there is no such file.
         OSError: If it, or one that it builds on, cannot be read.
         ModuleNotFoundError: If it builds on a package that is not installed.
         ValueError: If it is no config, with the place of the mistake.
     """
+    if is_compressai(path):
+        return Config(dict(codec=find_compressai(path).codec))
     path = current_config(Path(path))
     if not path.is_file():
         what = 'is a folder' if path.is_dir() else 'does not exist'

@@ -65,7 +65,8 @@ class HMCInferencer:
     Text that checkpoints hold as a config is never run.
 
     Args:
-        model: Name of a model of the zoo; or a config file (also
+        model: Name of a model of the zoo; ``compressai://NAME``, see
+            :func:`mmhmc.zoo.find_compressai`; or a config file (also
             ``mmdet::x.py``), ``Config`` or dict, with a ``CodecBackbone``, a
             ``LatentBackbone``, or a codec alone (``CodecModel``, or just
             ``codec``), which analyzes nothing.

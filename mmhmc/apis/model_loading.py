@@ -19,9 +19,11 @@ from mmhmc.checkpoints import read_checkpoint
 from mmhmc.engine.parts import adapter_changes_nothing, find_codec_wrapper
 from mmhmc.models import CodecModel, ImageCoding
 from mmhmc.part_weights import weights_of
+from mmhmc.zoo import is_compressai
 from .checkpoint_parts import (complete_codecs, complete_host, is_of_host,
                                load_all)
 from .codec_loading import load_codec
+from .config_files import read_file
 from .mixing import host_of
 from .options import set_options
 from .sample_data import innermost_datasets
@@ -37,7 +39,8 @@ def read_model_config(
 
     Args:
         model: Name in the zoo; config file, or ``PACKAGE::FILE``; a
-            ``Config`` or dict.
+            ``Config`` or dict; or ``compressai://NAME``, see
+            :func:`mmhmc.zoo.find_compressai`.
         options: Settings to override, by dotted name.
 
     Raises:
@@ -50,6 +53,10 @@ def read_model_config(
         set_options(cfg, options or {})
         return cfg, None
     text = str(model)
+    if is_compressai(text):
+        cfg = read_file(text)
+        set_options(cfg, options or {})
+        return cfg, None
     if '::' in text or text.endswith('.py') or Path(text).is_file():
         return load_config(text, options), None
     from .zoo import load_config as load_zoo_config

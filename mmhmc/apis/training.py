@@ -17,6 +17,8 @@ from mmhmc.datasets.sample_labels import make_sample_labels
 from mmhmc.machine import choose_arithmetic
 from mmhmc.registry import type_name, type_scope
 from mmhmc.whole_files import read_json, sha256_of, write_whole
+from mmhmc.zoo import is_compressai
+from mmhmc.zoo.compressai_zoo import COMPRESSAI
 from .checkpoint_parts import check_start
 from .config_files import merge_options
 from .cpu_ranks import distribute_on_cpu
@@ -78,7 +80,7 @@ def load_config(path: Union[str, Path],
     if work_dir is not None:
         cfg.work_dir = work_dir
     elif cfg.get('work_dir') is None:
-        names = [Path(one).stem for one in (path, codec) if one is not None]
+        names = [_short(one) for one in (path, codec) if one is not None]
         cfg.work_dir = str(Path('work_dirs') / '_'.join(names))
         if lmbda is not None and _codec_hooks(cfg):
             cfg.work_dir = f'{cfg.work_dir}/lmbda_{lmbda:g}'
@@ -88,6 +90,13 @@ def load_config(path: Union[str, Path],
                 f'--lmbda was given, but {path} has no RateLossHook.')
         _set_lmbda(cfg, lmbda)
     return cfg
+
+
+def _short(config: Union[str, Path]) -> str:
+    """Name of a folder for what is made with a config."""
+    if is_compressai(config):
+        return config.removeprefix(COMPRESSAI).replace('/', '_')
+    return Path(config).stem
 
 
 def _given_parts(cfg: Config, codec: Optional[str],

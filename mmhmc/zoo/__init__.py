@@ -1,7 +1,11 @@
 """The model zoo: what it holds, and how its weights get here."""
-from .fetching import fetch_weights
+from .compressai_zoo import (CompressAIWeights, find_compressai, is_compressai,
+                             list_compressai)
+from .fetching import fetch_compressai, fetch_weights
 from .index import ZooModel, config_path, find_model, list_models
 
 __all__ = [
-    'ZooModel', 'config_path', 'fetch_weights', 'find_model', 'list_models'
+    'CompressAIWeights', 'ZooModel', 'config_path', 'fetch_compressai',
+    'fetch_weights', 'find_compressai', 'find_model', 'is_compressai',
+    'list_compressai', 'list_models'
 ]

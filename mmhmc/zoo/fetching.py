@@ -3,6 +3,7 @@ import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from http.client import HTTPException
 from pathlib import Path
 from typing import Optional, Union
@@ -11,7 +12,10 @@ from urllib.parse import quote
 from urllib.request import Request, urlopen
 
 from mmhmc.whole_files import sha256_of
+from .compressai_zoo import CompressAIWeights, find_compressai
 from .index import ZooModel, find_model
+
+Wanted = Union[ZooModel, CompressAIWeights]
 
 _WEB = ('http://', 'https://')
 _CHECKOUT = Path(__file__).resolve().parents[2] / 'model_zoo'
@@ -54,7 +58,34 @@ def fetch_weights(name: str,
     if isinstance(source, Path):
         _check(source, model)
         return source
-    file = _cached(model)
+    return _fetch(source, _cached(model), model, progress)
+
+
+def fetch_compressai(address: str, progress: bool = True) -> Path:
+    """Bring weights of CompressAI's model zoo here, as :func:`fetch_weights`.
+
+    They are kept under CompressAI's name for them, whose digits must begin
+    the file's SHA-256.
+
+    Args:
+        address: See :func:`find_compressai`.
+        progress: Show on stderr how far it is.
+
+    Returns:
+        File with the weights, as ``torch.save`` wrote it.
+
+    Raises:
+        ConnectionError: If the address cannot be reached, or the connection
+            broke; what has arrived is kept.
+        FileNotFoundError: If the address has no such file.
+        ValueError: If CompressAI has no such weights, or the file is not the
+            one that it names; then the file is removed.
+    """
+    weights = find_compressai(address)
+    return _fetch(weights.url, _folder() / weights.weights, weights, progress)
+
+
+def _fetch(source: str, file: Path, model: Wanted, progress: bool) -> Path:
     if not _is_right(file, model):
         from filelock import FileLock
         file.parent.mkdir(parents=True, exist_ok=True)
@@ -91,13 +122,17 @@ def _source(model: ZooModel, base_url: Optional[str]) -> Union[str, Path]:
 
 def _cached(model: ZooModel) -> Path:
     """Versions of one model, and their beginnings, have different names."""
-    folder = os.environ.get('MMHMC_CACHE') or '~/.cache/mmhmc'
     stem, dot, suffix = model.weights.rpartition('.')
-    return Path(folder).expanduser() / (
-        f'{stem}-{model.sha256[:8]}{dot}{suffix}')
+    return _folder() / f'{stem}-{model.sha256[:8]}{dot}{suffix}'
 
 
-def _check(file: Path, model: ZooModel) -> None:
+def _folder() -> Path:
+    """Where downloads are kept."""
+    folder = os.environ.get('MMHMC_CACHE') or '~/.cache/mmhmc'
+    return Path(folder).expanduser()
+
+
+def _check(file: Path, model: Wanted) -> None:
     """Compare size and SHA-256.
 
     Raises:
@@ -105,19 +140,20 @@ def _check(file: Path, model: ZooModel) -> None:
         ValueError: If it is another.
     """
     size = file.stat().st_size
-    if size != model.size:
+    if model.size is not None and size != model.size:
         raise ValueError(f'{file} has {size} bytes, expected {model.size}: '
                          f'these are not the weights of {model.name}. '
                          f'{_remedy(model)}')
     found = sha256_of(file)
-    if found != model.sha256:
+    if not found.startswith(model.sha256):
+        more = '...' if len(model.sha256) < len(found) else ''
         raise ValueError(
             f'{file} has SHA-256 {found}, expected '
-            f'{model.sha256}: these are not the weights of {model.name}. '
+            f'{model.sha256}{more}: these are not the weights of {model.name}. '
             f'{_remedy(model)}')
 
 
-def _is_right(file: Path, model: ZooModel) -> bool:
+def _is_right(file: Path, model: Wanted) -> bool:
     try:
         _check(file, model)
     except (FileNotFoundError, ValueError):
@@ -125,13 +161,16 @@ def _is_right(file: Path, model: ZooModel) -> bool:
     return True
 
 
-def _remedy(model: ZooModel) -> str:
+def _remedy(model: Wanted) -> str:
+    if isinstance(model, CompressAIWeights):
+        return (f'Where there is a network, download {model.url}, and put '
+                f'{model.weights} into {_folder()}.')
     return (f'Get {model.weights} from where the model zoo is served, put it '
             'into a folder and name that by --base-url or MMHMC_ZOO_URL; or '
             'let MMHMC_ZOO_URL be an address that serves it.')
 
 
-def _download(url: str, file: Path, model: ZooModel, progress: bool) -> None:
+def _download(url: str, file: Path, model: Wanted, progress: bool) -> None:
     """Download to a file that appears when it is whole and right.
 
     Raises:
@@ -140,6 +179,8 @@ def _download(url: str, file: Path, model: ZooModel, progress: bool) -> None:
     """
     part = file.with_name(f'{file.name}.part')
     has_begun = part.exists()
+    if model.size is None:
+        model = replace(model, size=_announced_size(url, model))
     with _bar(model, url, progress) as show:
         _complete(url, part, model, show)
         if has_begun and not _is_right(part, model):
@@ -154,7 +195,34 @@ def _download(url: str, file: Path, model: ZooModel, progress: bool) -> None:
     part.replace(file)
 
 
-def _complete(url: str, part: Path, model: ZooModel,
+def _announced_size(url: str, model: Wanted) -> int:
+    """Bytes of a file, as its server says.
+
+    Raises:
+        ConnectionError, FileNotFoundError: See :func:`fetch_compressai`.
+    """
+    try:
+        with urlopen(
+                Request(url, method='HEAD'), timeout=_SECONDS) as response:
+            return int(response.headers['Content-Length'])
+    except HTTPError as refusal:
+        if refusal.code < 500:
+            raise _refused(url, refusal, model) from None
+        error = refusal
+    except (OSError, HTTPException) as broken:
+        error = broken
+    except (TypeError, ValueError):
+        error = 'it does not say how large the file is'
+    raise ConnectionError(f'{url} cannot be reached ({error}). '
+                          f'{_remedy(model)}')
+
+
+def _refused(url: str, refusal: HTTPError, model: Wanted) -> FileNotFoundError:
+    return FileNotFoundError(f'{url} cannot be had: {refusal.code} '
+                             f'{refusal.reason}. {_remedy(model)}')
+
+
+def _complete(url: str, part: Path, model: Wanted,
               show: Callable[[int], None]) -> None:
     """Fetch what is missing, for as long as anything arrives."""
     here, before = _size(part), -1
@@ -166,9 +234,7 @@ def _complete(url: str, part: Path, model: ZooModel,
         except HTTPError as refusal:
             if refusal.code < 500:
                 part.unlink(missing_ok=True)
-                raise FileNotFoundError(
-                    f'{url} cannot be had: {refusal.code} {refusal.reason}. '
-                    f'{_remedy(model)}') from None
+                raise _refused(url, refusal, model) from None
             error = refusal
         except (OSError, HTTPException) as broken:
             error = broken
@@ -202,7 +268,7 @@ def _size(path: Path) -> int:
 
 
 @contextmanager
-def _bar(model: ZooModel, url: str,
+def _bar(model: Wanted, url: str,
          shown: bool) -> Iterator[Callable[[int], None]]:
     """Bytes so far: a bar on a terminal, elsewhere one line to begin with."""
     if shown and sys.stderr.isatty():

@@ -28,7 +28,7 @@ from mmhmc.part_weights import pretrained
 from mmhmc.registry import MODELS
 from mmhmc.version import __version__
 from mmhmc.whole_files import sha256_of
-from mmhmc.zoo import find_model
+from mmhmc.zoo import find_compressai, find_model, is_compressai
 from ..codec_loading import codec_settings
 from ..progress import progress
 from ..ranks import Ranks, join_ranks
@@ -432,9 +432,13 @@ def _state_of(path: str) -> list:
 
 
 def file_hash(path: str) -> str:
-    """SHA-256 of a file or a model of the zoo; else the address itself."""
+    """SHA-256 of a file or a model of a zoo; else the address itself."""
     if path.startswith('mmhmc://'):
         return find_model(path.removeprefix('mmhmc://')).sha256
+    if is_compressai(path):
+        # Its first digits, and which tables are made of it.
+        weights = find_compressai(path)
+        return f'{weights.sha256}{" new-tables" * weights.new_tables}'
     if '://' in path:
         return path
     return _hash_now(path)

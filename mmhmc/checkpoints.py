@@ -309,8 +309,8 @@ def _url(name: str) -> Optional[str]:
     else:
         raise ValueError(
             f'{name!r} begins with an address that is not known here; '
-            'expected mmhmc, compressai, http, https, torchvision, openmmlab, '
-            'mmcls, s3 or petrel. Download it and give the file.')
+            'expected mmhmc, http, https, torchvision, openmmlab, mmcls, '
+            'compressai, s3 or petrel. Download it and give the file.')
     if model not in models:
         raise ValueError(f'{scheme}:// has no model {model!r}.')
     return models[model]

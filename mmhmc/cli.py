@@ -228,7 +228,8 @@ def _add_codec(parser: argparse.ArgumentParser, coding: bool = True) -> None:
         required=True,
         type=_path,
         metavar='CONFIG',
-        help='config of the codec')
+        help='config of the codec, or weights that CompressAI publishes: '
+        'compressai://ARCHITECTURE/METRIC/QUALITY')
     parser.add_argument(
         '--checkpoint',
         type=_path,

@@ -114,8 +114,11 @@ NAMES = {
         'failure_table', 'point_table', 'read_scalars', 'tint_side_path',
         'worst_images', 'write_demo_page', 'write_report'
     ],
-    'mmhmc.zoo':
-    ['ZooModel', 'config_path', 'fetch_weights', 'find_model', 'list_models'],
+    'mmhmc.zoo': [
+        'CompressAIWeights', 'ZooModel', 'config_path', 'fetch_compressai',
+        'fetch_weights', 'find_compressai', 'find_model', 'is_compressai',
+        'list_compressai', 'list_models'
+    ],
 }
 
 #: What configs may name, as `mmhmc.NAME`.

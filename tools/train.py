@@ -17,7 +17,8 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument(
         '--codec',
         help='put a codec in front of the backbone: file with `codec`, e.g. '
-        'configs/_base_/codecs/scale-hyperprior.py')
+        'configs/_base_/codecs/scale-hyperprior.py, or weights that '
+        'CompressAI publishes: compressai://ARCHITECTURE/METRIC/QUALITY')
     parser.add_argument(
         '--adapter', help='and an adapter behind it: file with `adapter`')
     parser.add_argument(

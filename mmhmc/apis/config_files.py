@@ -26,6 +26,9 @@ def read_file(path: Union[str, Path]) -> Config:
         path: File; or ``compressai://NAME`` for the ``codec`` of weights that
             CompressAI publishes, see :func:`mmhmc.zoo.find_compressai`.
 
+    Returns:
+        The config, with its bases merged.
+
     Raises:
         FileNotFoundError: If there is no such file.
         OSError: If it, or one that it builds on, cannot be read.

@@ -148,9 +148,8 @@ def _check(file: Path, model: Wanted) -> None:
     if not found.startswith(model.sha256):
         more = '...' if len(model.sha256) < len(found) else ''
         raise ValueError(
-            f'{file} has SHA-256 {found}, expected '
-            f'{model.sha256}{more}: these are not the weights of {model.name}. '
-            f'{_remedy(model)}')
+            f'{file} has SHA-256 {found}, expected {model.sha256}{more}: '
+            f'these are not the weights of {model.name}. {_remedy(model)}')
 
 
 def _is_right(file: Path, model: Wanted) -> bool:

@@ -171,6 +171,17 @@ def test_finished_run_goes_on_when_it_is_to_be_longer(configs):
     assert (configs / 'longer/iter_3.pth').exists()
 
 
+def test_weights_that_compressai_publishes_replace_the_stage(
+        configs, compressai_zoo):
+    compressai_zoo.publish('bmshj2018-factorized', 'mse', 1, (4, 4))
+    name = 'compressai://bmshj2018-factorized/mse/1'
+    path = configs / 'second.py'
+    options = {'model.codec.init_cfg.checkpoint': name}
+    cfg = load_config(path, options, work_dir=str(configs / 'work'))
+    assert Path(run_training(cfg, path)).exists()
+    assert not (configs / 'work/first').exists()
+
+
 def test_codec_that_does_not_fit_never_trains(configs):
     path = configs / 'first.py'
     cfg = load_config(path, work_dir=str(configs / 'codec'))

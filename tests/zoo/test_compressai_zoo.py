@@ -21,7 +21,8 @@ def test_every_address_of_compressai_has_a_name():
     urls = {
         url
         for metrics in (image.model_urls, image_vbr.model_urls)
-        for found in metrics.values() for rates in found.values()
+        for found in metrics.values()
+        for rates in found.values()
         for url in ([rates] if isinstance(rates, str) else rates.values())
     }
     found = [find_compressai(name) for name in list_compressai()]
@@ -59,8 +60,10 @@ def test_unknown_name_is_answered_by_the_nearest(name, near):
 
 
 def test_name_without_codec_says_which_there_are():
-    with pytest.raises(ValueError, match='no codec for .* mbt2018-vbr yet; .*'
-                       'cheng2020-attn'):
+    with pytest.raises(
+            ValueError,
+            match='no codec for .* mbt2018-vbr yet; .*'
+            'cheng2020-attn'):
         load_codec('compressai://mbt2018-vbr/mse')
 
 
@@ -111,8 +114,8 @@ def test_tables_are_kept_or_made_anew_with_the_medians(compressai_zoo,
                 codec.get_submodule(name)._quantized_cdf,
                 other.get_submodule(name)._quantized_cdf)
     assert len(new.gaussian_conditional.scale_table) == 256
-    assert len(kept.gaussian_conditional.scale_table) == (
-        64 if has_tables else 256)
+    assert len(
+        kept.gaussian_conditional.scale_table) == (64 if has_tables else 256)
     # What a run does before it tests changes none of it.
     kept.refresh_entropy_tables()
     assert torch.equal(kept.entropy_bottleneck.quantiles, medians)
@@ -123,8 +126,7 @@ def test_weights_are_downloaded_once(compressai_zoo):
     file = fetch_compressai(MEAN_SCALE)
     assert file.parent == compressai_zoo.cache
     served, = compressai_zoo.folder.iterdir()
-    assert (file.name, file.read_bytes()) == (served.name,
-                                              served.read_bytes())
+    assert (file.name, file.read_bytes()) == (served.name, served.read_bytes())
     assert fetch_compressai(MEAN_SCALE) == file
     assert [command for command, _ in compressai_zoo.asked] == ['HEAD', 'GET']
 
@@ -134,8 +136,10 @@ def test_other_file_is_refused_and_removed(compressai_zoo):
     served, = compressai_zoo.folder.iterdir()
     content = served.read_bytes()
     served.write_bytes(content[:-1] + b'?')
-    with pytest.raises(ValueError, match='is refused: .* has SHA-256 .*, '
-                       r'expected [0-9a-f]{8}\.\.\.: these are not'):
+    with pytest.raises(
+            ValueError,
+            match='is refused: .* has SHA-256 .*, '
+            r'expected [0-9a-f]{8}\.\.\.: these are not'):
         read_checkpoint(MEAN_SCALE)
     left = [f for f in compressai_zoo.cache.iterdir() if f.suffix != '.lock']
     assert not left
@@ -243,12 +247,15 @@ def test_other_width_says_which(compressai_zoo):
             hidden_channels=8,
             latent_channels=8))
     with pytest.raises(
-            ValueError, match='size mismatch for .* CompressAI has them for '
+            ValueError,
+            match='size mismatch for .* CompressAI has them for '
             'mbt2018-mean, hidden_channels=8, latent_channels=16'):
         load_codec(config, MEAN_SCALE)
     image.cfgs['mbt2018-mean'][1] = (8, 8)
-    with pytest.raises(ValueError, match='does not hold the weights of '
-                       r'mbt2018-mean of width \(8, 8\): size mismatch'):
+    with pytest.raises(
+            ValueError,
+            match='does not hold the weights of '
+            r'mbt2018-mean of width \(8, 8\): size mismatch'):
         read_checkpoint(f'{MEAN_SCALE}/new-tables')
 
 

@@ -391,3 +391,16 @@ def test_label_is_a_folder_of_its_own():
     point = SimpleNamespace(name='qp37')
     assert TaskRun(task, None, None, 'k').label == 'uncompressed/box'
     assert TaskRun(task, 'HEVC', point, 'k').label == 'HEVC/qp37/box'
+
+
+@pytest.mark.parametrize('protocol', ['before the pipeline', 'in the model'])
+def test_host_sees_images_of_weights_that_compressai_publishes(
+        with_task, compressai_zoo, protocol):
+    compressai_zoo.publish('mbt2018-mean', 'mse', 1)
+    with_task.protocol, with_task.anchor = protocol, 'theirs'
+    with_task.codecs = dict(
+        theirs=dict(
+            codec='compressai://mbt2018-mean/mse/1', points=dict(one=dict())))
+    plan = read_plan(with_task)
+    assert run_benchmark(plan).failures == []
+    assert {r['codec'] for r in records_of(plan)} == {None, 'theirs'}

@@ -12,7 +12,7 @@ from typing import Optional, Union
 from mmengine.model import BaseModule
 from torch import Tensor, nn
 
-from mmhmc.checkpoints import read_checkpoint
+from mmhmc.checkpoints import read_checkpoint, use_for_mmengine
 from mmhmc.registry import is_pretrained
 from mmhmc.zoo import find_compressai, is_compressai
 
@@ -36,6 +36,11 @@ class WholeModule(BaseModule):
     """
 
     _is_asked_for = False
+
+    def __init__(self, init_cfg: Union[dict, list, None] = None) -> None:
+        super().__init__(init_cfg)
+        # A lazy config names classes and asks no registry.
+        use_for_mmengine()
 
     def init_weights(self) -> None:
         """Initialise as ``init_cfg`` says.

@@ -1,8 +1,7 @@
 """Child registries of mmengine's, scope ``mmhmc``.
 
 A config names our types as ``mmhmc.X``; mmengine then imports this module and
-the ``locations`` by itself, whatever the host's default scope is. From then on
-mmengine reads checkpoints as data only, see :mod:`mmhmc.checkpoints`.
+the ``locations`` by itself, whatever the host's default scope is.
 """
 from mmengine.registry import DATASETS as MMENGINE_DATASETS
 from mmengine.registry import HOOKS as MMENGINE_HOOKS
@@ -17,14 +16,18 @@ from mmengine.registry import Registry as MMEngineRegistry
 from mmhmc.checkpoints import use_for_mmengine
 from mmhmc.former_names import current_type
 
-use_for_mmengine()
-
 
 class Registry(MMEngineRegistry):
-    """A registry that finds types by former names, too, with a warning."""
+    """A registry that finds types by former names, too, with a warning.
+
+    From the first look-up on mmengine reads checkpoints as data only: a
+    config that names a type of ours may come from anywhere and be run by the
+    host's own tools.
+    """
 
     def get(self, key: str):
         """See the base class."""
+        use_for_mmengine()
         return super().get(current_type(key))
 
 

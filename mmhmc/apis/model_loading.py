@@ -15,7 +15,7 @@ from mmengine.model import revert_sync_batchnorm
 from mmengine.registry import DATASETS, MODELS, DefaultScope
 from torch import nn
 
-from mmhmc.checkpoints import read_checkpoint
+from mmhmc.checkpoints import read_checkpoint, use_for_mmengine
 from mmhmc.engine.parts import adapter_changes_nothing, find_codec_wrapper
 from mmhmc.models import CodecModel, ImageCoding
 from mmhmc.part_weights import weights_of
@@ -99,6 +99,7 @@ def load_model(cfg: Config, checkpoint: Union[str, Path, None],
         OSError: If a file cannot be read.
         ValueError: If there are no weights, or they do not fit.
     """
+    use_for_mmengine()
     checkpoint = checkpoint or cfg.get('load_from')
     with _scope_of(cfg), warnings.catch_warnings():
         # CompressAI's, on being imported.

@@ -12,6 +12,7 @@ from mmengine.config import Config
 from mmengine.dist import barrier
 from mmengine.logging import print_log
 
+from mmhmc.checkpoints import use_for_mmengine
 from mmhmc.datasets import check_coco, make_sample_instances
 from mmhmc.datasets.sample_labels import make_sample_labels
 from mmhmc.machine import choose_arithmetic
@@ -286,6 +287,7 @@ def build_runner(cfg: Config):
     """
     from mmengine.registry import RUNNERS
     from mmengine.runner import Runner
+    use_for_mmengine()
     distribute_on_cpu(cfg)
     if isinstance(cfg.get('visualizer'), dict):
         # mmengine hands out visualizers by name, and an old one would go on

@@ -106,17 +106,43 @@ def test_classes_come_with_the_weights(host_zoo):
     assert checkpoint['meta']['dataset_meta'] == dict(classes=['a', 'b'])
 
 
-# The second is what building a type of ours from a config does.
-@pytest.mark.parametrize('code', [
-    'import mmhmc.apis.training',
-    'from mmengine.registry import HOOKS; HOOKS.get("mmhmc.RateLossHook")',
-])
+# The first is what building a type of ours from a config does, also by the
+# host's own tools; the second what a lazy config does, which names classes.
+@pytest.mark.parametrize(
+    'code', [
+        'from mmengine.registry import HOOKS; HOOKS.get("mmhmc.RateLossHook")',
+        'from mmhmc import IdentityCodec; IdentityCodec()', """
+from contextlib import suppress
+from mmengine.config import Config
+from mmhmc.apis.training import TrainingError, build_runner
+with suppress(TrainingError):
+    build_runner(Config())
+""", """
+from contextlib import suppress
+from mmengine.config import Config
+from mmhmc.apis.model_loading import load_model
+with suppress(ValueError):
+    load_model(Config(), None, None)
+"""
+    ],
+    ids=['registry', 'class', 'runner', 'inferencer'])
 def test_scheme_is_known_after(code):
     subprocess.run([
         sys.executable, '-W', 'ignore', '-c',
         f'{code}\nfrom mmengine.runner.checkpoint import CheckpointLoader\n'
         'assert "mmhmc://" in CheckpointLoader._schemes'
     ],
+                   check=True,
+                   cwd=ROOT)
+
+
+@pytest.mark.parametrize('module', ['mmhmc.registry', 'mmhmc.apis.training'])
+def test_importing_leaves_mmengine_as_it_is(module):
+    code = ('from mmengine.runner.checkpoint import CheckpointLoader\n'
+            'before = dict(CheckpointLoader._schemes)\n'
+            f'import {module}\n'
+            'assert CheckpointLoader._schemes == before')
+    subprocess.run([sys.executable, '-W', 'ignore', '-c', code],
                    check=True,
                    cwd=ROOT)
 

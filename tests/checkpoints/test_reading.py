@@ -23,12 +23,13 @@ from mmengine.runner import load_checkpoint
 from mmengine.runner.checkpoint import CheckpointLoader
 from torch import nn
 
-import mmhmc.registry  # noqa: F401
 from mmhmc import checkpoints
-from mmhmc.checkpoints import (in_steps, read_checkpoint,
-                               read_trusted_checkpoint, write_safetensors)
+from mmhmc.checkpoints import (addresses, in_steps, read_checkpoint,
+                               read_trusted_checkpoint, reading,
+                               write_safetensors)
 
-ROOT = Path(__file__).parents[1]
+checkpoints.use_for_mmengine()
+ROOT = Path(__file__).parents[2]
 
 
 class Reduced:
@@ -626,8 +627,8 @@ def test_names_of_the_hosts_models_lead_to_addresses(server, monkeypatch):
         }))
     models = dict(tiny=f'{server.url}/a.pth')
     for name in ('torchvision', 'external', 'mmcls'):
-        monkeypatch.setattr(checkpoints, f'get_{name}_models', lambda: models)
-    monkeypatch.setattr(checkpoints, 'get_deprecated_model_names',
+        monkeypatch.setattr(addresses, f'get_{name}_models', lambda: models)
+    monkeypatch.setattr(addresses, 'get_deprecated_model_names',
                         lambda: dict(old='tiny'))
     whole = {'backbone.conv', 'head.fc'}
     for name, keys in {
@@ -651,7 +652,7 @@ def test_ceph_is_read_as_data(monkeypatch, payload, mark, tmp_path):
         assert backend_args == dict(backend='petrel')
         yield tmp_path / 'local'
 
-    monkeypatch.setattr(checkpoints, 'get_local_path', get_local_path)
+    monkeypatch.setattr(reading, 'get_local_path', get_local_path)
     for name in ('s3://b/a.pth', 'cluster:s3://b/a.pth', 'petrel://b/a.pth'):
         with pytest.raises(ValueError, match='is not read'):
             CheckpointLoader.load_checkpoint(name)
@@ -697,4 +698,6 @@ def test_nothing_else_unpickles():
         for path in (ROOT / folder).rglob('*.py') if '.mim' not in path.parts
         and [*unpickling(ast.parse(path.read_text()))]
     }
-    assert found == {'mmhmc/checkpoints.py', 'mmhmc/compat.py'}
+    assert found == {
+        'mmhmc/checkpoints/reading.py', 'mmhmc/checkpoints/old_torch.py'
+    }

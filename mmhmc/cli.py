@@ -204,6 +204,40 @@ def _demo(args: argparse.Namespace) -> int:
     return 0
 
 
+def _add_export(commands: argparse._SubParsersAction) -> None:
+    parser = commands.add_parser(
+        'export',
+        help='make a codec of weights that other code has saved',
+        description='Make a codec of a checkpoint of the authors of MPA or '
+        'TinyLIC: OUT.safetensors gets its weights, OUT.py its config, for '
+        '`mmhmc encode --codec OUT.py`.')
+    parser.add_argument('file', type=_path, metavar='FILE', help='checkpoint')
+    parser.add_argument(
+        '--from',
+        required=True,
+        choices=('mpa', 'tinylic'),
+        dest='method',
+        help='whose code has saved it')
+    parser.add_argument(
+        '-o',
+        '--out',
+        required=True,
+        type=_path,
+        metavar='OUT.safetensors',
+        help='file for the weights')
+    parser.set_defaults(run=_guarded(_export))
+
+
+def _export(args: argparse.Namespace) -> int:
+    from mmhmc.apis.authors_weights import (TINYLIC_WARNING,
+                                            export_authors_weights)
+    for file in export_authors_weights(args.file, args.out, args.method):
+        print(file)
+    if args.method == 'tinylic':
+        _complain(args, TINYLIC_WARNING)
+    return 0
+
+
 def _add_output(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '-o',
@@ -329,6 +363,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_info(commands)
     _add_download(commands)
     _add_demo(commands)
+    _add_export(commands)
     _add_doctor(commands)
     return parser
 

@@ -105,8 +105,8 @@ def test_name_goes_where_a_stage_would_put_its_result(network):
     codec = MODELS.build(
         dict(
             BENCH_CODEC,
-            init_cfg=dict(
-                type='Pretrained', checkpoint=NAME, prefix='codec.')))
+            init_cfg=dict(type='Pretrained', checkpoint=NAME,
+                          prefix='codec.')))
     model = CodecModel(codec)
     model.init_weights()
     assert has_weights_of(model.codec, network)

@@ -254,7 +254,8 @@ def test_code_is_run_only_when_it_is_trusted(run, tmp_path, tool):
 
 
 @pytest.mark.parametrize('tool, more', [('publish', []), ('from_host', []),
-                                        ('from_compressai', ['--codec', 'c'])])
+                                        ('from_compressai', ['--codec', 'c']),
+                                        ('from_authors', ['--from', 'mpa'])])
 def test_out_has_the_ending_by_which_it_is_read(run, tmp_path, capsys, tool,
                                                 more):
     with pytest.raises(SystemExit):

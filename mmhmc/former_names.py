@@ -6,6 +6,8 @@ The one place that knows them:
   ask here for each type that they build;
 - :data:`NAMES`: what code imports from a package, ``from PACKAGE import
   NAME``; the package takes its ``__getattr__`` from :func:`former_attribute`;
+- :data:`CODEC_MEMBERS`: methods and attributes of codecs that other code calls
+  or overrides;
 - :func:`former_arguments` for keyword arguments, :func:`former_keys` for the
   keys of a dictionary, :func:`former_value` for the values of an option and
   :func:`former_property` for attributes of objects;
@@ -65,6 +67,15 @@ NAMES = {
         'worst_pictures': 'worst_images'
     },
 }
+#: Methods and attributes of codecs: former name to today's.
+CODEC_MEMBERS = {
+    'check_pictures': 'check_images',
+    'code_latent': 'quantise_latent',
+    'notes_symbols': 'needs_symbols',
+    'prior_layers': 'integer_layers',
+    'prior_networks': 'entropy_networks',
+    'run_prior': 'run_entropy_network',
+}
 
 Function = TypeVar('Function', bound=Callable)
 
@@ -92,6 +103,24 @@ def former_attribute(package: str) -> Callable[[str], Any]:
         return getattr(import_module(module), attribute)
 
     return find
+
+
+def former_member(owner: Any, name: str, today: Mapping[str, str]) -> Any:
+    """A method or attribute by its former name, for ``__getattr__``."""
+    _warn(f'`{type(owner).__name__}.{name}`', f'`{today[name]}`')
+    return getattr(owner, today[name])
+
+
+def rename_overrides(cls: type, today: Mapping[str, str]) -> None:
+    """Let a subclass override members by their former names.
+
+    Args:
+        cls: The subclass, from ``__init_subclass__``.
+        today: Former name to today's.
+    """
+    for former in today.keys() & vars(cls).keys():
+        _warn(f'`{cls.__name__}.{former}`', f'`{today[former]}`')
+        setattr(cls, today[former], vars(cls)[former])
 
 
 def former_arguments(**today: str) -> Callable[[Function], Function]:

@@ -50,7 +50,7 @@ def main() -> None:
         target = padded_size(size, codec.downsampling_factor)
         with torch.no_grad():
             y_hat = codec.encode_latents(
-                extend_edges(x, [size], target), rate=False).y_hat
+                extend_edges(x, [size], target), with_likelihoods=False).y_hat
         if (codec.decompress([stream]).shape != x.shape
                 or not torch.equal(codec.read(stream), y_hat)):
             failed.append(size)

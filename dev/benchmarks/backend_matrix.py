@@ -224,9 +224,9 @@ class Watched:
         # Beside it there may be a texture, which has no conditional.
         channels = getattr(codec, 'semantic_channels', codec.latent_channels)
         y = output.y_hat[:, :channels].contiguous()
-        alone = codec.code_latent(y, False, **quality).y_hat
-        both = codec.code_latent(torch.cat((y.flip(-1), y)), False,
-                                 **quality).y_hat
+        alone = codec.quantise_latent(y, False, **quality).y_hat
+        both = codec.quantise_latent(
+            torch.cat((y.flip(-1), y)), False, **quality).y_hat
         return not torch.equal(both[1:], alone)
 
 

@@ -11,7 +11,7 @@ from difflib import get_close_matches
 from fractions import Fraction
 from functools import partial
 from math import isqrt
-from typing import Optional, Union
+from typing import Any, Optional, Union
 
 import torch
 from torch import Tensor, nn
@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from mmhmc.bitstream import (QUALITY_STEP, Bitstream, BitstreamError,
                              CdfTables, SymbolDecoder, device_fingerprint,
                              encode_symbols, former_fingerprint)
+from mmhmc.former_names import CODEC_MEMBERS, former_member, rename_overrides
 from mmhmc.functional import crop_to, extend_edges, padded_size, run_in_tiles
 from mmhmc.functional.devices import answers_at_once, hurrying, is_hurrying
 from mmhmc.part_weights import WholeModule
@@ -104,18 +105,27 @@ class ImageCodec(WholeModule):
         super().__init__(init_cfg)
         self._derived = Derived()
 
+    def __init_subclass__(cls, **kwargs) -> None:
+        super().__init_subclass__(**kwargs)
+        rename_overrides(cls, CODEC_MEMBERS)
+
+    def __getattr__(self, name: str) -> Any:
+        if name in CODEC_MEMBERS:
+            return former_member(self, name, CODEC_MEMBERS)
+        return super().__getattr__(name)
+
     @abstractmethod
     def encode_latents(self,
                        x: Tensor,
                        condition: Optional[CodingCondition] = None,
-                       rate: bool = True) -> CodecOutput:
+                       with_likelihoods: bool = True) -> CodecOutput:
         """Image to quantised latents, without decoding an image.
 
         Args:
             x: RGB in [0, 1], shape (B, 3, H, W), H and W multiples of
                 ``downsampling_factor``.
             condition: Run-time controls, for codecs that have any.
-            rate: False leaves out the likelihoods; all else is the same.
+            with_likelihoods: False leaves them out; all else is the same.
 
         Returns:
             Output with ``y_hat`` and ``likelihoods``; for one image in
@@ -309,7 +319,7 @@ class ImageCodec(WholeModule):
         target = padded_size(size, self.downsampling_factor)
         with saturation() as ratios:
             output = self.encode_latents(
-                extend_edges(x, [size], target), condition, rate=False)
+                extend_edges(x, [size], target), condition, False)
         if ratios and (largest := torch.stack(ratios).amax().item()) > 1:
             warnings.warn(
                 f'Activations of {type(self).__name__} reach {largest:.3g} '

@@ -1,10 +1,14 @@
 """Codecs of Ballé et al. (2018): factorised prior and scale hyperprior."""
+from typing import Optional
+
+import torch
 from torch import Tensor, nn
 
 from mmhmc.bitstream import SymbolDecoder
 from mmhmc.registry import MODELS
-from mmhmc.structures import CodecOutput, LatentSymbols
+from mmhmc.structures import CodecOutput
 from .compressai_codec import CompressAICodec
+from .hyperprior_codec import HyperpriorCodec
 
 
 @MODELS.register_module()
@@ -52,11 +56,15 @@ class FactorizedPrior(CompressAICodec):
         from compressai.models import FactorizedPrior as Network
         return Network(hidden_channels, latent_channels)
 
-    def code_latent(self, y: Tensor, rate: bool = True) -> CodecOutput:
-        """See :meth:`CompressAICodec.code_latent`; stream ``y``."""
-        y_hat, likelihoods = self.run_bottleneck(y, rate)
-        output = CodecOutput(y_hat, dict(y=likelihoods) if rate else {})
-        if self.notes_symbols(y):
+    def quantise_latent(self,
+                        y: Tensor,
+                        with_likelihoods: bool = True) -> CodecOutput:
+        """See :meth:`CompressAICodec.quantise_latent`; stream ``y``."""
+        y_hat, likelihoods = self.run_bottleneck(y, with_likelihoods)
+        output = CodecOutput(y_hat)
+        if with_likelihoods:
+            output.likelihoods['y'] = likelihoods
+        if self.needs_symbols(y):
             output.symbols = {'y': self.bottleneck_symbols(y)}
         return output
 
@@ -67,7 +75,7 @@ class FactorizedPrior(CompressAICodec):
 
 
 @MODELS.register_module()
-class ScaleHyperprior(CompressAICodec):
+class ScaleHyperprior(HyperpriorCodec):
     """Scale hyperprior codec of Ballé et al. (2018), with GDN transforms.
 
     .. code-block:: none
@@ -108,7 +116,7 @@ class ScaleHyperprior(CompressAICodec):
     downsampling_factor = 64
     codec_id = 'bmshj2018-h'
     receptive_radius = 32
-    prior_networks = ('h_s', )
+    entropy_networks = ('h_s', )
 
     @staticmethod
     def build_network(hidden_channels: int, latent_channels: int) -> nn.Module:
@@ -116,30 +124,15 @@ class ScaleHyperprior(CompressAICodec):
         from compressai.models import ScaleHyperprior as Network
         return Network(hidden_channels, latent_channels)
 
-    def code_latent(self, y: Tensor, rate: bool = True) -> CodecOutput:
-        """See :meth:`CompressAICodec.code_latent`; streams ``z``, ``y``."""
-        z = self.run_hyper_analysis(y.abs())
-        z_hat, z_likelihoods = self.run_bottleneck(z, rate)
-        scales_hat = self.run_prior('h_s', z_hat)
-        y_hat, y_likelihoods = self.run_conditional(y, scales_hat, rate=rate)
-        output = CodecOutput(
-            y_hat,
-            dict(y=y_likelihoods, z=z_likelihoods) if rate else {})
-        if self.notes_symbols(y):
-            output.symbols = {
-                'z':
-                self.bottleneck_symbols(z),
-                'y':
-                LatentSymbols(y_hat.flatten().int(),
-                              self.scale_indexes(scales_hat).flatten())
-            }
-        return output
+    def hyper_analysis(self,
+                       y: Tensor,
+                       quality: Optional[float] = None) -> Tensor:
+        """See :meth:`HyperpriorCodec.hyper_analysis`; of magnitudes."""
+        return super().hyper_analysis(y.abs())
 
-    def decode_latent(self, decoders: dict[str, SymbolDecoder],
-                      latent_size: tuple[int, int]) -> Tensor:
-        """See :meth:`CompressAICodec.decode_latent`."""
-        z_hat = self.read_bottleneck(decoders['z'], latent_size)
-        scales_hat = self.run_prior('h_s', z_hat)
-        symbols = decoders['y'].decode(
-            self.scale_indexes(scales_hat).flatten())
-        return symbols.view_as(scales_hat).float()
+    def hyper_synthesis(self,
+                        z_hat: Tensor,
+                        quality: Optional[float] = None) -> Tensor:
+        """See :meth:`HyperpriorCodec.hyper_synthesis`; means are zero."""
+        scales_hat = super().hyper_synthesis(z_hat)
+        return torch.cat((scales_hat, torch.zeros_like(scales_hat)), dim=1)

@@ -14,6 +14,7 @@ from torch._compile import _disable_dynamo
 from mmhmc.bitstream import (CdfTables, SymbolDecoder, deterministic_kernels,
                              find_levels)
 from mmhmc.compat import respell_bottleneck
+from mmhmc.former_names import former_arguments
 from mmhmc.functional.devices import is_hurrying
 from mmhmc.functional.rounding import round_ste
 from mmhmc.structures import CodecOutput, CodingCondition, LatentSymbols
@@ -54,17 +55,17 @@ class CompressAICodec(ImageCodec):
     autocast. The quantiles of the entropy bottleneck need no gradient and no
     auxiliary loss: :meth:`update_entropy_tables` solves for them.
 
-    In evaluation a portable codec computes :attr:`prior_networks` in integers
-    (:class:`~mmhmc.codecs.layers.FixedPointNetwork`), which follow from the
-    weights alone. State dicts of former portable codecs also bring settings
-    of each network as ``NAME_fixed_point``; they are kept, so that the files
-    of such a codec decode.
+    In evaluation a portable codec computes :attr:`entropy_networks` in
+    integers (:class:`~mmhmc.codecs.layers.FixedPointNetwork`), which follow
+    from the weights alone. State dicts of former portable codecs also bring
+    settings of each network as ``NAME_fixed_point``; they are kept, so that
+    the files of such a codec decode.
 
     Args:
         hidden_channels: Channels of the transforms' hidden layers.
         latent_channels: Channels of the latent ``y``.
         portable: Whether streams decode identically on every machine. False
-            computes :attr:`prior_networks` in floating point, for
+            computes :attr:`entropy_networks` in floating point, for
             experiments: streams are refused where device, threads or
             settings of the kernels differ.
         init_cfg: mmengine's initialisation.
@@ -85,8 +86,9 @@ class CompressAICodec(ImageCodec):
     #: Maps of the transforms' hidden channels that exist at once, in float32
     #: at half the image's sides, and what allocating them loses.
     hidden_maps = 5
-    #: Networks whose results choose a table or become part of ``y_hat``.
-    prior_networks: tuple[str, ...] = ()
+    #: Names of the networks that compute entropy parameters: their results
+    #: choose a table or become part of ``y_hat``.
+    entropy_networks: tuple[str, ...] = ()
 
     def __init__(self,
                  hidden_channels: int = 128,
@@ -114,10 +116,10 @@ class CompressAICodec(ImageCodec):
             if (isinstance(part, nn.Conv2d) and part.kernel_size == (1, 1)
                     and part.stride != (1, 1)):
                 part.__class__ = PointwiseStridedConv2d
-        for name in self.prior_networks:
+        for name in self.entropy_networks:
             self.register_buffer(_settings_of(name), None)
         # Without such networks the tables alone decide.
-        self.portable = bool(portable) or not self.prior_networks
+        self.portable = bool(portable) or not self.entropy_networks
         self._tables_of: Optional[bytes] = None
 
     @staticmethod
@@ -125,17 +127,19 @@ class CompressAICodec(ImageCodec):
     def build_network(hidden_channels: int, latent_channels: int) -> nn.Module:
         """CompressAI's network, whose parts are taken."""
 
+    @former_arguments(rate='with_likelihoods')
     def encode_latents(self,
                        x: Tensor,
                        condition: Optional[CodingCondition] = None,
-                       rate: bool = True) -> CodecOutput:
+                       with_likelihoods: bool = True) -> CodecOutput:
         """See :meth:`ImageCodec.encode_latents`."""
         self.check_input(x, condition)
         y = self.run_transform(self.g_a, x, Fraction(1, 16))
         self._check_latent(y)
         with self._arithmetic_of_priors(x.device):
             # The decoder has no other memory format.
-            return self.code_latent(y.float().contiguous(), rate)
+            return self.quantise_latent(y.float().contiguous(),
+                                        with_likelihoods)
 
     @contextmanager
     def _arithmetic_of_priors(self, device: torch.device) -> Iterator[None]:
@@ -151,7 +155,7 @@ class CompressAICodec(ImageCodec):
         """See :meth:`ImageCodec.decode_latents`."""
         return self.run_transform(self.g_s, y_hat, Fraction(16)).float()
 
-    def notes_symbols(self, y: Tensor) -> bool:
+    def needs_symbols(self, y: Tensor) -> bool:
         """Whether what is made of latents (B, M, h, w) is to be written."""
         return len(y) == 1 and not (self.training or is_hurrying())
 
@@ -183,8 +187,10 @@ class CompressAICodec(ImageCodec):
         return self.hidden_maps * len(next(self.g_a.parameters()))
 
     @abstractmethod
-    def code_latent(self, y: Tensor, rate: bool = True) -> CodecOutput:
-        """Quantise ``y`` (B, M, h, w) and, for the rate, find likelihoods."""
+    def quantise_latent(self,
+                        y: Tensor,
+                        with_likelihoods: bool = True) -> CodecOutput:
+        """Quantise ``y`` (B, M, h, w), and find its likelihoods."""
 
     @abstractmethod
     def decode_latent(self, decoders: dict[str, SymbolDecoder],
@@ -199,12 +205,12 @@ class CompressAICodec(ImageCodec):
             ``y_hat``, shape (1, M, h, w).
         """
 
-    def prior_layers(self, name: str) -> nn.Module:
+    def integer_layers(self, name: str) -> nn.Module:
         """Layers that are computed in integers for a network."""
         return self.get_submodule(name)
 
     def fixed_point(self, name: str) -> FixedPointNetwork:
-        """One of :attr:`prior_networks` in integers, by present weights.
+        """One of :attr:`entropy_networks` in integers, by present weights.
 
         Raises:
             RuntimeError: If its weights have outgrown the settings that a
@@ -218,10 +224,10 @@ class CompressAICodec(ImageCodec):
             tensors.append(settings)
         return self._derived.get(
             name, tensors,
-            lambda: FixedPointNetwork(self.prior_layers(name), settings))
+            lambda: FixedPointNetwork(self.integer_layers(name), settings))
 
-    def run_prior(self, name: str, x: Tensor, **controls) -> Tensor:
-        """Run one of :attr:`prior_networks`, in integers where they count.
+    def run_entropy_network(self, name: str, x: Tensor, **controls) -> Tensor:
+        """Run one of :attr:`entropy_networks`, in integers where they count.
 
         The gradient is that of the network in floating point.
 
@@ -252,19 +258,22 @@ class CompressAICodec(ImageCodec):
 
     # CompressAI permutes by numpy, which a tracer gets wrong.
     @_disable_dynamo
-    def run_bottleneck(self,
-                       z: Tensor,
-                       rate: bool = True,
-                       name: str = 'entropy_bottleneck'
-                       ) -> tuple[Tensor, Optional[Tensor]]:
+    @former_arguments(rate='with_likelihoods')
+    def run_bottleneck(
+            self,
+            z: Tensor,
+            with_likelihoods: bool = True,
+            name: str = 'entropy_bottleneck'
+    ) -> tuple[Tensor, Optional[Tensor]]:
         """Quantised ``z`` and, for the rate, likelihoods, (B, C, h, w).
 
         Here and below ``name`` is the entropy bottleneck that is meant.
         """
         bottleneck = self.get_submodule(name)
         medians = bottleneck.quantiles[:, 0, 1].view(-1, 1, 1)
-        if not rate:
-            return torch.round(z - medians) + medians, None
+        if not with_likelihoods:
+            rounded = round_ste if self.training else torch.round
+            return rounded(z - medians) + medians, None
         z_hat, likelihoods = bottleneck(z)
         return self.decoded_in_training(z, z_hat, medians), likelihoods
 
@@ -283,13 +292,15 @@ class CompressAICodec(ImageCodec):
             return t_hat
         return round_ste(t) if means is None else round_ste(t - means) + means
 
-    def run_conditional(self,
-                        y: Tensor,
-                        scales_hat: Tensor,
-                        means_hat: Optional[Tensor] = None,
-                        rate: bool = True) -> tuple[Tensor, Optional[Tensor]]:
+    @former_arguments(rate='with_likelihoods')
+    def run_conditional(
+            self,
+            y: Tensor,
+            scales_hat: Tensor,
+            means_hat: Optional[Tensor] = None,
+            with_likelihoods: bool = True) -> tuple[Tensor, Optional[Tensor]]:
         """Quantised ``y`` and, for the rate, likelihoods, (B, M, h, w)."""
-        if rate:
+        if with_likelihoods:
             y_hat, likelihoods = self.gaussian_conditional(
                 y, scales_hat, means=means_hat)
             return self.decoded_in_training(y, y_hat, means_hat), likelihoods
@@ -438,7 +449,7 @@ class CompressAICodec(ImageCodec):
                 if torch.is_tensor(getattr(part, buffer, None)):
                     yield f'{name}.{buffer}', getattr(part, buffer)
         yield 'medians', self.entropy_bottleneck.quantiles[:, 0, 1]
-        for name in self.prior_networks:
+        for name in self.entropy_networks:
             network = self.get_submodule(name)
             for key, parameter in network.named_parameters():
                 yield f'{name}.{key}', parameter
@@ -451,8 +462,8 @@ class CompressAICodec(ImageCodec):
         """See :attr:`ImageCodec.arithmetic`."""
         former = any(
             getattr(self, _settings_of(name)) is not None
-            for name in self.prior_networks)
-        if former or not (self.prior_networks and self.in_integers):
+            for name in self.entropy_networks)
+        if former or not (self.entropy_networks and self.in_integers):
             return b''
         return ARITHMETIC
 
@@ -475,7 +486,7 @@ class CompressAICodec(ImageCodec):
                 old = getattr(part, buffer, None)
                 if new is not None and torch.is_tensor(old):
                     setattr(part, buffer, old.new_empty(new.shape))
-        for name in self.prior_networks:
+        for name in self.entropy_networks:
             key = _settings_of(name)
             new = state_dict.get(prefix + key)
             if new is not None:

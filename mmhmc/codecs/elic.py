@@ -1,17 +1,15 @@
 """Codec of He et al. (2022): ELIC, uneven groups and a checkerboard."""
 import re
 from collections.abc import Sequence
-from functools import partial
 from itertools import accumulate
 from typing import Optional
 
-import torch
 from torch import Tensor, nn
 
 from mmhmc.registry import MODELS
 from .cheng2020 import name_residual_units
-from .layers.checkerboard import MaskedConv2d, spread_phase, take_phase
-from .stepped_codec import Settle, SteppedCodec
+from .layers.checkerboard import ANCHORS, BETWEEN_ANCHORS, MaskedConv2d
+from .space_channel_codec import SpaceChannelCodec, channel_context
 
 #: Where CompressAI's state dicts keep what has another name here.
 _NAMES_IN_COMPRESSAI = (
@@ -26,7 +24,7 @@ _NAMES_IN_COMPRESSAI = (
 
 
 @MODELS.register_module()
-class ELIC(SteppedCodec):
+class ELIC(SpaceChannelCodec):
     """ELIC: unevenly grouped space-channel context, of He et al. (2022).
 
     .. code-block:: none
@@ -94,9 +92,10 @@ class ELIC(SteppedCodec):
                  context_channels: tuple[int, int] = (224, 128),
                  portable: bool = True,
                  init_cfg: Optional[dict] = None) -> None:
-        self.groups = tuple(groups)
         self.context_channels = tuple(context_channels)
-        super().__init__(hidden_channels, latent_channels, portable, init_cfg)
+        super().__init__(hidden_channels, latent_channels, groups,
+                         [(ANCHORS, BETWEEN_ANCHORS)] * len(groups), portable,
+                         init_cfg)
 
     def build_network(self, hidden_channels: int,
                       latent_channels: int) -> nn.Module:
@@ -131,67 +130,10 @@ class ELIC(SteppedCodec):
                 spatial_context=nn.ModuleDict(spatial),
                 entropy_parameters=nn.ModuleDict(parameters)))
 
-    @property
-    def prior_networks(self) -> tuple[str, ...]:
-        """See :attr:`CompressAICodec.prior_networks`."""
-        count = len(self.groups)
-        return ('h_s', *(f'channel_context.y{k}' for k in range(1, count)),
-                *(f'spatial_context.y{k}' for k in range(count)),
-                *(f'entropy_parameters.y{k}' for k in range(count)))
-
-    def walk(self, params: Tensor,
-             settle: Settle) -> tuple[Tensor, Tensor, Tensor]:
-        """See :meth:`SteppedCodec.walk`; two steps for each group."""
-        hyper = [take_phase(params, phase) for phase in (0, 1)]
-        coded, scales, means = [], [], []
-        for k in range(len(self.groups)):
-            known = hyper
-            if k:
-                context = self.run_prior(f'channel_context.y{k}',
-                                         torch.cat(coded, dim=1))
-                known = [
-                    torch.cat((take_phase(context, phase), hyper[phase]),
-                              dim=1) for phase in (0, 1)
-                ]
-            for parts, part in zip((coded, scales, means),
-                                   self._walk_group(k, known, settle)):
-                parts.append(part)
-        return tuple(
-            torch.cat(parts, dim=1) for parts in (coded, scales, means))
-
-    def _walk_group(self, k: int, known: Sequence[Tensor],
-                    settle: Settle) -> tuple[Tensor, Tensor, Tensor]:
-        """Anchors and what lies between them, of one group.
-
-        Args:
-            k: Which group, g channels.
-            known: For each phase what other groups and ``h_s`` say,
-                (B, C, h, w / 2).
-            settle: See :meth:`SteppedCodec.walk`.
-
-        Returns:
-            ``y_hat``, ``scales_hat`` and ``means_hat``, all (B, g, h, w).
-        """
-        batch, _, *size = known[0].shape
-        # Around anchors nothing is known yet.
-        spatial = known[0].new_zeros(batch, 2 * self.groups[k], *size)
-        y_hat = both = 0
-        for phase in (0, 1):
-            if phase:
-                spatial = take_phase(
-                    self.run_prior(f'spatial_context.y{k}', y_hat), phase)
-            here = self.run_prior(
-                f'entropy_parameters.y{k}',
-                torch.cat((spatial, known[phase]), dim=1).contiguous())
-            values = settle(
-                partial(self._take, k, phase), *here.chunk(2, dim=1))
-            y_hat = y_hat + spread_phase(values, phase)
-            both = both + spread_phase(here, phase)
-        return y_hat, *both.chunk(2, dim=1)
-
-    def _take(self, k: int, phase: int, y: Tensor) -> Tensor:
-        """Elements (B, g, h, w / 2) of one group and phase."""
-        return take_phase(y.split(self.groups, dim=1)[k], phase)
+    def predict_from_channels(self, k: int, params: Tensor,
+                              coded: Sequence[Tensor]) -> Optional[Tensor]:
+        """See :meth:`SpaceChannelCodec.predict_from_channels`."""
+        return super().predict_from_channels(k, params, coded) if k else None
 
     def _load_from_state_dict(self, state_dict, prefix, *args) -> None:
         for key in [k for k in state_dict if k.startswith(prefix)]:
@@ -219,15 +161,3 @@ def elic_network(hidden_channels: int, latent_channels: int,
     network = Network(hidden_channels, latent_channels, [*groups])
     name_residual_units(network)
     return network
-
-
-def channel_context(in_channels: int,
-                    hidden_channels: tuple[int, int],
-                    out_channels: int,
-                    last_kernel: int = 5) -> nn.Sequential:
-    """Three convolutions with ReLU between: "g_ch" of He et al. (2022)."""
-    first, second = hidden_channels
-    return nn.Sequential(
-        nn.Conv2d(in_channels, first, 5, padding=2), nn.ReLU(inplace=True),
-        nn.Conv2d(first, second, 5, padding=2), nn.ReLU(inplace=True),
-        nn.Conv2d(second, out_channels, last_kernel, padding=last_kernel // 2))

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from mmhmc.bitstream import Bitstream
+from mmhmc.former_names import former_arguments
 from mmhmc.registry import MODELS
 from mmhmc.structures import CodecOutput, CodingCondition
 from .base import ImageCodec
@@ -23,10 +24,11 @@ class IdentityCodec(ImageCodec):
     the bare one exactly. It writes no stream, so nothing can be decoded.
     """
 
+    @former_arguments(rate='with_likelihoods')
     def encode_latents(self,
                        x: Tensor,
                        condition: Optional[CodingCondition] = None,
-                       rate: bool = True) -> CodecOutput:
+                       with_likelihoods: bool = True) -> CodecOutput:
         """``y_hat`` is ``x`` itself; there are no likelihoods."""
         self.check_input(x, condition)
         return CodecOutput(y_hat=x)

@@ -8,13 +8,14 @@ import torch
 from torch import Tensor, nn
 
 from mmhmc.bitstream import Bitstream, SymbolDecoder
+from mmhmc.former_names import former_arguments
 from mmhmc.functional.devices import to_device
 from mmhmc.registry import MODELS
 from mmhmc.structures import CodecOutput, CodingCondition, LatentSymbols
 from .compressai_codec import _check_channels
+from .hyperprior_codec import HyperpriorCodec
 from .layers import Transform
 from .layers.adaptive_norm import ResidualHalving, StyledUpsampling
-from .stepped_codec import Settle, SteppedCodec, round_ste
 
 #: Which stream steers the normalisation of the synthesis.
 DRIVERS = ('texture', 'semantic')
@@ -24,7 +25,7 @@ _SEMANTIC_STRIDE, _TEXTURE = 16, 'texture_bottleneck'
 
 
 @MODELS.register_module()
-class LayeredGenerative(SteppedCodec):
+class LayeredGenerative(HyperpriorCodec):
     """Semantic base layer and texture enhancement, joined by AdaIN.
 
     .. code-block:: none
@@ -102,7 +103,7 @@ class LayeredGenerative(SteppedCodec):
     codec_id = 'lgc'
     optional_streams = ('t', )
     receptive_radius = 64
-    prior_networks = ('h_s', )
+    entropy_networks = ('h_s', )
 
     def __init__(self,
                  hidden_channels: int = 128,
@@ -133,7 +134,7 @@ class LayeredGenerative(SteppedCodec):
         self.driver, self.fusion = driver, fusion
         self.base_only_rate, self.base_only = base_only_rate, base_only
         super().__init__(hidden_channels, semantic_channels, portable,
-                         init_cfg)
+                         init_cfg, 'straight_through')
         self.latent_channels = semantic_channels + texture_channels
         self.texture_bottleneck.quantiles.requires_grad_(False)
         self.default_texture = nn.Parameter(torch.zeros(texture_channels))
@@ -164,19 +165,21 @@ class LayeredGenerative(SteppedCodec):
         network.texture_bottleneck = EntropyBottleneck(self.texture_channels)
         return network
 
+    @former_arguments(rate='with_likelihoods')
     def encode_latents(self,
                        x: Tensor,
                        condition: Optional[CodingCondition] = None,
-                       rate: bool = True) -> CodecOutput:
+                       with_likelihoods: bool = True) -> CodecOutput:
         """See :meth:`ImageCodec.encode_latents`; ``t`` is the texture."""
-        output = super().encode_latents(x, condition, rate)
+        output = super().encode_latents(x, condition, with_likelihoods)
         texture = self.run_transform(self.g_a_texture, x, Fraction(1, 32))
         self._check_latent(texture)
         with torch.autocast(x.device.type, enabled=False):
             texture = self._pool(texture.float().contiguous())
-            y_r, likelihoods, symbols = self._code_texture(texture, rate)
+            y_r, likelihoods, symbols = self._code_texture(
+                texture, with_likelihoods)
             output.y_hat = self._join(output.y_hat, self._leave_out(y_r))
-        if rate and (self.training or not self.base_only):
+        if with_likelihoods and (self.training or not self.base_only):
             output.likelihoods['t'] = likelihoods
         if output.symbols:
             output.symbols['t'] = symbols
@@ -189,16 +192,12 @@ class LayeredGenerative(SteppedCodec):
         return nn.functional.avg_pool2d(texture, self.texture_stride // 32)
 
     def _code_texture(
-        self, t: Tensor, rate: bool
+        self, t: Tensor, with_likelihoods: bool
     ) -> tuple[Tensor, Optional[Tensor], Optional[LatentSymbols]]:
         """Quantised texture, its likelihoods and its symbols."""
-        t_hat, likelihoods = self.run_bottleneck(t, rate, _TEXTURE)
-        if self.training:
-            medians = self.texture_bottleneck.quantiles[:, 0, 1]
-            medians = medians.view(-1, 1, 1)
-            return round_ste(t - medians) + medians, likelihoods, None
+        t_hat, likelihoods = self.run_bottleneck(t, with_likelihoods, _TEXTURE)
         symbols = None
-        if len(t) == 1:
+        if self.needs_symbols(t):
             symbols = self.bottleneck_symbols(t, _TEXTURE)
         return t_hat, likelihoods, symbols
 
@@ -272,13 +271,6 @@ class LayeredGenerative(SteppedCodec):
         """See :meth:`ImageCodec.write`; cut if it is to be."""
         stream = super().write(output, size, condition)
         return stream.keep(2) if self.base_only else stream
-
-    def walk(self, params: Tensor,
-             settle: Settle) -> tuple[Tensor, Tensor, Tensor]:
-        """See :meth:`SteppedCodec.walk`; a single step."""
-        scales_hat, means_hat = params.chunk(2, dim=1)
-        y_hat = settle(lambda y: y, scales_hat, means_hat)
-        return y_hat, scales_hat, means_hat
 
     def decoding_tensors(self) -> Iterator[tuple[str, Tensor]]:
         """See :meth:`ImageCodec.decoding_tensors`."""

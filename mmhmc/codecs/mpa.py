@@ -5,6 +5,7 @@ from typing import Optional, Union
 
 from torch import Tensor, nn
 
+from mmhmc.former_names import former_arguments
 from mmhmc.registry import MODELS
 from mmhmc.structures import CodecOutput, CodingCondition
 from .layers import MultiPathStage, PathChoice
@@ -140,15 +141,16 @@ class MPA(TinyLIC):
                 part.train(mode)
         return self
 
+    @former_arguments(rate='with_likelihoods')
     def encode_latents(self,
                        x: Tensor,
                        condition: Optional[CodingCondition] = None,
-                       rate: bool = True) -> CodecOutput:
+                       with_likelihoods: bool = True) -> CodecOutput:
         """See :meth:`ImageCodec.encode_latents`."""
         self.check_input(x, condition)
         quality = self.quality_of(condition)
         path = encoder_path(quality)
-        output = self._encode(x, rate, quality, path=path)
+        output = self._encode(x, with_likelihoods, quality, path=path)
         if self.training:
             output.extra_losses['encoder_ratio'] = \
                 self.lmbda_ratio * path.ratio_loss()

@@ -10,9 +10,10 @@ from torch import Tensor, nn
 
 from mmhmc.registry import MODELS
 from mmhmc.structures import CodingCondition
-from .elic import channel_context, elic_network
+from .elic import elic_network
+from .hyperprior_codec import CodeStep, HyperpriorCodec
 from .layers import Transform
-from .stepped_codec import Settle, SteppedCodec
+from .space_channel_codec import channel_context
 
 #: Realism lies between these; 0 is the closest to the original.
 BETA_RANGE = (0., 5.12)
@@ -21,7 +22,7 @@ NUM_FREQUENCIES = 10
 
 
 @MODELS.register_module()
-class MRIC(SteppedCodec):
+class MRIC(HyperpriorCodec):
     """Multi-realism codec: one bitstream, more or less realism.
 
     .. code-block:: none
@@ -88,6 +89,7 @@ class MRIC(SteppedCodec):
     codec_id = 'mric'
     receptive_radius = 144
     hidden_maps = 4
+    autoregressive = True
 
     def __init__(self,
                  hidden_channels: int = 256,
@@ -102,7 +104,8 @@ class MRIC(SteppedCodec):
         self.num_slices = num_slices
         self.context_channels = tuple(context_channels)
         self.embedding_channels = embedding_channels
-        super().__init__(hidden_channels, latent_channels, portable, init_cfg)
+        super().__init__(hidden_channels, latent_channels, portable, init_cfg,
+                         'straight_through')
 
     def build_network(self, hidden_channels: int,
                       latent_channels: int) -> nn.Module:
@@ -158,28 +161,30 @@ class MRIC(SteppedCodec):
         })
 
     @property
-    def prior_networks(self) -> tuple[str, ...]:
-        """See :attr:`CompressAICodec.prior_networks`."""
+    def entropy_networks(self) -> tuple[str, ...]:
+        """See :attr:`CompressAICodec.entropy_networks`."""
         return ('h_s', *(f'{part}_context.y{k}'
                          for part in ('scale', 'mean', 'residual')
                          for k in range(self.num_slices)))
 
-    def walk(self, params: Tensor,
-             settle: Settle) -> tuple[Tensor, Tensor, Tensor]:
-        """See :meth:`SteppedCodec.walk`; a step for each slice."""
+    def run_context_model(
+            self, params: Tensor,
+            code_step: CodeStep) -> tuple[Tensor, Tensor, Tensor]:
+        """See :meth:`HyperpriorCodec.run_context_model`; slice by slice."""
         width = self.latent_channels // self.num_slices
         hyper_scales, hyper_means = (
             half.split(width, dim=1) for half in params.chunk(2, dim=1))
         coded, scales, means = [], [], []
         for k in range(self.num_slices):
             seen = torch.cat((hyper_means[k], *coded), dim=1)
-            scales_hat = self.run_prior(
+            scales_hat = self.run_entropy_network(
                 f'scale_context.y{k}',
                 torch.cat((hyper_scales[k], *coded), dim=1).contiguous())
-            means_hat = self.run_prior(f'mean_context.y{k}', seen.contiguous())
-            values = settle(
+            means_hat = self.run_entropy_network(f'mean_context.y{k}',
+                                                 seen.contiguous())
+            values = code_step(
                 partial(_take_slice, k, width), scales_hat, means_hat)
-            residual = self.run_prior(
+            residual = self.run_entropy_network(
                 f'residual_context.y{k}',
                 torch.cat((seen, values), dim=1).contiguous())
             # What rounding took away is half a step at most.

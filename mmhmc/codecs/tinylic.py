@@ -3,7 +3,6 @@ import math
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from fractions import Fraction
-from functools import partial
 from itertools import accumulate, islice
 from numbers import Real
 from typing import Optional, Union
@@ -12,12 +11,13 @@ import torch
 from torch import Tensor, nn
 
 from mmhmc.bitstream import Bitstream, BitstreamError, SymbolDecoder
+from mmhmc.former_names import former_arguments
 from mmhmc.registry import MODELS
 from mmhmc.structures import CodecOutput, CodingCondition
 from .layers import AttentionStage, Transform, exact_gains, interpolate_gains
 from .layers.attention_stage import HEAD_CHANNELS
 from .layers.checkerboard import MaskedConv2d
-from .stepped_codec import Settle, SteppedCodec
+from .space_channel_codec import SpaceChannelCodec, channel_context
 
 #: Qualities of a codec with several rates; the highest is the default.
 NUM_QUALITIES = 8
@@ -31,7 +31,7 @@ _EXACT_GAINS = ('inverse_hyper_gain', )
 
 
 @MODELS.register_module()
-class TinyLIC(SteppedCodec):
+class TinyLIC(SpaceChannelCodec):
     """TinyLIC of Lu et al. (2022), with one rate or several.
 
     .. code-block:: none
@@ -117,8 +117,9 @@ class TinyLIC(SteppedCodec):
         self.hidden_channels = tuple(hidden_channels)
         self.hyper_channels = hyper_channels
         self.depths, self.drop_path = tuple(depths), drop_path
-        self.slices = slice_channels(latent_channels)
-        super().__init__(hyper_channels, latent_channels, portable, init_cfg)
+        super().__init__(hyper_channels, latent_channels,
+                         slice_channels(latent_channels), SCHEDULE, portable,
+                         init_cfg)
         if self.variable_rate:
             self.codec_id = self.variable_codec_id
             for name, channels in (('gain', latent_channels),
@@ -134,8 +135,8 @@ class TinyLIC(SteppedCodec):
         from compressai.entropy_models import (EntropyBottleneck,
                                                GaussianConditional)
         stages = self._stages(latent_channels)
-        names = [f'y{i}' for i in range(len(self.slices))]
-        before = accumulate(self.slices[:-1], initial=2 * latent_channels)
+        names = [f'y{i}' for i in range(len(self.groups))]
+        before = accumulate(self.groups[:-1], initial=2 * latent_channels)
         return nn.ModuleDict(
             dict(
                 g_a=_analysis(stages['g_a'], 3),
@@ -146,31 +147,23 @@ class TinyLIC(SteppedCodec):
                 gaussian_conditional=GaussianConditional(None),
                 channel_context=nn.ModuleDict({
                     name:
-                    channel_context(channels, size)
-                    for name, channels, size in zip(names, before, self.slices)
+                    channel_context(channels, (size, size), 2 * size, 3,
+                                    nn.GELU)
+                    for name, channels, size in zip(names, before, self.groups)
                 }),
                 spatial_context=nn.ModuleDict({
                     f'y{i}':
                     spatial_context(size, len(steps))
                     for i, (size,
-                            steps) in enumerate(zip(self.slices, SCHEDULE))
+                            steps) in enumerate(zip(self.groups, SCHEDULE))
                     if len(steps) > 1
                 }),
                 entropy_parameters=nn.ModuleDict({
                     name:
                     entropy_parameters(2 * latent_channels, size,
                                        len(steps) > 1)
-                    for name, size, steps in zip(names, self.slices, SCHEDULE)
+                    for name, size, steps in zip(names, self.groups, SCHEDULE)
                 })))
-
-    @property
-    def prior_networks(self) -> tuple[str, ...]:
-        """See :attr:`CompressAICodec.prior_networks`."""
-        count = len(self.slices)
-        return ('h_s', *(f'channel_context.y{i}' for i in range(count)),
-                *(f'spatial_context.y{i}.{j}' for i in range(count)
-                  for j in range(len(SCHEDULE[i]) - 1)),
-                *(f'entropy_parameters.y{i}' for i in range(count)))
 
     def _stages(self, latent_channels: int) -> dict[str, list[nn.Module]]:
         """The stages of each transform, in the order of the data."""
@@ -202,23 +195,24 @@ class TinyLIC(SteppedCodec):
         return AttentionStage(channels, kernel_size, drop_path,
                               NUM_QUALITIES * self.variable_rate)
 
+    @former_arguments(rate='with_likelihoods')
     def encode_latents(self,
                        x: Tensor,
                        condition: Optional[CodingCondition] = None,
-                       rate: bool = True) -> CodecOutput:
+                       with_likelihoods: bool = True) -> CodecOutput:
         """See :meth:`ImageCodec.encode_latents`."""
         self.check_input(x, condition)
         quality = self.quality_of(condition)
-        return self._encode(x, rate, quality)
+        return self._encode(x, with_likelihoods, quality)
 
-    def _encode(self, x: Tensor, rate: bool, quality: Optional[float],
-                **controls) -> CodecOutput:
+    def _encode(self, x: Tensor, with_likelihoods: bool,
+                quality: Optional[float], **controls) -> CodecOutput:
         y = self.run_transform(
             self.g_a, x, Fraction(1, 16), quality=quality, **controls)
         self._check_latent(y)
         with torch.autocast(x.device.type, enabled=False):
             y = self.scale(y.float().contiguous(), 'gain', quality)
-            return self.code_latent(y, rate, quality)
+            return self.quantise_latent(y, with_likelihoods, quality)
 
     def decode_latents(self,
                        y_hat: Tensor,
@@ -272,58 +266,24 @@ class TinyLIC(SteppedCodec):
         # own, by which kernels may be chosen.
         z_hat = z_hat.reshape(-1).view(z_hat.shape)
         z_hat = self.scale(z_hat, 'inverse_hyper_gain', quality)
-        return self.run_prior('h_s', z_hat, quality=quality)
+        return self.run_entropy_network('h_s', z_hat, quality=quality)
 
-    def walk(self, params: Tensor,
-             settle: Settle) -> tuple[Tensor, Tensor, Tensor]:
-        """See :meth:`SteppedCodec.walk`; nine steps."""
-        coded, scales, means = [], [], []
-        for i in range(len(self.slices)):
-            channel = self.run_prior(f'channel_context.y{i}',
-                                     torch.cat((params, *coded), dim=1))
-            for parts, part in zip((coded, scales, means),
-                                   self._walk_slice(i, params, channel,
-                                                    settle)):
-                parts.append(part)
-        return tuple(
-            torch.cat(parts, dim=1) for parts in (coded, scales, means))
+    def predict_from_channels(self, k: int, params: Tensor,
+                              coded: Sequence[Tensor]) -> Optional[Tensor]:
+        """See :meth:`SpaceChannelCodec.predict_from_channels`."""
+        return super().predict_from_channels(k, params, [params, *coded])
 
-    def _walk_slice(self, i: int, params: Tensor, channel: Tensor,
-                    settle: Settle) -> tuple[Tensor, Tensor, Tensor]:
-        """The steps of one slice, s channels.
+    def predict_from_phases(self, k: int, step: int,
+                            y_hat: Tensor) -> Optional[Tensor]:
+        """See :meth:`SpaceChannelCodec.predict_from_phases`."""
+        return self.run_entropy_network(f'spatial_context.y{k}.{step - 1}',
+                                        y_hat)
 
-        Args:
-            i: Which slice.
-            params: From ``h_s``, (B, 2 M, h, w).
-            channel: What the slices before it say, (B, 2 s, h, w).
-            settle: See :meth:`SteppedCodec.walk`.
-
-        Returns:
-            ``y_hat``, ``scales_hat`` and ``means_hat``, all (B, s, h, w).
-        """
-        name, steps = f'y{i}', SCHEDULE[i]
-        y_hat, both = {}, {}
-        for j, phases in enumerate(steps):
-            entering = [take_phases(t, phases) for t in (params, channel)]
-            if len(steps) > 1:
-                # Around the first phase nothing is known yet.
-                spatial = torch.zeros_like(entering[1])
-                if j:
-                    context = self.run_prior(f'spatial_context.{name}.{j - 1}',
-                                             join_phases(y_hat))
-                    spatial = take_phases(context, phases)
-                entering.insert(1, spatial)
-            here = self.run_prior(f'entropy_parameters.{name}',
-                                  torch.cat(entering, dim=1))
-            values = settle(
-                partial(self._take, i, phases), *here.chunk(2, dim=1))
-            for known, part in ((y_hat, values), (both, here)):
-                known.update(zip(phases, split_phases(part, len(phases))))
-        return join_phases(y_hat), *join_phases(both).chunk(2, dim=1)
-
-    def _take(self, i: int, phases: Sequence[int], y: Tensor) -> Tensor:
-        """Elements of some phases of one slice."""
-        return take_phases(y.split(self.slices, dim=1)[i], phases)
+    def order_contexts(self, spatial: Optional[Tensor],
+                       channel: Optional[Tensor],
+                       params: Tensor) -> Sequence[Optional[Tensor]]:
+        """See :meth:`SpaceChannelCodec.order_contexts`."""
+        return params, spatial, channel
 
     def quality_of(self,
                    condition: Optional[CodingCondition]) -> Optional[float]:
@@ -395,7 +355,7 @@ class TinyLIC(SteppedCodec):
             yield 'inverse_hyper_gain', self.inverse_hyper_gain
 
     def _load_from_state_dict(self, state_dict, prefix, *args) -> None:
-        for i, expected in enumerate(self.slices):
+        for i, expected in enumerate(self.groups):
             key = f'channel_context.y{i}.4.bias'
             found = state_dict.get(prefix + key)
             if found is not None and len(found) != 2 * expected:
@@ -403,7 +363,7 @@ class TinyLIC(SteppedCodec):
                     f'The checkpoint has another layout of slices: {key!r} is '
                     f'of {len(found) // 2} channels, slice {i} of {expected}, '
                     f'for this {type(self).__name__} has slices of '
-                    f'{self.slices}. Build it with the sizes that it was '
+                    f'{self.groups}. Build it with the sizes that it was '
                     'trained with.')
         for key in state_dict:
             if key.startswith(prefix) and key.endswith('.attn.qkv.weight'):
@@ -433,46 +393,6 @@ def slice_channels(latent_channels: int) -> tuple[int, ...]:
         raise ValueError('`latent_channels` must be at least 16, got '
                          f'{latent_channels}: a slice would be empty.')
     return slices
-
-
-def take_phases(x: Tensor, phases: Sequence[int]) -> Tensor:
-    """The positions of some of the 2 x 2 phases.
-
-    Args:
-        x: Shape (B, C, h, w), h and w even.
-        phases: 0 1 in even rows, 2 3 in odd rows.
-
-    Returns:
-        Side by side, shape (B, C, h / 2, n * w / 2).
-    """
-    return torch.cat([x[..., p // 2::2, p % 2::2] for p in phases], dim=-1)
-
-
-def split_phases(x: Tensor, count: int) -> Sequence[Tensor]:
-    """What :func:`take_phases` put side by side, each for itself."""
-    return x.chunk(count, dim=-1)
-
-
-def join_phases(pieces: dict[int, Tensor]) -> Tensor:
-    """The map that phases belong to, with zeros where there is none.
-
-    Args:
-        pieces: By phase, each of shape (B, C, h / 2, w / 2).
-
-    Returns:
-        Shape (B, C, h, w).
-    """
-    empty = torch.zeros_like(next(iter(pieces.values())))
-    four = torch.stack([pieces.get(p, empty) for p in range(4)], dim=2)
-    return nn.functional.pixel_shuffle(four.flatten(1, 2), 2)
-
-
-def channel_context(in_channels: int, channels: int) -> nn.Sequential:
-    """What ``h_s`` and the slices before say about one of s channels."""
-    return nn.Sequential(
-        nn.Conv2d(in_channels, channels, 5, padding=2), nn.GELU(),
-        nn.Conv2d(channels, channels, 5, padding=2), nn.GELU(),
-        nn.Conv2d(channels, 2 * channels, 3, padding=1))
 
 
 def spatial_context(channels: int, num_steps: int) -> nn.ModuleList:

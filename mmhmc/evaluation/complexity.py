@@ -63,7 +63,7 @@ def count_kmac(codec: ImageCodec,
     with FlopCounterMode(display=False) as counter, use_integers(False):
         with _counted(codec, counter, spent) as corrections:
             # As for coding: nobody asks for likelihoods.
-            output = codec.encode_latents(x, condition, rate=False)
+            output = codec.encode_latents(x, condition, False)
             x_hat = codec.decode_latents(output.y_hat, condition)
         whole = counter.get_total_flops()
         spent['hyper'] = (

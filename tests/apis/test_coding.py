@@ -395,8 +395,8 @@ def test_quality_reaches_the_codec_and_decides_what_is_done(
     monkeypatch.setattr(codec, 'check_images',
                         lambda self, x, condition: check(self, x, None))
     monkeypatch.setattr(
-        codec, 'encode_latents', lambda self, x, condition, rate:
-        (seen.append(condition), encode(self, x, rate=rate))[1])
+        codec, 'encode_latents', lambda self, x, condition, with_likelihoods:
+        (seen.append(condition), encode(self, x, None, with_likelihoods))[1])
     monkeypatch.setattr(
         codec, 'read_latents',
         lambda self, decoders, size, condition: read(self, decoders, size))

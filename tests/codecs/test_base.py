@@ -3,7 +3,8 @@ import torch
 from conftest import CODECS, tiny_codec
 from torch import nn
 
-from mmhmc.codecs import IdentityCodec, ImageCodec, build_codec
+from mmhmc.codecs import (FactorizedPrior, IdentityCodec, ImageCodec,
+                          build_codec)
 
 
 def test_built_codec_is_returned_as_it_is():
@@ -46,6 +47,28 @@ def test_other_module_is_no_codec():
 def test_what_is_no_codec_and_no_config_is_refused(codec):
     with pytest.raises(TypeError, match='must be an ImageCodec or a config'):
         build_codec(codec)
+
+
+def test_a_codec_may_override_and_call_methods_by_their_former_names():
+    with pytest.warns(FutureWarning, match='`quantise_latent` now'):
+
+        class Former(FactorizedPrior):
+
+            def code_latent(self, y, rate=True):
+                return super().quantise_latent(y, rate)
+
+            def encode_latents(self, x, condition=None, rate=True):
+                return super().encode_latents(x, condition, rate)
+
+    codec = Former(hidden_channels=8, latent_channels=8).eval()
+    codec.update_entropy_tables()
+    x = torch.rand(1, 3, 64, 64)
+    assert codec.read(*codec.compress(x)).equal(codec(x).y_hat)
+    with pytest.warns(FutureWarning, match='`entropy_networks` now'):
+        assert codec.prior_networks == ()
+    with pytest.warns(FutureWarning, match='`with_likelihoods` now'):
+        output = FactorizedPrior.encode_latents(codec, x, rate=False)
+    assert not output.likelihoods
 
 
 def test_codec_must_keep_the_whole_contract():

@@ -2,8 +2,9 @@ import pytest
 import torch
 from compressai.layers import CheckerboardMaskedConv2d
 
-from mmhmc.codecs.layers.checkerboard import (MaskedConv2d, spread_phase,
-                                              take_phase)
+from mmhmc.codecs.layers.checkerboard import (ANCHORS, BETWEEN_ANCHORS,
+                                              MaskedConv2d, spread_phases,
+                                              take_phases)
 
 
 def masked_conv():
@@ -15,19 +16,22 @@ def masked_conv():
 @pytest.mark.parametrize('size', [(2, 2), (4, 6), (8, 2)])
 def test_phases_are_the_squares_of_a_checkerboard(size):
     row, column = torch.meshgrid(*map(torch.arange, size), indexing='ij')
-    for phase in (0, 1):
-        parity = take_phase(((row + column) % 2)[None, None], phase)
+    for parity_of, phases in enumerate((ANCHORS, BETWEEN_ANCHORS)):
+        parity = take_phases(((row + column) % 2)[None, None], phases)
         assert parity.shape == (1, 1, size[0], size[1] // 2)
-        assert (parity == phase).all()
+        assert (parity == parity_of).all()
         # Every value stays in its row.
-        rows = take_phase(row[None, None], phase)
+        rows = take_phases(row[None, None], phases)
         assert torch.equal(rows, row[None, None, :, ::2])
 
 
 @pytest.mark.parametrize('size', [(2, 2), (4, 6), (8, 2)])
 def test_what_is_taken_can_be_put_back(size):
     x = torch.randn(2, 3, *size)
-    parts = [spread_phase(take_phase(x, phase), phase) for phase in (0, 1)]
+    parts = [
+        spread_phases(take_phases(x, phases), phases)
+        for phases in (ANCHORS, BETWEEN_ANCHORS)
+    ]
     assert torch.equal(parts[0] + parts[1], x)
     assert not (parts[0] * parts[1]).any()
 
@@ -35,7 +39,8 @@ def test_what_is_taken_can_be_put_back(size):
 def test_gradient_passes_through_both():
     x = torch.randn(1, 2, 4, 4, dtype=torch.double, requires_grad=True)
     assert torch.autograd.gradcheck(
-        lambda x: spread_phase(take_phase(x, 1), 0), (x, ))
+        lambda x: spread_phases(take_phases(x, BETWEEN_ANCHORS), ANCHORS),
+        (x, ))
 
 
 def test_masked_convolution_is_that_of_compressai():
@@ -55,8 +60,8 @@ def test_masked_convolution_has_twelve_taps_of_the_other_phase():
     x = torch.randn(1, 3, 6, 6)
     # What lies between anchors depends on anchors only.
     seen = [
-        take_phase(conv(one), 1)
-        for one in (x, spread_phase(take_phase(x, 0), 0))
+        take_phases(conv(one), BETWEEN_ANCHORS)
+        for one in (x, spread_phases(take_phases(x, ANCHORS), ANCHORS))
     ]
     torch.testing.assert_close(*seen)
 

@@ -89,12 +89,12 @@ def steps_of(codec, params, y):
     """Scales and means at each step of the encoder."""
     steps = []
 
-    def settle(take, scales_hat, means_hat):
+    def code_step(select, scales_hat, means_hat):
         steps.append(torch.stack((scales_hat, means_hat)))
-        return torch.round(take(y) - means_hat) + means_hat
+        return torch.round(select(y) - means_hat) + means_hat
 
     with torch.no_grad():
-        walked = codec.walk(params, settle)
+        walked = codec.run_context_model(params, code_step)
     return steps, walked
 
 

@@ -186,7 +186,7 @@ def test_symbols_drawn_from_the_gaussian_model_cost_their_entropy(name):
         bias.copy_(part)
     y = scales[:, None, None] * torch.randn(1, m, 32, 32)
     with torch.no_grad():
-        output = codec.code_latent(y)
+        output = codec.quantise_latent(y)
     bits = -output.likelihoods['y'].log2().sum().item()
     payload = encode_symbols(output.symbols['y'], codec.entropy_tables()['y'])
     assert bits > 20000

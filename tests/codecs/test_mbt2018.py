@@ -73,7 +73,7 @@ def test_evaluation_rates_are_those_of_the_decoder(codec):
     x = smooth_images(1, 64, 64)
     with torch.no_grad():
         y = codec.g_a(x)
-        output = codec.code_latent(y)
+        output = codec.quantise_latent(y)
         z_hat, _ = codec.entropy_bottleneck(codec.h_a(y))
         scales_hat, means_hat = codec.entropy_parameters(
             torch.cat(

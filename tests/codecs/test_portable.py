@@ -48,7 +48,7 @@ FORMER = tuple(
 def with_settings(codec):
     """A state dict as a former portable codec has it."""
     state = codec.state_dict()
-    for part in codec.prior_networks:
+    for part in codec.entropy_networks:
         layers = [
             layer for layer in codec.get_submodule(part).modules()
             if hasattr(layer, 'weight')
@@ -119,9 +119,9 @@ def test_tables_of_a_latent_are_the_same_in_another_backend(
     z_hat = torch.randint(-9, 10, (1, channels, 5, 6)).float()
     controls = dict(quality=4.5) if name == 'MPA' else {}
     with torch.no_grad():
-        expected = codec.run_prior('h_s', z_hat, **controls)
+        expected = codec.run_entropy_network('h_s', z_hat, **controls)
         with where():
-            found = change(codec).run_prior('h_s', z_hat, **controls)
+            found = change(codec).run_entropy_network('h_s', z_hat, **controls)
     assert torch.equal(found, expected)
 
 
@@ -131,8 +131,8 @@ def test_image_of_a_batch_gets_what_it_gets_alone(codecs, name):
     quality = dict(quality=8.) if name == 'MPA' else {}
     with torch.no_grad():
         y = codec.g_a(smooth_images(3, 128, 64))
-        together = codec.code_latent(y, **quality)
-        alone = [codec.code_latent(one, **quality) for one in y.split(1)]
+        together = codec.quantise_latent(y, **quality)
+        alone = [codec.quantise_latent(one, **quality) for one in y.split(1)]
     assert torch.equal(together.y_hat, torch.cat([a.y_hat for a in alone]))
     assert together.symbols == {} and set(alone[0].symbols) == {'y', 'z'}
 
@@ -294,7 +294,7 @@ def test_integers_follow_the_weights(codecs, name):
     codec, x = copy.deepcopy(codecs[name]), smooth_images(1, 64, 64)
     before = codec.compress(x)
     with torch.no_grad():
-        for part in codec.prior_networks:
+        for part in codec.entropy_networks:
             for parameter in codec.get_submodule(part).parameters():
                 parameter.mul_(1.1)
     after = codec.compress(x)

@@ -60,7 +60,7 @@ def test_rounded_latents_are_decoded_and_noise_has_the_rate(name):
 def test_gradient_of_what_is_decoded_is_that_of_the_identity(name):
     codec, x, _ = in_training(name, 'straight_through')
     y = codec.g_a(x).detach().requires_grad_()
-    y_hat = codec.code_latent(y).y_hat
+    y_hat = codec.quantise_latent(y).y_hat
     gradient, = torch.autograd.grad(y_hat.sum(), y)
     if name in ('FactorizedPrior', 'ScaleHyperprior'):
         assert torch.equal(gradient, torch.ones_like(gradient))

@@ -147,7 +147,7 @@ def test_leaving_out_the_rate_changes_nothing_else(codecs, name):
     x = smooth_images(1, 64, 128)
     with torch.no_grad():
         output = codecs[name].encode_latents(x)
-        plain = codecs[name].encode_latents(x, rate=False)
+        plain = codecs[name].encode_latents(x, with_likelihoods=False)
     assert output.likelihoods and not plain.likelihoods
     assert torch.equal(plain.y_hat, output.y_hat)
     assert plain.symbols.keys() == output.symbols.keys()
@@ -343,7 +343,7 @@ def test_what_chooses_tables_sees_the_memory_format_of_the_decoder(
     codec = copy.deepcopy(codecs[name])
     codec.transform_dtype = dtype
     seen = []
-    for part in codec.prior_networks:
+    for part in codec.entropy_networks:
         codec.get_submodule(part).register_forward_pre_hook(
             lambda module, args: seen.append(args[0].is_contiguous()))
     x = smooth_images(1, 64, 128).to(memory_format=torch.channels_last)

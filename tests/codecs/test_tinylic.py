@@ -9,8 +9,8 @@ from torch import nn
 from mmhmc.bitstream import Bitstream, BitstreamError
 from mmhmc.codecs import TinyLIC
 from mmhmc.codecs.layers import AttentionBlock, interpolate_gains
-from mmhmc.codecs.tinylic import (SCHEDULE, join_phases, slice_channels,
-                                  spatial_context, take_phases)
+from mmhmc.codecs.layers.checkerboard import spread_phases, take_phases
+from mmhmc.codecs.tinylic import SCHEDULE, slice_channels, spatial_context
 from mmhmc.evaluation import count_kmac
 from mmhmc.structures import CodingCondition
 
@@ -180,8 +180,10 @@ def test_a_spatial_context_sees_what_is_decoded_and_nothing_else(i):
 def test_joined_phases_are_what_was_split():
     x = torch.rand(2, 3, 4, 6)
     pieces = {p: take_phases(x, [p]) for p in range(4)}
-    assert join_phases(pieces).equal(x)
-    alone = join_phases({1: pieces[1]})
+    joined = sum(spread_phases(piece, [p]) for p, piece in pieces.items())
+    assert joined.equal(x)
+    assert spread_phases(take_phases(x, [2, 0, 3, 1]), [2, 0, 3, 1]).equal(x)
+    alone = spread_phases(pieces[1], [1])
     assert take_phases(alone, [1]).equal(pieces[1])
     assert not take_phases(alone, [0, 2, 3]).any()
 
@@ -189,7 +191,7 @@ def test_joined_phases_are_what_was_split():
 def test_no_step_depends_on_itself_or_what_comes_after(codec):
     order = []
 
-    def settle(take, scales_hat, means_hat):
+    def code_step(select, scales_hat, means_hat):
         values = torch.randn(means_hat.shape, requires_grad=True)
         for _, before, _ in order:
             gradient = torch.autograd.grad(
@@ -202,7 +204,7 @@ def test_no_step_depends_on_itself_or_what_comes_after(codec):
         return values
 
     params = torch.randn(1, 32, 4, 4)
-    y_hat, scales, means = codec.walk(params, settle)
+    y_hat, scales, means = codec.run_context_model(params, code_step)
     assert len(order) == 9
     assert sum(values.numel() for _, values, _ in order) == y_hat.numel()
     for i, (scales_hat, _, means_hat) in enumerate(order):

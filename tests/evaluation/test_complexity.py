@@ -113,7 +113,7 @@ class Elsewhere(nn.Module):
         self.g_a = nn.Conv2d(3, 4, 8, 8, device='meta')
         self.g_s = nn.ConvTranspose2d(4, 3, 8, 8, device='meta')
 
-    def encode_latents(self, x, condition=None, rate=True):
+    def encode_latents(self, x, condition=None, with_likelihoods=True):
         return CodecOutput(self.g_a(x))
 
     def decode_latents(self, y_hat, condition=None):

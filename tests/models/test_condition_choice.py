@@ -22,9 +22,9 @@ class ControlledCodec(MeanScaleHyperprior):
     def check_images(self, x, condition):
         super().check_images(x, None)
 
-    def encode_latents(self, x, condition=None, rate=True):
+    def encode_latents(self, x, condition=None, with_likelihoods=True):
         self.seen.append(('encode', condition))
-        return super().encode_latents(x, None, rate)
+        return super().encode_latents(x, None, with_likelihoods)
 
     def decode_latents(self, y_hat, condition=None):
         self.seen.append(('decode', condition))

@@ -1,48 +1,54 @@
-"""Halves of a latent, as the squares of a checkerboard, and their context.
+"""The 2 x 2 phases of a latent, and convolutions that see some of them.
 
 .. code-block:: none
 
-    phase 0 (anchors)   ■ □ ■ □      ■ ■
-                        □ ■ □ ■  ──► ■ ■   half the columns, all the rows
-                        ■ □ ■ □      ■ ■
+    0 1 0 1      0 0
+    2 3 2 3  ──► 3 3   phases 0 and 3, the anchors of a checkerboard:
+    0 1 0 1      0 0   half the columns, all the rows
+    2 3 2 3      3 3
 """
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor, nn
 
+#: Phases where row plus column is even, and the others.
+ANCHORS, BETWEEN_ANCHORS = (0, 3), (1, 2)
 
-def take_phase(x: Tensor, phase: int) -> Tensor:
-    """The positions of one phase.
+
+def take_phases(x: Tensor, phases: Sequence[int]) -> Tensor:
+    """The positions of some phases.
 
     Args:
         x: Shape (B, C, h, w), h and w even.
-        phase: 0 for the anchors, where row plus column is even; 1 for the
-            others.
+        phases: n of 0 and 1, in even rows, and 2 and 3, in odd rows.
 
     Returns:
-        Shape (B, C, h, w / 2).
+        Row under row, shape (B, C, n * h / 2, w / 2).
     """
-    even, odd = x[..., 0::2, phase::2], x[..., 1::2, 1 - phase::2]
-    return torch.stack((even, odd), dim=-2).flatten(-3, -2)
+    pieces = [x[..., p // 2::2, p % 2::2] for p in phases]
+    return torch.stack(pieces, dim=-2).flatten(-3, -2)
 
 
-def spread_phase(values: Tensor, phase: int) -> Tensor:
-    """Inverse of :func:`take_phase`, with zeros at the other positions.
+def spread_phases(values: Tensor, phases: Sequence[int]) -> Tensor:
+    """Inverse of :func:`take_phases`, with zeros at the other positions.
 
     Args:
-        values: Shape (B, C, h, w / 2).
-        phase: 0 or 1.
+        values: Shape (B, C, n * h / 2, w / 2).
+        phases: As they were taken.
 
     Returns:
         Shape (B, C, h, w), contiguous.
     """
-    result = values.new_zeros((*values.shape[:-1], 2 * values.shape[-1]))
-    result[..., 0::2, phase::2] = values[..., 0::2, :]
-    result[..., 1::2, 1 - phase::2] = values[..., 1::2, :]
+    rows, columns = values.shape[-2] // len(phases), values.shape[-1]
+    result = values.new_zeros((*values.shape[:-2], 2 * rows, 2 * columns))
+    for i, p in enumerate(phases):
+        result[..., p // 2::2, p % 2::2] = values[..., i::len(phases), :]
     return result
 
 
 class MaskedConv2d(nn.Conv2d):
-    """Convolution that sees only what its buffer ``mask`` leaves.
+    """Convolution whose buffer ``mask`` hides some of its weights.
 
     CompressAI's writes the masked weights through ``.data`` at every call,
     as if they had changed; this one has the same result and leaves them as

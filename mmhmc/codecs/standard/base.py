@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from mmhmc.bitstream import Bitstream, BitstreamError, CdfTables
+from mmhmc.former_names import former_arguments
 from mmhmc.structures import CodecOutput, CodingCondition
 from ..base import ImageCodec
 
@@ -107,16 +108,17 @@ class StandardCodec(ImageCodec):
         """Length of the encoder's file; the container does not count."""
         return len(bitstream.streams[_STREAM])
 
+    @former_arguments(rate='with_likelihoods')
     def encode_latents(self,
                        x: Tensor,
                        condition: Optional[CodingCondition] = None,
-                       rate: bool = True) -> CodecOutput:
+                       with_likelihoods: bool = True) -> CodecOutput:
         """Code images to files.
 
         Args:
             x: RGB, clamped to [0, 1], shape (B, 3, H, W), of any size.
             condition: Its quality overrides the codec's.
-            rate: False leaves out the likelihoods.
+            with_likelihoods: False leaves out the likelihoods.
 
         Returns:
             Output with ``y_hat`` (B, 3 + n, 1, 1), int32: height, width, the
@@ -141,7 +143,7 @@ class StandardCodec(ImageCodec):
         files = [self.encode_file(image[None], quality) for image in images]
         y_hat = _pack(files, tuple(x.shape[-2:])).to(x.device)
         output = CodecOutput(y_hat)
-        if rate:
+        if with_likelihoods:
             output.likelihoods[_STREAM] = _likelihoods(files).to(x.device)
         return output
 

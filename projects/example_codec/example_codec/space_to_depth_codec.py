@@ -72,11 +72,15 @@ class SpaceToDepthCodec(CompressAICodec):
             nn.PixelShuffle(4))
         return network
 
-    def code_latent(self, y: Tensor, rate: bool = True) -> CodecOutput:
+    def quantise_latent(self,
+                        y: Tensor,
+                        with_likelihoods: bool = True) -> CodecOutput:
         """Quantise ``y`` (B, M, h, w); its symbols are the stream ``y``."""
-        y_hat, likelihoods = self.run_bottleneck(y, rate)
-        output = CodecOutput(y_hat, dict(y=likelihoods) if rate else {})
-        if not self.training and len(y) == 1:
+        y_hat, likelihoods = self.run_bottleneck(y, with_likelihoods)
+        output = CodecOutput(y_hat)
+        if with_likelihoods:
+            output.likelihoods['y'] = likelihoods
+        if self.needs_symbols(y):
             output.symbols = {'y': self.bottleneck_symbols(y)}
         return output
 

@@ -1,0 +1,179 @@
+"""Codecs with a hyperprior: ``y`` is coded in one step, or in several."""
+from collections.abc import Callable
+from typing import Optional
+
+import torch
+from torch import Tensor
+
+from mmhmc.bitstream import SymbolDecoder
+from mmhmc.functional.devices import is_hurrying
+from mmhmc.functional.rounding import round_ste
+from mmhmc.structures import CodecOutput, LatentSymbols
+from .compressai_codec import CompressAICodec
+
+#: Selects the elements of a step from a latent (B, M, h, w).
+Select = Callable[[Tensor], Tensor]
+#: Codes a step: its ``Select``, scales and means to its part of ``y_hat``.
+CodeStep = Callable[[Select, Tensor, Tensor], Tensor]
+
+
+class HyperpriorCodec(CompressAICodec):
+    """A codec whose ``y`` is Gaussian, given a hyper-latent ``z``.
+
+    .. code-block:: none
+
+        y ──► h_a ──► EB ──► z_hat ──► h_s ──► params ──► context model
+        │                                                  │ scales, means
+        └───────────► round, encode, decode ◄──────────────┘ of each step
+                      EB = entropy bottleneck
+
+    Without a context model ``y`` is coded in one step. An autoregressive
+    codec overrides :meth:`run_context_model`: each of its steps is predicted
+    from ``y_hat`` of all steps before it.
+
+    Training, encoder and decoder run the same steps and differ in the
+    function that codes a step: it rounds with a straight-through gradient,
+    rounds and records symbols, or decodes symbols. So the decoder's
+    ``y_hat`` equals the encoder's to the last bit, one image at a time.
+    """
+
+    #: Whether the entropy parameters of some elements depend on others. Then
+    #: evaluation codes image after image, and without gradients.
+    autoregressive: bool = False
+
+    def run_context_model(
+            self, params: Tensor,
+            code_step: CodeStep) -> tuple[Tensor, Tensor, Tensor]:
+        """Predict scales and means step by step, and code each step.
+
+        Args:
+            params: From ``h_s``, shape (B, P, h, w).
+            code_step: Called at each step with a function that selects its
+                elements from a latent, their scales and their means, each of
+                one shape, e.g. (B, c, h', w'); returns their ``y_hat``, of
+                the same shape.
+
+        Returns:
+            ``y_hat``, ``scales_hat`` and ``means_hat``, all (B, M, h, w).
+        """
+        scales_hat, means_hat = params.chunk(2, dim=1)
+        y_hat = code_step(lambda y: y, scales_hat, means_hat)
+        return y_hat, scales_hat, means_hat
+
+    def hyper_analysis(self,
+                       y: Tensor,
+                       quality: Optional[float] = None) -> Tensor:
+        """Latent (B, M, h, w) to ``z``, at a quality if there are several."""
+        return self.run_hyper_analysis(y)
+
+    def hyper_synthesis(self,
+                        z_hat: Tensor,
+                        quality: Optional[float] = None) -> Tensor:
+        """``z_hat`` to ``params``, at a quality if there are several."""
+        return self.run_entropy_network('h_s', z_hat)
+
+    def quantise_latent(self,
+                        y: Tensor,
+                        with_likelihoods: bool = True,
+                        quality: Optional[float] = None) -> CodecOutput:
+        """See :meth:`CompressAICodec.quantise_latent`; streams ``z``, ``y``.
+        """
+        z = self.hyper_analysis(y, quality)
+        z_hat, z_likelihoods = self.run_bottleneck(z, with_likelihoods)
+        params = self.hyper_synthesis(z_hat, quality)
+        steps = []
+        if self.training or is_hurrying():
+            y_hat, y_likelihoods = self.quantise_at_once(
+                y, params, with_likelihoods)
+        else:
+            y_hat, scales_hat, means_hat, steps = self._quantise_each(
+                y, params)
+            _, y_likelihoods = self.run_conditional(y, scales_hat, means_hat,
+                                                    with_likelihoods)
+        output = CodecOutput(y_hat)
+        if with_likelihoods:
+            output.likelihoods = dict(y=y_likelihoods, z=z_likelihoods)
+        if self.needs_symbols(y):
+            output.symbols = {
+                'z': self.bottleneck_symbols(z),
+                'y': self._join_steps(steps)
+            }
+        return output
+
+    def quantise_at_once(
+            self,
+            y: Tensor,
+            params: Tensor,
+            with_likelihoods: bool = True) -> tuple[Tensor, Optional[Tensor]]:
+        """Quantise a whole batch that no decoder will have to follow.
+
+        In training, with gradients, and for
+        :meth:`ImageCodec.estimate_latents`.
+
+        Args:
+            y: Shape (B, M, h, w).
+            params: From ``h_s``, shape (B, P, h, w).
+            with_likelihoods: False leaves them out.
+
+        Returns:
+            ``y_hat`` and its likelihoods, both (B, M, h, w).
+        """
+
+        def round_step(select: Select, scales_hat: Tensor,
+                       means_hat: Tensor) -> Tensor:
+            return round_ste(select(y) - means_hat) + means_hat
+
+        y_hat, scales_hat, means_hat = self.run_context_model(
+            params, round_step)
+        noisy, likelihoods = self.run_conditional(y, scales_hat, means_hat,
+                                                  with_likelihoods)
+        # The noise that is decoded is the one whose rate is counted.
+        return noisy if self.quantiser == 'noise' else y_hat, likelihoods
+
+    def _quantise_each(self, y: Tensor, params: Tensor) -> tuple:
+        """Image after image, as the decoder does.
+
+        Returns:
+            ``y_hat``, ``scales_hat``, ``means_hat``, all (B, M, h, w), and
+            symbols and scales of the first image's steps.
+        """
+        gradients = torch.is_grad_enabled() and not self.autoregressive
+        with torch.set_grad_enabled(gradients):
+            coded = [
+                self._quantise_one(*one)
+                for one in zip(y.split(1), params.split(1))
+            ]
+        *latents, steps = zip(*coded)
+        return *(torch.cat(parts) for parts in latents), steps[0]
+
+    def _quantise_one(self, y: Tensor, params: Tensor) -> tuple:
+        steps = []
+
+        def record_step(select: Select, scales_hat: Tensor,
+                        means_hat: Tensor) -> Tensor:
+            symbols = torch.round(select(y) - means_hat)
+            steps.append((symbols.flatten(), scales_hat.flatten()))
+            return symbols + means_hat
+
+        return *self.run_context_model(params, record_step), steps
+
+    def _join_steps(self, steps: list[tuple[Tensor, Tensor]]) -> LatentSymbols:
+        """The symbols of all steps, with the table of each."""
+        symbols, scales_hat = (torch.cat(parts) for parts in zip(*steps))
+        return LatentSymbols(symbols.int(), self.scale_indexes(scales_hat))
+
+    def decode_latent(self,
+                      decoders: dict[str, SymbolDecoder],
+                      latent_size: tuple[int, int],
+                      quality: Optional[float] = None) -> Tensor:
+        """See :meth:`CompressAICodec.decode_latent`."""
+        z_hat = self.read_bottleneck(decoders['z'], latent_size)
+
+        def decode_step(select: Select, scales_hat: Tensor,
+                        means_hat: Tensor) -> Tensor:
+            symbols = decoders['y'].decode(
+                self.scale_indexes(scales_hat).flatten())
+            return symbols.view(means_hat.shape) + means_hat
+
+        return self.run_context_model(
+            self.hyper_synthesis(z_hat, quality), decode_step)[0]

@@ -1,0 +1,174 @@
+"""Space-channel autoregressive codecs: groups of channels, phases of each."""
+from collections.abc import Callable, Sequence
+from functools import cache, partial
+from typing import Optional
+
+import torch
+from torch import Tensor, nn
+
+from .hyperprior_codec import CodeStep, HyperpriorCodec
+from .layers.checkerboard import spread_phases, take_phases
+
+#: For each step of a group of channels the phases that it codes.
+Schedule = Sequence[Sequence[int]]
+
+
+class SpaceChannelCodec(HyperpriorCodec):
+    """A codec whose ``y`` is coded by groups of channels and by phases.
+
+    .. code-block:: none
+
+        groups before ──► channel_context.yK ──┐
+        phases before ──► spatial_context.yK ──┼─► entropy_parameters.yK
+        z_hat ──► h_s ──► params ──────────────┘   ──► scales, means
+
+    The channels of ``y`` are divided into groups, the positions of a group
+    into 2 x 2 phases (:mod:`mmhmc.codecs.layers.checkerboard`). A step codes
+    some phases of one group at once, so the number of steps does not depend
+    on the size of the image.
+
+    In training ``y_hat`` and ``z_hat`` are rounded around their means, as
+    they are in evaluation, and likelihoods are those of values with additive
+    noise.
+
+    Args:
+        hidden_channels: See :class:`CompressAICodec`.
+        latent_channels: Channels of ``y``: the sum of ``groups``.
+        groups: Channels of each group, in coding order.
+        schedule: For each group the phases of each step.
+        portable: Whether streams decode identically on every machine.
+        init_cfg: mmengine's initialisation.
+    """
+
+    autoregressive = True
+
+    def __init__(self,
+                 hidden_channels: int,
+                 latent_channels: int,
+                 groups: Sequence[int],
+                 schedule: Sequence[Schedule],
+                 portable: bool = True,
+                 init_cfg: Optional[dict] = None) -> None:
+        self.groups, self.schedule = tuple(groups), tuple(schedule)
+        super().__init__(hidden_channels, latent_channels, portable, init_cfg,
+                         'straight_through')
+
+    def predict_from_channels(self, k: int, params: Tensor,
+                              coded: Sequence[Tensor]) -> Optional[Tensor]:
+        """Channel context of one group.
+
+        Args:
+            k: The group, g channels.
+            params: From ``h_s``, shape (B, P, h, w).
+            coded: ``y_hat`` of the groups before.
+
+        Returns:
+            Shape (B, 2 g, h, w); None for a group without one.
+        """
+        return self.run_entropy_network(f'channel_context.y{k}',
+                                        torch.cat(coded, dim=1))
+
+    def predict_from_phases(self, k: int, step: int,
+                            y_hat: Tensor) -> Optional[Tensor]:
+        """Spatial context of a step that is not the first of its group.
+
+        Args:
+            k: The group, g channels.
+            step: From 1.
+            y_hat: Phases of the steps before, zero elsewhere, (B, g, h, w).
+
+        Returns:
+            Shape (B, 2 g, h, w).
+        """
+        return self.run_entropy_network(f'spatial_context.y{k}', y_hat)
+
+    def order_contexts(self, spatial: Optional[Tensor],
+                       channel: Optional[Tensor],
+                       params: Tensor) -> Sequence[Optional[Tensor]]:
+        """What enters the entropy parameters, in the order of its channels."""
+        return spatial, channel, params
+
+    @property
+    def entropy_networks(self) -> tuple[str, ...]:
+        """See :attr:`CompressAICodec.entropy_networks`."""
+        names = ['h_s']
+        for part in ('channel_context', 'spatial_context',
+                     'entropy_parameters'):
+            for key, network in self.get_submodule(part).items():
+                if isinstance(network, nn.ModuleList):
+                    names += [f'{part}.{key}.{j}' for j in range(len(network))]
+                else:
+                    names.append(f'{part}.{key}')
+        return tuple(names)
+
+    def run_context_model(
+            self, params: Tensor,
+            code_step: CodeStep) -> tuple[Tensor, Tensor, Tensor]:
+        """See :meth:`HyperpriorCodec.run_context_model`."""
+        # Groups share the phases of the hyperprior's parameters.
+        params_of = cache(partial(take_phases, params))
+        coded = []
+        for k in range(len(self.groups)):
+            channel = self.predict_from_channels(k, params,
+                                                 [part[0] for part in coded])
+            coded.append(self._code_group(k, params_of, channel, code_step))
+        return tuple(torch.cat(parts, dim=1) for parts in zip(*coded))
+
+    def _code_group(self, k: int, params_of: Callable[[Sequence[int]], Tensor],
+                    channel: Optional[Tensor],
+                    code_step: CodeStep) -> tuple[Tensor, Tensor, Tensor]:
+        """The steps of one group, g channels.
+
+        Args:
+            k: The group.
+            params_of: Some phases of the parameters from ``h_s``.
+            channel: Its channel context, (B, 2 g, h, w).
+            code_step: See :meth:`run_context_model`.
+
+        Returns:
+            ``y_hat``, ``scales_hat`` and ``means_hat``, all (B, g, h, w).
+        """
+        y_hat = both = 0
+        steps = self.schedule[k]
+        for j, phases in enumerate(steps):
+            params = params_of(phases)
+            spatial = None
+            if j:
+                spatial = take_phases(
+                    self.predict_from_phases(k, j, y_hat), phases)
+            elif len(steps) > 1:
+                # No position of the group is known yet.
+                spatial = params.new_zeros(
+                    len(params), 2 * self.groups[k], *params.shape[2:])
+            known = self.order_contexts(
+                spatial,
+                None if channel is None else take_phases(channel, phases),
+                params)
+            here = self.run_entropy_network(
+                f'entropy_parameters.y{k}',
+                torch.cat([t for t in known if t is not None],
+                          dim=1).contiguous())
+            values = code_step(
+                partial(self._select, k, phases), *here.chunk(2, dim=1))
+            y_hat = y_hat + spread_phases(values, phases)
+            both = both + spread_phases(here, phases)
+        return y_hat, *both.chunk(2, dim=1)
+
+    def _select(self, k: int, phases: Sequence[int], y: Tensor) -> Tensor:
+        """Elements of some phases of one group."""
+        return take_phases(y.split(self.groups, dim=1)[k], phases)
+
+
+def channel_context(
+    in_channels: int,
+    hidden_channels: tuple[int, int],
+    out_channels: int,
+    last_kernel: int = 5,
+    activation: Callable[[], nn.Module] = partial(nn.ReLU, inplace=True)
+) -> nn.Sequential:
+    """Three convolutions: "g_ch" of He et al. (2022)."""
+    first, second = hidden_channels
+    return nn.Sequential(
+        nn.Conv2d(in_channels, first, 5, padding=2), activation(),
+        nn.Conv2d(first, second, 5, padding=2), activation(),
+        nn.Conv2d(second, out_channels, last_kernel, padding=last_kernel // 2))

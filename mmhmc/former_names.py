@@ -38,6 +38,10 @@ NAMES = {
     'mmhmc.apis.benchmark': {
         'PICTURE_METRICS': 'IMAGE_METRICS'
     },
+    'mmhmc.codecs.layers': {
+        'AttentionBlock': 'TransformerBlock',
+        'Derived': 'TensorCache'
+    },
     'mmhmc.datasets': {
         'PICTURE_SUFFIXES': 'IMAGE_SUFFIXES',
         'UseDecodedPicture': 'UseDecodedImage',

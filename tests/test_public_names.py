@@ -56,10 +56,10 @@ NAMES = {
         'WebP'
     ],
     'mmhmc.codecs.layers': [
-        'AttentionBlock', 'AttentionStage', 'Derived', 'DivisiveNorm',
-        'FixedPointNetwork', 'MultiPathStage', 'NeighbourhoodAttention',
-        'PathChoice', 'Transform', 'best_step', 'exact_gains', 'init_as_klt',
-        'interpolate_gains', 'saturation'
+        'AttentionStage', 'DivisiveNorm', 'FixedPointNetwork',
+        'MultiPathStage', 'NeighbourhoodAttention', 'PathChoice',
+        'TensorCache', 'Transform', 'TransformerBlock', 'best_step',
+        'exact_gains', 'init_as_klt', 'interpolate_gains', 'saturation'
     ],
     'mmhmc.datasets': [
         'CelebAMaskHQ', 'FACE_PARTS', 'FACE_POINTS', 'IMAGE_SUFFIXES',

@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.nn.functional import interpolate
 
 from mmhmc.bitstream import Bitstream, BitstreamError
-from mmhmc.codecs.base import as_stored
+from mmhmc.codecs.streams import as_stored
 from mmhmc.datasets import write_image
 from mmhmc.engine.parts import find_codec_wrapper
 from mmhmc.former_names import former_arguments

@@ -4,6 +4,7 @@ from typing import Optional
 from torch import Tensor, nn
 
 from mmhmc.registry import MODELS
+from .layers.replacing import replace_layers
 from .mbt2018 import JointAutoregressive
 
 
@@ -84,7 +85,7 @@ class Cheng2020Attention(Cheng2020Anchor):
         network = Network(hidden_channels)
         if latent_channels != hidden_channels:
             set_latent_channels(network, latent_channels)
-        name_residual_units(network)
+        replace_layers(network, 'ResidualUnit', ResidualUnit)
         return network
 
 
@@ -119,17 +120,15 @@ class ResidualUnit(nn.Module):
 
     CompressAI defines the class inside a function, where pickle does not find
     it; this one can go when that is mended.
+
+    Args:
+        unit: CompressAI's, whose layers it takes.
     """
+
+    def __init__(self, unit: nn.Module) -> None:
+        super().__init__()
+        self.conv, self.relu = unit.conv, unit.relu
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, N, H, W) to the same shape."""
         return self.relu(self.conv(x) + x)
-
-
-def name_residual_units(network: nn.Module) -> None:
-    """Make the attention blocks of CompressAI's layers fit for pickle."""
-    from compressai.layers import AttentionBlock
-    for block in network.modules():
-        if isinstance(block, AttentionBlock):
-            for unit in (*block.conv_a, *block.conv_b[:-1]):
-                unit.__class__ = ResidualUnit

@@ -1,34 +1,21 @@
-"""What all codecs over CompressAI's networks share."""
-import hashlib
+"""Codecs that take their parts from CompressAI's networks."""
 from abc import abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from fractions import Fraction
-from functools import partial
 from typing import Optional
 
 import torch
 from torch import Tensor, nn
-from torch._compile import _disable_dynamo
 
-from mmhmc.bitstream import (CdfTables, SymbolDecoder, deterministic_kernels,
-                             find_levels)
-from mmhmc.compat import respell_bottleneck
+from mmhmc.bitstream import SymbolDecoder, deterministic_kernels
 from mmhmc.former_names import former_arguments
 from mmhmc.functional.devices import is_hurrying
-from mmhmc.functional.rounding import round_ste
-from mmhmc.structures import CodecOutput, CodingCondition, LatentSymbols
-from .base import ImageCodec
+from mmhmc.structures import CodecOutput, CodingCondition
+from .entropy_model_codec import QUANTISERS, EntropyModelCodec
 from .layers import DivisiveNorm, FixedPointNetwork
 from .layers.fixed_point import ARITHMETIC
-
-_TABLE_BUFFERS = ('_quantized_cdf', '_offset', '_cdf_length', 'scale_table')
-#: Scales that have a table, evenly spaced by logarithm from 0.11 to 256. With
-#: the nearest one a symbol costs at most 0.0004 bits more than with its own.
-SCALE_LEVELS = 256
-
-#: Names of what is decoded in training.
-QUANTISERS = ('noise', 'straight_through')
+from .layers.replacing import convolution_of, replace_layers
 
 
 class PointwiseStridedConv2d(nn.Conv2d):
@@ -47,13 +34,12 @@ class PointwiseStridedConv2d(nn.Conv2d):
                                     self.bias)
 
 
-class CompressAICodec(ImageCodec):
+class CompressAICodec(EntropyModelCodec):
     """A codec that takes its parts from a CompressAI network.
 
     The parts keep their names, so that CompressAI's state dicts load as they
-    are. Entropy models, and what feeds them, compute in float32 under
-    autocast. The quantiles of the entropy bottleneck need no gradient and no
-    auxiliary loss: :meth:`update_entropy_tables` solves for them.
+    are. Entropy models and the networks before them compute in float32 under
+    autocast.
 
     In evaluation a portable codec computes :attr:`entropy_networks` in
     integers (:class:`~mmhmc.codecs.layers.FixedPointNetwork`), which follow
@@ -69,14 +55,14 @@ class CompressAICodec(ImageCodec):
             experiments: streams are refused where device, threads or
             settings of the kernels differ.
         init_cfg: mmengine's initialisation.
-        quantiser: What is decoded in training, one of :data:`QUANTISERS`. The
-            rate is always that of latents with uniform noise, which it has a
-            gradient through. ``'noise'`` decodes the same; images then look
-            other than they will, and a host learns from them.
-            ``'straight_through'`` decodes latents that are rounded, with the
-            gradient of the identity (D. Minnen, S. Singh: "Channel-wise
-            Autoregressive Entropy Models for Learned Image Compression",
-            ICIP 2020, https://arxiv.org/abs/2007.08739).
+        quantiser: The latent that training decodes, one of
+            :data:`QUANTISERS`. The rate is always that of latents with
+            uniform noise, through which gradients pass. ``'noise'`` decodes
+            these; their images look other than those of real streams, and a
+            host learns from them. ``'straight_through'`` decodes rounded
+            latents, with the gradient of the identity (D. Minnen, S. Singh:
+            "Channel-wise Autoregressive Entropy Models for Learned Image
+            Compression", ICIP 2020, https://arxiv.org/abs/2007.08739).
 
     Raises:
         ValueError: If a channel count is not positive, or the quantiser is
@@ -96,9 +82,8 @@ class CompressAICodec(ImageCodec):
                  portable: bool = True,
                  init_cfg: Optional[dict] = None,
                  quantiser: str = 'noise') -> None:
-        from compressai.layers import GDN
         super().__init__(init_cfg)
-        _check_channels(
+        check_channels(
             hidden_channels=hidden_channels, latent_channels=latent_channels)
         if quantiser not in QUANTISERS:
             raise ValueError(f'`quantiser` must be one of {QUANTISERS}, got '
@@ -109,18 +94,24 @@ class CompressAICodec(ImageCodec):
         for name, part in network.named_children():
             self.add_module(name, part)
         self.entropy_bottleneck.quantiles.requires_grad_(False)
-        for part in network.modules():
-            if type(part) is GDN:
-                part.__class__ = DivisiveNorm
-        for part in self.g_a.modules():
-            if (isinstance(part, nn.Conv2d) and part.kernel_size == (1, 1)
-                    and part.stride != (1, 1)):
-                part.__class__ = PointwiseStridedConv2d
+        replace_layers(self, 'GDN', DivisiveNorm)
+        replace_layers(self.g_a, 'Conv2d', _without_pointwise_stride)
         for name in self.entropy_networks:
             self.register_buffer(_settings_of(name), None)
-        # Without such networks the tables alone decide.
-        self.portable = bool(portable) or not self.entropy_networks
-        self._tables_of: Optional[bytes] = None
+        self.portable = portable
+
+    @property
+    def portable(self) -> bool:
+        """See :attr:`StreamCoder.portable`.
+
+        Always, if there are no :attr:`entropy_networks`: the tables alone
+        decide.
+        """
+        return self._portable or not self.entropy_networks
+
+    @portable.setter
+    def portable(self, portable: bool) -> None:
+        self._portable = bool(portable)
 
     @staticmethod
     @abstractmethod
@@ -136,14 +127,14 @@ class CompressAICodec(ImageCodec):
         self.check_input(x, condition)
         y = self.run_transform(self.g_a, x, Fraction(1, 16))
         self._check_latent(y)
-        with self._arithmetic_of_priors(x.device):
-            # The decoder has no other memory format.
+        with self._entropy_arithmetic(x.device):
+            # Contiguous, as in the decoder.
             return self.quantise_latent(y.float().contiguous(),
                                         with_likelihoods)
 
     @contextmanager
-    def _arithmetic_of_priors(self, device: torch.device) -> Iterator[None]:
-        """No autocast, and where floating point decides no free choice."""
+    def _entropy_arithmetic(self, device: torch.device) -> Iterator[None]:
+        """No autocast; one choice of kernels where floating point decides."""
         free = self.training or self.in_integers or is_hurrying()
         with torch.autocast(device.type, enabled=False), \
                 nullcontext() if free else deterministic_kernels():
@@ -156,7 +147,7 @@ class CompressAICodec(ImageCodec):
         return self.run_transform(self.g_s, y_hat, Fraction(16)).float()
 
     def needs_symbols(self, y: Tensor) -> bool:
-        """Whether what is made of latents (B, M, h, w) is to be written."""
+        """Whether symbols of latents (B, M, h, w) are needed for a stream."""
         return len(y) == 1 and not (self.training or is_hurrying())
 
     def _check_latent(self, y: Tensor) -> None:
@@ -177,20 +168,29 @@ class CompressAICodec(ImageCodec):
         device = self.entropy_bottleneck.quantiles.device
         latent_size = tuple(side // self.downsampling_factor
                             for side in coded_size)
-        with self._arithmetic_of_priors(device):
+        with self._entropy_arithmetic(device):
             return self.decode_latent(decoders, latent_size)
 
     @property
     def bytes_per_pixel(self) -> int:
         """See :attr:`ImageCodec.bytes_per_pixel`."""
-        # Four bytes, and a position for every four pixels.
+        # Four bytes for each channel, and a position for every four pixels.
         return self.hidden_maps * len(next(self.g_a.parameters()))
 
     @abstractmethod
     def quantise_latent(self,
                         y: Tensor,
                         with_likelihoods: bool = True) -> CodecOutput:
-        """Quantise ``y`` (B, M, h, w), and find its likelihoods."""
+        """Quantise a latent.
+
+        Args:
+            y: Shape (B, M, h, w).
+            with_likelihoods: False leaves them out.
+
+        Returns:
+            Output with ``y_hat``, ``likelihoods`` and, if
+            :meth:`needs_symbols`, ``symbols`` of each stream.
+        """
 
     @abstractmethod
     def decode_latent(self, decoders: dict[str, SymbolDecoder],
@@ -206,11 +206,11 @@ class CompressAICodec(ImageCodec):
         """
 
     def integer_layers(self, name: str) -> nn.Module:
-        """Layers that are computed in integers for a network."""
+        """The layers of an entropy network that have an integer form."""
         return self.get_submodule(name)
 
     def fixed_point(self, name: str) -> FixedPointNetwork:
-        """One of :attr:`entropy_networks` in integers, by present weights.
+        """One of :attr:`entropy_networks` in integers, from its weights now.
 
         Raises:
             RuntimeError: If its weights have outgrown the settings that a
@@ -222,22 +222,23 @@ class CompressAICodec(ImageCodec):
         tensors = [*self.get_submodule(name).parameters()]
         if settings is not None:
             tensors.append(settings)
-        return self._derived.get(
+        return self._cache.get(
             name, tensors,
             lambda: FixedPointNetwork(self.integer_layers(name), settings))
 
     def run_entropy_network(self, name: str, x: Tensor, **controls) -> Tensor:
-        """Run one of :attr:`entropy_networks`, in integers where they count.
+        """Run one of :attr:`entropy_networks`; see :attr:`in_integers`.
 
         The gradient is that of the network in floating point.
 
         Args:
-            name: Which one.
-            x: What it is given.
-            controls: For networks that know them, e.g. ``quality``.
+            name: Name of the network.
+            x: Its input.
+            controls: Of a :class:`~mmhmc.codecs.layers.Transform`, e.g.
+                ``quality``.
 
         Returns:
-            As the network gives it.
+            Its output.
         """
         network = self.get_submodule(name)
         if not self.in_integers:
@@ -256,198 +257,18 @@ class CompressAICodec(ImageCodec):
         # A kernel may round differently for a batch.
         return torch.cat([self.h_a(one, **controls) for one in y.split(1)])
 
-    # CompressAI permutes by numpy, which a tracer gets wrong.
-    @_disable_dynamo
-    @former_arguments(rate='with_likelihoods')
-    def run_bottleneck(
-            self,
-            z: Tensor,
-            with_likelihoods: bool = True,
-            name: str = 'entropy_bottleneck'
-    ) -> tuple[Tensor, Optional[Tensor]]:
-        """Quantised ``z`` and, for the rate, likelihoods, (B, C, h, w).
-
-        Here and below ``name`` is the entropy bottleneck that is meant.
-        """
-        bottleneck = self.get_submodule(name)
-        medians = bottleneck.quantiles[:, 0, 1].view(-1, 1, 1)
-        if not with_likelihoods:
-            rounded = round_ste if self.training else torch.round
-            return rounded(z - medians) + medians, None
-        z_hat, likelihoods = bottleneck(z)
-        return self.decoded_in_training(z, z_hat, medians), likelihoods
-
-    def decoded_in_training(self,
-                            t: Tensor,
-                            t_hat: Tensor,
-                            means: Optional[Tensor] = None) -> Tensor:
-        """What is decoded of a latent, by the codec's ``quantiser``.
-
-        Args:
-            t: The latent.
-            t_hat: What its entropy model made of it.
-            means: What it is rounded around; zero if not given.
-        """
-        if not self.training or self.quantiser == 'noise':
-            return t_hat
-        return round_ste(t) if means is None else round_ste(t - means) + means
-
-    @former_arguments(rate='with_likelihoods')
-    def run_conditional(
-            self,
-            y: Tensor,
-            scales_hat: Tensor,
-            means_hat: Optional[Tensor] = None,
-            with_likelihoods: bool = True) -> tuple[Tensor, Optional[Tensor]]:
-        """Quantised ``y`` and, for the rate, likelihoods, (B, M, h, w)."""
-        if with_likelihoods:
-            y_hat, likelihoods = self.gaussian_conditional(
-                y, scales_hat, means=means_hat)
-            return self.decoded_in_training(y, y_hat, means_hat), likelihoods
-        if means_hat is None:
-            return torch.round(y), None
-        return torch.round(y - means_hat) + means_hat, None
-
     def train(self, mode: bool = True) -> 'CompressAICodec':
-        """As of every module; what was derived from weights is made anew."""
-        # Whoever swaps weights through `.data`, unseen, calls this after it.
-        self._derived.forget()
+        """Set the mode, and empty the cache of integer networks and tables.
+
+        mmengine's EMA hook swaps weights through ``.data``, which torch does
+        not count as a change, and calls this afterwards.
+        """
+        self._cache.forget()
         return super().train(mode)
-
-    @torch.inference_mode(False)
-    @torch.no_grad()
-    def update_entropy_tables(self, update_quantiles: bool = True) -> None:
-        """See :meth:`ImageCodec.update_entropy_tables`."""
-        from compressai.models.base import get_scale_table
-        for bottleneck in self._bottlenecks():
-            bottleneck.update(force=True, update_quantiles=update_quantiles)
-        if hasattr(self, 'gaussian_conditional'):
-            self.gaussian_conditional.update_scale_table(
-                get_scale_table(levels=SCALE_LEVELS), force=True)
-        self._forget_hidden()
-        self._tables_of = _digest(self._prior_parameters())
-
-    def refresh_entropy_tables(self) -> None:
-        """See :meth:`ImageCodec.refresh_entropy_tables`."""
-        if self._tables_of == _digest(self._prior_parameters()):
-            self._forget_hidden()
-        else:
-            self.update_entropy_tables()
-
-    def load_training_state(self, state_dict: dict[str, Tensor]) -> None:
-        """See :meth:`ImageCodec.load_training_state`."""
-        tables_of = self._tables_of
-        super().load_training_state(state_dict)
-        self._tables_of = tables_of
-
-    def _bottlenecks(self) -> list[nn.Module]:
-        return [part for part in self.modules() if hasattr(part, 'quantiles')]
-
-    def _prior_parameters(self) -> dict[str, Tensor]:
-        """What the tables are made of, by name."""
-        return {
-            f'{name}.{key}': parameter
-            for name, part in self.named_modules()
-            if hasattr(part, 'quantiles')
-            for key, parameter in part.named_parameters()
-        }
-
-    @torch.inference_mode(False)
-    @torch.no_grad()
-    def _forget_hidden(self) -> None:
-        """Set the weights that masks hide to zero.
-
-        An optimizer changes them too; two codecs that decode alike are to
-        have equal weights.
-        """
-        for part in self.modules():
-            if hasattr(part, 'mask') and part.weight[part.mask == 0].any():
-                part.weight.masked_fill_(part.mask == 0, 0)
-
-    @property
-    def tables_can_change(self) -> bool:
-        """See :attr:`ImageCodec.tables_can_change`."""
-        return any(parameter.requires_grad
-                   for parameter in self._prior_parameters().values())
-
-    def drop_entropy_tables(self) -> None:
-        """See :meth:`ImageCodec.drop_entropy_tables`."""
-        for _, part in self._entropy_models():
-            for name in _TABLE_BUFFERS:
-                old = getattr(part, name, None)
-                if torch.is_tensor(old):
-                    setattr(part, name, old.new_empty(0))
-        self._tables_of = None
-
-    def bottleneck_symbols(self,
-                           z: Tensor,
-                           name: str = 'entropy_bottleneck') -> LatentSymbols:
-        """Symbols of what an entropy bottleneck codes, (1, C, h, w)."""
-        bottleneck = self.get_submodule(name)
-        medians = bottleneck.quantiles[:, 0, 1].view(-1, 1, 1)
-        symbols = torch.round(z[0] - medians).int()
-        indexes = self._bottleneck_indexes(bottleneck, z.shape[-2:])
-        return LatentSymbols(symbols.flatten(), indexes)
-
-    def read_bottleneck(self,
-                        decoder: SymbolDecoder,
-                        size: tuple[int, int],
-                        name: str = 'entropy_bottleneck') -> Tensor:
-        """Inverse of :meth:`bottleneck_symbols`, (1, C, h, w)."""
-        bottleneck = self.get_submodule(name)
-        medians = bottleneck.quantiles[:, 0, 1].view(-1, 1, 1)
-        decoder.require(
-            torch.full((len(medians), ), size[0] * size[1], dtype=torch.int64))
-        symbols = decoder.decode(self._bottleneck_indexes(bottleneck, size))
-        return (symbols.view(-1, *size) + medians)[None]
-
-    @staticmethod
-    def _bottleneck_indexes(bottleneck: nn.Module, size: tuple[int,
-                                                               int]) -> Tensor:
-        channels = torch.arange(
-            bottleneck.channels,
-            dtype=torch.int32,
-            device=bottleneck.quantiles.device)
-        return channels.repeat_interleave(size[0] * size[1])
-
-    # A tracer cannot look into our C++.
-    @_disable_dynamo
-    def scale_indexes(self, scales_hat: Tensor) -> Tensor:
-        """Table of each scale, int32: the nearest one, by logarithm.
-
-        Exact: borders are float32 numbers that do not depend on the device,
-        and so are the scales of a portable codec.
-        """
-        table = self.gaussian_conditional.scale_table
-        if not table.numel():
-            return torch.zeros_like(scales_hat, dtype=torch.int32)
-        return find_levels(
-            scales_hat, self._derived.get('borders', (table, ), self._borders))
-
-    def _borders(self) -> Tensor:
-        # IEEE 754 fixes products and roots, but GPUs may be told to hurry.
-        table = self.gaussian_conditional.scale_table
-        exact = table.cpu().double()
-        return (exact[:-1] * exact[1:]).sqrt().float().to(table.device)
-
-    def entropy_tables(self) -> dict[str, CdfTables]:
-        """See :meth:`ImageCodec.entropy_tables`.
-
-        The same objects as long as the tables stay what they are.
-        """
-        tables = {}
-        for name, part in self._entropy_models():
-            parts = part._quantized_cdf, part._cdf_length, part._offset
-            tables[name] = self._derived.get(f'tables of {name}', parts,
-                                             partial(CdfTables, *parts))
-        return tables
 
     def decoding_tensors(self) -> Iterator[tuple[str, Tensor]]:
         """See :meth:`ImageCodec.decoding_tensors`."""
-        for name, part in self._entropy_models():
-            for buffer in _TABLE_BUFFERS:
-                if torch.is_tensor(getattr(part, buffer, None)):
-                    yield f'{name}.{buffer}', getattr(part, buffer)
+        yield from self._table_buffers()
         yield 'medians', self.entropy_bottleneck.quantiles[:, 0, 1]
         for name in self.entropy_networks:
             network = self.get_submodule(name)
@@ -467,25 +288,7 @@ class CompressAICodec(ImageCodec):
             return b''
         return ARITHMETIC
 
-    def _entropy_models(self) -> Iterator[tuple[str, nn.Module]]:
-        if hasattr(self, 'gaussian_conditional'):
-            yield 'z', self.entropy_bottleneck
-            yield 'y', self.gaussian_conditional
-        else:
-            yield 'y', self.entropy_bottleneck
-
     def _load_from_state_dict(self, state_dict, prefix, *args) -> None:
-        for name, part in self.named_modules():
-            if hasattr(part, 'quantiles'):
-                names = dict(part.named_parameters())
-                respell_bottleneck(state_dict, f'{prefix}{name}.', names)
-        # Tables grow and shrink with the weights: take the size that comes.
-        for name, part in self.named_modules():
-            for buffer in _TABLE_BUFFERS:
-                new = state_dict.get(f'{prefix}{name}.{buffer}')
-                old = getattr(part, buffer, None)
-                if new is not None and torch.is_tensor(old):
-                    setattr(part, buffer, old.new_empty(new.shape))
         for name in self.entropy_networks:
             key = _settings_of(name)
             new = state_dict.get(prefix + key)
@@ -495,45 +298,23 @@ class CompressAICodec(ImageCodec):
                     new.to(
                         self.entropy_bottleneck.quantiles.device, copy=True))
             elif any(k.startswith(f'{prefix}{name}.') for k in state_dict):
-                # Without weights, as in a host's checkpoint, this one stays
-                # what it is.
+                # Only if its weights come: a host's checkpoint has neither.
                 setattr(self, key, None)
-        self._note_tables(state_dict, prefix)
         super()._load_from_state_dict(state_dict, prefix, *args)
-
-    def _note_tables(self, state_dict: dict, prefix: str) -> None:
-        """Take the tables that a checkpoint brings for those of its weights.
-        """
-        coming = {
-            name: state_dict.get(prefix + name, parameter)
-            for name, parameter in self._prior_parameters().items()
-        }
-        tables = [
-            state_dict.get(f'{prefix}{name}._quantized_cdf')
-            for name, part in self.named_modules()
-            if hasattr(part, '_quantized_cdf')
-        ]
-        if all(table is not None and table.numel() for table in tables):
-            self._tables_of = _digest(coming)
 
 
 def _settings_of(network: str) -> str:
-    """Name of the buffer with a network's fixed point."""
+    """Name of the buffer with a network's settings in fixed point."""
     return f'{network.replace(".", "_")}_fixed_point'
 
 
-def _digest(tensors: dict[str, Tensor]) -> bytes:
-    """SHA-256 of the values of some tensors, in float32."""
-    result = hashlib.sha256()
-    for name, tensor in tensors.items():
-        result.update(name.encode())
-        # A copy: FSDP could not free memory that numpy has seen.
-        values = tensor.detach().to('cpu', torch.float32, copy=True)
-        result.update(values.contiguous().numpy())
-    return result.digest()
+def _without_pointwise_stride(conv: nn.Conv2d) -> nn.Conv2d:
+    if conv.kernel_size == (1, 1) and conv.stride != (1, 1):
+        return convolution_of(PointwiseStridedConv2d, conv)
+    return conv
 
 
-def _check_channels(**channels: int) -> None:
+def check_channels(**channels: int) -> None:
     """Refuse channel counts that are not positive integers.
 
     Raises:

@@ -7,8 +7,9 @@ from typing import Optional
 from torch import Tensor, nn
 
 from mmhmc.registry import MODELS
-from .cheng2020 import name_residual_units
+from .cheng2020 import ResidualUnit
 from .layers.checkerboard import ANCHORS, BETWEEN_ANCHORS, MaskedConv2d
+from .layers.replacing import replace_layers
 from .space_channel_codec import SpaceChannelCodec, channel_context
 
 #: Where CompressAI's state dicts keep what has another name here.
@@ -109,9 +110,10 @@ class ELIC(SpaceChannelCodec):
         network = elic_network(hidden_channels, latent_channels, self.groups)
         hyper, steps = (network.latent_codec[key] for key in ('hyper', 'y'))
         names = [f'y{k}' for k in range(len(self.groups))]
-        spatial = {name: steps[name].context_prediction for name in names}
-        for conv in spatial.values():
-            conv.__class__ = MaskedConv2d
+        spatial = {
+            name: MaskedConv2d.of(steps[name].context_prediction)
+            for name in names
+        }
         parameters = {name: steps[name].entropy_parameters for name in names}
         channel = {
             name: channel_context(before, self.context_channels, 2 * group)
@@ -159,5 +161,5 @@ def elic_network(hidden_channels: int, latent_channels: int,
             '`hidden_channels` and `latent_channels` must be at least 2, got '
             f'{hidden_channels} and {latent_channels}.')
     network = Network(hidden_channels, latent_channels, [*groups])
-    name_residual_units(network)
+    replace_layers(network, 'ResidualUnit', ResidualUnit)
     return network

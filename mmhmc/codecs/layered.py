@@ -12,7 +12,7 @@ from mmhmc.former_names import former_arguments
 from mmhmc.functional.devices import to_device
 from mmhmc.registry import MODELS
 from mmhmc.structures import CodecOutput, CodingCondition, LatentSymbols
-from .compressai_codec import _check_channels
+from .compressai_codec import check_channels
 from .hyperprior_codec import HyperpriorCodec
 from .layers import Transform
 from .layers.adaptive_norm import ResidualHalving, StyledUpsampling
@@ -119,7 +119,7 @@ class LayeredGenerative(HyperpriorCodec):
                  base_only: bool = False,
                  portable: bool = True,
                  init_cfg: Optional[dict] = None) -> None:
-        _check_channels(
+        check_channels(
             semantic_channels=semantic_channels,
             texture_channels=texture_channels,
             hyper_channels=hyper_channels)

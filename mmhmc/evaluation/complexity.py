@@ -11,8 +11,8 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from mmhmc.bitstream import Bitstream
 from mmhmc.codecs import ImageCodec
-from mmhmc.codecs.base import use_integers
 from mmhmc.codecs.layers import NeighbourhoodAttention
+from mmhmc.codecs.streams import use_integers
 from mmhmc.functional import extend_edges, padded_size
 from mmhmc.functional.devices import device_of
 from mmhmc.structures import CodingCondition

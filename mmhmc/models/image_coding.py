@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from mmhmc.bitstream import Bitstream
 from mmhmc.codecs import ImageCodec
-from mmhmc.codecs.base import as_stored
+from mmhmc.codecs.streams import as_stored
 from mmhmc.functional import (bound, count_bits, crop_to, extend_edges,
                               padded_size, valid_mask)
 from mmhmc.functional.devices import ImageSizes

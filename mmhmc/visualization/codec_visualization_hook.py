@@ -11,7 +11,7 @@ from numpy import ndarray
 from torch import Tensor, nn
 
 from mmhmc.codecs import MPA
-from mmhmc.codecs.base import as_stored
+from mmhmc.codecs.streams import as_stored
 from mmhmc.engine.parts import find_codec_wrappers, frames_of
 from mmhmc.former_names import former_arguments
 from mmhmc.functional import crop_to, extend_edges, padded_size

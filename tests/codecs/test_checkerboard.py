@@ -8,9 +8,8 @@ from mmhmc.codecs.layers.checkerboard import (ANCHORS, BETWEEN_ANCHORS,
 
 
 def masked_conv():
-    conv = CheckerboardMaskedConv2d(3, 4, kernel_size=5, padding=2)
-    conv.__class__ = MaskedConv2d
-    return conv
+    return MaskedConv2d.of(
+        CheckerboardMaskedConv2d(3, 4, kernel_size=5, padding=2))
 
 
 @pytest.mark.parametrize('size', [(2, 2), (4, 6), (8, 2)])

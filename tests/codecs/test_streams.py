@@ -285,7 +285,7 @@ def traces(codec):
     attributes = {
         (name, key): id(value)
         for name, module in codec.named_modules()
-        for key, value in vars(module).items() if key != '_derived'
+        for key, value in vars(module).items() if key != '_cache'
     }
     tensors = {
         key: (id(t), t.data_ptr(), t.stride(), t._version, t.requires_grad)

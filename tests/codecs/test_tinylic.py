@@ -8,7 +8,7 @@ from torch import nn
 
 from mmhmc.bitstream import Bitstream, BitstreamError
 from mmhmc.codecs import TinyLIC
-from mmhmc.codecs.layers import AttentionBlock, interpolate_gains
+from mmhmc.codecs.layers import TransformerBlock, interpolate_gains
 from mmhmc.codecs.layers.checkerboard import spread_phases, take_phases
 from mmhmc.codecs.tinylic import SCHEDULE, slice_channels, spatial_context
 from mmhmc.evaluation import count_kmac
@@ -118,7 +118,7 @@ def test_depth_of_the_drop_grows_on_both_sides(published):
         return [
             block.drop_path for name in names
             for block in getattr(published[False], name).modules()
-            if isinstance(block, AttentionBlock)
+            if isinstance(block, TransformerBlock)
         ]
 
     for side in (rates('g_a', 'h_a'), rates('h_s', 'g_s')):
@@ -238,7 +238,7 @@ def test_streams_decode_alike_with_and_without_gradients(codec, size):
 
 
 def test_drop_path_skips_whole_images_in_training_only():
-    block = AttentionBlock(16, 3, drop_path=0.5)
+    block = TransformerBlock(16, 3, drop_path=0.5)
     x = torch.randn(64, 2, 2, 16)
     refined = block.refine(x)
     expected = block.eval().refine(x)

@@ -29,7 +29,7 @@ def interpolate_gains(gains: Tensor, quality: float) -> Tensor:
     return gain
 
 
-class AttentionBlock(nn.Module):
+class TransformerBlock(nn.Module):
     """Attention, then a two-layer network for each position, both residual.
 
     Args:
@@ -112,8 +112,8 @@ class AttentionStage(nn.Module):
     Args:
         dim: Channels C, a multiple of 16.
         kernel_size: Side of the attention's window.
-        drop_path: For each block, see :class:`AttentionBlock`.
-        num_qualities: See :class:`AttentionBlock`.
+        drop_path: For each block, see :class:`TransformerBlock`.
+        num_qualities: See :class:`TransformerBlock`.
     """
 
     #: Arguments of ``forward`` besides the map.
@@ -126,7 +126,7 @@ class AttentionStage(nn.Module):
                  num_qualities: int = 0) -> None:
         super().__init__()
         self.blocks = nn.ModuleList(
-            AttentionBlock(dim, kernel_size, rate, num_qualities)
+            TransformerBlock(dim, kernel_size, rate, num_qualities)
             for rate in drop_path)
 
     def forward(self, x: Tensor, quality: Optional[float] = None) -> Tensor:

@@ -12,6 +12,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from .replacing import convolution_of
+
 #: Phases where row plus column is even, and the others.
 ANCHORS, BETWEEN_ANCHORS = (0, 3), (1, 2)
 
@@ -54,6 +56,13 @@ class MaskedConv2d(nn.Conv2d):
     as if they had changed; this one has the same result and leaves them as
     they are.
     """
+
+    @classmethod
+    def of(cls, conv: nn.Conv2d) -> 'MaskedConv2d':
+        """In the place of CompressAI's, with its parameters and its mask."""
+        layer = convolution_of(cls, conv)
+        layer.register_buffer('mask', conv.mask)
+        return layer
 
     def forward(self, x: Tensor) -> Tensor:
         """Convolve ``x`` (B, C, H, W)."""

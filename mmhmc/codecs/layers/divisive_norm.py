@@ -10,14 +10,22 @@ class DivisiveNorm(nn.Module):
 
     Where float16 computes, under autocast or in itself, this layer computes
     in float32: the square of 256 is no float16 number. Elsewhere the result
-    is CompressAI's to the last bit. A layer of CompressAI becomes one of
-    these by its ``__class__``.
+    is CompressAI's to the last bit.
 
     Reference:
         J. Ballé, V. Laparra, E. P. Simoncelli: "Density Modeling of Images
         using a Generalized Normalization Transformation", ICLR 2016.
         https://arxiv.org/abs/1511.06281
+
+    Args:
+        norm: CompressAI's layer, whose parameters it takes.
     """
+
+    def __init__(self, norm: nn.Module) -> None:
+        super().__init__()
+        self.inverse = norm.inverse
+        self.beta_reparam, self.beta = norm.beta_reparam, norm.beta
+        self.gamma_reparam, self.gamma = norm.gamma_reparam, norm.gamma
 
     def forward(self, x: Tensor) -> Tensor:
         """Normalise ``x`` (B, C, H, W)."""

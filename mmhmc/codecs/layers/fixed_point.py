@@ -15,7 +15,7 @@ are rounded.
 Float64 has room for more than a codec needs, so the grids are constants:
 nothing is calibrated, and the weights alone decide the integers.
 """
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import NamedTuple, Optional
@@ -24,28 +24,18 @@ import torch
 from torch import Tensor, nn
 from torch._compile import _disable_dynamo
 
-from mmhmc.functional.exact_math import exact_gelu, exact_table, exact_tanh
-
-#: Name of these rules, grids and tables: part of the hash in a file. Whoever
-#: changes a result of theirs changes the name, and reads the former one.
+#: Name of these rules, grids and tables: part of the hash in a file. A change
+#: of any result needs a new name, and support for the former one.
 ARITHMETIC = b'integers 1'
 #: Fraction bits of activations, and bits of their largest magnitude as an
 #: integer: activations are clamped at +-2^13.
 ACTIVATION_BITS, MAGNITUDE_BITS = 16, 29
-#: Fraction bits of weights: at most, and at least.
-MAX_WEIGHT_BITS, MIN_WEIGHT_BITS = 16, 4
 #: Integers below this are exact in float64.
 EXACT_IN_FLOAT64 = 2.0**53
 #: Settings that files may bring: no number of bits is larger.
 _MAX_BITS = 36
-_SLOPE_BITS = 16
-#: Of the tables of activations: fraction bits of the argument, and where the
-#: functions have reached their limits.
-_TABLE_BITS, _TABLE_LIMIT = 12, 6
-#: Products for so few positions take half the time the other way round.
-_FEW_POSITIONS = 32
 
-#: Integers, and what the layer is told besides, to integers.
+#: Integer form of a layer: integers, and perhaps controls, to integers.
 Form = Callable[..., Tensor]
 
 
@@ -79,26 +69,26 @@ class Grids:
 
     @property
     def here(self) -> Grid:
-        """Grid of what the next layer is given."""
+        """Grid of the input of the next layer."""
         return Grid() if self._rows is None else self._rows[0]
 
     def next(self) -> tuple[Grid, Grid]:
-        """Grids of what the next layer is given and of what it returns."""
+        """Grids of the input and of the output of the next layer."""
         entering = self.here
         if self._rows is not None:
             self._rows.pop(0)
         return entering, self.here
 
 
-#: Integer form of a layer by the name of its very class: a subclass may
-#: compute something else, and CompressAI's are not imported here.
+#: Integer form of a layer by the name of its class: a subclass may compute
+#: something else, and CompressAI's classes are not imported here.
 _FORMS: dict[str, Callable[[nn.Module, Grids], Form]] = {}
 _RATIOS: ContextVar[Optional[list[Tensor]]] = ContextVar(
     'ratios', default=None)
 
 
 def integer_form(*names: str) -> Callable:
-    """Register what makes the integer form of the layers of some classes."""
+    """Register a function that makes integer forms, for some classes."""
 
     def register(make: Callable) -> Callable:
         _FORMS.update(dict.fromkeys(names, make))
@@ -122,11 +112,11 @@ def make_form(layer: nn.Module, grids: Grids) -> Form:
 
 @contextmanager
 def saturation() -> Iterator[list[Tensor]]:
-    """Note how far activations are beyond the range that integers have.
+    """Record how far activations exceed the range of their integers.
 
     Yields:
-        A list that receives, for each layer that is computed inside, its
-        largest magnitude in parts of the range.
+        A list that receives, for each layer computed within the context, its
+        largest magnitude divided by the range.
     """
     ratios = []
     token = _RATIOS.set(ratios)
@@ -158,315 +148,21 @@ def rounded(x: Tensor, bits: int) -> Tensor:
 
 # Layers with weights.
 
-
-class _Taps(NamedTuple):
-    """Integer weights of a convolution.
-
-    ``weights[k]``, shape (groups, outputs, inputs) of a group, belongs to row
-    and column ``positions[k]`` of the kernel. Taps of zeros are left out.
-    """
-
-    positions: list[tuple[int, int]]
-    weights: list[Tensor]
-
-
-def _kernel(layer: nn.Module) -> Tensor:
-    """Weights as (rows, columns, groups, outputs, inputs) in float64."""
-    weight = layer.weight.detach().double()
-    if isinstance(layer, nn.Linear):
-        return weight[None, None, None]
-    if hasattr(layer, 'mask'):
-        weight = weight * layer.mask
-    weight = weight.unflatten(0, (layer.groups, -1))
-    transposed = isinstance(layer, nn.ConvTranspose2d)
-    return weight.permute(3, 4, 0, *((2, 1) if transposed else (1, 2)))
-
-
-def _largest_sum(layer: nn.Module, grid: Grid, weight_bits: int) -> float:
-    """What no sum can exceed, with the half added for rounding."""
-    rows = divide(_kernel(layer).clone(), -weight_bits).abs().sum((0, 1, 4))
-    largest = rows.flatten() * 2.0**grid.magnitude
-    if layer.bias is not None:
-        bias = rounded(layer.bias, grid.bits + weight_bits).abs()
-        largest = largest + bias
-    return largest.amax().item() + 2.0**(grid.bits + weight_bits - 1)
-
-
-def _weight_bits(layer: nn.Module, grid: Grid) -> int:
-    """Fraction bits of a layer's weights.
-
-    Raises:
-        RuntimeError: If a sum could reach 2^53 with the bits that are set.
-        ValueError: If a sum could reach it with the fewest bits.
-    """
-    if grid.weight_bits is not None:
-        largest = _largest_sum(layer, grid, grid.weight_bits)
-        if not largest < EXACT_IN_FLOAT64:
-            raise RuntimeError(
-                f'Sums in {layer} could reach {largest:.3g}, and beyond 2^53 '
-                'they are not exact: the weights have grown since the '
-                'settings of this codec were made, or are not finite.')
-        return grid.weight_bits
-    for bits in range(MAX_WEIGHT_BITS, MIN_WEIGHT_BITS - 1, -1):
-        if _largest_sum(layer, grid, bits) < EXACT_IN_FLOAT64:
-            return bits
-    raise ValueError(
-        f'{layer} has weights too large for a portable stream, or not finite: '
-        f'they reach {layer.weight.abs().amax().item():.3g}. Check the '
-        'weights.')
-
-
-class _Rounding(NamedTuple):
-    """From sums of products to the integers that the next layer is given."""
-
-    #: Of the outputs, with the half that makes a floor round.
-    bias: Tensor
-    shift: int
-    magnitude: int
-
-    def finish(self, total: Tensor) -> Tensor:
-        """Of sums to which the bias has been added; in place."""
-        return clamp(total.mul_(2.0**-self.shift).floor_(), self.magnitude)
-
-
-def _in_integers(layer: nn.Module, grids: Grids) -> tuple[Tensor, _Rounding]:
-    """Integer kernel of a layer, and what follows its sums."""
-    entering, leaving = grids.next()
-    weight_bits = _weight_bits(layer, entering)
-    kernel = divide(_kernel(layer).clone(), -weight_bits)
-    bits = entering.bits + weight_bits
-    shift = bits - leaving.bits
-    bias = kernel.new_zeros(kernel.shape[2] * kernel.shape[3])
-    if layer.bias is not None:
-        bias = rounded(layer.bias, bits)
-    half = 2.0**(shift - 1) if shift > 0 else 0.
-    return kernel, _Rounding(bias + half, shift, leaving.magnitude)
-
-
-@integer_form('Linear')
-def _linear(layer: nn.Linear, grids: Grids) -> Form:
-    kernel, rounding = _in_integers(layer, grids)
-    weight = kernel[0, 0, 0].T.contiguous()
-    return lambda x, **_: rounding.finish((x @ weight).add_(rounding.bias))
-
-
-@integer_form('Conv2d', 'MaskedConv2d')
-def _convolution(layer: nn.Conv2d, grids: Grids) -> Form:
-    _check_padding(layer)
-    kernel, rounding = _in_integers(layer, grids)
-    taps = _taps_of(kernel)
-    pointwise = (layer.kernel_size, layer.stride, layer.padding,
-                 layer.groups) == ((1, 1), (1, 1), (0, 0), 1)
-    weight = kernel[0, 0, 0].T
-
-    def run(x: Tensor, **_) -> Tensor:
-        batch, _, height, width = x.shape
-        if not pointwise or batch > 1 or height * width > _FEW_POSITIONS:
-            return rounding.finish(_convolve(layer, taps, rounding.bias, x))
-        # Stays in this order for the next layer, which then copies nothing.
-        total = torch.addmm(rounding.bias, x.flatten(2)[0].T, weight)
-        return rounding.finish(total).T.view(1, -1, height, width)
-
-    return run
-
-
-@integer_form('ConvTranspose2d')
-def _transposed_convolution(layer: nn.ConvTranspose2d, grids: Grids) -> Form:
-    _check_padding(layer)
-    kernel, rounding = _in_integers(layer, grids)
-    taps = _taps_of(kernel)
-    return lambda x, **_: rounding.finish(
-        _convolve_transposed(layer, taps, rounding.bias, x))
-
-
-def _check_padding(layer: nn.Module) -> None:
-    """Refuse padding with anything but a given number of zeros."""
-    if layer.padding_mode != 'zeros' or isinstance(layer.padding, str):
-        raise ValueError(
-            f'{layer} has no integer form; portable streams support padding '
-            'with a given number of zeros.')
-
-
-def _taps_of(kernel: Tensor) -> _Taps:
-    positions = kernel.abs().sum((2, 3, 4)).nonzero().tolist()
-    return _Taps([tuple(position) for position in positions],
-                 [kernel[i, j].contiguous() for i, j in positions])
-
-
-def _convolve(layer: nn.Conv2d, taps: _Taps, bias: Tensor,
-              x: Tensor) -> Tensor:
-    """Sums of a convolution.
-
-    A stride is a convolution without one over each phase of the input.
-    """
-    (top, left), (down, right) = layer.padding, layer.dilation
-    rows, columns = layer.stride
-    size = [(side + 2 * pad - step * (kernel - 1) - 1) // stride + 1
-            for side, pad, step, kernel, stride in zip(
-                x.shape[-2:], layer.padding, layer.dilation, layer.kernel_size,
-                layer.stride)]
-    # All phases are of one size, and each has a row that no output needs.
-    extra = [-(x.shape[-2] + 2 * top) % rows + rows,
-             -(x.shape[-1] + 2 * left) % columns]
-    x = nn.functional.pad(x, (left, left + extra[1], top, top + extra[0]))
-    places = [(i * down, j * right) for i, j in taps.positions]
-    total = None
-    for phase in sorted({(i % rows, j % columns) for i, j in places}):
-        own = [(i // rows, j // columns, weight)
-               for (i, j), weight in zip(places, taps.weights)
-               if (i % rows, j % columns) == phase]
-        total = _sum_taps(x[..., phase[0]::rows, phase[1]::columns], own, size,
-                          bias if total is None else total)
-    if total is None:  # all weights are zero
-        return bias.view(1, -1, 1, 1).repeat(len(x), 1, *size)
-    return total
-
-
-def _convolve_transposed(layer: nn.ConvTranspose2d, taps: _Taps, bias: Tensor,
-                         x: Tensor) -> Tensor:
-    """Sums of a transposed convolution: one without a stride a phase."""
-    (rows, columns), (down, right) = layer.stride, layer.dilation
-    (top, left) = layer.padding
-    full = [(side - 1) * stride + step * (kernel - 1) + 1 + more
-            for side, stride, step, kernel, more in
-            zip(x.shape[-2:], layer.stride, layer.dilation, layer.kernel_size,
-                layer.output_padding)]
-    size = -(-full[0] // rows), -(-full[1] // columns)
-    back = [(down * (layer.kernel_size[0] - 1)) // rows,
-            (right * (layer.kernel_size[1] - 1)) // columns]
-    more = [max(0, s - side) for s, side in zip(size, x.shape[-2:])]
-    x = nn.functional.pad(x, (back[1], more[1], back[0], more[0] + 1))
-    total = x.new_empty(
-        len(x), layer.out_channels, size[0] * rows, size[1] * columns)
-    places = [(i * down, j * right) for i, j in taps.positions]
-    for i in range(rows):
-        for j in range(columns):
-            own = [(back[0] - (r - i) // rows, back[1] - (c - j) // columns,
-                    weight) for (r, c), weight in zip(places, taps.weights)
-                   if (r - i) % rows == 0 and (c - j) % columns == 0]
-            phase = _sum_taps(x, own, size, bias) if own else bias.view(
-                1, -1, 1, 1)
-            total[..., i::rows, j::columns] = phase
-    return total[..., top:full[0] - top, left:full[1] - left].contiguous()
-
-
-def _sum_taps(x: Tensor, taps: Sequence[tuple[int, int, Tensor]],
-              size: tuple[int, int], start: Tensor) -> Tensor:
-    """Sum of matrix products, each with what is seen from a tap.
-
-    Rows are kept as wide as they are in ``x``: then a tap sees a piece of the
-    flat map, and nothing is copied for it.
-
-    Args:
-        x: Shape (B, C, H, W), with a row that no output needs.
-        taps: Row and column of what is seen from the first output, and
-            weights (groups, outputs, inputs).
-        size: Rows and columns of the output.
-        start: Begins the sum: one for each output, or a map as is returned.
-
-    Returns:
-        Shape (B, C', *size).
-    """
-    batch, width = len(x), x.shape[-1]
-    groups, outputs, inputs = taps[0][2].shape
-    flat = x.contiguous().view(batch * groups, inputs, -1)
-    length = size[0] * width
-    total = x.new_empty(batch, groups * outputs, size[0], width)
-    if start.ndim == 1:
-        total.copy_(start.view(-1, 1, 1).expand_as(total))
-    else:
-        total[..., :size[1]] = start
-    flat_total = total.view(batch * groups, outputs, length)
-    for row, column, weight in taps:
-        first = row * width + column
-        # Not `baddbmm_`, which torch's counter of operations does not know.
-        torch.baddbmm(
-            flat_total,
-            weight.repeat(batch, 1, 1) if groups > 1 else weight.expand(
-                batch, -1, -1),
-            flat[..., first:first + length],
-            out=flat_total)
-    return total[..., :size[1]].contiguous()
-
-
 # Layers without weights, and layers of layers.
 
 
-@integer_form('Sequential', 'Transform')
-def _sequence(layers: nn.Sequential, grids: Grids) -> Form:
-    forms = [make_form(layer, grids) for layer in layers]
-
-    def run(x: Tensor, **controls) -> Tensor:
-        for form in forms:
-            x = form(x, **controls)
-        return x
-
-    return run
-
-
-@integer_form('ReLU')
-def _relu(layer: nn.ReLU, grids: Grids) -> Form:
-    return lambda x, **_: x.clamp_(min=0)
-
-
-@integer_form('LeakyReLU')
-def _leaky_relu(layer: nn.LeakyReLU, grids: Grids) -> Form:
-    if abs(layer.negative_slope) > 1:
-        raise ValueError(f'{layer} has no integer form; portable streams '
-                         'support slopes within +-1.')
-    slope = round(layer.negative_slope * 2**_SLOPE_BITS) * 2.0**-_SLOPE_BITS
-    if slope < 0:
-        return lambda x, **_: torch.where(x < 0, divide(x * slope, 0), x)
-    # On either side the right one of both is the larger.
-    return lambda x, **_: torch.maximum(x, divide(x * slope, 0))
-
-
-@integer_form('PixelShuffle')
-def _pixel_shuffle(layer: nn.PixelShuffle, grids: Grids) -> Form:
-    return lambda x, **_: layer(x)
-
-
-@integer_form('GELU')
-def _gelu(layer: nn.GELU, grids: Grids) -> Form:
-    if layer.approximate != 'none':
-        raise ValueError(f'{layer} has no integer form; portable streams '
-                         "support `approximate='none'`.")
-    bits = grids.here.bits
-
-    def run(x: Tensor, **_) -> Tensor:
-        inside = _look_up(exact_gelu, x, bits)
-        return torch.where(x.abs() < _TABLE_LIMIT * 2.0**bits, inside,
-                           x.clamp(min=0))
-
-    return run
-
-
-@integer_form('Tanh')
-def _tanh(layer: nn.Tanh, grids: Grids) -> Form:
-    bits = grids.here.bits
-    return lambda x, **_: _look_up(exact_tanh, x, bits)
-
-
-def _look_up(function: Callable, x: Tensor, bits: int) -> Tensor:
-    """A function of integers with fraction bits, from its table."""
-    last = _TABLE_LIMIT << _TABLE_BITS
-    table = exact_table(function, -last, last, _TABLE_BITS, bits, x.device)
-    places = divide(x.clone(), bits - _TABLE_BITS).clamp_(-last, last)
-    return table[places.add_(last).long()]
-
-
 class FixedPointNetwork:
-    """A network whose results do not depend on what computes them.
+    """A network with the same results on every machine.
 
-    All is as in the network in floating point but for the rounding: of
-    weights, of what goes into each layer, and of the result, halves up;
-    activations are clamped, which bounds every sum below 2^53. No gradient
-    passes.
+    It computes as the network in floating point, but rounds weights, the
+    input of each layer and the result, halves up; activations are clamped,
+    which bounds every sum below 2^53. No gradient passes.
 
-    Codecs that were made portable by a former version bring settings: a row
-    for each layer with weights, with the fraction bits of what goes in, the
-    bits of its largest magnitude as an integer and the fraction bits of the
-    weights; and a row for the result. Their files decode with these.
+    State dicts of codecs that a former version made portable have settings:
+    a row for each layer with weights, with the fraction bits of its input,
+    the bits of the input's largest magnitude as an integer and the fraction
+    bits of the weights; and a row for the result. Their files decode with
+    these.
 
     Args:
         layers: A layer, or layers of layers: convolutions (strided, grouped,
@@ -491,19 +187,18 @@ class FixedPointNetwork:
         self._form = make_form(layers, grids)
         self._result_bits = grids.here.bits
 
-    # Exactness is not to depend on what a compiler makes of this.
+    # A compiler might reorder operations.
     @_disable_dynamo
     @torch.no_grad()
     def __call__(self, x: Tensor, **controls) -> Tensor:
         """Compute, as integers carried in float64.
 
         Args:
-            x: As the network takes it.
-            controls: For layers that know them, e.g. ``quality``.
+            x: Input of the network.
+            controls: Of its layers, e.g. ``quality``.
 
         Returns:
-            As the network gives it, float32: the nearest to multiples of a
-            power of two.
+            Output of the network, float32: multiples of a power of two.
         """
         entering = self._entering
         x = clamp(rounded(x, entering.bits), entering.magnitude)
@@ -514,8 +209,8 @@ def _check_settings(layers: nn.Module, settings: Tensor) -> None:
     count = sum(
         isinstance(layer, (nn.Conv2d, nn.ConvTranspose2d))
         for layer in layers.modules())
-    if settings.shape != (count + 1, 3) or not (
-            0 <= settings.min() and settings.max() <= _MAX_BITS):
+    if settings.shape != (count + 1, 3) or not (0 <= settings.min() and
+                                                settings.max() <= _MAX_BITS):
         raise RuntimeError(
             f'{count} layers with weights need settings of shape '
             f'{(count + 1, 3)} within [0, {_MAX_BITS}], got '

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from mmhmc.bitstream import QUALITY_STEP
 from mmhmc.functional.exact_math import (exact_exp, exact_geometric_mean,
                                          exact_table)
-from .attention_stage import AttentionBlock, AttentionStage
+from .attention_stage import AttentionStage, TransformerBlock
 from .fixed_point import (ACTIVATION_BITS, Form, Grids, clamp, divide,
                           integer_form, make_form, rounded)
 from .neighbourhood_attention import NeighbourhoodAttention, attend_in_blocks
@@ -59,8 +59,8 @@ def _layer_norm(layer: nn.LayerNorm, grids: Grids) -> Form:
         # In parts of the largest, squares are small enough to be added.
         largest = x.abs().amax(-1, keepdim=True).clamp_(min=1)
         x = divide(x / largest, -_UNIT_BITS)
-        variance = x.square().sum(-1, keepdim=True).mul_(
-            2.0**(-2 * _UNIT_BITS)).mul_(share)
+        variance = x.square().sum(
+            -1, keepdim=True).mul_(2.0**(-2 * _UNIT_BITS)).mul_(share)
         variance += torch.full_like(largest, epsilon) / largest / largest
         x = x / variance.sqrt_()
         x = divide(x, _UNIT_BITS - ACTIVATION_BITS)
@@ -100,8 +100,7 @@ def _exact_attention(queries: Tensor, keys: Tensor, values: Tensor,
             divide(part.clone(), ACTIVATION_BITS - _KEY_BITS), _KEY_MAGNITUDE)
         for part in (queries, keys))
     scores = queries @ keys.transpose(-1, -2)
-    scores.mul_(2.0**(-2 * _KEY_BITS)).mul_(
-        1 / math.sqrt(keys.shape[-1]))
+    scores.mul_(2.0**(-2 * _KEY_BITS)).mul_(1 / math.sqrt(keys.shape[-1]))
     scores = scores + attn_mask
     scores = scores - scores.amax(-1, keepdim=True)
     last = _SCORE_RANGE << _SCORE_BITS
@@ -115,8 +114,8 @@ def _exact_attention(queries: Tensor, keys: Tensor, values: Tensor,
     return divide(shares @ values, _SHARE_BITS)
 
 
-@integer_form('AttentionBlock')
-def _block(block: AttentionBlock, grids: Grids) -> Form:
+@integer_form('TransformerBlock')
+def _block(block: TransformerBlock, grids: Grids) -> Form:
     branches = [[make_form(layer, grids) for layer in layers]
                 for layers in ((block.norm1, block.attn), (block.norm2,
                                                            block.mlp))]

@@ -96,8 +96,8 @@ class MultiPathStage(AttentionStage):
     Args:
         dim: Channels C, a multiple of 16.
         kernel_size: Side of the attention's window.
-        drop_path: For each block, see :class:`AttentionBlock`.
-        num_qualities: See :class:`AttentionBlock`; also the number of the
+        drop_path: For each block, see :class:`TransformerBlock`.
+        num_qualities: See :class:`TransformerBlock`; also the number of the
             predictors' shifts.
         paths: For each side path its kind, ``'bottleneck'`` or
             ``'inverted'``: a hidden width of half the channels, or twice.
@@ -197,7 +197,7 @@ def strongest_part(main: dict[str, Tensor],
     them, have the largest product of norms.
 
     Args:
-        main: State dict of an :class:`AttentionBlock`.
+        main: State dict of an :class:`TransformerBlock`.
         side: A side path's network for that block.
 
     Returns:

@@ -4,7 +4,7 @@ import pickle
 import torch
 from torch import nn
 
-from mmhmc.codecs.layers import Derived
+from mmhmc.codecs.layers import TensorCache
 
 
 def counter():
@@ -19,16 +19,16 @@ def counter():
 
 
 def test_result_is_kept_while_the_tensors_are_what_they_were():
-    derived, x, (make, made) = Derived(), torch.zeros(3), counter()
-    first = derived.get('a', (x, ), make)
-    assert derived.get('a', (x, ), make) is first
-    assert derived.get('b', (x, ), make) is not first
+    cache, x, (make, made) = TensorCache(), torch.zeros(3), counter()
+    first = cache.get('a', (x, ), make)
+    assert cache.get('a', (x, ), make) is first
+    assert cache.get('b', (x, ), make) is not first
     assert len(made) == 2
-    assert derived.get('a', (x, ), make) is first
+    assert cache.get('a', (x, ), make) is first
 
 
 def test_result_is_made_again_when_a_tensor_changes():
-    derived, (make, made) = Derived(), counter()
+    cache, (make, made) = TensorCache(), counter()
     layer = nn.Conv2d(2, 2, 3)
     changes = [
         lambda: layer.bias.detach().add_(1),
@@ -36,31 +36,30 @@ def test_result_is_made_again_when_a_tensor_changes():
         lambda: layer.double(),
         lambda: layer.to(memory_format=torch.channels_last),
         lambda: setattr(layer, 'bias', nn.Parameter(layer.bias.clone())),
-        derived.forget,
+        cache.forget,
     ]
     for count, change in enumerate(changes, 1):
-        derived.get('a', (layer.weight, layer.bias), make)
-        derived.get('a', (layer.weight, layer.bias), make)
+        cache.get('a', (layer.weight, layer.bias), make)
+        cache.get('a', (layer.weight, layer.bias), make)
         assert len(made) == count
         change()
-    derived.get('a', (layer.weight, ), make)
+    cache.get('a', (layer.weight, ), make)
     assert len(made) == len(changes) + 1
 
 
 def test_copies_and_pickles_begin_empty():
-    derived, x, (make, made) = Derived(), torch.zeros(3), counter()
+    cache, x, (make, made) = TensorCache(), torch.zeros(3), counter()
     # Not even something that cannot be copied stands in the way.
-    derived.get('a', (x, ), lambda: lambda: None)
-    for copied in (copy.deepcopy(derived),
-                   pickle.loads(pickle.dumps(derived))):
+    cache.get('a', (x, ), lambda: lambda: None)
+    for copied in (copy.deepcopy(cache), pickle.loads(pickle.dumps(cache))):
         copied.get('a', (x, ), make)
     assert len(made) == 2
 
 
 def test_nothing_is_kept_for_inference_tensors():
-    derived, (make, made) = Derived(), counter()
+    cache, (make, made) = TensorCache(), counter()
     with torch.inference_mode():
         x = torch.zeros(3)
-    derived.get('a', (x, ), make)
-    derived.get('a', (x, ), make)
+    cache.get('a', (x, ), make)
+    cache.get('a', (x, ), make)
     assert len(made) == 2

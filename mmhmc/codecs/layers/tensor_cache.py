@@ -6,7 +6,7 @@ from torch import Tensor
 from torch._compile import _disable_dynamo
 
 
-class Derived:
+class TensorCache:
     """Results that are made again when a tensor they come from has changed.
 
     A change is another tensor, other memory, or writing in place, but for
@@ -46,8 +46,8 @@ class Derived:
         """Make everything again when it is asked for."""
         self._kept.clear()
 
-    def __deepcopy__(self, memo: dict) -> 'Derived':
-        return Derived()
+    def __deepcopy__(self, memo: dict) -> 'TensorCache':
+        return TensorCache()
 
     def __reduce__(self) -> tuple:
-        return Derived, ()
+        return TensorCache, ()

@@ -1,0 +1,278 @@
+"""Codecs with entropy models of CompressAI: quantising, symbols, tables."""
+import hashlib
+from collections.abc import Iterator
+from functools import partial
+from typing import Optional
+
+import torch
+from torch import Tensor, nn
+from torch._compile import _disable_dynamo
+
+from mmhmc.bitstream import CdfTables, SymbolDecoder, find_levels
+from mmhmc.compat import respell_bottleneck
+from mmhmc.former_names import former_arguments
+from mmhmc.functional.rounding import round_ste
+from mmhmc.structures import LatentSymbols
+from .base import ImageCodec
+
+_TABLE_BUFFERS = ('_quantized_cdf', '_offset', '_cdf_length', 'scale_table')
+#: Scales that have a table, evenly spaced by logarithm from 0.11 to 256. With
+#: the nearest one a symbol costs at most 0.0004 bits more than with its own.
+SCALE_LEVELS = 256
+#: Names of what is decoded in training.
+QUANTISERS = ('noise', 'straight_through')
+
+
+class EntropyModelCodec(ImageCodec):
+    """A codec with an ``entropy_bottleneck`` and perhaps a Gaussian model.
+
+    Tables are made from the weights of the bottlenecks, whose quantiles need
+    no gradient and no auxiliary loss: :meth:`update_entropy_tables` solves
+    for them. Another entropy model is named in :meth:`_entropy_models`.
+    """
+
+    #: What is decoded in training, one of :data:`QUANTISERS`.
+    quantiser: str = 'noise'
+
+    def __init__(self, init_cfg: Optional[dict] = None) -> None:
+        super().__init__(init_cfg)
+        # For which weights the tables were made.
+        self._tables_of: Optional[bytes] = None
+
+    # CompressAI permutes by numpy, which `torch.compile` traces wrongly.
+    @_disable_dynamo
+    @former_arguments(rate='with_likelihoods')
+    def run_bottleneck(
+            self,
+            z: Tensor,
+            with_likelihoods: bool = True,
+            name: str = 'entropy_bottleneck'
+    ) -> tuple[Tensor, Optional[Tensor]]:
+        """Quantise ``z`` by an entropy bottleneck.
+
+        Args:
+            z: Shape (B, C, h, w).
+            with_likelihoods: False leaves them out.
+            name: Name of the bottleneck, here and below.
+
+        Returns:
+            ``z_hat`` and its likelihoods, both (B, C, h, w).
+        """
+        bottleneck = self.get_submodule(name)
+        medians = bottleneck.quantiles[:, 0, 1].view(-1, 1, 1)
+        if not with_likelihoods:
+            rounded = round_ste if self.training else torch.round
+            return rounded(z - medians) + medians, None
+        z_hat, likelihoods = bottleneck(z)
+        return self.decoded_in_training(z, z_hat, medians), likelihoods
+
+    @former_arguments(rate='with_likelihoods')
+    def run_conditional(
+            self,
+            y: Tensor,
+            scales_hat: Tensor,
+            means_hat: Optional[Tensor] = None,
+            with_likelihoods: bool = True) -> tuple[Tensor, Optional[Tensor]]:
+        """Quantise ``y`` by its Gaussians, as :meth:`run_bottleneck`."""
+        if with_likelihoods:
+            y_hat, likelihoods = self.gaussian_conditional(
+                y, scales_hat, means=means_hat)
+            return self.decoded_in_training(y, y_hat, means_hat), likelihoods
+        if means_hat is None:
+            return torch.round(y), None
+        return torch.round(y - means_hat) + means_hat, None
+
+    def decoded_in_training(self,
+                            t: Tensor,
+                            t_hat: Tensor,
+                            means: Optional[Tensor] = None) -> Tensor:
+        """The quantised latent that is decoded, by the ``quantiser``.
+
+        Args:
+            t: The latent.
+            t_hat: From its entropy model: with noise in training.
+            means: Centres of rounding; zero if not given.
+        """
+        if not self.training or self.quantiser == 'noise':
+            return t_hat
+        return round_ste(t) if means is None else round_ste(t - means) + means
+
+    def bottleneck_symbols(self,
+                           z: Tensor,
+                           name: str = 'entropy_bottleneck') -> LatentSymbols:
+        """Symbols of a latent of an entropy bottleneck, (1, C, h, w)."""
+        bottleneck = self.get_submodule(name)
+        medians = bottleneck.quantiles[:, 0, 1].view(-1, 1, 1)
+        symbols = torch.round(z[0] - medians).int()
+        indexes = self._bottleneck_indexes(bottleneck, z.shape[-2:])
+        return LatentSymbols(symbols.flatten(), indexes)
+
+    def read_bottleneck(self,
+                        decoder: SymbolDecoder,
+                        size: tuple[int, int],
+                        name: str = 'entropy_bottleneck') -> Tensor:
+        """Inverse of :meth:`bottleneck_symbols`, (1, C, h, w)."""
+        bottleneck = self.get_submodule(name)
+        medians = bottleneck.quantiles[:, 0, 1].view(-1, 1, 1)
+        decoder.require(
+            torch.full((len(medians), ), size[0] * size[1], dtype=torch.int64))
+        symbols = decoder.decode(self._bottleneck_indexes(bottleneck, size))
+        return (symbols.view(-1, *size) + medians)[None]
+
+    @staticmethod
+    def _bottleneck_indexes(bottleneck: nn.Module, size: tuple[int,
+                                                               int]) -> Tensor:
+        channels = torch.arange(
+            bottleneck.channels,
+            dtype=torch.int32,
+            device=bottleneck.quantiles.device)
+        return channels.repeat_interleave(size[0] * size[1])
+
+    # `torch.compile` cannot trace our C++.
+    @_disable_dynamo
+    def scale_indexes(self, scales_hat: Tensor) -> Tensor:
+        """Table of each scale, int32: the nearest one, by logarithm.
+
+        Exact: borders are float32 numbers that do not depend on the device,
+        and so are the scales of a portable codec.
+        """
+        table = self.gaussian_conditional.scale_table
+        if not table.numel():
+            return torch.zeros_like(scales_hat, dtype=torch.int32)
+        return find_levels(
+            scales_hat, self._cache.get('borders', (table, ), self._borders))
+
+    def _borders(self) -> Tensor:
+        # IEEE 754 fixes products and roots on a CPU; GPUs may approximate.
+        table = self.gaussian_conditional.scale_table
+        exact = table.cpu().double()
+        return (exact[:-1] * exact[1:]).sqrt().float().to(table.device)
+
+    def entropy_tables(self) -> dict[str, CdfTables]:
+        """See :meth:`ImageCodec.entropy_tables`.
+
+        The same objects as long as the tables stay what they are.
+        """
+        tables = {}
+        for name, part in self._entropy_models():
+            parts = part._quantized_cdf, part._cdf_length, part._offset
+            tables[name] = self._cache.get(f'tables of {name}', parts,
+                                           partial(CdfTables, *parts))
+        return tables
+
+    def _entropy_models(self) -> Iterator[tuple[str, nn.Module]]:
+        if hasattr(self, 'gaussian_conditional'):
+            yield 'z', self.entropy_bottleneck
+            yield 'y', self.gaussian_conditional
+        else:
+            yield 'y', self.entropy_bottleneck
+
+    @torch.inference_mode(False)
+    @torch.no_grad()
+    def update_entropy_tables(self, update_quantiles: bool = True) -> None:
+        """See :meth:`ImageCodec.update_entropy_tables`."""
+        from compressai.models.base import get_scale_table
+        for bottleneck in self._bottlenecks():
+            bottleneck.update(force=True, update_quantiles=update_quantiles)
+        if hasattr(self, 'gaussian_conditional'):
+            self.gaussian_conditional.update_scale_table(
+                get_scale_table(levels=SCALE_LEVELS), force=True)
+        self._forget_hidden()
+        self._tables_of = _digest(self._bottleneck_parameters())
+
+    def refresh_entropy_tables(self) -> None:
+        """See :meth:`ImageCodec.refresh_entropy_tables`."""
+        if self._tables_of == _digest(self._bottleneck_parameters()):
+            self._forget_hidden()
+        else:
+            self.update_entropy_tables()
+
+    def load_training_state(self, state_dict: dict[str, Tensor]) -> None:
+        """See :meth:`ImageCodec.load_training_state`."""
+        tables_of = self._tables_of
+        super().load_training_state(state_dict)
+        self._tables_of = tables_of
+
+    @property
+    def tables_can_change(self) -> bool:
+        """See :attr:`ImageCodec.tables_can_change`."""
+        return any(parameter.requires_grad
+                   for parameter in self._bottleneck_parameters().values())
+
+    def _table_buffers(self) -> Iterator[tuple[str, Tensor]]:
+        for name, part in self._entropy_models():
+            for buffer in _TABLE_BUFFERS:
+                if torch.is_tensor(getattr(part, buffer, None)):
+                    yield f'{name}.{buffer}', getattr(part, buffer)
+
+    def drop_entropy_tables(self) -> None:
+        """See :meth:`ImageCodec.drop_entropy_tables`."""
+        for _, part in self._entropy_models():
+            for name in _TABLE_BUFFERS:
+                old = getattr(part, name, None)
+                if torch.is_tensor(old):
+                    setattr(part, name, old.new_empty(0))
+        self._tables_of = None
+
+    def _bottlenecks(self) -> list[nn.Module]:
+        return [part for part in self.modules() if hasattr(part, 'quantiles')]
+
+    def _bottleneck_parameters(self) -> dict[str, Tensor]:
+        """Weights from which the tables are made, by name."""
+        return {
+            f'{name}.{key}': parameter
+            for name, part in self.named_modules()
+            if hasattr(part, 'quantiles')
+            for key, parameter in part.named_parameters()
+        }
+
+    @torch.inference_mode(False)
+    @torch.no_grad()
+    def _forget_hidden(self) -> None:
+        """Set masked weights to zero, which an optimizer changes too.
+
+        Codecs that decode alike have equal weights then.
+        """
+        for part in self.modules():
+            if hasattr(part, 'mask') and part.weight[part.mask == 0].any():
+                part.weight.masked_fill_(part.mask == 0, 0)
+
+    def _load_from_state_dict(self, state_dict, prefix, *args) -> None:
+        for name, part in self.named_modules():
+            if hasattr(part, 'quantiles'):
+                names = dict(part.named_parameters())
+                respell_bottleneck(state_dict, f'{prefix}{name}.', names)
+        # Sizes of tables depend on the weights: adapt to those that come.
+        for name, part in self.named_modules():
+            for buffer in _TABLE_BUFFERS:
+                new = state_dict.get(f'{prefix}{name}.{buffer}')
+                old = getattr(part, buffer, None)
+                if new is not None and torch.is_tensor(old):
+                    setattr(part, buffer, old.new_empty(new.shape))
+        self._note_tables(state_dict, prefix)
+        super()._load_from_state_dict(state_dict, prefix, *args)
+
+    def _note_tables(self, state_dict: dict, prefix: str) -> None:
+        """Assume that a checkpoint's tables were made from its weights."""
+        coming = {
+            name: state_dict.get(prefix + name, parameter)
+            for name, parameter in self._bottleneck_parameters().items()
+        }
+        tables = [
+            state_dict.get(f'{prefix}{name}._quantized_cdf')
+            for name, part in self.named_modules()
+            if hasattr(part, '_quantized_cdf')
+        ]
+        if all(table is not None and table.numel() for table in tables):
+            self._tables_of = _digest(coming)
+
+
+def _digest(tensors: dict[str, Tensor]) -> bytes:
+    """SHA-256 of the values of some tensors, in float32."""
+    result = hashlib.sha256()
+    for name, tensor in tensors.items():
+        result.update(name.encode())
+        # A copy: FSDP could not free memory that numpy has seen.
+        values = tensor.detach().to('cpu', torch.float32, copy=True)
+        result.update(values.contiguous().numpy())
+    return result.digest()

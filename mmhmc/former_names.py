@@ -54,6 +54,7 @@ NAMES = {
         'PictureScore': 'ImageScore'
     },
     'mmhmc.functional': {
+        'InputNorm': 'mmhmc.input_norm.InputNorm',
         'picture_mse': 'image_mse'
     },
     'mmhmc.losses': {
@@ -109,7 +110,7 @@ def former_attribute(package: str) -> Callable[[str], Any]:
     return find
 
 
-def former_member(owner: Any, name: str, today: Mapping[str, str]) -> Any:
+def renamed_member(owner: Any, name: str, today: Mapping[str, str]) -> Any:
     """A method or attribute by its former name, for ``__getattr__``."""
     _warn(f'`{type(owner).__name__}.{name}`', f'`{today[name]}`')
     return getattr(owner, today[name])

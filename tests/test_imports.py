@@ -16,7 +16,7 @@ LAYERS = [
     {'checkpoints'},
     {'registry'},
     {'part_weights'},
-    {'functional', 'structures'},
+    {'functional', 'structures', 'input_norm'},
     {'bitstream'},
     {'codecs', 'adapters', 'losses', 'datasets'},
     {'models'},

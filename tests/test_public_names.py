@@ -90,9 +90,9 @@ NAMES = {
         'read_results', 'time_coding'
     ],
     'mmhmc.functional': [
-        'InputNorm', 'bound', 'count_bits', 'crop_to', 'extend_edges',
-        'image_mse', 'padded_size', 'rgb_to_yuv', 'run_in_tiles', 'valid_mask',
-        'yuv_to_rgb'
+        'bound', 'count_bits', 'crop_to', 'extend_edges', 'image_mse',
+        'padded_size', 'rgb_to_yuv', 'run_in_tiles', 'to_8_bits', 'to_pixels',
+        'valid_mask', 'yuv_to_rgb'
     ],
     'mmhmc.losses': [
         'BackboneLoss', 'FeatureLoss', 'HingeLoss', 'LPIPSLoss', 'MSSSIMLoss',

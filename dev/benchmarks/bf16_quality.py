@@ -25,6 +25,7 @@ from rich.table import Table  # noqa: E402
 from mmhmc.apis import load_codec  # noqa: E402
 from mmhmc.codecs import ImageCodec  # noqa: E402
 from mmhmc.datasets import ImageFolder, read_image  # noqa: E402
+from mmhmc.functional import to_8_bits  # noqa: E402
 
 TYPES = {'float32': None, 'bfloat16': torch.bfloat16}
 
@@ -32,7 +33,7 @@ TYPES = {'float32': None, 'bfloat16': torch.bfloat16}
 def measure(codec: ImageCodec, x: torch.Tensor) -> tuple[float, float]:
     """bpp and PSNR in dB of one image (3, H, W)."""
     stream, = codec.compress([x])
-    x_hat = (codec.decompress([stream])[0] * 255).round() / 255
+    x_hat = to_8_bits(codec.decompress([stream])[0])
     mse = (x_hat - x).double().square().mean()
     bpp = 8 * stream.num_bytes / (x.shape[-2] * x.shape[-1])
     return bpp, -10 * mse.log10().item()

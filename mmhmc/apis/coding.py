@@ -32,6 +32,7 @@ from mmhmc.codecs import ImageCodec
 from mmhmc.datasets import (IMAGE_SUFFIXES, has_note, read_image, read_size,
                             write_image)
 from mmhmc.evaluation import PSNRMetric
+from mmhmc.functional import to_8_bits
 from mmhmc.structures import CodingCondition
 from mmhmc.whole_files import sha256_of, write_whole
 from .codec_loading import CodecSource
@@ -295,8 +296,7 @@ class _Encoder(_Coder):
 
     def measure(self, x: Tensor, stream: Bitstream) -> float:
         """PSNR in dB of the image as :func:`write_image` stores it."""
-        x_hat = self.codec.decompress([stream])
-        x_hat = x_hat.clamp(0, 1).mul(255).round().div(255)
+        x_hat = to_8_bits(self.codec.decompress([stream]))
         return PSNRMetric().measure(x, x_hat)
 
 
@@ -319,9 +319,7 @@ class _Decoder(_Coder):
         seconds = time.perf_counter() - start
         if not was_done:
             write_image(output, x_hat, note)
-        elif not torch.equal(
-                read_image(output),
-                x_hat.mul(255).round().div(255)):
+        elif not torch.equal(read_image(output), to_8_bits(x_hat)):
             raise FileExistsError(f'{output} exists and was changed after this'
                                   f' stream was decoded to it. {_REPLACE}')
         hashes['output_hash'] = _hash_of_file(output)

@@ -17,7 +17,7 @@ from mmengine.config import Config, ConfigDict
 from mmengine.dataset import pseudo_collate
 from torch import Tensor
 
-from mmhmc.functional import crop_to, extend_edges, padded_size
+from mmhmc.functional import crop_to, extend_edges, padded_size, to_pixels
 from mmhmc.registry import type_name
 from mmhmc.visualization import Instances, PanelRow, bits_map, draw_panel
 from mmhmc.whole_files import write_whole
@@ -159,7 +159,7 @@ def _row(model, bare_model, item: dict) -> PanelRow:
     output = coder.codec.encode_latents(
         extend_edges(coded.x, coded.sizes, target), coded.condition)
     x, x_hat, x_bar = (
-        _to_uint8(crop_to(image, size))
+        to_pixels(crop_to(image[0], size))
         for image in (coded.x, coded.x_hat, coded.x_bar))
     return PanelRow(
         image=x,
@@ -172,11 +172,6 @@ def _row(model, bare_model, item: dict) -> PanelRow:
         predictions=dict(image=plain, x_bar=found)
         if coder.uses_adapter else dict(image=plain, x_hat=found),
         name=Path(sample.img_path).name)
-
-
-def _to_uint8(x: Tensor) -> np.ndarray:
-    return (x[0].clamp(0, 1) * 255).round().byte().permute(1, 2,
-                                                           0).cpu().numpy()
 
 
 def _true_instances(instances, size: tuple[int, int]) -> Instances:

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from mmhmc.datasets import read_image
 from mmhmc.evaluation import PSNRMetric
+from mmhmc.functional import to_pixels
 from mmhmc.visualization import (ERROR_GAIN, DemoFigure, Table, bits_map,
                                  draw_bits, draw_error, write_demo_page)
 from .inference_inputs import EncodedImage
@@ -115,7 +116,7 @@ def built_in_image() -> Path:
 def _coding(hmc: HMCInferencer, path: Path, x: Tensor, decoded: ndarray,
             encoded: EncodedImage) -> tuple[list[DemoFigure], Table]:
     """Figures and sizes of the image (3, H, W) as it was coded."""
-    original = _to_uint8(x)
+    original = to_pixels(x)
     output, _ = hmc.code(x[None])
     bits = bits_map(output.likelihoods, encoded.bitstream.coded_size).numpy()
     jpeg, jpeg_bytes = _jpeg_of_size(original, encoded.num_bytes)
@@ -252,7 +253,3 @@ def _psnr(one: ndarray, other: ndarray) -> float:
         torch.from_numpy(np.array(p)).permute(2, 0, 1)[None].float() / 255
         for p in (one, other))
     return PSNRMetric().measure(x, x_hat)
-
-
-def _to_uint8(x: Tensor) -> ndarray:
-    return (x.clamp(0, 1) * 255).round().byte().permute(1, 2, 0).cpu().numpy()

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from mmhmc.bitstream import Bitstream, BitstreamError
 from mmhmc.datasets import IMAGE_SUFFIXES, list_files, read_image
+from mmhmc.functional import to_pixels
 from .file_pairs import STREAM_SUFFIX, checked_path, pair_files
 
 Size = tuple[int, int]
@@ -190,8 +191,7 @@ def load_stream(item: InputItem) -> EncodedImage:
 
 def to_bgr(x: Tensor) -> ndarray:
     """Image (3, H, W), RGB in [0, 1], as BGR, uint8, (H, W, 3)."""
-    pixels = x.clamp(0, 1).mul(255).round().byte().flip(0).permute(1, 2, 0)
-    return np.ascontiguousarray(pixels.cpu().numpy())
+    return to_pixels(x.flip(0))
 
 
 def _items(given: One, number: int,

@@ -18,7 +18,8 @@ from mmhmc.codecs.streams import as_stored
 from mmhmc.datasets import write_image
 from mmhmc.engine.parts import find_codec_wrapper
 from mmhmc.former_names import former_arguments
-from mmhmc.functional import count_bits, crop_to, extend_edges, padded_size
+from mmhmc.functional import (count_bits, crop_to, extend_edges, padded_size,
+                              to_8_bits)
 from mmhmc.models import CodecModel, LatentBackbone
 from mmhmc.models.condition_choice import ConditionChoice
 from mmhmc.structures import CodecOutput, CodingCondition
@@ -451,7 +452,7 @@ class HMCInferencer:
             # In the model the adapter sees the codec's padding, too; before
             # the pipeline it sees a file, of 8 bits.
             seen = decoded if self.protocol == PROTOCOLS[1] else \
-                _to_8_bits(x_hat)
+                to_8_bits(x_hat)
             seen = self._adapted(y_hat, seen, condition)
             shown.x_bar = crop_to(seen, stream.size).clamp(0, 1)
         return _Analyzed(encoded, shown, x_hat)
@@ -589,10 +590,6 @@ class _Writer:
         path = self._folder / part / name
         path.parent.mkdir(parents=True, exist_ok=True)
         return path
-
-
-def _to_8_bits(x: Tensor) -> Tensor:
-    return x.clamp(0, 1).mul(255).round().div(255)
 
 
 def _as_large(x_hat: Tensor, size: tuple[int, int]) -> ndarray:

@@ -12,7 +12,7 @@ from mmhmc.bitstream import Bitstream
 from mmhmc.codecs import LayeredGenerative
 from mmhmc.datasets import read_image
 from mmhmc.evaluation import PSNRMetric
-from mmhmc.functional import crop_to
+from mmhmc.functional import crop_to, to_pixels
 from mmhmc.visualization import draw_image_grid
 from .inference_inputs import to_bgr
 from .inferencer import HMCInferencer
@@ -66,7 +66,7 @@ def _row(inferencer: HMCInferencer, x: Tensor,
     stream, = inferencer.codec.compress(x[None])
     data = stream.to_bytes()
     base = stream.keep(2).to_bytes()
-    row = [('original', _to_uint8(x)),
+    row = [('original', to_pixels(x)),
            _decoded('base layer', inferencer, x, base),
            _decoded('all', inferencer, x, data)]
     found, = inferencer.analyze(
@@ -94,14 +94,10 @@ def _decoded(name: str, inferencer: HMCInferencer, x: Tensor,
     bpp = 8 * len(data) / (x.shape[1] * x.shape[2])
     psnr = PSNRMetric().measure(x[None], x_hat)
     return (f'{name}: {len(data)} bytes, {bpp:.3f} bpp, {psnr:.1f} dB',
-            _to_uint8(x_hat[0]))
+            to_pixels(x_hat[0]))
 
 
 def _tinted(image: ndarray, labels: ndarray, palette: ndarray) -> ndarray:
     """The classes' colours over an image."""
     shown = (1 - _TINT) * image + _TINT * palette[labels]
     return shown.round().astype(np.uint8)
-
-
-def _to_uint8(x: Tensor) -> ndarray:
-    return (x.clamp(0, 1) * 255).round().byte().permute(1, 2, 0).cpu().numpy()

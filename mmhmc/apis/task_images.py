@@ -2,14 +2,13 @@
 from pathlib import Path
 from typing import Optional, Union
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from mmhmc.bitstream import Bitstream
 from mmhmc.codecs import MPA, ImageCodec
 from mmhmc.evaluation import PSNRMetric
-from mmhmc.functional import crop_to, extend_edges, padded_size
+from mmhmc.functional import crop_to, extend_edges, padded_size, to_pixels
 from mmhmc.structures import CodingCondition
 from mmhmc.visualization import TaskColumn, draw_task_images
 
@@ -58,7 +57,7 @@ def write_task_images(codec: ImageCodec,
         }
 
     columns = [
-        TaskColumn('original', _to_uint8(x), masks(condition, 'g_a')),
+        TaskColumn('original', to_pixels(x), masks(condition, 'g_a')),
         _column('for people', codec, x, stream, None)
     ]
     for task in codec.tasks:
@@ -75,8 +74,4 @@ def _column(title: str, codec: ImageCodec, x: Tensor, stream: Bitstream,
             condition: Optional[CodingCondition]) -> TaskColumn:
     x_hat = crop_to(codec.decompress([stream], condition), stream.size)
     psnr = PSNRMetric().measure(x[None], x_hat)
-    return TaskColumn(f'{title}: {psnr:.2f} dB', _to_uint8(x_hat[0]))
-
-
-def _to_uint8(x: Tensor) -> np.ndarray:
-    return (x.clamp(0, 1) * 255).round().byte().permute(1, 2, 0).cpu().numpy()
+    return TaskColumn(f'{title}: {psnr:.2f} dB', to_pixels(x_hat[0]))

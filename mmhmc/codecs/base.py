@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from mmhmc.bitstream import CdfTables, SymbolDecoder
-from mmhmc.former_names import CODEC_MEMBERS, former_member, rename_overrides
+from mmhmc.former_names import CODEC_MEMBERS, rename_overrides, renamed_member
 from mmhmc.functional.devices import answers_at_once, hurrying, is_hurrying
 from mmhmc.part_weights import WholeModule
 from mmhmc.registry import MODELS
@@ -56,7 +56,7 @@ class ImageCodec(StreamCoder, TransformRunner, WholeModule):
 
     def __getattr__(self, name: str) -> Any:
         if name in CODEC_MEMBERS:
-            return former_member(self, name, CODEC_MEMBERS)
+            return renamed_member(self, name, CODEC_MEMBERS)
         return super().__getattr__(name)
 
     @abstractmethod

@@ -59,7 +59,7 @@ class EntropyModelCodec(ImageCodec):
             ``z_hat`` and its likelihoods, both (B, C, h, w).
         """
         bottleneck = self.get_submodule(name)
-        medians = bottleneck.quantiles[:, 0, 1].view(-1, 1, 1)
+        medians = _medians_of(bottleneck)
         if not with_likelihoods:
             rounded = round_ste if self.training else torch.round
             return rounded(z - medians) + medians, None
@@ -102,7 +102,7 @@ class EntropyModelCodec(ImageCodec):
                            name: str = 'entropy_bottleneck') -> LatentSymbols:
         """Symbols of a latent of an entropy bottleneck, (1, C, h, w)."""
         bottleneck = self.get_submodule(name)
-        medians = bottleneck.quantiles[:, 0, 1].view(-1, 1, 1)
+        medians = _medians_of(bottleneck)
         symbols = torch.round(z[0] - medians).int()
         indexes = self._bottleneck_indexes(bottleneck, z.shape[-2:])
         return LatentSymbols(symbols.flatten(), indexes)
@@ -113,7 +113,7 @@ class EntropyModelCodec(ImageCodec):
                         name: str = 'entropy_bottleneck') -> Tensor:
         """Inverse of :meth:`bottleneck_symbols`, (1, C, h, w)."""
         bottleneck = self.get_submodule(name)
-        medians = bottleneck.quantiles[:, 0, 1].view(-1, 1, 1)
+        medians = _medians_of(bottleneck)
         decoder.require(
             torch.full((len(medians), ), size[0] * size[1], dtype=torch.int64))
         symbols = decoder.decode(self._bottleneck_indexes(bottleneck, size))
@@ -265,6 +265,11 @@ class EntropyModelCodec(ImageCodec):
         ]
         if all(table is not None and table.numel() for table in tables):
             self._tables_of = _digest(coming)
+
+
+def _medians_of(bottleneck: nn.Module) -> Tensor:
+    """Centres of rounding, shape (C, 1, 1)."""
+    return bottleneck.quantiles.detach()[:, 0, 1].view(-1, 1, 1)
 
 
 def _digest(tensors: dict[str, Tensor]) -> bytes:

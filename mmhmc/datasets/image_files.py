@@ -16,6 +16,7 @@ from PIL import Image, PngImagePlugin
 from torch import Tensor
 
 from mmhmc.bitstream.container import MAX_PIXELS, MAX_SIDE
+from mmhmc.functional import to_pixels
 from mmhmc.whole_files import whole_file
 
 #: Endings by which images are found in folders.
@@ -128,8 +129,7 @@ def write_image(path: Union[str, Path],
     if x.ndim != 3 or x.shape[0] != 3 or not torch.isfinite(x).all():
         raise ValueError('`x` must be RGB of shape (3, H, W) with finite '
                          f'values, got {tuple(x.shape)}.')
-    pixels = x.clamp(0, 1).mul(255).round().byte().permute(1, 2, 0)
-    write_png(path, Image.fromarray(pixels.cpu().numpy()), note)
+    write_png(path, Image.fromarray(to_pixels(x)), note)
 
 
 def write_png(path: Union[str, Path],

@@ -8,7 +8,7 @@ import torch
 from mmengine.model import BaseModule
 from torch import Tensor, nn
 
-from mmhmc.functional import InputNorm
+from mmhmc.input_norm import InputNorm
 from mmhmc.part_weights import load_pretrained, pretrained
 from mmhmc.registry import MODELS
 from .perceptual_loss import PerceptualLoss, feature_distance

@@ -9,7 +9,7 @@ from mmengine.model import BaseModule
 from torch import Tensor, nn
 
 from mmhmc.codecs import ImageCodec, build_codec
-from mmhmc.functional import InputNorm
+from mmhmc.input_norm import InputNorm
 from mmhmc.registry import MODELS
 from .condition_choice import ConditionChoice
 from .image_coding import ImageCoding, build_adapter, complete_test_cfg

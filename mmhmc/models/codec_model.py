@@ -5,7 +5,7 @@ from mmengine.model import BaseModel
 from torch import Tensor, nn
 
 from mmhmc.codecs import ImageCodec, build_codec
-from mmhmc.functional import InputNorm
+from mmhmc.input_norm import InputNorm
 from mmhmc.part_weights import find_part
 from mmhmc.registry import MODELS
 from mmhmc.structures import CodedBatch

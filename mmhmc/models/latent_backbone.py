@@ -8,9 +8,10 @@ from torch import Tensor, nn
 
 from mmhmc.codecs import ImageCodec, build_codec
 from mmhmc.former_names import former_keys
-from mmhmc.functional import (InputNorm, count_bits, crop_to, extend_edges,
-                              padded_size, valid_mask)
+from mmhmc.functional import (count_bits, crop_to, extend_edges, padded_size,
+                              valid_mask)
 from mmhmc.functional.rate import fills
+from mmhmc.input_norm import InputNorm
 from mmhmc.registry import MODELS
 from mmhmc.structures import CodedBatch, CodingCondition
 from .condition_choice import ConditionChoice

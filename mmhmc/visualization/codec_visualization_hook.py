@@ -2,7 +2,6 @@
 from collections.abc import Iterator, Sequence
 from typing import Optional
 
-import numpy as np
 import torch
 from mmengine.dist import is_main_process
 from mmengine.hooks import Hook
@@ -14,7 +13,7 @@ from mmhmc.codecs import MPA
 from mmhmc.codecs.streams import as_stored
 from mmhmc.engine.parts import find_codec_wrappers, frames_of
 from mmhmc.former_names import former_arguments
-from mmhmc.functional import crop_to, extend_edges, padded_size
+from mmhmc.functional import crop_to, extend_edges, padded_size, to_pixels
 from mmhmc.registry import HOOKS
 from mmhmc.structures import CodingCondition
 from .bits_map import bits_map
@@ -133,12 +132,13 @@ def draw_coding(coder: nn.Module, x: Tensor) -> Iterator[tuple[str, ndarray]]:
     padded = extend_edges(x[None].clamp(0, 1), [size], target)
     output = codec.encode_latents(padded, condition)
     x_hat = codec.decode_latents(output.y_hat, condition)
-    original, decoded = (_to_uint8(p, size) for p in (padded, x_hat))
+    original, decoded = (
+        to_pixels(crop_to(p[0], size)) for p in (padded, x_hat))
     yield 'original', original
     yield 'decoded', decoded
     if coder.uses_adapter:
-        yield 'adapted', _to_uint8(
-            _adapted(coder, output.y_hat, x_hat, condition), size)
+        yield 'adapted', to_pixels(
+            crop_to(_adapted(coder, output.y_hat, x_hat, condition)[0], size))
     if output.likelihoods:
         bits = bits_map(output.likelihoods, target).numpy()
         if bits.size > 1:
@@ -168,8 +168,3 @@ def _coded(sample) -> Optional[Tensor]:
             'A data sample says nothing about its coding; add '
             "dict(type='mmhmc.RateLossHook', ...) to `custom_hooks`.")
     return coding.x
-
-
-def _to_uint8(x: Tensor, size: tuple[int, int]) -> ndarray:
-    pixels = crop_to(x[0], size).clamp(0, 1).mul(255).round().byte()
-    return np.ascontiguousarray(pixels.permute(1, 2, 0).cpu().numpy())

@@ -8,7 +8,7 @@ from mmengine.model import BaseModule
 from torch import nn
 from traced_ops import TracedOps
 
-from mmhmc.functional import InputNorm
+from mmhmc.input_norm import InputNorm
 from mmhmc.losses import BackboneLoss
 from mmhmc.registry import MODELS
 

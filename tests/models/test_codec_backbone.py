@@ -12,7 +12,8 @@ from torch import nn
 from mmhmc.adapters import DynamicAdaptation
 from mmhmc.codecs import IdentityCodec
 from mmhmc.engine import RateLossHook
-from mmhmc.functional import InputNorm, count_bits, extend_edges
+from mmhmc.functional import count_bits, extend_edges
+from mmhmc.input_norm import InputNorm
 from mmhmc.models import CodecBackbone
 
 SIZES = [(64, 64), (48, 40), (33, 64)]

@@ -15,7 +15,7 @@ from mmhmc.bitstream import Bitstream
 from mmhmc.codecs import IdentityCodec
 from mmhmc.engine import RateLossHook, TrainingStageHook
 from mmhmc.engine.parts import split_parameters
-from mmhmc.functional import InputNorm
+from mmhmc.input_norm import InputNorm
 from mmhmc.models import (CodecBackbone, CodecModel, CompressedDomainNeck,
                           LatentBackbone)
 

@@ -10,7 +10,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from mmhmc.bitstream import Bitstream
 from mmhmc.codecs import build_codec
-from mmhmc.functional import InputNorm
+from mmhmc.input_norm import InputNorm
 from mmhmc.models import (CompressedDomainNeck, ImageStem, LatentBackbone,
                           LatentFeatures)
 

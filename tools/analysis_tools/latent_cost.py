@@ -27,7 +27,8 @@ from mmhmc.apis import read_config  # noqa: E402
 from mmhmc.apis.mixing import host_of  # noqa: E402
 from mmhmc.bitstream import Bitstream  # noqa: E402
 from mmhmc.codecs import ImageCodec, build_codec  # noqa: E402
-from mmhmc.functional import InputNorm, crop_to  # noqa: E402
+from mmhmc.functional import crop_to  # noqa: E402
+from mmhmc.input_norm import InputNorm  # noqa: E402
 from mmhmc.models import LatentFeatures  # noqa: E402
 from mmhmc.registry import MODELS  # noqa: E402
 from mmhmc.whole_files import write_whole  # noqa: E402

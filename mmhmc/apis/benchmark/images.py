@@ -14,7 +14,7 @@ from mmhmc.checkpoints import read_checkpoint
 from mmhmc.codecs import ImageCodec
 from mmhmc.datasets import read_image, write_image
 from mmhmc.evaluation import MSSSIMMetric, PSNRMetric
-from mmhmc.functional import crop_to
+from mmhmc.functional import crop_to, to_8_bits
 from mmhmc.models.image_coding import build_adapter
 from mmhmc.part_weights import find_part, load_part, weights_of
 from mmhmc.whole_files import sha256_of
@@ -263,11 +263,6 @@ _METRICS = dict(
     psnr=lambda x, x_hat: PSNRMetric().measure(x, x_hat),
     ms_ssim=lambda x, x_hat: MSSSIMMetric().measure(x[0], x_hat[0]),
     lpips=lambda x, x_hat: _lpips_metric().measure(x[0], x_hat[0]))
-
-
-def to_8_bits(x: Tensor) -> Tensor:
-    """Clamped and rounded to what an 8-bit file can hold."""
-    return x.clamp(0, 1).mul(255).round().div(255)
 
 
 def one_line(error: BaseException) -> str:

@@ -9,6 +9,7 @@ from PIL import Image, UnidentifiedImageError, features
 from torch import Tensor
 
 from mmhmc.bitstream import BitstreamError
+from mmhmc.functional import to_pixels
 from mmhmc.registry import MODELS
 from .base import StandardCodec
 
@@ -50,10 +51,9 @@ class PillowCodec(StandardCodec):
     def encode_file(self, x: Tensor, quality: int) -> bytes:
         """See :class:`StandardCodec`."""
         self._load_format()
-        samples = x[0].clamp(0, 1).mul(255).round().byte().permute(1, 2, 0)
         file = BytesIO()
         try:
-            Image.fromarray(samples.numpy()).save(
+            Image.fromarray(to_pixels(x[0])).save(
                 file, self._format, quality=quality, **self._switches())
         except (OSError, ValueError, RuntimeError) as error:
             raise RuntimeError(

@@ -6,9 +6,10 @@ import torch
 
 from mmhmc.apis.benchmark import read_plan
 from mmhmc.apis.benchmark.images import (ImageCoder, ImageTask, adapt,
-                                         load_point, measure, to_8_bits)
+                                         load_point, measure)
 from mmhmc.datasets import read_image
 from mmhmc.evaluation import PSNRMetric
+from mmhmc.functional import to_8_bits
 
 
 def task_of(plan, image='a.png', point=0):

@@ -106,9 +106,8 @@ def test_analysis_trains_and_is_tested(name, faces, checkpoint, tmp_path):
         head.in_channels = 8
     if 'size' in cfg.model.data_preprocessor:
         cfg.model.data_preprocessor.size = (64, 64)
-    hook = cfg.custom_hooks[0]
-    if hook.get('perceptual'):
-        hook.perceptual = dict(type='mmhmc.FeatureLoss', widths=(4, ))
+    if cfg.get('objective', {}).get('perceptual'):
+        cfg.objective.perceptual = dict(type='mmhmc.FeatureLoss', widths=(4, ))
     runner = train(cfg)
     metrics = runner.message_hub.log_scalars
     seen = {key: value.current() for key, value in metrics.items()}

@@ -14,13 +14,13 @@ def config_of(name, host):
 
 @pytest.mark.parametrize('task', TASKS)
 def test_tasks_also_learn_from_the_squared_error(task):
-    hook = config_of(f'mpa_{task}', TASKS[task]).custom_hooks[0]
+    objective = config_of(f'mpa_{task}', TASKS[task]).objective
     # MSE of 0 to 255 over 100, LPIPS, the task; no rate, which stands still.
-    assert hook.lmbda_distortion == 1 / 100
-    assert hook.lmbda_perceptual == 4.26
-    assert hook.perceptual.type == 'mmhmc.LPIPSLoss'
-    assert hook.get('lmbda_task', 1.) == 1
-    assert hook.lmbda_rate == 0
+    assert objective.lmbda_distortion == 1 / 100
+    assert objective.lmbda_perceptual == 4.26
+    assert objective.perceptual.type == 'mmhmc.LPIPSLoss'
+    assert objective.get('lmbda_task', 1.) == 1
+    assert objective.lmbda_rate == 0
 
 
 def test_classification_sees_crops_and_flips_alone():
@@ -56,9 +56,9 @@ def test_thousands_of_images_are_coded_a_few_times_only(task):
 @pytest.mark.parametrize('task', SMALL)
 def test_small_ones_say_how_the_zoos_weights_were_trained(task):
     cfg = config_of(f'mpa-small_{SMALL[task]}', TASKS[task])
-    hook = cfg.custom_hooks[0]
-    assert hook.lmbda_distortion == 0.003
-    assert hook.lmbda_perceptual == 10
-    assert hook.lmbda_task == (0 if task == 'seg' else 0.1)
-    assert hook.perceptual.type == 'mmhmc.BackboneLoss'
+    objective = cfg.objective
+    assert objective.lmbda_distortion == 0.003
+    assert objective.lmbda_perceptual == 10
+    assert objective.lmbda_task == (0 if task == 'seg' else 0.1)
+    assert objective.perceptual.type == 'mmhmc.BackboneLoss'
     assert cfg.train_cfg.max_iters == (400 if task == 'det' else 600)

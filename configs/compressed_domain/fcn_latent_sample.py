@@ -1,32 +1,16 @@
-"""FCN head on the latent, on the built-in data set.
-
-Expected: not trained here; what it costs is in docs/compressed_domain.md. The
-codec is trained first, for people, unless it is given:
-`--cfg-options model.backbone.codec.init_cfg.checkpoint=FILE`.
-"""
+"""FCN head on the latent, on the built-in data set."""
 _base_ = [
-    'mmseg::_base_/default_runtime.py',
+    '../_base_/mmseg_runtime.py',
     '../_base_/task_models/fcn_r18_small.py',
     '../_base_/datasets/sample_semantic.py',
-    '../_base_/codecs/mean-scale-hyperprior.py',
+    '../_base_/trained_codecs/mean-scale-hyperprior_sample.py',
     '../_base_/schedules/latent_heads.py',
-]
-stages = [
-    dict(
-        name='codec',
-        config='../mean_scale_hyperprior/mean-scale-hyperprior_sample.py',
-        result='model.backbone.codec.init_cfg.checkpoint')
 ]
 model = dict(
     backbone=dict(
         _delete_=True,
         type='mmhmc.LatentBackbone',
-        codec=dict(
-            _base_.codec,
-            hidden_channels=48,
-            latent_channels=64,
-            init_cfg=dict(type='Pretrained', checkpoint=None,
-                          prefix='codec.')),
+        codec=_base_.codec,
         input_norm=_base_.model.data_preprocessor),
     neck=dict(
         type='mmhmc.CompressedDomainNeck',
@@ -34,13 +18,7 @@ model = dict(
         out_channels=256,
         strides=(8, )),
     decode_head=dict(in_index=0))
-val_evaluator = _base_.val_evaluator + [dict(type='mmhmc.BitrateMetric')]
+val_evaluator = _base_.val_evaluator + _base_.coding_metrics
 test_evaluator = val_evaluator
-default_hooks = dict(
-    timer=dict(type='IterTimerHook'),
-    logger=dict(type='LoggerHook', interval=20),
-    param_scheduler=dict(type='ParamSchedulerHook'),
-    checkpoint=dict(type='CheckpointHook', interval=4, max_keep_ckpts=2),
-    sampler_seed=dict(type='DistSamplerSeedHook'))
-log_processor = dict(by_epoch=True)
+default_hooks = dict(checkpoint=dict(interval=4))
 randomness = dict(seed=0)

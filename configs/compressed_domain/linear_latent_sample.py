@@ -1,32 +1,16 @@
-"""Linear classifier on the latent, on the built-in data set.
-
-Expected: not trained here; what it costs is in docs/compressed_domain.md. The
-codec is trained first, for people, unless it is given:
-`--cfg-options model.backbone.codec.init_cfg.checkpoint=FILE`.
-"""
+"""Linear classifier on the latent, on the built-in data set."""
 _base_ = [
     'mmpretrain::_base_/default_runtime.py',
     '../_base_/task_models/resnet18_small.py',
     '../_base_/datasets/sample_classes.py',
-    '../_base_/codecs/mean-scale-hyperprior.py',
+    '../_base_/trained_codecs/mean-scale-hyperprior_sample.py',
     '../_base_/schedules/latent_heads.py',
-]
-stages = [
-    dict(
-        name='codec',
-        config='../mean_scale_hyperprior/mean-scale-hyperprior_sample.py',
-        result='model.backbone.codec.init_cfg.checkpoint')
 ]
 model = dict(
     backbone=dict(
         _delete_=True,
         type='mmhmc.LatentBackbone',
-        codec=dict(
-            _base_.codec,
-            hidden_channels=48,
-            latent_channels=64,
-            init_cfg=dict(type='Pretrained', checkpoint=None,
-                          prefix='codec.')),
+        codec=_base_.codec,
         input_norm=_base_.model.data_preprocessor),
     neck=dict(
         _delete_=True,
@@ -34,7 +18,7 @@ model = dict(
         in_channels=64,
         out_channels=256,
         strides=None))
-val_evaluator = _base_.val_evaluator + [dict(type='mmhmc.BitrateMetric')]
+val_evaluator = _base_.val_evaluator + _base_.coding_metrics
 test_evaluator = val_evaluator
 default_hooks = dict(
     logger=dict(interval=20), checkpoint=dict(interval=4, max_keep_ckpts=2))

@@ -11,15 +11,9 @@ _base_ = [
     'mmdet::_base_/default_runtime.py',
     'mmdet::_base_/datasets/coco_instance.py',
     '../_base_/task_models/mask-rcnn_r50_fpn.py',
-    '../_base_/codecs/cheng2020-attn.py',
+    '../_base_/trained_codecs/cheng2020-attn_coco.py',
     '../_base_/adapters/dynamic-adaptation.py',
     '../_base_/schedules/joint_adapt.py',
-]
-stages = [
-    dict(
-        name='codec',
-        config='../cheng2020/cheng2020-attn_coco.py',
-        result='model.backbone.codec.init_cfg.checkpoint')
 ]
 load_from = ('https://download.openmmlab.com/mmdetection/v2.0/mask_rcnn/'
              'mask_rcnn_r50_fpn_1x_coco/'
@@ -28,17 +22,9 @@ model = dict(
     backbone=dict(
         _delete_=True,
         type='mmhmc.CodecBackbone',
-        codec=dict(
-            **_base_.codec,
-            init_cfg=dict(type='Pretrained', checkpoint=None,
-                          prefix='codec.')),
+        codec=_base_.codec,
         adapter=_base_.adapter,
         backbone=dict(_base_.model.backbone, init_cfg=None),
         input_norm=_base_.model.data_preprocessor))
-val_evaluator = [
-    _base_.val_evaluator,
-    dict(type='mmhmc.BitrateMetric'),
-    dict(type='mmhmc.PSNRMetric'),
-    dict(type='mmhmc.MSSSIMMetric')
-]
+val_evaluator = [_base_.val_evaluator, *_base_.coding_metrics]
 test_evaluator = val_evaluator

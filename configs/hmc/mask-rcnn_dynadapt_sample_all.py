@@ -20,15 +20,5 @@ model = dict(
             latent_channels=64,
             init_cfg=dict(checkpoint=None))))
 train_cfg = dict(max_epochs=6, val_interval=6)
-param_scheduler = [
-    dict(type='CosineAnnealingLR', T_max=6, eta_min=5e-5, by_epoch=True)
-]
-custom_hooks = [
-    _base_.custom_hooks[0],
-    dict(
-        type='mmhmc.TrainingStageHook',
-        stages=[
-            dict(begin=0, trainable=['codec', 'adapter']),
-            dict(begin=4, trainable=['adapter'])
-        ]),
-] + _base_.custom_hooks[2:]
+param_scheduler = [dict(_base_.param_scheduler[0], T_max=6)]
+training_stages = dict(adapter=dict(begin=4))

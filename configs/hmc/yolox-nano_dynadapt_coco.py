@@ -11,10 +11,11 @@ _base_ = [
     'mmdet::_base_/default_runtime.py',
     '../_base_/task_models/yolox_nano.py',
     '../_base_/datasets/coco_sample_detection.py',
-    '../_base_/codecs/mean-scale-hyperprior.py',
+    '../_base_/codecs/mean-scale-hyperprior_small.py',
+    '../_base_/trained_codecs/pretrained.py',
     '../_base_/adapters/dynamic-adaptation.py',
     '../_base_/losses/csp-nano.py',
-    '../_base_/schedules/joint_adapt.py',
+    '../_base_/schedules/joint_adapt_small.py',
 ]
 stages = [
     dict(
@@ -27,12 +28,7 @@ model = dict(
     backbone=dict(
         _delete_=True,
         type='mmhmc.CodecBackbone',
-        codec=dict(
-            _base_.codec,
-            hidden_channels=64,
-            latent_channels=96,
-            init_cfg=dict(type='Pretrained', checkpoint=None,
-                          prefix='codec.')),
+        codec=dict(_base_.codec, init_cfg=_base_.pretrained),
         adapter=dict(_base_.adapter, width=32),
         backbone=_base_.model.backbone,
         input_norm=_base_.model.data_preprocessor))
@@ -51,30 +47,13 @@ param_scheduler = [
         T_max=400,
         eta_min_ratio=0.05)
 ]
-custom_hooks = [
-    dict(
-        type='mmhmc.RateLossHook',
-        lmbda_distortion=0.0018,
-        lmbda_task=0.03,
-        perceptual=dict(_base_.perceptual, unit=False),
-        lmbda_perceptual=0.5),
-    dict(
-        type='mmhmc.TrainingStageHook',
-        by_epoch=False,
-        stages=[
-            dict(begin=0, trainable=['codec', 'adapter']),
-            dict(begin=320, trainable=['adapter'])
-        ]),
-    dict(type='mmhmc.EntropyTableHook'),
-    dict(type='mmhmc.FiniteLossHook'),
-    dict(type='mmhmc.RandomStateHook'),
-    dict(type='mmhmc.AutocastHook', modules=['backbone'], channels_last=True)
-]
-val_evaluator = _base_.val_evaluator + [
-    dict(type='mmhmc.BitrateMetric'),
-    dict(type='mmhmc.PSNRMetric'),
-    dict(type='mmhmc.MSSSIMMetric')
-]
+objective = dict(
+    lmbda_distortion=0.0018,
+    lmbda_task=0.03,
+    perceptual=dict(_base_.perceptual, unit=False),
+    lmbda_perceptual=0.5)
+training_stages = dict(by_epoch=False, adapter=dict(begin=320))
+val_evaluator = _base_.val_evaluator + _base_.coding_metrics
 test_evaluator = val_evaluator
 default_hooks = dict(
     logger=dict(interval=25),

@@ -13,5 +13,4 @@ model = dict(
             type='mmhmc.Cheng2020Attention',
             hidden_channels=32,
             latent_channels=76,
-            init_cfg=dict(
-                type='Pretrained', checkpoint=None, prefix='codec.'))))
+            init_cfg=_base_.pretrained)))

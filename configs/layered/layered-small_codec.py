@@ -5,15 +5,13 @@ backbone of `data/weights/yolox_nano_mmdet.pth`. Rates: `model.lmbda_rate` of
 1, 2, 4, the first to be trained, and 8; the others begin with
 `load_from=CHECKPOINT` of it.
 """
-_base_ = ['layered_codec.py', '../_base_/losses/csp-nano.py']
+_base_ = [
+    '../_base_/codec_models/layered.py',
+    '../_base_/codecs/layered_small.py',
+    '../_base_/losses/csp-nano.py',
+]
 model = dict(
-    codec=dict(
-        hidden_channels=64,
-        semantic_channels=32,
-        texture_channels=32,
-        hyper_channels=16,
-        texture_widths=(16, 32, 64, 96, 128),
-        decoder_widths=(128, 96, 64, 32, 16)),
+    codec=_base_.codec,
     perceptual=dict(_delete_=True, **_base_.perceptual),
     discriminator=dict(hidden_channels=(16, 32, 64, 64)),
     adversarial_begin=1600)

@@ -1,40 +1,14 @@
 """`layered_parsing_joint.py` on the streams of `layered-small_codec.py`."""
-_base_ = ['layered_parsing_joint.py', '../_base_/losses/csp-nano.py']
-stages = [
-    dict(
-        name='codec',
-        config='layered-small_codec.py',
-        result='model.backbone.codec.init_cfg.checkpoint')
+_base_ = [
+    '../_base_/faces/parsing_small.py',
+    '../_base_/trained_codecs/layered_small.py',
+    '../_base_/schedules/layered_small_joint.py',
 ]
 model = dict(
     backbone=dict(
-        codec=dict(
-            hidden_channels=64,
-            semantic_channels=32,
-            texture_channels=32,
-            hyper_channels=16,
-            texture_widths=(16, 32, 64, 96, 128),
-            decoder_widths=(128, 96, 64, 32, 16))),
-    neck=dict(in_channels=64, out_channels=64, num_blocks=4),
-    decode_head=dict(in_channels=64))
-train_cfg = dict(max_epochs=20, val_interval=10)
-optim_wrapper = dict(
-    _delete_=True,
-    type='OptimWrapper',
-    optimizer=dict(type='mmhmc.Muon', lr=2e-2, adamw_lr=1e-3),
-    clip_grad=dict(max_norm=10),
-    paramwise_cfg=dict(custom_keys={'backbone.codec': dict(lr_mult=0.05)}))
-param_scheduler = [
-    dict(type='LinearLR', start_factor=0.01, by_epoch=False, begin=0, end=100),
-    dict(
-        type='CosineAnnealingLR',
-        T_max=20,
-        begin=0,
-        end=20,
-        by_epoch=True,
-        convert_to_iter_based=True)
-]
-custom_hooks = [
-    dict(_base_.custom_hooks[0], perceptual=_base_.perceptual),
-    *_base_.custom_hooks[1:]
-]
+        _delete_=True,
+        type='mmhmc.LatentBackbone',
+        codec=_base_.codec,
+        input_norm=_base_.model.data_preprocessor))
+val_evaluator = _base_.val_evaluator + _base_.coding_metrics
+test_evaluator = val_evaluator

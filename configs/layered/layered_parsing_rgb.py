@@ -1,19 +1,9 @@
 """Face parsing on images, by the trunk and the head that read the streams.
 
-The reference of `layered_parsing_latent.py`: what it costs to read latents
-instead of images that nobody coded. Not trained here.
+The reference of `layered_parsing_latent.py`: the price of reading latents
+instead of uncompressed images.
 """
 _base_ = [
-    'mmseg::_base_/default_runtime.py',
-    '../_base_/task_models/face_parsing.py',
-    '../_base_/datasets/celebamask_parsing.py',
+    '../_base_/faces/parsing.py',
     '../_base_/schedules/layered_rgb.py',
 ]
-default_hooks = dict(
-    timer=dict(type='IterTimerHook'),
-    logger=dict(type='LoggerHook', interval=20),
-    param_scheduler=dict(type='ParamSchedulerHook'),
-    checkpoint=dict(type='CheckpointHook', interval=20, max_keep_ckpts=2),
-    sampler_seed=dict(type='DistSamplerSeedHook'))
-log_processor = dict(by_epoch=True)
-randomness = dict(seed=0)

@@ -1,12 +1,10 @@
 """A small codec for people on the train images of Penn-Fudan."""
 _base_ = [
     '../_base_/default_runtime.py',
-    '../_base_/codecs/mean-scale-hyperprior.py',
-    '../_base_/schedules/codec_pretrain.py',
+    '../_base_/codecs/mean-scale-hyperprior_small.py',
+    '../_base_/schedules/codec_pretrain_small.py',
 ]
-model = dict(
-    type='mmhmc.CodecModel',
-    codec=dict(_base_.codec, hidden_channels=64, latent_channels=96))
+model = dict(type='mmhmc.CodecModel', codec=_base_.codec)
 data_help = ('Link a COCO-format copy of Penn-Fudan to data/pennfudan: '
              'images/, instances_train.json, instances_val.json.')
 train_dataloader = dict(
@@ -25,15 +23,6 @@ train_dataloader = dict(
             dict(type='mmhmc.PackImageInputs')
         ]))
 train_cfg = dict(max_iters=3500)
-param_scheduler = [
-    dict(type='CosineAnnealingLR', by_epoch=False, T_max=3500, eta_min=5e-5)
-]
-optim_wrapper = dict(optimizer=dict(lr=1e-3))
+param_scheduler = [dict(_base_.param_scheduler[0], T_max=3500)]
 default_hooks = dict(checkpoint=dict(interval=500, max_keep_ckpts=2))
-custom_hooks = _base_.custom_hooks + [
-    dict(
-        type='mmhmc.AutocastHook',
-        modules=['codec.g_a', 'codec.g_s'],
-        channels_last=True)
-]
 randomness = dict(seed=0)

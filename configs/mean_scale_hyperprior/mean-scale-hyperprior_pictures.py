@@ -9,24 +9,11 @@ param_scheduler.1.end=5000`. The zoo's first one went on for 22000 steps, as
 """
 _base_ = [
     '../_base_/default_runtime.py',
-    '../_base_/codecs/mean-scale-hyperprior.py',
-    '../_base_/datasets/picture_crops.py',
-    '../_base_/schedules/codec_pretrain.py',
+    '../_base_/codecs/mean-scale-hyperprior_small.py',
+    '../_base_/datasets/pictures.py',
+    '../_base_/schedules/codec_pretrain_small.py',
 ]
-model = dict(
-    type='mmhmc.CodecModel',
-    codec=dict(_base_.codec, hidden_channels=64, latent_channels=96))
-train_dataloader = dict(
-    batch_size=4,
-    num_workers=1,
-    persistent_workers=True,
-    dataset=dict(
-        data_root='data/pictures',
-        pipeline=[
-            dict(type='LoadImageFromFile'),
-            dict(type='mmhmc.RandomCropOrPad', crop_size=128),
-            dict(type='mmhmc.PackImageInputs')
-        ]))
+model = dict(type='mmhmc.CodecModel', codec=_base_.codec)
 train_cfg = dict(max_iters=4000)
 optim_wrapper = dict(
     optimizer=dict(_delete_=True, type='mmhmc.Muon', lr=4e-3, adamw_lr=1e-3))
@@ -39,12 +26,6 @@ param_scheduler = [
         end=4000,
         eta_min_ratio=0.02)
 ]
+custom_hooks = [*_base_.custom_hooks, dict(type='mmhmc.KLTInitHook')]
 default_hooks = dict(checkpoint=dict(interval=500, max_keep_ckpts=1))
-custom_hooks = _base_.custom_hooks + [
-    dict(type='mmhmc.KLTInitHook'),
-    dict(
-        type='mmhmc.AutocastHook',
-        modules=['codec.g_a', 'codec.g_s'],
-        channels_last=True)
-]
 randomness = dict(seed=0)

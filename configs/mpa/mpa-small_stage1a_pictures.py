@@ -7,7 +7,7 @@ FeatureLoss, a stand-in.
 _base_ = [
     '../_base_/default_runtime.py',
     '../_base_/codecs/mpa_small.py',
-    '../_base_/datasets/picture_crops.py',
+    '../_base_/datasets/pictures.py',
     '../_base_/schedules/mpa_stage1.py',
 ]
 model = dict(
@@ -16,17 +16,6 @@ model = dict(
     perceptual=dict(type='mmhmc.FeatureLoss'),
     discriminator=None,
     condition=dict(quality=8))
-train_dataloader = dict(
-    batch_size=4,
-    num_workers=1,
-    persistent_workers=True,
-    dataset=dict(
-        data_root='data/pictures',
-        pipeline=[
-            dict(type='LoadImageFromFile'),
-            dict(type='mmhmc.RandomCropOrPad', crop_size=128),
-            dict(type='mmhmc.PackImageInputs')
-        ]))
 test_dataloader = dict(num_workers=0)
 train_cfg = dict(max_iters=4500)
 optim_wrapper = dict(optimizer=dict(lr=1e-3))

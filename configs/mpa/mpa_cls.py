@@ -11,32 +11,19 @@ _base_ = [
     'mmpretrain::_base_/default_runtime.py',
     'mmpretrain::_base_/models/convnext/convnext-tiny.py',
     'mmpretrain::_base_/datasets/imagenet_bs64_swin_224.py',
-    '../_base_/codecs/mpa.py',
+    '../_base_/trained_codecs/mpa.py',
     '../_base_/schedules/mpa_stage2.py',
-]
-stages = [
-    dict(
-        name='people',
-        config='mpa_stage1b.py',
-        result='model.backbone.codec.init_cfg.checkpoint')
 ]
 model = dict(
     train_cfg=None,
     backbone=dict(
         _delete_=True,
         type='mmhmc.CodecBackbone',
-        codec=dict(
-            _base_.codec,
-            tasks=['mse', 'cls', 'seg', 'det'],
-            trained_task='cls',
-            init_cfg=dict(type='Pretrained', checkpoint=None,
-                          prefix='codec.')),
+        codec=dict(_base_.codec, trained_task='cls'),
         backbone=_base_.model.backbone,
         input_norm=_base_.data_preprocessor,
         condition=dict(quality=8, task='cls', alpha=1.),
-        train_condition=dict(
-            quality=[1, 2, 3, 4, 5, 6, 7, 8], alpha=[k / 7
-                                                     for k in range(8)])))
+        train_condition=_base_.train_condition))
 train_pipeline = [
     dict(type='LoadImageFromFile'),
     dict(
@@ -67,6 +54,6 @@ param_scheduler = [
 ]
 val_cfg = dict()
 test_cfg = dict()
-val_evaluator = [_base_.val_evaluator, dict(type='mmhmc.BitrateMetric')]
+val_evaluator = [_base_.val_evaluator, *_base_.coding_metrics]
 test_evaluator = val_evaluator
 default_hooks = dict(checkpoint=dict(by_epoch=False, interval=5000))

@@ -4,7 +4,7 @@ Neck and head train; the backbone comes from a COCO-trained YOLOX-nano,
 `data/weights/yolox_nano_mmdet.pth`.
 """
 _base_ = [
-    'mmseg::_base_/default_runtime.py',
+    '../_base_/mmseg_runtime_by_iter.py',
     '../_base_/task_models/pspnet_csp-nano.py',
     '../_base_/datasets/camvid_semantic.py',
 ]
@@ -20,11 +20,5 @@ param_scheduler = [
     dict(type='LinearLR', start_factor=0.01, by_epoch=False, begin=0, end=50),
     dict(type='PolyLR', by_epoch=False, power=0.9, begin=50, end=600)
 ]
-default_hooks = dict(
-    timer=dict(type='IterTimerHook'),
-    logger=dict(type='LoggerHook', interval=50, log_metric_by_epoch=False),
-    param_scheduler=dict(type='ParamSchedulerHook'),
-    checkpoint=dict(
-        type='CheckpointHook', by_epoch=False, interval=200, max_keep_ckpts=2),
-    sampler_seed=dict(type='DistSamplerSeedHook'))
+default_hooks = dict(checkpoint=dict(interval=200))
 randomness = dict(seed=0)

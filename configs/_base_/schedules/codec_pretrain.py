@@ -1,4 +1,5 @@
 """Stage A: the codec for people, R + lmbda_distortion * 255^2 * MSE."""
+_base_ = ['../hooks/coding.py']
 train_cfg = dict(type='IterBasedTrainLoop', max_iters=500000)
 optim_wrapper = dict(
     type='OptimWrapper',
@@ -13,9 +14,4 @@ param_scheduler = [
         milestones=[450000, 480000],
         gamma=0.3)
 ]
-custom_hooks = [
-    dict(type='mmhmc.RateLossHook', lmbda_rate=1.0, lmbda_distortion=0.0067),
-    dict(type='mmhmc.EntropyTableHook'),
-    dict(type='mmhmc.FiniteLossHook'),
-    dict(type='mmhmc.RandomStateHook'),
-]
+objective = dict(lmbda_rate=1.0, lmbda_distortion=0.0067)

@@ -1,35 +1,14 @@
-"""Neck and heads learn on the latent of a codec that stays what it is.
+"""Neck and heads learn on the latent of a frozen codec.
 
 So one bitstream serves people as before, and machines. All parts at once:
-`--cfg-options custom_hooks.1.stages.0.trainable="[codec,host]"
-custom_hooks.0.lmbda_distortion=0.0035`.
+`--cfg-options training_stages.heads.trainable="[codec,host]"
+objective.lmbda_distortion=0.0035`.
 """
-train_cfg = dict(type='EpochBasedTrainLoop', max_epochs=24, val_interval=24)
-val_cfg = dict(type='ValLoop')
-test_cfg = dict(type='TestLoop')
+_base_ = ['./adamw_cosine.py', '../hooks/coding_in_stages.py']
 optim_wrapper = dict(
-    type='OptimWrapper',
-    optimizer=dict(type='AdamW', lr=2e-3, weight_decay=1e-2),
-    clip_grad=dict(max_norm=10),
     constructor='mmhmc.CodecOptimWrapperConstructor',
     paramwise_cfg=dict(codec=dict(lr=1e-4)))
-param_scheduler = [
-    dict(type='LinearLR', start_factor=0.01, by_epoch=False, begin=0, end=100),
-    dict(
-        type='CosineAnnealingLR',
-        T_max=24,
-        begin=0,
-        end=24,
-        by_epoch=True,
-        convert_to_iter_based=True)
-]
-custom_hooks = [
-    # No distortion to train, so no image is decoded.
-    dict(type='mmhmc.RateLossHook', lmbda_distortion=0.),
-    dict(
-        type='mmhmc.TrainingStageHook',
-        stages=[dict(begin=0, trainable=['host'])]),
-    dict(type='mmhmc.EntropyTableHook'),
-    dict(type='mmhmc.FiniteLossHook'),
-    dict(type='mmhmc.RandomStateHook'),
-]
+# No distortion to train, so no image is decoded.
+objective = dict(lmbda_distortion=0.)
+training_stages = dict(heads=dict(begin=0, trainable=['host']))
+coding_metrics = [dict(type='mmhmc.BitrateMetric')]

@@ -2,8 +2,10 @@
 
 A fifth of the batches is the codec's alone, then it takes turns with the
 discriminator. Another rate: `--cfg-options model.lmbda_rate=8`; the range of
-the paper, 0.02 to 0.12 bpp, lies between about 2 and 32.
+the paper, 0.02 to 0.12 bpp, lies between about 2 and 32. The losses are the
+model's; `RateLossHook` only tells the metrics what was coded.
 """
+_base_ = ['../hooks/coding.py']
 train_cfg = dict(type='IterBasedTrainLoop', max_iters=20000)
 optim_wrapper = dict(
     constructor='mmhmc.AlternatingOptimWrapperConstructor',
@@ -15,10 +17,3 @@ param_scheduler = [
 ]
 # For several processes: one part's weights ask for no gradient.
 find_unused_parameters = True
-custom_hooks = [
-    # The losses are the model's; this tells the metrics what was coded.
-    dict(type='mmhmc.RateLossHook'),
-    dict(type='mmhmc.EntropyTableHook'),
-    dict(type='mmhmc.FiniteLossHook'),
-    dict(type='mmhmc.RandomStateHook'),
-]

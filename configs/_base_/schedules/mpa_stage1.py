@@ -1,8 +1,10 @@
 """First stage of MPA: all of the codec learns, for people.
 
 One quality of 1 to 8 is drawn for each batch. With a discriminator, codec and
-discriminator learn on successive batches.
+discriminator learn on successive batches. The losses are the model's;
+`RateLossHook` only tells the metrics what was coded.
 """
+_base_ = ['../hooks/coding.py']
 train_cfg = dict(type='IterBasedTrainLoop', max_iters=1000000)
 optim_wrapper = dict(
     constructor='mmhmc.AlternatingOptimWrapperConstructor',
@@ -13,11 +15,4 @@ optim_wrapper = dict(
 find_unused_parameters = True
 param_scheduler = [
     dict(type='MultiStepLR', by_epoch=False, milestones=[750000], gamma=0.1)
-]
-custom_hooks = [
-    # Describes for the metrics what was coded; the losses are the model's.
-    dict(type='mmhmc.RateLossHook'),
-    dict(type='mmhmc.EntropyTableHook'),
-    dict(type='mmhmc.FiniteLossHook'),
-    dict(type='mmhmc.RandomStateHook'),
 ]

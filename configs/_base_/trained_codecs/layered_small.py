@@ -1,0 +1,9 @@
+"""The small layered codec, trained for people on faces."""
+_base_ = ['../codecs/layered_small.py', './pretrained.py']
+codec = dict(init_cfg=_base_.pretrained)
+stages = [
+    dict(
+        name='codec',
+        config='layered-small_codec.py',
+        result='model.backbone.codec.init_cfg.checkpoint')
+]

@@ -34,16 +34,7 @@ class FactorizedPrior(CompressAICodec):
         Image Compression with a Scale Hyperprior", ICLR 2018.
         https://arxiv.org/abs/1802.01436
 
-    Args:
-        hidden_channels: Channels of the transforms' hidden layers.
-        latent_channels: Channels of the latent ``y``.
-        portable: See :class:`CompressAICodec`.
-        init_cfg: mmengine's initialisation.
-        quantiser: See :class:`CompressAICodec`.
-
-    Raises:
-        ValueError: If a channel count is not positive, or the quantiser is
-            unknown.
+    Arguments are those of :class:`CompressAICodec`.
     """
 
     downsampling_factor = 16
@@ -101,16 +92,7 @@ class ScaleHyperprior(HyperpriorCodec):
         Image Compression with a Scale Hyperprior", ICLR 2018.
         https://arxiv.org/abs/1802.01436
 
-    Args:
-        hidden_channels: Channels of the transforms' hidden layers.
-        latent_channels: Channels of the latent ``y``.
-        portable: See :class:`CompressAICodec`.
-        init_cfg: mmengine's initialisation.
-        quantiser: See :class:`CompressAICodec`.
-
-    Raises:
-        ValueError: If a channel count is not positive, or the quantiser is
-            unknown.
+    Arguments are those of :class:`CompressAICodec`.
     """
 
     downsampling_factor = 64

@@ -125,12 +125,29 @@ class CompressAICodec(EntropyModelCodec):
                        with_likelihoods: bool = True) -> CodecOutput:
         """See :meth:`ImageCodec.encode_latents`."""
         self.check_input(x, condition)
-        y = self.run_transform(self.g_a, x, Fraction(1, 16))
+        return self._encode(x, with_likelihoods, self.controls_of(condition))
+
+    def _encode(self, x: Tensor, with_likelihoods: bool, controls: dict,
+                **of_transform) -> CodecOutput:
+        y = self.run_transform(self.g_a, x, Fraction(1, 16), **controls,
+                               **of_transform)
         self._check_latent(y)
         with self._entropy_arithmetic(x.device):
             # Contiguous, as in the decoder.
             return self.quantise_latent(y.float().contiguous(),
-                                        with_likelihoods)
+                                        with_likelihoods, **controls)
+
+    def controls_of(self, condition: Optional[CodingCondition]) -> dict:
+        """Controls of transforms and entropy networks; here there are none.
+
+        Args:
+            condition: See :meth:`ImageCodec.encode_latents`.
+
+        Returns:
+            Keyword arguments of :meth:`run_transform`,
+            :meth:`quantise_latent` and :meth:`decode_latent`.
+        """
+        return {}
 
     @contextmanager
     def _entropy_arithmetic(self, device: torch.device) -> Iterator[None]:
@@ -144,7 +161,11 @@ class CompressAICodec(EntropyModelCodec):
                        y_hat: Tensor,
                        condition: Optional[CodingCondition] = None) -> Tensor:
         """See :meth:`ImageCodec.decode_latents`."""
-        return self.run_transform(self.g_s, y_hat, Fraction(16)).float()
+        return self._decode(y_hat, self.controls_of(condition))
+
+    def _decode(self, y_hat: Tensor, controls: dict, **of_transform) -> Tensor:
+        return self.run_transform(self.g_s, y_hat, Fraction(16), **controls,
+                                  **of_transform).float()
 
     def needs_symbols(self, y: Tensor) -> bool:
         """Whether symbols of latents (B, M, h, w) are needed for a stream."""
@@ -169,7 +190,8 @@ class CompressAICodec(EntropyModelCodec):
         latent_size = tuple(side // self.downsampling_factor
                             for side in coded_size)
         with self._entropy_arithmetic(device):
-            return self.decode_latent(decoders, latent_size)
+            return self.decode_latent(decoders, latent_size,
+                                      **self.controls_of(condition))
 
     @property
     def bytes_per_pixel(self) -> int:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from itertools import accumulate
 from typing import Optional
 
-from torch import Tensor, nn
+from torch import nn
 
 from mmhmc.registry import MODELS
 from .cheng2020 import ResidualUnit
@@ -131,11 +131,6 @@ class ELIC(SpaceChannelCodec):
                 channel_context=nn.ModuleDict(channel),
                 spatial_context=nn.ModuleDict(spatial),
                 entropy_parameters=nn.ModuleDict(parameters)))
-
-    def predict_from_channels(self, k: int, params: Tensor,
-                              coded: Sequence[Tensor]) -> Optional[Tensor]:
-        """See :meth:`SpaceChannelCodec.predict_from_channels`."""
-        return super().predict_from_channels(k, params, coded) if k else None
 
     def _load_from_state_dict(self, state_dict, prefix, *args) -> None:
         for key in [k for k in state_dict if k.startswith(prefix)]:

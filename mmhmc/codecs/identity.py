@@ -2,7 +2,6 @@
 from collections.abc import Iterator
 from typing import Optional
 
-import torch
 from torch import Tensor
 
 from mmhmc.bitstream import Bitstream
@@ -12,8 +11,8 @@ from mmhmc.structures import CodecOutput, CodingCondition
 from .base import ImageCodec
 
 _NO_BITS = (
-    'IdentityCodec writes no bits, so there is nothing to store; use a '
-    'codec that codes.')
+    'IdentityCodec writes no bits: there is nothing to store and no image to '
+    'decode; use a codec that codes.')
 
 
 @MODELS.register_module()
@@ -48,8 +47,7 @@ class IdentityCodec(ImageCodec):
         Raises:
             RuntimeError: Always.
         """
-        raise RuntimeError('IdentityCodec writes no bits, so there is no '
-                           'image to decode; use a codec that codes.')
+        raise RuntimeError(_NO_BITS)
 
     def entropy_tables(self) -> dict:
         """None."""
@@ -64,15 +62,6 @@ class IdentityCodec(ImageCodec):
 
     def drop_entropy_tables(self) -> None:
         """Nothing to do."""
-
-    @torch.no_grad()
-    def compress(self, x: Tensor, condition=None) -> list:
-        """Refuses: there is nothing to code.
-
-        Raises:
-            RuntimeError: Always.
-        """
-        raise RuntimeError(_NO_BITS)
 
     def write(self,
               output: CodecOutput,

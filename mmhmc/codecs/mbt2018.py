@@ -36,16 +36,7 @@ class MeanScaleHyperprior(HyperpriorCodec):
         Hierarchical Priors for Learned Image Compression", NeurIPS 2018.
         https://arxiv.org/abs/1809.02736
 
-    Args:
-        hidden_channels: Channels of the transforms' hidden layers.
-        latent_channels: Channels of the latent ``y``.
-        portable: See :class:`CompressAICodec`.
-        init_cfg: mmengine's initialisation.
-        quantiser: See :class:`CompressAICodec`.
-
-    Raises:
-        ValueError: If a channel count is not positive, or the quantiser is
-            unknown.
+    Arguments are those of :class:`CompressAICodec`.
     """
 
     downsampling_factor = 64

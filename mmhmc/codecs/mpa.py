@@ -148,9 +148,9 @@ class MPA(TinyLIC):
                        with_likelihoods: bool = True) -> CodecOutput:
         """See :meth:`ImageCodec.encode_latents`."""
         self.check_input(x, condition)
-        quality = self.quality_of(condition)
-        path = encoder_path(quality)
-        output = self._encode(x, with_likelihoods, quality, path=path)
+        controls = self.controls_of(condition)
+        path = encoder_path(controls['quality'])
+        output = self._encode(x, with_likelihoods, controls, path=path)
         if self.training:
             output.extra_losses['encoder_ratio'] = \
                 self.lmbda_ratio * path.ratio_loss()
@@ -169,9 +169,9 @@ class MPA(TinyLIC):
     ) -> tuple[Tensor, dict[str, Tensor]]:
         """See :meth:`ImageCodec.decode_with_losses`."""
         self.check_condition(condition)
-        quality, path = self.quality_of(condition), decoder_path(condition)
-        x_hat = self._decode(y_hat, quality, path=path)
-        # Of a task that rests nothing is to be learnt.
+        path = decoder_path(condition)
+        x_hat = self._decode(y_hat, self.controls_of(condition), path=path)
+        # A task that is not trained adds no loss.
         learns = path is not None and any(
             part.training for part in self.task_parts(path.name))
         if not learns:
@@ -195,10 +195,11 @@ class MPA(TinyLIC):
             task.
         """
         self.check_input(x, condition)
-        quality = self.quality_of(condition)
-        paths = dict(g_a=encoder_path(quality), g_s=decoder_path(condition))
-        output = self._encode(x, False, quality, path=paths['g_a'])
-        self._decode(output.y_hat, quality, path=paths['g_s'])
+        controls = self.controls_of(condition)
+        paths = dict(
+            g_a=encoder_path(controls['quality']), g_s=decoder_path(condition))
+        output = self._encode(x, False, controls, path=paths['g_a'])
+        self._decode(output.y_hat, controls, path=paths['g_s'])
         masks = {}
         for name, path in paths.items():
             stages = [

@@ -41,6 +41,10 @@ class SpaceChannelCodec(HyperpriorCodec):
     """
 
     autoregressive = True
+    #: What enters ``entropy_parameters``, in the order of its channels.
+    context_order: tuple[str, ...] = ('spatial', 'channel', 'params')
+    #: Whether ``params`` enters the channel contexts, before other groups.
+    channels_see_params: bool = False
 
     def __init__(self,
                  hidden_channels: int,
@@ -52,41 +56,6 @@ class SpaceChannelCodec(HyperpriorCodec):
         self.groups, self.schedule = tuple(groups), tuple(schedule)
         super().__init__(hidden_channels, latent_channels, portable, init_cfg,
                          'straight_through')
-
-    def predict_from_channels(self, k: int, params: Tensor,
-                              coded: Sequence[Tensor]) -> Optional[Tensor]:
-        """Channel context of one group.
-
-        Args:
-            k: The group, g channels.
-            params: From ``h_s``, shape (B, P, h, w).
-            coded: ``y_hat`` of the groups before.
-
-        Returns:
-            Shape (B, 2 g, h, w); None for a group without one.
-        """
-        return self.run_entropy_network(f'channel_context.y{k}',
-                                        torch.cat(coded, dim=1))
-
-    def predict_from_phases(self, k: int, step: int,
-                            y_hat: Tensor) -> Optional[Tensor]:
-        """Spatial context of a step that is not the first of its group.
-
-        Args:
-            k: The group, g channels.
-            step: From 1.
-            y_hat: Phases of the steps before, zero elsewhere, (B, g, h, w).
-
-        Returns:
-            Shape (B, 2 g, h, w).
-        """
-        return self.run_entropy_network(f'spatial_context.y{k}', y_hat)
-
-    def order_contexts(self, spatial: Optional[Tensor],
-                       channel: Optional[Tensor],
-                       params: Tensor) -> Sequence[Optional[Tensor]]:
-        """What enters the entropy parameters, in the order of its channels."""
-        return spatial, channel, params
 
     @property
     def entropy_networks(self) -> tuple[str, ...]:
@@ -107,11 +76,14 @@ class SpaceChannelCodec(HyperpriorCodec):
         """See :meth:`HyperpriorCodec.run_context_model`."""
         # Groups share the phases of the hyperprior's parameters.
         params_of = cache(partial(take_phases, params))
-        coded = []
+        coded, before = [], [params] if self.channels_see_params else []
         for k in range(len(self.groups)):
-            channel = self.predict_from_channels(k, params,
-                                                 [part[0] for part in coded])
+            channel = None
+            if before:
+                channel = self.run_entropy_network(f'channel_context.y{k}',
+                                                   torch.cat(before, dim=1))
             coded.append(self._code_group(k, params_of, channel, code_step))
+            before.append(coded[-1][0])
         return tuple(torch.cat(parts, dim=1) for parts in zip(*coded))
 
     def _code_group(self, k: int, params_of: Callable[[Sequence[int]], Tensor],
@@ -129,30 +101,36 @@ class SpaceChannelCodec(HyperpriorCodec):
             ``y_hat``, ``scales_hat`` and ``means_hat``, all (B, g, h, w).
         """
         y_hat = both = 0
-        steps = self.schedule[k]
-        for j, phases in enumerate(steps):
-            params = params_of(phases)
-            spatial = None
-            if j:
-                spatial = take_phases(
-                    self.predict_from_phases(k, j, y_hat), phases)
-            elif len(steps) > 1:
+        for step, phases in enumerate(self.schedule[k]):
+            known = dict(params=params_of(phases))
+            if channel is not None:
+                known['channel'] = take_phases(channel, phases)
+            if step:
+                known['spatial'] = take_phases(
+                    self._spatial_context(k, step, y_hat), phases)
+            elif len(self.schedule[k]) > 1:
                 # No position of the group is known yet.
-                spatial = params.new_zeros(
-                    len(params), 2 * self.groups[k], *params.shape[2:])
-            known = self.order_contexts(
-                spatial,
-                None if channel is None else take_phases(channel, phases),
-                params)
+                batch, _, *size = known['params'].shape
+                known['spatial'] = known['params'].new_zeros(
+                    batch, 2 * self.groups[k], *size)
             here = self.run_entropy_network(
                 f'entropy_parameters.y{k}',
-                torch.cat([t for t in known if t is not None],
+                torch.cat([
+                    known[name] for name in self.context_order if name in known
+                ],
                           dim=1).contiguous())
             values = code_step(
                 partial(self._select, k, phases), *here.chunk(2, dim=1))
             y_hat = y_hat + spread_phases(values, phases)
             both = both + spread_phases(here, phases)
         return y_hat, *both.chunk(2, dim=1)
+
+    def _spatial_context(self, k: int, step: int, y_hat: Tensor) -> Tensor:
+        """Prediction from the phases of the steps before, (B, 2 g, h, w)."""
+        name = f'spatial_context.y{k}'
+        if isinstance(self.get_submodule(name), nn.ModuleList):
+            name = f'{name}.{step - 1}'
+        return self.run_entropy_network(name, y_hat)
 
     def _select(self, k: int, phases: Sequence[int], y: Tensor) -> Tensor:
         """Elements of some phases of one group."""

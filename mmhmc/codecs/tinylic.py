@@ -2,7 +2,6 @@
 import math
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from fractions import Fraction
 from itertools import accumulate, islice
 from numbers import Real
 from typing import Optional, Union
@@ -10,8 +9,7 @@ from typing import Optional, Union
 import torch
 from torch import Tensor, nn
 
-from mmhmc.bitstream import Bitstream, BitstreamError, SymbolDecoder
-from mmhmc.former_names import former_arguments
+from mmhmc.bitstream import Bitstream, BitstreamError
 from mmhmc.registry import MODELS
 from mmhmc.structures import CodecOutput, CodingCondition
 from .layers import AttentionStage, Transform, exact_gains, interpolate_gains
@@ -100,8 +98,10 @@ class TinyLIC(SpaceChannelCodec):
     receptive_radius = 320
     least_tile_size = 1024
     hidden_maps = 8
-    #: Fields of a condition that a codec with several rates knows.
+    #: Fields of a condition that a codec with several rates accepts.
     controls: tuple[str, ...] = ('quality', )
+    context_order = ('params', 'spatial', 'channel')
+    channels_see_params = True
 
     def __init__(self,
                  variable_rate: bool = False,
@@ -195,51 +195,28 @@ class TinyLIC(SpaceChannelCodec):
         return AttentionStage(channels, kernel_size, drop_path,
                               NUM_QUALITIES * self.variable_rate)
 
-    @former_arguments(rate='with_likelihoods')
-    def encode_latents(self,
-                       x: Tensor,
-                       condition: Optional[CodingCondition] = None,
-                       with_likelihoods: bool = True) -> CodecOutput:
-        """See :meth:`ImageCodec.encode_latents`."""
-        self.check_input(x, condition)
-        quality = self.quality_of(condition)
-        return self._encode(x, with_likelihoods, quality)
+    def controls_of(self, condition: Optional[CodingCondition]) -> dict:
+        """See :meth:`CompressAICodec.controls_of`; the quality."""
+        return dict(quality=self.quality_of(condition))
 
-    def _encode(self, x: Tensor, with_likelihoods: bool,
-                quality: Optional[float], **controls) -> CodecOutput:
-        y = self.run_transform(
-            self.g_a, x, Fraction(1, 16), quality=quality, **controls)
-        self._check_latent(y)
-        with torch.autocast(x.device.type, enabled=False):
-            y = self.scale(y.float().contiguous(), 'gain', quality)
-            return self.quantise_latent(y, with_likelihoods, quality)
+    def quantise_latent(self,
+                        y: Tensor,
+                        with_likelihoods: bool = True,
+                        quality: Optional[float] = None) -> CodecOutput:
+        """See :meth:`CompressAICodec.quantise_latent`; with a gain."""
+        return super().quantise_latent(
+            self.scale(y, 'gain', quality), with_likelihoods, quality)
 
     def decode_latents(self,
                        y_hat: Tensor,
                        condition: Optional[CodingCondition] = None) -> Tensor:
         """See :meth:`ImageCodec.decode_latents`."""
         self.check_condition(condition)
-        quality = self.quality_of(condition)
-        return self._decode(y_hat, quality)
+        return super().decode_latents(y_hat, condition)
 
-    def _decode(self, y_hat: Tensor, quality: Optional[float],
-                **controls) -> Tensor:
-        y_hat = self.scale(y_hat, 'inverse_gain', quality)
-        return self.run_transform(
-            self.g_s, y_hat, Fraction(16), quality=quality,
-            **controls).float()
-
-    def read_latents(self,
-                     decoders: dict[str, SymbolDecoder],
-                     coded_size: tuple[int, int],
-                     condition: Optional[CodingCondition] = None) -> Tensor:
-        """See :meth:`ImageCodec.read_latents`."""
-        device = self.entropy_bottleneck.quantiles.device
-        latent_size = tuple(side // self.downsampling_factor
-                            for side in coded_size)
-        with torch.autocast(device.type, enabled=False):
-            return self.decode_latent(decoders, latent_size,
-                                      self.quality_of(condition))
+    def _decode(self, y_hat: Tensor, controls: dict, **of_transform) -> Tensor:
+        y_hat = self.scale(y_hat, 'inverse_gain', controls['quality'])
+        return super()._decode(y_hat, controls, **of_transform)
 
     def write(self,
               output: CodecOutput,
@@ -254,40 +231,23 @@ class TinyLIC(SpaceChannelCodec):
     def hyper_analysis(self,
                        y: Tensor,
                        quality: Optional[float] = None) -> Tensor:
-        """See :meth:`SteppedCodec.hyper_analysis`."""
+        """See :meth:`HyperpriorCodec.hyper_analysis`."""
         z = self.run_hyper_analysis(y, quality=quality)
         return self.scale(z, 'hyper_gain', quality)
 
     def hyper_synthesis(self,
                         z_hat: Tensor,
                         quality: Optional[float] = None) -> Tensor:
-        """See :meth:`SteppedCodec.hyper_synthesis`."""
-        # One position leaves the order of the axes open; the decoder has its
-        # own, by which kernels may be chosen.
+        """See :meth:`HyperpriorCodec.hyper_synthesis`."""
+        # A map of one position counts as contiguous in any memory format, and
+        # kernels may be chosen by it: take that of the decoder.
         z_hat = z_hat.reshape(-1).view(z_hat.shape)
         z_hat = self.scale(z_hat, 'inverse_hyper_gain', quality)
         return self.run_entropy_network('h_s', z_hat, quality=quality)
 
-    def predict_from_channels(self, k: int, params: Tensor,
-                              coded: Sequence[Tensor]) -> Optional[Tensor]:
-        """See :meth:`SpaceChannelCodec.predict_from_channels`."""
-        return super().predict_from_channels(k, params, [params, *coded])
-
-    def predict_from_phases(self, k: int, step: int,
-                            y_hat: Tensor) -> Optional[Tensor]:
-        """See :meth:`SpaceChannelCodec.predict_from_phases`."""
-        return self.run_entropy_network(f'spatial_context.y{k}.{step - 1}',
-                                        y_hat)
-
-    def order_contexts(self, spatial: Optional[Tensor],
-                       channel: Optional[Tensor],
-                       params: Tensor) -> Sequence[Optional[Tensor]]:
-        """See :meth:`SpaceChannelCodec.order_contexts`."""
-        return params, spatial, channel
-
     def quality_of(self,
                    condition: Optional[CodingCondition]) -> Optional[float]:
-        """What a condition says or the highest; None with one rate."""
+        """The condition's quality, or the highest; None with one rate."""
         if not self.variable_rate:
             return None
         if condition is None or condition.quality is None:

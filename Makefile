@@ -3,6 +3,8 @@ ENV := .venv/bin/python
 STAGES ?=
 CONFIG ?= configs/hmc/mask-rcnn_dynadapt_sample$(if $(filter all,$(STAGES)),_all).py
 ARGS ?=
+# As many processes as cores; what one has left another takes.
+PARALLEL = -n auto --maxprocesses 8 --dist worksteal
 RATE = $(if $(LMBDA),--lmbda $(LMBDA))
 
 .PHONY: help setup train test setup-upstream test-upstream docs doctor clean
@@ -38,13 +40,13 @@ train: setup
 	$(ENV) tools/analysis_tools/compare_adaptation.py $(CONFIG) $(RATE)
 
 test: setup
-	$(ENV) -m pytest $(ARGS)
+	$(ENV) -m pytest $(PARALLEL) $(ARGS)
 
 setup-upstream:
 	@tools/setup_env.sh upstream
 
 test-upstream: setup-upstream
-	.venv-upstream/bin/python -m pytest $(ARGS)
+	.venv-upstream/bin/python -m pytest $(PARALLEL) $(ARGS)
 
 docs: setup
 	NO_MKDOCS_2_WARNING=1 $(ENV) -m mkdocs build --strict $(ARGS)

@@ -27,6 +27,9 @@ from mmhmc.datasets import write_image
 from mmhmc.machine import tune_cpu
 from mmhmc.models import CodecBackbone
 
+# Processes of tests share the cores, and what they start inherits it.
+if 'PYTEST_XDIST_WORKER_COUNT' in os.environ:
+    os.environ.setdefault('OMP_NUM_THREADS', '1')
 # Threads that wait for each other take longer for tiny layers than one. What
 # is said to torch before it is loaded, it is told here.
 tune_cpu()

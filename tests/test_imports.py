@@ -9,7 +9,7 @@ import pytest
 PACKAGE = Path(__file__).parents[1] / 'mmhmc'
 MODULES = sorted(PACKAGE.rglob('*.py'))
 
-#: ARCHITECTURE.md, section 2: a layer imports the ones before it, and itself.
+#: docs/architecture.md: a layer imports the ones before it, and itself.
 LAYERS = [
     {'version', 'compat', 'former_names', 'machine', 'whole_files'},
     {'zoo'},

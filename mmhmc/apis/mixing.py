@@ -41,7 +41,8 @@ def mix_codec(cfg: Config,
       ``model.image_encoder`` ...), with the normalisation and the channel
       order of the host's data preprocessor, wherever the config has that.
     - ``RateLossHook``, ``EntropyTableHook``, ``FiniteLossHook`` and
-      ``RandomStateHook`` go before the host's ``custom_hooks``.
+      ``RandomStateHook`` go before the host's ``custom_hooks``; the first
+      takes its arguments from ``objective``.
     - ``BitrateMetric``, ``PSNRMetric`` and ``MSSSIMMetric`` go behind the
       host's metrics, for validation and test if there are any.
     - The host's optimizer settings hold for the host's parameters, under the
@@ -94,7 +95,8 @@ def mix_codec(cfg: Config,
     wrapper['input_norm'] = _input_norm(cfg)
     holder[key] = ConfigDict(wrapper, backbone=holder[key])
     hooks = [dict(type=f'mmhmc.{name}') for name in CODEC_HOOKS]
-    hooks[0].update(losses or {})
+    hooks[0]['settings'] = 'objective'
+    cfg.objective = ConfigDict(losses or {})
     cfg.custom_hooks = [*hooks, *(cfg.get('custom_hooks') or [])]
     for name in ('val_evaluator', 'test_evaluator'):
         if cfg.get(name) is not None:

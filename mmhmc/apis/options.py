@@ -72,6 +72,8 @@ def _flat(options: dict, before: str = '') -> Iterator[tuple[str, Any]]:
 
 def _is_of_mixed(cfg: Config, names: list[str], value: Any) -> bool:
     """Whether an option only fits the config with the codec."""
+    if names[0] == 'objective':
+        return True
     if names[0] == 'custom_hooks' and len(names) > 2:
         return _is_of_mixed_hook(cfg.get('custom_hooks') or [], names)
     if names[:2] == ['optim_wrapper', 'paramwise_cfg'] and \

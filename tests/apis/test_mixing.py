@@ -89,7 +89,8 @@ def test_data_schedule_and_optimizer_stay(host):
 def test_hooks_of_the_codec_come_first(host):
     mixed = mix_codec(host, CODEC, losses=dict(lmbda_distortion=0.01))
     assert mixed.custom_hooks[0] == dict(
-        type='mmhmc.RateLossHook', lmbda_distortion=0.01)
+        type='mmhmc.RateLossHook', settings='objective')
+    assert mixed.objective == dict(lmbda_distortion=0.01)
     assert [h.type for h in mixed.custom_hooks[1:]] == [
         'mmhmc.EntropyTableHook', 'mmhmc.FiniteLossHook',
         'mmhmc.RandomStateHook', 'NumClassCheckHook'
@@ -356,8 +357,7 @@ def test_three_lines_the_command_line_and_the_function_agree(files, host):
     given = load_config(
         files / 'host.py', codec=CODEC_FILE, adapter=ADAPTER_FILE)
     called = mix_codec(host, CODEC_FILE, ADAPTER_FILE)
-    assert leaf.custom_hooks[0].lmbda_rate == 2.
-    leaf.custom_hooks[0].pop('lmbda_rate')
+    assert leaf.objective.pop('lmbda_rate') == 2.
     for name in called:
         assert leaf[name] == given[name] == called[name], name
     assert 'mix_codec' not in leaf
@@ -376,7 +376,7 @@ def test_options_change_the_mixed_config(files):
         lmbda=0.5,
         codec=CODEC_FILE)
     assert cfg.model.backbone.codec.hidden_channels == 4
-    assert cfg.custom_hooks[0].lmbda_distortion == 0.5
+    assert cfg.objective.lmbda_distortion == 0.5
     assert cfg.work_dir == 'work_dirs/host_scale-hyperprior/lmbda_0.5'
 
 

@@ -137,6 +137,7 @@ def test_option_of_a_host_does_what_it_does_without_a_codec(files, options):
                           ('model.backbone.backbone.frozen_stages', 2),
                           ('model.backbone.type', 'mmhmc.LatentBackbone'),
                           ('custom_hooks.0.lmbda_distortion', 0.1),
+                          ('objective.lmbda_distortion', 0.1),
                           ('custom_hooks.5.momentum', 0.2),
                           ('val_evaluator.0.ann_file', 'b.json'),
                           ('val_evaluator.1.out_file', 'rates.json'),
@@ -156,7 +157,7 @@ def test_options_change_what_a_config_mixes_in(files):
         'mix_codec.losses.lmbda_rate': 3.
     })
     assert cfg.model.backbone.codec.hidden_channels == 4
-    assert cfg.custom_hooks[0].lmbda_rate == 3.
+    assert cfg.objective.lmbda_rate == 3.
 
 
 def test_config_with_a_codec_takes_options_of_its_host(files):

@@ -3,21 +3,13 @@
 A config names our types as ``mmhmc.X``; mmengine then imports this module and
 the ``locations`` by itself, whatever the host's default scope is.
 """
-from mmengine.registry import DATASETS as MMENGINE_DATASETS
-from mmengine.registry import HOOKS as MMENGINE_HOOKS
-from mmengine.registry import METRICS as MMENGINE_METRICS
-from mmengine.registry import MODELS as MMENGINE_MODELS
-from mmengine.registry import \
-    OPTIM_WRAPPER_CONSTRUCTORS as MMENGINE_OPTIM_WRAPPER_CONSTRUCTORS
-from mmengine.registry import OPTIMIZERS as MMENGINE_OPTIMIZERS
-from mmengine.registry import TRANSFORMS as MMENGINE_TRANSFORMS
-from mmengine.registry import Registry as MMEngineRegistry
+import mmengine.registry as root
 
 from mmhmc.checkpoints import use_for_mmengine
 from mmhmc.former_names import current_type
 
 
-class Registry(MMEngineRegistry):
+class Registry(root.Registry):
     """A registry that finds types by former names, too, with a warning.
 
     From the first look-up on mmengine reads checkpoints as data only: a
@@ -31,43 +23,21 @@ class Registry(MMEngineRegistry):
         return super().get(current_type(key))
 
 
-MODELS = Registry(
-    'model',
-    parent=MMENGINE_MODELS,
-    scope='mmhmc',
-    locations=[
-        'mmhmc.models', 'mmhmc.codecs', 'mmhmc.adapters', 'mmhmc.losses'
-    ])
-HOOKS = Registry(
-    'hook',
-    parent=MMENGINE_HOOKS,
-    scope='mmhmc',
-    locations=['mmhmc.engine', 'mmhmc.visualization'])
-OPTIMIZERS = Registry(
-    'optimizer',
-    parent=MMENGINE_OPTIMIZERS,
-    scope='mmhmc',
-    locations=['mmhmc.engine'])
-OPTIM_WRAPPER_CONSTRUCTORS = Registry(
-    'optimizer wrapper constructor',
-    parent=MMENGINE_OPTIM_WRAPPER_CONSTRUCTORS,
-    scope='mmhmc',
-    locations=['mmhmc.engine'])
-METRICS = Registry(
-    'metric',
-    parent=MMENGINE_METRICS,
-    scope='mmhmc',
-    locations=['mmhmc.evaluation'])
-DATASETS = Registry(
-    'dataset',
-    parent=MMENGINE_DATASETS,
-    scope='mmhmc',
-    locations=['mmhmc.datasets'])
-TRANSFORMS = Registry(
-    'transform',
-    parent=MMENGINE_TRANSFORMS,
-    scope='mmhmc',
-    locations=['mmhmc.datasets'])
+def _child_of(parent: root.Registry, *locations: str) -> Registry:
+    """Our registry beside a root registry; its types are in ``locations``."""
+    locations = [f'mmhmc.{location}' for location in locations]
+    return Registry(
+        parent.name, parent=parent, scope='mmhmc', locations=locations)
+
+
+MODELS = _child_of(root.MODELS, 'models', 'codecs', 'adapters', 'losses')
+HOOKS = _child_of(root.HOOKS, 'engine', 'visualization')
+OPTIMIZERS = _child_of(root.OPTIMIZERS, 'engine')
+OPTIM_WRAPPER_CONSTRUCTORS = _child_of(root.OPTIM_WRAPPER_CONSTRUCTORS,
+                                       'engine')
+METRICS = _child_of(root.METRICS, 'evaluation')
+DATASETS = _child_of(root.DATASETS, 'datasets')
+TRANSFORMS = _child_of(root.TRANSFORMS, 'datasets')
 
 
 def build_part(part):

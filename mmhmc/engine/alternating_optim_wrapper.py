@@ -3,12 +3,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Optional
 
-from mmengine.model import is_model_wrapper
 from mmengine.optim import DefaultOptimWrapperConstructor, OptimWrapperDict
 from torch import Tensor, nn
 
 from mmhmc.former_names import former_member
 from mmhmc.registry import OPTIM_WRAPPER_CONSTRUCTORS
+from .parts import unwrap
 
 
 class AlternatingOptimWrapper(OptimWrapperDict):
@@ -28,8 +28,7 @@ class AlternatingOptimWrapper(OptimWrapperDict):
         Args:
             model: Model with ``active_optimizer``, wrapped or not.
         """
-        inner = model.module if is_model_wrapper(model) else model
-        self._active = former_member(inner, 'active_optimizer', 'turn')
+        self._active = former_member(unwrap(model), 'active_optimizer', 'turn')
         with self[self._active].optim_context(model):
             yield
 
@@ -86,7 +85,7 @@ class AlternatingOptimWrapperConstructor:
             model: Model, wrapped or not, with ``codec`` and, unless it is
                 None, ``discriminator``.
         """
-        model = model.module if is_model_wrapper(model) else model
+        model = unwrap(model)
         parts = dict(generator=model.codec, discriminator=model.discriminator)
         return AlternatingOptimWrapper(
             **{

@@ -1,6 +1,7 @@
 """Finding codec, adapter and host in a model."""
 from collections.abc import Iterable
 
+from mmengine.model import is_model_wrapper
 from torch import nn
 
 from mmhmc.models import ImageCoding
@@ -8,8 +9,13 @@ from mmhmc.models import ImageCoding
 PARTS = ('codec', 'adapter', 'host')
 
 
+def unwrap(model: nn.Module) -> nn.Module:
+    """The model itself, e.g. without the wrapper of DDP."""
+    return model.module if is_model_wrapper(model) else model
+
+
 def find_codec_wrappers(model: nn.Module) -> list[nn.Module]:
-    """All modules of ``model`` that code images.
+    """All codec wrappers of ``model``: its modules that encode images.
 
     There are several where a host keeps copies of its backbone, e.g. a mean
     teacher or a momentum encoder.
@@ -20,16 +26,16 @@ def find_codec_wrappers(model: nn.Module) -> list[nn.Module]:
     Raises:
         ValueError: If there is none.
     """
-    coders = [m for m in model.modules() if isinstance(m, ImageCoding)]
-    if not coders:
+    wrappers = [m for m in model.modules() if isinstance(m, ImageCoding)]
+    if not wrappers:
         raise ValueError(
             f'{type(model).__name__} holds 0 codecs, expected one: give it a '
             'backbone of type mmhmc.CodecBackbone, or use mmhmc.CodecModel.')
-    return coders
+    return wrappers
 
 
 def find_codec_wrapper(model: nn.Module) -> nn.Module:
-    """The one module of ``model`` that codes images.
+    """The one codec wrapper of ``model``.
 
     Args:
         model: Unwrapped model, e.g. ``runner.model.module`` under DDP.
@@ -37,11 +43,11 @@ def find_codec_wrapper(model: nn.Module) -> nn.Module:
     Raises:
         ValueError: If there is none, or more than one.
     """
-    coders = find_codec_wrappers(model)
-    if len(coders) > 1:
-        raise ValueError(f'{type(model).__name__} holds {len(coders)} codecs, '
-                         'expected one.')
-    return coders[0]
+    wrapper, *others = find_codec_wrappers(model)
+    if others:
+        raise ValueError(f'{type(model).__name__} holds {len(others) + 1} '
+                         'codecs, expected one.')
+    return wrapper
 
 
 def frames_of(samples: Iterable) -> list:
@@ -59,15 +65,15 @@ def split_parameters(model: nn.Module) -> dict[str, list[nn.Parameter]]:
         For ``'codec'``, ``'adapter'`` and ``'host'`` their parameters.
     """
     parts = {name: [] for name in PARTS}
-    for coder in find_codec_wrappers(model):
-        parts['codec'].extend(coder.codec.parameters())
-        if coder.adapter is not None:
-            parts['adapter'].extend(coder.adapter.parameters())
+    for wrapper in find_codec_wrappers(model):
+        parts['codec'].extend(wrapper.codec.parameters())
+        if wrapper.adapter is not None:
+            parts['adapter'].extend(wrapper.adapter.parameters())
     taken = {id(p) for name in parts for p in parts[name]}
     parts['host'] = [p for p in model.parameters() if id(p) not in taken]
     return parts
 
 
-def adapter_changes_nothing(coder: nn.Module) -> bool:
+def adapter_changes_nothing(wrapper: nn.Module) -> bool:
     """Whether there is an adapter that says it is still the identity."""
-    return getattr(coder.adapter, 'changes_nothing', False)
+    return getattr(wrapper.adapter, 'changes_nothing', False)

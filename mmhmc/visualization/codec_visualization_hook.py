@@ -5,13 +5,12 @@ from typing import Optional
 import torch
 from mmengine.dist import is_main_process
 from mmengine.hooks import Hook
-from mmengine.model import is_model_wrapper
 from numpy import ndarray
 from torch import Tensor, nn
 
 from mmhmc.codecs import MPA
 from mmhmc.codecs.streams import as_stored
-from mmhmc.engine.parts import find_codec_wrappers, frames_of
+from mmhmc.engine.parts import find_codec_wrappers, frames_of, unwrap
 from mmhmc.former_names import former_arguments
 from mmhmc.functional import crop_to, extend_edges, padded_size, to_pixels
 from mmhmc.registry import HOOKS
@@ -62,37 +61,24 @@ class CodecVisualizationHook(Hook):
         self.interval, self.max_images = interval, max_images
         self._seen = 0
 
-    def before_val_epoch(self, runner) -> None:
+    def _before_epoch(self, runner, mode: str = 'train') -> None:
         """Count the images anew."""
         self._seen = 0
 
-    def before_test_epoch(self, runner) -> None:
-        """Count the images anew."""
-        self._seen = 0
-
-    def after_val_iter(self,
-                       runner,
-                       batch_idx: int,
-                       data_batch: Optional[dict] = None,
-                       outputs: Optional[Sequence] = None) -> None:
-        """Show images of a batch.
+    def _after_iter(self,
+                    runner,
+                    batch_idx: int,
+                    data_batch: Optional[dict] = None,
+                    outputs: Optional[Sequence] = None,
+                    mode: str = 'train') -> None:
+        """Show images of a batch that was validated or tested.
 
         Raises:
             ValueError: If nothing says what was coded.
         """
-        self._show(runner, outputs or (), runner.iter)
-
-    def after_test_iter(self,
-                        runner,
-                        batch_idx: int,
-                        data_batch: Optional[dict] = None,
-                        outputs: Optional[Sequence] = None) -> None:
-        """Show images of a batch.
-
-        Raises:
-            ValueError: If nothing says what was coded.
-        """
-        self._show(runner, outputs or (), 0)
+        if mode != 'train':
+            step = runner.iter if mode == 'val' else 0
+            self._show(runner, outputs or (), step)
 
     def _show(self, runner, outputs: Sequence, step: int) -> None:
         for sample in frames_of(outputs):
@@ -101,13 +87,11 @@ class CodecVisualizationHook(Hook):
                 number // self.interval < self.max_images
             if not chosen or not is_main_process():
                 continue
-            model = runner.model
-            model = model.module if is_model_wrapper(model) else model
-            coder = find_codec_wrappers(model)[0]
             x = _coded(sample)
             if x is None:
                 continue
-            for name, image in draw_coding(coder, x):
+            wrapper = find_codec_wrappers(unwrap(runner.model))[0]
+            for name, image in draw_coding(wrapper, x):
                 runner.visualizer.add_image(f'codec_{number}_{name}', image,
                                             step)
 

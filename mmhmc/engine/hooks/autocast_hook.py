@@ -5,11 +5,10 @@ from typing import Optional
 
 import torch
 from mmengine.hooks import Hook
-from mmengine.model import is_model_wrapper
 from torch import Tensor, nn
 
 from mmhmc.codecs.compressai_codec import PointwiseStridedConv2d
-from mmhmc.engine.parts import find_codec_wrappers
+from mmhmc.engine.parts import find_codec_wrappers, unwrap
 from mmhmc.machine import Arithmetic, choose_arithmetic
 from mmhmc.models import ImageCoding, LatentFeatures
 from mmhmc.registry import HOOKS
@@ -55,9 +54,7 @@ class AutocastHook(Hook):
         Raises:
             ValueError: If the model has no module of a name.
         """
-        model = runner.model
-        model = model.module if is_model_wrapper(model) else model
-        self._wrapped = self._find(model)
+        self._wrapped = self._find(unwrap(runner.model))
         for module in self._wrapped:
             chosen = choose_arithmetic(next(module.parameters()).device)
             if not self._may_go_channels_last(module, chosen):
@@ -78,11 +75,10 @@ class AutocastHook(Hook):
                 isinstance(m, ImageCoding) for m in model.modules()):
             return [model.backbone]
         if self.names is None:
-            return [
-                module for coder in find_codec_wrappers(model)
-                for module in ([coder.codec.g_a, coder.codec.g_s] if coder is
-                               model else [coder])
-            ]
+            wrappers = find_codec_wrappers(model)
+            if wrappers == [model]:
+                return [model.codec.g_a, model.codec.g_s]
+            return wrappers
         known = dict(model.named_modules())
         missing = [name for name in self.names if name not in known]
         if missing:

@@ -40,30 +40,22 @@ class EntropyTableHook(Hook):
         """Drop tables where EMAHook would copy them between models."""
         self._drop_for_ema(runner)
 
-    def before_val_epoch(self, runner) -> None:
-        """Build."""
-        self._build(runner)
+    def _before_epoch(self, runner, mode: str = 'train') -> None:
+        """Build tables to validate or test with."""
+        if mode != 'train':
+            with _whole_weights(runner.model):
+                for codec in _codecs(runner.model).values():
+                    codec.refresh_entropy_tables()
 
-    def before_test_epoch(self, runner) -> None:
-        """Build."""
-        self._build(runner)
-
-    def after_val_iter(self,
-                       runner,
-                       batch_idx: int,
-                       data_batch: Optional[dict] = None,
-                       outputs: Optional[list] = None) -> None:
-        """Drop, after the last image, what EMAHook cannot swap back."""
-        if self.end_of_epoch(runner.val_dataloader, batch_idx):
-            self._drop_for_ema(runner)
-
-    def after_test_iter(self,
-                        runner,
-                        batch_idx: int,
-                        data_batch: Optional[dict] = None,
-                        outputs: Optional[list] = None) -> None:
-        """Drop, after the last image, what EMAHook cannot swap back."""
-        if self.end_of_epoch(runner.test_dataloader, batch_idx):
+    def _after_iter(self,
+                    runner,
+                    batch_idx: int,
+                    data_batch: Optional[dict] = None,
+                    outputs: Optional[list] = None,
+                    mode: str = 'train') -> None:
+        """Drop tables after the last image; EMAHook could not swap them."""
+        if mode != 'train' and self.end_of_epoch(
+                getattr(runner, f'{mode}_dataloader'), batch_idx):
             self._drop_for_ema(runner)
 
     def before_save_checkpoint(self, runner, checkpoint: dict) -> None:
@@ -74,12 +66,6 @@ class EntropyTableHook(Hook):
                 # mmengine's strategies save the wrapper with the model.
                 for prefix in (f'{name}.', f'module.{name}.'):
                     _renew_tables(codec, state, prefix)
-
-    @staticmethod
-    def _build(runner) -> None:
-        with _whole_weights(runner.model):
-            for codec in _codecs(runner.model).values():
-                codec.refresh_entropy_tables()
 
     @staticmethod
     def _drop_for_ema(runner) -> None:

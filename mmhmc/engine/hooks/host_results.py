@@ -51,21 +51,17 @@ class HostResults(Hook):
             metrics.update(values)
             self._hidden = None
 
-    def after_val_iter(self,
-                       runner,
-                       batch_idx: int,
-                       data_batch: Optional[dict] = None,
-                       outputs: Optional[Sequence] = None) -> None:
-        """Let go of the images of a batch."""
-        _let_go(outputs or ())
-
-    def after_test_iter(self,
-                        runner,
-                        batch_idx: int,
-                        data_batch: Optional[dict] = None,
-                        outputs: Optional[Sequence] = None) -> None:
-        """Let go of the images of a batch."""
-        _let_go(outputs or ())
+    def _after_iter(self,
+                    runner,
+                    batch_idx: int,
+                    data_batch: Optional[dict] = None,
+                    outputs: Optional[Sequence] = None,
+                    mode: str = 'train') -> None:
+        """Free the images of a batch that was validated or tested."""
+        for sample in frames_of(outputs or ()) if mode != 'train' else ():
+            coding = getattr(sample, 'metainfo', {}).get('coding')
+            if coding is not None:
+                coding.x = coding.x_hat = None
 
 
 def _is_of_codec(evaluator, metrics: dict) -> bool:
@@ -79,10 +75,3 @@ def _is_of_codec(evaluator, metrics: dict) -> bool:
     prefixes = tuple(f'{metric.prefix}/' for metric in codec)
     return len(codec) < len(measured) and all(
         name.startswith(prefixes) for name in metrics)
-
-
-def _let_go(outputs: Sequence) -> None:
-    for sample in frames_of(outputs):
-        coding = getattr(sample, 'metainfo', {}).get('coding')
-        if coding is not None:
-            coding.x = coding.x_hat = None

@@ -4,11 +4,11 @@ from typing import Optional
 import torch
 from mmengine.dist import broadcast
 from mmengine.hooks import Hook
-from mmengine.model import MMDistributedDataParallel, is_model_wrapper
+from mmengine.model import MMDistributedDataParallel
 from torch import nn
 
 from mmhmc.codecs.layers import best_step, init_as_klt
-from mmhmc.engine.parts import find_codec_wrapper
+from mmhmc.engine.parts import find_codec_wrapper, unwrap
 from mmhmc.former_names import former_arguments
 from mmhmc.registry import HOOKS
 from .rate_loss_hook import RateLossHook
@@ -86,10 +86,9 @@ class KLTInitHook(Hook):
             raise ValueError(
                 'KLTInitHook finds its step from one RateLossHook with '
                 f'`lmbda_distortion`; `custom_hooks` has {len(weights)}.')
-        model = runner.model
-        model = model.module if is_model_wrapper(model) else model
-        coder = find_codec_wrapper(model)
-        codec = coder.codec
+        model = unwrap(runner.model)
+        wrapper = find_codec_wrapper(model)
+        codec = wrapper.codec
         # Not by the loader, whose workers have begun what comes next.
         loader = runner.train_dataloader
         count = len(loader.dataset)
@@ -97,7 +96,7 @@ class KLTInitHook(Hook):
             loader.collate_fn([loader.dataset[i % count]])
             for i in range(self.num_images))
         images = torch.cat([
-            coder.input_norm.to_image(
+            wrapper.input_norm.to_image(
                 model.data_preprocessor(batch, True)['inputs'])
             for batch in batches
         ])
@@ -112,9 +111,7 @@ class KLTInitHook(Hook):
 
 
 def _codec(runner) -> nn.Module:
-    model = runner.model
-    return find_codec_wrapper(
-        model.module if is_model_wrapper(model) else model).codec
+    return find_codec_wrapper(unwrap(runner.model)).codec
 
 
 def _let_train(runner, parameters: list[nn.Parameter], whether: bool) -> None:

@@ -1,8 +1,8 @@
 """Changes a weight of the objective while training goes on."""
-from bisect import bisect_right
 from collections.abc import Sequence
 from typing import Optional
 
+import numpy as np
 from mmengine.hooks import Hook
 
 from mmhmc.losses.rate_distortion import check_lmbda
@@ -58,10 +58,4 @@ class LmbdaScheduleHook(Hook):
 
     def value_at(self, iteration: int) -> float:
         """The weight at an iteration."""
-        after = bisect_right(self.iters, iteration)
-        if after == 0 or after == len(self.iters):
-            return self.values[max(after - 1, 0)]
-        left, right = self.iters[after - 1], self.iters[after]
-        share = (iteration - left) / (right - left)
-        return self.values[after - 1] * (1 -
-                                         share) + self.values[after] * share
+        return float(np.interp(iteration, self.iters, self.values))

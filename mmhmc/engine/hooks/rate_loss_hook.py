@@ -5,14 +5,15 @@ from typing import Optional, Union
 
 from mmengine.hooks import Hook
 from mmengine.logging import print_log
-from mmengine.model import BaseTTAModel, is_model_wrapper
+from mmengine.model import BaseTTAModel
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from mmhmc.engine.coded_views import (count_first_view, cuts_windows,
                                       describe_coding)
 from mmhmc.engine.host_batches import HostCall, LogOnce, SizeFinder
-from mmhmc.engine.parts import adapter_changes_nothing, find_codec_wrappers
+from mmhmc.engine.parts import (adapter_changes_nothing, find_codec_wrappers,
+                                unwrap)
 from mmhmc.functional.task_losses import weigh_losses
 from mmhmc.losses import BackboneLoss, rate_distortion
 from mmhmc.losses.backbone_loss import FeatureWatch
@@ -117,19 +118,16 @@ class RateLossHook(Hook):
         self._needs_all_gradients = isinstance(
             model,
             DistributedDataParallel) and not model.find_unused_parameters
-        self.attach(model.module if is_model_wrapper(model) else model)
+        self.attach(unwrap(model))
 
     def after_run(self, runner) -> None:
         """Take everything away again."""
         self.detach()
 
-    def before_val_epoch(self, runner) -> None:
-        """Read what the pipeline does to images."""
-        self._sizes.read_pipeline(runner.val_loop)
-
-    def before_test_epoch(self, runner) -> None:
-        """Read what the pipeline does to images."""
-        self._sizes.read_pipeline(runner.test_loop)
+    def _before_epoch(self, runner, mode: str = 'train') -> None:
+        """Find out how the pipeline of validation or test pads images."""
+        if mode != 'train':
+            self._sizes.read_pipeline(getattr(runner, f'{mode}_loop'))
 
     def before_test(self, runner) -> None:
         """Refuse to test an adapter that has learnt nothing.

@@ -3,11 +3,11 @@ from collections.abc import Sequence
 from typing import Optional
 
 from mmengine.hooks import Hook
-from mmengine.model import MMDistributedDataParallel, is_model_wrapper
+from mmengine.model import MMDistributedDataParallel
 from torch import nn
 
 from mmhmc.engine.parts import (PARTS, adapter_changes_nothing,
-                                find_codec_wrapper, split_parameters)
+                                find_codec_wrapper, split_parameters, unwrap)
 from mmhmc.registry import HOOKS
 from .named_settings import takes_named_settings
 
@@ -80,7 +80,7 @@ class TrainingStageHook(Hook):
             ValueError: If a stage trains what the model does not have, or
                 the adapter would change nothing.
         """
-        model = _inner(runner.model)
+        model = unwrap(runner.model)
         # The host's own choices, quantiles included, are not to be undone.
         self._free = {
             part: [p for p in parameters if p.requires_grad]
@@ -115,7 +115,7 @@ class TrainingStageHook(Hook):
         """
         if not self.by_epoch:
             self._switch(runner)
-        self._rest(_inner(runner.model))
+        self._rest(unwrap(runner.model))
 
     def after_train(self, runner) -> None:
         """Leave the model as it was built."""
@@ -134,7 +134,7 @@ class TrainingStageHook(Hook):
             for parameter in parameters:
                 parameter.requires_grad_(part in trainable)
                 parameter.grad = None
-        model = _inner(runner.model)
+        model = unwrap(runner.model)
         if isinstance(runner.model, MMDistributedDataParallel):
             runner.model = wrap_anew(runner, model)
         runner.logger.info(f'Stage {due + 1} of {len(self.stages)}: training '
@@ -143,15 +143,15 @@ class TrainingStageHook(Hook):
     def _rest(self, model: nn.Module) -> None:
         """Put frozen parts to rest."""
         trainable = self.stages[self.current]['trainable']
-        coder = find_codec_wrapper(model)
+        wrapper = find_codec_wrapper(model)
         for name in ('codec', 'adapter'):
-            part = getattr(coder, name)
+            part = getattr(wrapper, name)
             if part is not None and name not in trainable:
                 part.eval()
         if 'host' not in trainable:
-            own = set(coder.codec.modules())
-            if coder.adapter is not None:
-                own.update(coder.adapter.modules())
+            own = set(wrapper.codec.modules())
+            if wrapper.adapter is not None:
+                own.update(wrapper.adapter.modules())
             for module in model.modules():
                 # DropPath is mmcv's, which a codec alone does not need.
                 moves = (
@@ -168,7 +168,3 @@ def wrap_anew(runner, model: nn.Module) -> nn.Module:
         runner.strategy.model = runner.strategy._wrap_model(model)
         return runner.strategy.model
     return runner.wrap_model(runner.cfg.get('model_wrapper_cfg'), model)
-
-
-def _inner(model: nn.Module) -> nn.Module:
-    return model.module if is_model_wrapper(model) else model

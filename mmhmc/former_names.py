@@ -76,6 +76,7 @@ NAMES = {
 CODEC_MEMBERS = {
     'check_pictures': 'check_images',
     'code_latent': 'quantise_latent',
+    'may_look_at': 'may_read_values',
     'notes_symbols': 'needs_symbols',
     'prior_layers': 'integer_layers',
     'prior_networks': 'entropy_networks',
@@ -116,16 +117,16 @@ def renamed_member(owner: Any, name: str, today: Mapping[str, str]) -> Any:
     return getattr(owner, today[name])
 
 
-def rename_overrides(cls: type, today: Mapping[str, str]) -> None:
+def rename_overrides(subclass: type, today: Mapping[str, str]) -> None:
     """Let a subclass override members by their former names.
 
     Args:
-        cls: The subclass, from ``__init_subclass__``.
+        subclass: The subclass, from ``__init_subclass__``.
         today: Former name to today's.
     """
-    for former in today.keys() & vars(cls).keys():
-        _warn(f'`{cls.__name__}.{former}`', f'`{today[former]}`')
-        setattr(cls, today[former], vars(cls)[former])
+    for former in today.keys() & vars(subclass).keys():
+        _warn(f'`{subclass.__name__}.{former}`', f'`{today[former]}`')
+        setattr(subclass, today[former], vars(subclass)[former])
 
 
 def former_arguments(**today: str) -> Callable[[Function], Function]:

@@ -98,7 +98,7 @@ class InputNorm(nn.Module):
         return x.flip(1) if self.flipped else x
 
     def from_image(self, x: Tensor) -> Tensor:
-        """What a host would have for an image.
+        """Normalise an image as a host does.
 
         Args:
             x: RGB, nominally in [0, 1], shape (B, 3, H, W).
@@ -110,10 +110,10 @@ class InputNorm(nn.Module):
             (x.flip(1) if self.flipped else x) * 255 - self.mean) / self.std
 
     def to_inputs(self, inputs: Tensor, x: Tensor, x_bar: Tensor) -> Tensor:
-        """What the host sees when ``x_bar`` replaces ``x``.
+        """Input of the host when ``x_bar`` replaces ``x``.
 
         Args:
-            inputs: What the host would have seen, (B, 3 or 1, H, W).
+            inputs: Input of the host without a codec, (B, 3 or 1, H, W).
             x: Its image, from :meth:`to_image`, (B, 3, H, W).
             x_bar: The image to show instead, same shape.
 

@@ -1,4 +1,4 @@
-"""The file around the coded symbols of one image."""
+"""The file format: a header and the encoded symbols of one image."""
 import struct
 import zlib
 from collections.abc import Iterator
@@ -11,7 +11,7 @@ from .errors import BitstreamError
 
 MAGIC = b'HMC'
 VERSION = 2
-#: A file says how much memory its image takes: refuse what is absurd.
+#: A header decides how much memory decoding takes: refuse absurd sizes.
 MAX_SIDE, MAX_PIXELS = 1 << 15, 1 << 28
 #: A quality is stored as a number of these steps.
 QUALITY_STEP = 1 / 256
@@ -23,7 +23,7 @@ _LONGEST_NAME = 31
 
 @dataclass(frozen=True)
 class CutStream:
-    """What a file says about a layer that was cut off its end.
+    """Header entry of a stream that was cut off the end of a file.
 
     Args:
         name: The stream's name.
@@ -38,7 +38,7 @@ class CutStream:
 
 @dataclass(frozen=True)
 class Bitstream:
-    """Coded image: who decodes it, how large it is, and its streams.
+    """Encoded image: the codec that decodes it, its size and its streams.
 
     .. code-block:: none
 
@@ -59,9 +59,10 @@ class Bitstream:
         codec: Identifier of the codec, at most 31 bytes.
         size: Height and width of the image in pixels.
         streams: Payload of each latent by its name, in decoding order.
-        coded_size: Height and width that were coded, with the codec's padding
-            at the bottom and on the right; as ``size`` if left out.
-        weights: First 4 bytes of a hash of what decides decoding.
+        coded_size: Height and width that were encoded, with the codec's
+            padding at the bottom and on the right; ``size`` if left out.
+        weights: First 4 bytes of a hash of the weights and tables that
+            decide decoding.
         quality: Rate index of codecs with several, in steps of 1/256; None
             for others.
         device: 2 bytes that stand for the machine whose arithmetic chose the
@@ -117,7 +118,7 @@ class Bitstream:
                                  f'[0, 65536), got {self.quality!r}.')
 
     def __repr__(self) -> str:
-        # A payload would fill the screen, and tell nobody anything.
+        # Without payloads, which would fill the screen.
         shown = ', '.join(f'{name}: {len(payload)} bytes'
                           for name, payload in self.streams.items())
         more = {
@@ -142,7 +143,7 @@ class Bitstream:
         """Cut off all but the first ``count`` streams.
 
         Raises:
-            ValueError: If that is none of them, or more than there are.
+            ValueError: If it is less than 1, or more than there are.
         """
         if not 0 < count <= len(self.streams):
             raise ValueError(f'`count` must be from 1 to {len(self.streams)} '

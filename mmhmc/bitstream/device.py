@@ -1,4 +1,4 @@
-"""Which arithmetic chose the tables of a stream that is not portable."""
+"""Fingerprint of the floating-point arithmetic that wrote a stream."""
 import platform
 import zlib
 from collections.abc import Iterator
@@ -11,14 +11,13 @@ from torch import Tensor
 def device_fingerprint(weight: Tensor, compiled: bool = False) -> bytes:
     """Two bytes that differ where floating-point results may differ.
 
-    They stand for torch's version, the device's name, the instruction set,
-    the number of threads, whether oneDNN (CPU) or which cuDNN (GPU) computes
-    and how it was told to, the memory format, and whether the network was
-    compiled. Equal bytes do not promise equal results; a portable stream
-    does.
+    They depend on torch's version, the device's name, the instruction set,
+    the number of threads, oneDNN (CPU) or the version of cuDNN (GPU) and its
+    settings, the memory format, and whether the network was compiled. Equal
+    bytes do not promise equal results; a portable stream does.
 
     Args:
-        weight: A convolution's weight of the network that chooses tables.
+        weight: Weight of a convolution of the network that chooses tables.
         compiled: Whether that network was compiled.
     """
     parts = _device_parts(weight)
@@ -38,7 +37,7 @@ def device_fingerprint(weight: Tensor, compiled: bool = False) -> bytes:
 
 
 def former_fingerprint(weight: Tensor) -> bytes:
-    """As streams of versions before 0.2 have it: without the last of these.
+    """The fingerprint of versions before 0.2, without threads and settings.
 
     Args:
         weight: See :func:`device_fingerprint`.
@@ -70,10 +69,10 @@ def _two_bytes(parts: list[str]) -> bytes:
 
 @contextmanager
 def deterministic_kernels() -> Iterator[None]:
-    """Let a GPU compute alike each time, in whole float32.
+    """Make a GPU compute deterministically, in full float32.
 
-    For what chooses tables in floating point: encoder and decoder are to use
-    the same kernels. Settings are those of the process, and are put back.
+    For networks that choose tables in floating point: encoder and decoder
+    have to use the same kernels. The process's settings are restored.
     """
     products = torch.backends.cuda.matmul.allow_tf32
     with torch.backends.cudnn.flags(

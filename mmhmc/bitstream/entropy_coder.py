@@ -1,9 +1,9 @@
-"""The seam to the entropy coder: integers and tables in, bytes out.
+"""Interface of the entropy coder: integers and tables in, bytes out.
 
-Everything above works with :class:`CdfTables`, :func:`encode_symbols` and
-:class:`SymbolDecoder`; which coder stands behind them is this file's secret.
-It is the rANS coder of ``rans.cpp`` or, where that has not been compiled, of
-``rans_reference.py``; both make the same bytes, and check all that they read.
+Codecs use :class:`CdfTables`, :func:`encode_symbols` and
+:class:`SymbolDecoder`; only this file knows that they are implemented by the
+rANS coder of ``rans.cpp`` or, where that has not been compiled, of
+``rans_reference.py``. Both write the same bytes, and check all that they read.
 """
 import hashlib
 import warnings
@@ -20,7 +20,7 @@ from mmhmc.structures import LatentSymbols
 from . import rans_reference
 from .errors import BitstreamError
 
-#: Why there is no compiled coder; None: there is.
+#: Reason why the compiled coder is missing; None if it is there.
 _lacks: Optional[str] = None
 try:
     from . import _rans as _coder
@@ -35,7 +35,7 @@ class CdfTables:
     A row begins with 0, rises strictly and ends with 65536 at its
     ``lengths``-th entry. Its first step is the symbol ``offset``, the last is
     the escape, after which a symbol outside the table follows. The tensors
-    must not change once they have been used: what is derived is kept.
+    must not change once they have been used: results from them are cached.
 
     Args:
         cdf: Cumulative 16-bit frequencies, int32, shape (K, L), padded.
@@ -48,12 +48,12 @@ class CdfTables:
     offsets: Tensor
 
     def __getstate__(self) -> dict[str, Tensor]:
-        # Copies and pickles leave out what is derived.
+        # Copies and pickles leave out cached results.
         return {name: getattr(self, name) for name in self.__match_args__}
 
     @cached_property
     def registered(self) -> Any:
-        """The form that the coder takes; made once, for it is slow.
+        """Tables in the coder's form; made once, for that is slow.
 
         Raises:
             RuntimeError: If the tables have not been built.
@@ -82,7 +82,7 @@ class CdfTables:
 
     @cached_property
     def least_bits(self) -> np.ndarray:
-        """No symbol of a table costs less, float64, shape (K,)."""
+        """Bits of the cheapest symbol of each table, float64, shape (K,)."""
         self.registered  # has checked them
         cdf, lengths, _ = self._arrays
         steps = np.diff(cdf.astype(np.float64))

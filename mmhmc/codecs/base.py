@@ -10,7 +10,8 @@ from torch import Tensor
 
 from mmhmc.bitstream import CdfTables, SymbolDecoder
 from mmhmc.former_names import CODEC_MEMBERS, rename_overrides, renamed_member
-from mmhmc.functional.devices import answers_at_once, hurrying, is_hurrying
+from mmhmc.functional.devices import (estimating, is_estimating,
+                                      reads_without_waiting)
 from mmhmc.part_weights import WholeModule
 from mmhmc.registry import MODELS
 from mmhmc.structures import CodecOutput, CodingCondition
@@ -81,20 +82,20 @@ class ImageCodec(StreamCoder, TransformRunner, WholeModule):
             self,
             x: Tensor,
             condition: Optional[CodingCondition] = None) -> CodecOutput:
-        """What a codec that stands still shows, while other parts learn.
+        """Quantised latents of a frozen codec, while other parts learn.
 
         As :meth:`encode_latents`, but in floating point and for a whole
-        batch, without symbols, and on a GPU without a wait. A codec that
-        codes position after position comes near to it in fewer steps.
+        batch, without symbols, and without waiting for a GPU. A codec with a
+        serial context approximates its latents in fewer steps.
 
         Args:
-            x: As of :meth:`encode_latents`.
-            condition: As well.
+            x: See :meth:`encode_latents`.
+            condition: See :meth:`encode_latents`.
 
         Returns:
             Output with ``y_hat`` and ``likelihoods``.
         """
-        with use_integers(False), hurrying():
+        with use_integers(False), estimating():
             return self.encode_latents(x, condition)
 
     @abstractmethod
@@ -108,7 +109,7 @@ class ImageCodec(StreamCoder, TransformRunner, WholeModule):
         y_hat: Tensor,
         condition: Optional[CodingCondition] = None
     ) -> tuple[Tensor, dict[str, Tensor]]:
-        """As :meth:`decode_latents`, and what decoding adds to the objective.
+        """As :meth:`decode_latents`, with losses that decoding adds.
 
         Returns:
             The images, and losses as ``extra_losses`` of an output.
@@ -125,7 +126,7 @@ class ImageCodec(StreamCoder, TransformRunner, WholeModule):
         Args:
             decoders: A decoder for each named stream of the file.
             coded_size: Height and width in pixels that were coded.
-            condition: With the quality that the file says.
+            condition: With the quality in the file.
 
         Returns:
             Shape (1, M, h, w).
@@ -137,10 +138,10 @@ class ImageCodec(StreamCoder, TransformRunner, WholeModule):
 
     @abstractmethod
     def decoding_tensors(self) -> Iterator[tuple[str, Tensor]]:
-        """All that decides how symbols become ``y_hat``, by name.
+        """Tensors that decide how symbols become ``y_hat``, by name.
 
-        Tables, and weights of what chooses among them; not what only the
-        encoder or only the image needs.
+        Tables, and weights of the networks that choose among them; not the
+        weights of the encoder, or of the transform to the image.
         """
 
     @abstractmethod
@@ -149,33 +150,33 @@ class ImageCodec(StreamCoder, TransformRunner, WholeModule):
 
         Args:
             update_quantiles: False keeps the quantiles of the factorised
-                priors, their medians among them, as weights bring them that
-                were trained elsewhere with an auxiliary loss.
+                priors, and so their medians: for weights that were trained
+                elsewhere with an auxiliary loss.
         """
 
     def refresh_entropy_tables(self) -> None:
-        """Make tables if there are none or weights have changed since.
+        """Make tables if there are none or the weights have changed since.
 
-        Tables that a checkpoint brings are those of its weights.
+        Tables from a checkpoint count as made from its weights.
         """
         self.update_entropy_tables()
 
     def load_training_state(self, state_dict: dict[str, Tensor]) -> None:
-        """Load a state in which tables may be older than the weights.
+        """Load a state of a running training.
 
-        That is one of a training that this codec, or what it was copied
-        from, is in; it knows for which weights it has made its tables.
+        Its tables may be older than its weights. The codec, or the one that
+        it was copied from, remembers for which weights it made them.
         """
         self.load_state_dict(state_dict)
 
     @property
     def tables_can_change(self) -> bool:
-        """Whether training may change the weights that tables come from."""
+        """Whether training may change the weights that tables are made of."""
         return False
 
     @abstractmethod
     def drop_entropy_tables(self) -> None:
-        """Forget the tables, as in a codec that is newly built."""
+        """Drop the tables, as in a newly built codec."""
 
     def forward(self,
                 x: Tensor,
@@ -211,13 +212,13 @@ class ImageCodec(StreamCoder, TransformRunner, WholeModule):
             stacklevel=2)
 
     def _in_own_type(self, x: Tensor) -> Tensor:
-        """Images in the type of the weights, e.g. of float16 or float64."""
+        """Convert images to the type of the weights, e.g. from float16."""
         own = next((p.dtype for p in self.parameters()), x.dtype)
         return x.to(own) if x.is_floating_point() else x
 
     def check_input(self, x: Tensor,
                     condition: Optional[CodingCondition]) -> None:
-        """Refuse what cannot be coded as it is.
+        """Refuse images that cannot be encoded without padding.
 
         Raises:
             ValueError: As :meth:`check_images`, if there is no image, or
@@ -234,18 +235,19 @@ class ImageCodec(StreamCoder, TransformRunner, WholeModule):
                 f'multiples of {factor} for {type(self).__name__}. Use '
                 '`mmhmc.functional.padded_size` and `extend_edges` first.')
 
-    def may_look_at(self, x: Tensor) -> bool:
-        """Whether numbers of ``x`` may be looked at: in training on a GPU not,
-        as it would have to be waited for.
+    def may_read_values(self, x: Tensor) -> bool:
+        """Whether values of ``x`` may be checked: not in training on a GPU,
+        for that would wait for it.
         """
-        return answers_at_once(x) or not (self.training or is_hurrying())
+        return reads_without_waiting(x) or not (self.training
+                                                or is_estimating())
 
     def check_images(self, x: Tensor,
                      condition: Optional[CodingCondition]) -> None:
-        """Refuse what cannot be coded at any size.
+        """Refuse images that cannot be encoded at any size.
 
-        In training a GPU is not waited for: that ``x`` is not finite is seen
-        by the losses.
+        In training on a GPU values are not checked, see
+        :meth:`may_read_values`: losses will not be finite.
 
         Raises:
             TypeError: If ``x`` holds integers.
@@ -259,8 +261,8 @@ class ImageCodec(StreamCoder, TransformRunner, WholeModule):
             raise TypeError(f'`x` must be floating, in [0, 1], got {x.dtype}; '
                             'divide 8-bit images by 255.')
         # A sum is quick, and finite only if every term is.
-        if self.may_look_at(x) and not (x.sum().isfinite()
-                                        or torch.isfinite(x).all()):
+        if self.may_read_values(x) and not (x.sum().isfinite()
+                                            or torch.isfinite(x).all()):
             bad = torch.isfinite(x).logical_not().sum(dim=(1, 2, 3)).tolist()
             raise ValueError(
                 '`x` must be finite; the images of this batch have '

@@ -18,10 +18,10 @@ class Cheng2020Anchor(JointAutoregressive):
 
     Differences from the paper: one Gaussian instead of a mixture of three (as
     CompressAI); wavefronts and solved quantiles as in
-    :class:`JointAutoregressive`; the latent may have channels of its own. A
-    codec of few hidden channels needs that: however long it is trained, as
-    many latent ones bound its quality, nearly as in a linear transform that
-    keeps as many coefficients of each 16x16 block.
+    :class:`JointAutoregressive`; the latent may have another number of
+    channels. A codec of few hidden channels needs that: with as few latent
+    ones its quality is bounded however long it is trained, nearly as in a
+    linear transform that keeps as many coefficients of each 16x16 block.
 
     Reference:
         Z. Cheng, H. Sun, M. Takeuchi, J. Katto: "Learned Image Compression
@@ -90,11 +90,11 @@ class Cheng2020Attention(Cheng2020Anchor):
 
 
 def set_latent_channels(network: nn.Module, latent_channels: int) -> None:
-    """Replace the layers of CompressAI's network that meet the latent.
+    """Replace the layers of CompressAI's network next to the latent.
 
     Args:
         network: ``Cheng2020Anchor`` or ``Cheng2020Attention`` of CompressAI.
-        latent_channels: Channels that the latent gets.
+        latent_channels: New number of channels of the latent.
     """
     from compressai.layers import (AttentionBlock, ResidualBlock,
                                    ResidualBlockUpsample, conv3x3)
@@ -106,7 +106,7 @@ def set_latent_channels(network: nn.Module, latent_channels: int) -> None:
         network.g_s[0] = AttentionBlock(latent_channels)
     network.g_a[-1 - attention] = conv3x3(hidden, latent_channels, stride=2)
     network.g_s[attention] = ResidualBlock(latent_channels, latent_channels)
-    # Not before there are four times as many positions: nothing is lost.
+    # Fewer channels only after the upsampling: no information is lost.
     network.g_s[attention + 1] = ResidualBlockUpsample(latent_channels, hidden)
     network.h_a[0] = conv3x3(latent_channels, hidden)
     network.h_s[-1] = conv3x3(hidden * 3 // 2, latent_channels * 2)

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from mmhmc.bitstream import SymbolDecoder, deterministic_kernels
 from mmhmc.former_names import former_arguments
-from mmhmc.functional.devices import is_hurrying
+from mmhmc.functional.devices import is_estimating
 from mmhmc.structures import CodecOutput, CodingCondition
 from .entropy_model_codec import QUANTISERS, EntropyModelCodec
 from .layers import DivisiveNorm, FixedPointNetwork
@@ -111,6 +111,7 @@ class CompressAICodec(EntropyModelCodec):
 
     @portable.setter
     def portable(self, portable: bool) -> None:
+        """False writes streams in floating point, for experiments."""
         self._portable = bool(portable)
 
     @staticmethod
@@ -152,7 +153,7 @@ class CompressAICodec(EntropyModelCodec):
     @contextmanager
     def _entropy_arithmetic(self, device: torch.device) -> Iterator[None]:
         """No autocast; one choice of kernels where floating point decides."""
-        free = self.training or self.in_integers or is_hurrying()
+        free = self.training or self.in_integers or is_estimating()
         with torch.autocast(device.type, enabled=False), \
                 nullcontext() if free else deterministic_kernels():
             yield
@@ -169,10 +170,10 @@ class CompressAICodec(EntropyModelCodec):
 
     def needs_symbols(self, y: Tensor) -> bool:
         """Whether symbols of latents (B, M, h, w) are needed for a stream."""
-        return len(y) == 1 and not (self.training or is_hurrying())
+        return len(y) == 1 and not (self.training or is_estimating())
 
     def _check_latent(self, y: Tensor) -> None:
-        if self.training or not self.may_look_at(y):
+        if self.training or not self.may_read_values(y):
             return
         # Beyond 2^24 float32 skips integers; comparing also catches NaN.
         if not y.abs().amax() < 1 << 24:

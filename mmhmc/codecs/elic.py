@@ -12,7 +12,7 @@ from .layers.checkerboard import ANCHORS, BETWEEN_ANCHORS, MaskedConv2d
 from .layers.replacing import replace_layers
 from .space_channel_codec import SpaceChannelCodec, channel_context
 
-#: Where CompressAI's state dicts keep what has another name here.
+#: Names in CompressAI's state dicts, by pattern, and the names here.
 _NAMES_IN_COMPRESSAI = (
     (r'latent_codec\.hyper\.', ''),
     (r'latent_codec\.y\.channel_context\.', 'channel_context.'),
@@ -45,9 +45,9 @@ class ELIC(SpaceChannelCodec):
         parameters, SC = spatial context, CC = channel context
 
     The channels of ``y`` are coded group by group, each in two steps: first
-    its anchors, where row plus column is even, then what lies between them,
-    which a masked convolution predicts from the anchors. That is ten steps
-    for five groups, whatever the size.
+    its anchors, where row plus column is even, then the positions between
+    them, which a masked convolution predicts from the anchors. That is ten
+    steps for five groups, whatever the size.
 
     Transforms, hyperprior and the parameters' names within each network are
     those of CompressAI's ``Elic2022Official``, whose state dicts load as they

@@ -19,7 +19,7 @@ _TABLE_BUFFERS = ('_quantized_cdf', '_offset', '_cdf_length', 'scale_table')
 #: Scales that have a table, evenly spaced by logarithm from 0.11 to 256. With
 #: the nearest one a symbol costs at most 0.0004 bits more than with its own.
 SCALE_LEVELS = 256
-#: Names of what is decoded in training.
+#: Latents that training can decode.
 QUANTISERS = ('noise', 'straight_through')
 
 
@@ -31,13 +31,10 @@ class EntropyModelCodec(ImageCodec):
     for them. Another entropy model is named in :meth:`_entropy_models`.
     """
 
-    #: What is decoded in training, one of :data:`QUANTISERS`.
+    #: The latent that training decodes, one of :data:`QUANTISERS`.
     quantiser: str = 'noise'
-
-    def __init__(self, init_cfg: Optional[dict] = None) -> None:
-        super().__init__(init_cfg)
-        # For which weights the tables were made.
-        self._tables_of: Optional[bytes] = None
+    # Digest of the weights for which the tables were made.
+    _tables_of: Optional[bytes] = None
 
     # CompressAI permutes by numpy, which `torch.compile` traces wrongly.
     @_disable_dynamo

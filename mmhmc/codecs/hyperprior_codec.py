@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from mmhmc.bitstream import SymbolDecoder
-from mmhmc.functional.devices import is_hurrying
+from mmhmc.functional.devices import is_estimating
 from mmhmc.functional.rounding import round_ste
 from mmhmc.structures import CodecOutput, LatentSymbols
 from .compressai_codec import CompressAICodec
@@ -82,7 +82,7 @@ class HyperpriorCodec(CompressAICodec):
         z_hat, z_likelihoods = self.run_bottleneck(z, with_likelihoods)
         params = self.hyper_synthesis(z_hat, quality)
         steps = []
-        if self.training or is_hurrying():
+        if self.training or is_estimating():
             y_hat, y_likelihoods = self.quantise_at_once(
                 y, params, with_likelihoods)
         else:

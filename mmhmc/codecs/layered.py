@@ -17,7 +17,7 @@ from .hyperprior_codec import HyperpriorCodec
 from .layers import Transform
 from .layers.adaptive_norm import ResidualHalving, StyledUpsampling
 
-#: Which stream steers the normalisation of the synthesis.
+#: Streams that can control the normalisation of the synthesis.
 DRIVERS = ('texture', 'semantic')
 #: Strides in pixels that a texture code may have; None: one for an image.
 TEXTURE_STRIDES = (None, 32, 64)
@@ -43,27 +43,27 @@ class LayeredGenerative(HyperpriorCodec):
 
     ``y_s``, at 1/16 of the image's sides, carries layout; its streams ``z``
     and ``y`` are the base layer, which decodes alone. ``y_r`` is one vector
-    for the image, or a coarse map of them; its stream ``t``, the last of a
-    file, is the enhancement. Where it was cut off, a learnt vector takes its
-    place. :meth:`split` has the layers of ``y_hat``, whose first
+    for the image, or a coarse map of vectors; its stream ``t``, the last of a
+    file, is the enhancement. If it was cut off, a learnt vector replaces it.
+    :meth:`split` gives the layers of ``y_hat``, whose first
     ``semantic_channels`` are ``y_s`` and the others ``y_r``, repeated over
-    the positions that it covers; the first are the same to the last bit with
-    and without the enhancement.
+    the positions of a vector; ``y_s`` is the same to the last bit with and
+    without the enhancement.
 
-    Known of the paper is its abstract: two streams, one for reconstruction
-    and one for semantics, a decoder that fuses them by AdaIN, adversarial
-    training. The rest is a reconstruction after the published code of its
-    authors' conceptual compression (reference below): which stream is spatial
-    and which one steers AdaIN is not known, hence ``driver``; all widths are
-    chosen. Unlike there the texture encoder is not normalised, for means and
-    contrasts are what a texture code is to say; the semantic encoder and its
+    Only the abstract of the paper is known: two streams, one for
+    reconstruction and one for semantics, a decoder that fuses them by AdaIN,
+    adversarial training. The rest follows the published code of its authors'
+    conceptual compression (reference below): which stream is spatial and
+    which one controls AdaIN is not known, hence ``driver``; all widths are
+    chosen. Unlike there the texture encoder is not normalised, for a texture
+    code has to carry means and contrasts; the semantic encoder and its
     hyperprior are those of Minnen et al. (2018), with a narrower ``z``; both
     codes have learnt entropy models and unit steps, and their amplitude is
     learnt instead of the step.
 
-    Training rounds with a straight-through gradient, and now and then leaves
-    out the enhancement. Normalisation sees the whole image, so that large
-    images are encoded, but not decoded in tiles.
+    Training rounds with a straight-through gradient, and leaves out the
+    enhancement of some images. Normalisation needs the whole image, so large
+    images are encoded in tiles, but not decoded in tiles.
 
     Reference:
         Y. Zhang, C. Jia, J. Chang, S. Ma: "Machine Perception-Driven Image
@@ -83,8 +83,8 @@ class LayeredGenerative(HyperpriorCodec):
             is a mean over the image.
         texture_widths: Hidden channels of ``g_a_texture`` at 1/2, ..., 1/32.
         decoder_widths: Channels of ``g_s`` at 1/16, ..., 1/1.
-        driver: Stream that steers AdaIN; the other one is its content. If it
-            is ``'semantic'``, the texture has to be a map: normalisation
+        driver: Stream that controls AdaIN; the other one is its content. If
+            it is ``'semantic'``, the texture has to be a map: normalisation
             would erase one vector.
         fusion: ``'adain'``, or ``'concat'``, which instead of scaling and
             shifting appends the style to the channels.
@@ -202,7 +202,7 @@ class LayeredGenerative(HyperpriorCodec):
         return t_hat, likelihoods, symbols
 
     def _leave_out(self, y_r: Tensor) -> Tensor:
-        """The default in place of the texture that nobody will decode."""
+        """The default texture for images without an enhancement."""
         if not self.training:
             left_out = to_device(self.base_only, y_r.device)
         else:
@@ -268,7 +268,7 @@ class LayeredGenerative(HyperpriorCodec):
               output: CodecOutput,
               size: tuple[int, int],
               condition: Optional[CodingCondition] = None) -> Bitstream:
-        """See :meth:`ImageCodec.write`; cut if it is to be."""
+        """See :meth:`ImageCodec.write`; with ``base_only`` it is cut."""
         stream = super().write(output, size, condition)
         return stream.keep(2) if self.base_only else stream
 
@@ -287,7 +287,7 @@ def _synthesis(content: int, style: int, widths: Sequence[int],
                fusion: str) -> Transform:
     """``g_s``: four blocks from 1/16 of the image's sides to 1/1."""
     last = nn.Conv2d(widths[-1], 3, 3, padding=1)
-    # In the middle of the range: images are grey before they are learnt.
+    # In the middle of the range: the first decoded images are grey.
     nn.init.constant_(last.bias, 0.5)
     return Transform(
         nn.Conv2d(content, widths[0], 3, padding=1),
@@ -311,7 +311,7 @@ def _check_layers(texture_stride: Optional[int], texture_widths: Sequence[int],
     """Refuse layers that cannot be built or would not work.
 
     Raises:
-        ValueError: With what is wrong.
+        ValueError: With the argument and its value.
     """
     if texture_stride not in TEXTURE_STRIDES:
         raise ValueError('`texture_stride` must be one of '

@@ -77,7 +77,7 @@ class JointAutoregressive(HyperpriorCodec):
 
     Differences from the paper: positions are coded along wavefronts, of which
     there are ``w + 3 (h - 1)`` instead of ``h w``; the context of each is the
-    same. Evaluation walks the wavefronts too, so that its ``y_hat`` and
+    same. Evaluation follows the wavefronts, too, so that its ``y_hat`` and
     likelihoods are those of the bitstream (CompressAI's evaluation uses a
     context that its own decoder does not have). The quantiles are solved for
     instead of learnt with an auxiliary loss.
@@ -179,10 +179,10 @@ class JointAutoregressive(HyperpriorCodec):
         return self.context_taps()
 
     def context_taps(self) -> nn.Conv2d:
-        """The masked convolution as a pointwise one over what it reads.
+        """The masked convolution as a pointwise one over its inputs.
 
-        Its inputs are the taps that the mask leaves, in the order of the
-        kernel, of each channel: M * taps in all.
+        Its inputs are, for each channel, the taps that are not masked, in the
+        order of the kernel: M * taps in all.
         """
         conv = self.context_prediction
         taps = conv.mask[0, 0].nonzero()
@@ -200,7 +200,7 @@ def _select(row: Tensor, column: Tensor, y: Tensor) -> Tensor:
 
 
 class _Context:
-    """The context of each position while one latent is coded.
+    """The part of one latent that is coded, as context of the rest.
 
     With a k x k masked kernel, p = k // 2, position (r, c) depends on the p
     rows above up to column c + p and on its own row left of it. So all
@@ -224,7 +224,7 @@ class _Context:
         side = self.border * 2
         self.padded = conv.weight.new_zeros(
             (codec.latent_channels, height + side, width + side))
-        # Only the taps that the mask leaves: (taps, 2).
+        # Row and column of each tap that is not masked: (taps, 2).
         self.taps = conv.mask[0, 0].nonzero()
         if codec.in_integers:
             self.predict_context = codec.fixed_point('context_prediction')
@@ -235,7 +235,7 @@ class _Context:
 
     @property
     def y_hat(self) -> Tensor:
-        """What has been put so far, shape (M, h, w)."""
+        """The latent, zero where it is not yet coded, (M, h, w)."""
         p = self.border
         return self.padded[:, p:p + self.height, p:p + self.width]
 

@@ -14,7 +14,7 @@ from .tinylic import NUM_QUALITIES, TinyLIC
 
 #: The main path of the decoder, which needs no side path.
 MAIN_TASK = 'perceptual'
-#: The encoder's side path, for what can be coded with less effort.
+#: The encoder's side path, for positions that need fewer bits.
 _LOW = 'low'
 _INVERTED_TASKS = ('mse', )
 
@@ -32,7 +32,7 @@ class MPA(TinyLIC):
     :class:`TinyLIC` with several rates, in whose stages at 1/2, 1/4 and 1/8
     of the image's sides each position takes the main path or a side path:
 
-    - The encoder gives the less of the main path the lower the quality.
+    - In the encoder fewer positions take the main path at lower qualities.
     - The decoder's main path is for people (``'perceptual'``). Each task has
       a side path of its own, and ``condition.alpha`` is the share of
       positions that take it: 0 gives the main path alone, whatever the task,
@@ -42,21 +42,23 @@ class MPA(TinyLIC):
     Bitstreams depend on the quality, never on task or alpha. A condition
     without a task decodes for people.
 
-    Another task is one more name in ``tasks``; weights without it load as
-    they are, also strictly, and its path begins as what of the main path is
-    strongest: all of it in an inverted bottleneck, a quarter in a bottleneck.
+    Another task is one more name in ``tasks``. Weights without it load, also
+    strictly; its path is initialised with the strongest hidden channels of
+    the main path: all of them in an inverted bottleneck, a quarter in a
+    bottleneck.
 
-    Training has two stages. In the first, with ``tasks=()``, all learns for
-    people. In the second ``trained_task`` names the one side path that learns
-    while all else is frozen: no gradients, evaluation mode, equal bitstreams.
-    ``tools/model_converters/merge_mpa.py`` puts tasks trained apart into one
-    file. In training an output's ``extra_losses`` have the ratio loss, by
-    which predictors learn to choose as many positions as they are to.
+    Training has two stages. In the first, with ``tasks=()``, all weights
+    learn for people. In the second ``trained_task`` names the one side path
+    that learns while all other weights are frozen: no gradients, evaluation
+    mode, equal bitstreams. ``tools/model_converters/merge_mpa.py`` merges
+    tasks that were trained separately into one file. In training an output's
+    ``extra_losses`` have the ratio loss, which makes predictors choose the
+    given share of positions.
 
-    Differences from the paper: a task's path begins as a part of the main
-    one, not at random. In the second stage frozen parts rest, where the
-    published code leaves their noise on. Images are never cut into
-    tiles, for positions are chosen among all of an image.
+    Differences from the paper: a task's path is initialised from the main
+    one, not at random. In the second stage frozen parts are in evaluation
+    mode, where the published code adds their noise. Images are never cut
+    into tiles, for positions are ranked over the whole image.
 
     Reference:
         X. Zhang, P. Guo, M. Lu, Z. Ma: "All-in-One Image Coding for Joint
@@ -68,8 +70,8 @@ class MPA(TinyLIC):
             ``'inverted'`` (a hidden width of twice the channels) or
             ``'bottleneck'`` (of half). By name alone ``mse`` is inverted, any
             other a bottleneck.
-        trained_task: The one of them that learns, all else being frozen;
-            None trains everything.
+        trained_task: The task that learns, all other weights being frozen;
+            None trains all.
         lmbda_ratio: Weight of the ratio loss, not negative.
         hidden_channels: See :class:`TinyLIC`; so are the others.
         latent_channels: Channels M of the latent ``y``.
@@ -85,7 +87,7 @@ class MPA(TinyLIC):
     """
 
     variable_codec_id = 'mpa'
-    # Positions are ranked among all of an image.
+    # Positions are ranked over the whole image.
     tile_size = None
     controls = ('quality', 'task', 'alpha')
 
@@ -127,14 +129,14 @@ class MPA(TinyLIC):
                               paths[transform])
 
     def task_parts(self, task: str) -> Iterator[nn.Module]:
-        """All that belongs to one task: predictors and side paths."""
+        """Predictors and side paths of one task."""
         for stage in self.g_s:
             if isinstance(stage, MultiPathStage):
                 yield stage.predictors[task]
                 yield stage.sides[task]
 
     def train(self, mode: bool = True) -> 'MPA':
-        """As of every module; but with a trained task only that task."""
+        """Set the mode; with a trained task, of that task only."""
         super().train(mode and self.trained_task is None)
         if self.trained_task is not None:
             for part in self.task_parts(self.trained_task):
@@ -182,7 +184,7 @@ class MPA(TinyLIC):
             self,
             x: Tensor,
             condition: Optional[CodingCondition] = None) -> dict[str, Tensor]:
-        """Which positions take the main path, for looking at.
+        """Positions that take the main path, for visualisation.
 
         Args:
             x: RGB in [0, 1], shape (B, 3, H, W), H and W multiples of
@@ -241,7 +243,7 @@ class MPA(TinyLIC):
 
     def _begun(self, task: str, state_dict: dict[str, Tensor],
                prefix: str) -> dict[str, Tensor]:
-        """Side paths of a task as what fits of the main path they leave."""
+        """Initial side paths of a task, from the main path."""
         begun = {}
         for number, stage in self.g_s.named_children():
             if not isinstance(stage, MultiPathStage):
@@ -262,17 +264,17 @@ class MPA(TinyLIC):
 
 
 def encoder_path(quality: float) -> PathChoice:
-    """How many positions take the encoder's main path at a quality.
+    """The encoder's side path, and the share of the main path at a quality.
 
-    None of them at the lowest, all at the highest, and between a share that
-    grows exponentially.
+    The share is 0 at the lowest quality, 1 at the highest, and grows
+    exponentially between them.
     """
     grown = (quality - 1) / (NUM_QUALITIES - 1)
     return PathChoice(_LOW, (5**grown - 1) / 4, round(quality) - 1)
 
 
 def decoder_path(condition: Optional[CodingCondition]) -> Optional[PathChoice]:
-    """How many positions take the decoder's main path; None for all."""
+    """The decoder's side path and the main path's share; None: main only."""
     if condition is None or condition.task in (None, MAIN_TASK):
         return None
     alpha = 1. if condition.alpha is None else condition.alpha
@@ -308,7 +310,7 @@ def _kinds_of(tasks: Union[Sequence[str], dict[str, str]]) -> dict[str, str]:
             for task in tasks
         }
     for task, kind in tasks.items():
-        # ModuleDict has some names for itself.
+        # A key of ModuleDict must not be the name of a method.
         if not (isinstance(task, str)
                 and task.isidentifier()) or task == MAIN_TASK or hasattr(
                     nn.ModuleDict, task):

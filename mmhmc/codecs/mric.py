@@ -44,20 +44,19 @@ class MRIC(HyperpriorCodec):
     Transforms are those of ELIC, and the channels of ``y`` are coded slice by
     slice, as in Minnen and Singh (2020). Each residual block of the
     synthesis adds a vector to its channels after each of its convolutions,
-    which depends on ``beta``: the weight of realism that the codec was
-    trained with. :class:`~mmhmc.structures.CodingCondition` gives it for
-    decoding; it is 0 if left out. Encoder and bitstream do not know it.
+    which depends on ``beta``: the weight of realism in training. In decoding
+    :class:`~mmhmc.structures.CodingCondition` gives it; it is 0 if left out.
+    Encoder and bitstream do not depend on it.
 
-    The details of Agustsson et al. are not public in all parts. Chosen here:
+    Not all details of Agustsson et al. are public. Chosen here:
     features of ``beta`` are ``beta`` itself and its sines and cosines at ten
     frequencies 1 to 512; two layers with ReLU make an embedding of them, and
     linear maps without a bias make the vectors; scales, means and residuals
     of a slice are each predicted from the part of the hyper-latent's
     parameters that belongs to the slice, and from all slices before it; the
-    last layer of the hyper-synthesis has no activation. Without published
-    weights this is a model of that family, not that very model. Quantiles
-    are solved for instead of learnt, training rounds with a straight-through
-    gradient.
+    last layer of the hyper-synthesis has no activation. There are no
+    published weights to compare with. Quantiles are solved for instead of
+    learnt, training rounds with a straight-through gradient.
 
     Reference:
         E. Agustsson, D. Minnen, G. Toderici, F. Mentzer: "Multi-Realism Image
@@ -74,8 +73,8 @@ class MRIC(HyperpriorCodec):
         hyper_channels: Channels of the hyper-latent ``z``.
         num_slices: Steps in which ``y`` is coded; divides
             ``latent_channels``.
-        context_channels: Hidden channels of what predicts scales, means and
-            residuals.
+        context_channels: Hidden channels of the networks that predict
+            scales, means and residuals.
         embedding_channels: Width of the embedding of ``beta``.
         portable: See :class:`CompressAICodec`.
         init_cfg: mmengine's initialisation.
@@ -148,8 +147,7 @@ class MRIC(HyperpriorCodec):
 
         Args:
             latent_channels: All slices together.
-            own: How many inputs as wide as a slice there are beside the
-                slices before.
+            own: Inputs in addition to the slices before, in slices.
         """
         width = latent_channels // self.num_slices
         return nn.ModuleDict({
@@ -187,7 +185,7 @@ class MRIC(HyperpriorCodec):
             residual = self.run_entropy_network(
                 f'residual_context.y{k}',
                 torch.cat((seen, values), dim=1).contiguous())
-            # What rounding took away is half a step at most.
+            # The error of rounding is half a step at most.
             coded.append((values + 0.5 * residual).contiguous())
             scales.append(scales_hat)
             means.append(means_hat)
@@ -218,8 +216,8 @@ class MRIC(HyperpriorCodec):
         """Realism that a condition asks for; 0 if it does not.
 
         Raises:
-            ValueError: If it is outside of [0, 5.12], or the condition asks
-                for something else.
+            ValueError: If it is outside of [0, 5.12], or the condition has
+                another control.
         """
         if condition is None:
             return 0.
@@ -243,8 +241,8 @@ class ConditionalBlock(nn.Module):
     """Residual bottleneck block that adds a given vector to its channels.
 
     Args:
-        block: Block without one, of CompressAI, whose layers are taken.
-        embedding_channels: Channels of what the vectors are made of.
+        block: CompressAI's block, whose layers it takes.
+        embedding_channels: Channels of the embedding that makes the vectors.
     """
 
     controls = ('embedding', )

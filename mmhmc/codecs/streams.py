@@ -17,19 +17,19 @@ from mmhmc.functional import crop_to, extend_edges, padded_size
 from mmhmc.structures import CodecOutput, CodingCondition
 from .layers import saturation
 
-#: Whether the file that is being read is portable; None: none is.
+#: Whether the file that is being read is portable; None: no file is read.
 _PORTABLE: ContextVar[Optional[bool]] = ContextVar('portable', default=None)
 
 #: Beyond it float32 skips integers; no sensible symbol is anywhere near.
 _MOST_SYMBOL = 1 << 24
 _NOT_SENSIBLE = (
-    "Check the codec's weights: what chooses its tables and means "
-    'gives no sensible numbers, and this would decode to garbage.')
+    "Check the codec's weights: the networks that choose tables and means "
+    'give no sensible numbers, and this would decode to garbage.')
 
 
 @contextmanager
 def use_integers(portable: bool) -> Iterator[None]:
-    """Choose tables by integers or in floating point, whatever a codec says.
+    """Choose tables by integers or in floating point, for all codecs.
 
     Args:
         portable: See :attr:`ImageCodec.portable`.
@@ -50,7 +50,7 @@ class StreamCoder(nn.Module):
         decompress: Bitstream ──► read ──► decode_latents ──► image
     """
 
-    #: What a file calls the codec; short, for it is in every file.
+    #: Name of the codec in its files; short, for it is in every file.
     codec_id: str = ''
     #: Streams at the end of a file without which it can be decoded.
     optional_streams: tuple[str, ...] = ()
@@ -61,8 +61,8 @@ class StreamCoder(nn.Module):
     def in_integers(self) -> bool:
         """Whether integers choose the tables now.
 
-        Outside training as :attr:`portable` says, or as the file needs it
-        that is being read.
+        Never in training; else if the file that is being read is portable,
+        or, when none is read, the codec.
         """
         asked = _PORTABLE.get()
         return not self.training and (self.portable
@@ -73,7 +73,7 @@ class StreamCoder(nn.Module):
             self,
             x: Union[Tensor, Sequence[Tensor]],
             condition: Optional[CodingCondition] = None) -> list[Bitstream]:
-        """Code images of any size, padding inside.
+        """Encode images of any size; padding is done here.
 
         Args:
             x: RGB in [0, 1], shape (B, 3, H, W), or a list of images
@@ -93,8 +93,8 @@ class StreamCoder(nn.Module):
         images = [self._in_own_type(batch) for batch in images]
         for batch in images:
             self.check_images(batch, condition)
-        # One at a time: a kernel may round differently for a batch, and the
-        # decoder has no batch.
+        # One at a time, as in the decoder: a kernel may round differently for
+        # a batch.
         return [
             self._compress_one(image[None], condition) for batch in images
             for image in batch
@@ -159,9 +159,9 @@ class StreamCoder(nn.Module):
         return bitstream.num_bytes
 
     def settings(self) -> dict:
-        """What else decides the bytes, as JSON takes it, for the record.
+        """Settings that decide the bytes beside the weights, for JSON.
 
-        Nothing, unless a codec calls programs or libraries of its own.
+        Empty, unless a codec calls programs or libraries of its own.
         """
         return {}
 
@@ -169,15 +169,15 @@ class StreamCoder(nn.Module):
               output: CodecOutput,
               size: tuple[int, int],
               condition: Optional[CodingCondition] = None) -> Bitstream:
-        """Entropy-code what :meth:`encode_latents` made of one image.
+        """Entropy-code the output of :meth:`encode_latents` for one image.
 
         Args:
-            output: Made in evaluation mode of a batch of one.
+            output: From evaluation mode and a batch of one.
             size: Height and width in pixels of the unpadded image.
             condition: That of :meth:`encode_latents`; its quality is stored.
 
         Returns:
-            The bitstream, with the hash of what decodes it.
+            The bitstream, with :meth:`weights_hash`.
 
         Raises:
             RuntimeError: In training mode, or if tables are missing.
@@ -210,7 +210,8 @@ class StreamCoder(nn.Module):
              condition: Optional[CodingCondition] = None) -> Tensor:
         """Decode ``y_hat`` of one image, shape (1, M, h, w).
 
-        A stream in floating point is read so, whatever the codec writes.
+        A stream in floating point is read in floating point, also by a
+        portable codec.
 
         Raises:
             BitstreamError: If the stream is of another codec or other
@@ -235,7 +236,8 @@ class StreamCoder(nn.Module):
         except BitstreamError:
             raise
         except ValueError as error:
-            # Only symbols that no encoder wrote lead to impossible tables.
+            # Indexes outside the tables follow from symbols that no encoder
+            # wrote.
             raise BitstreamError(
                 f'The symbols of this stream make no sense: {error}'
             ) from error
@@ -252,10 +254,10 @@ class StreamCoder(nn.Module):
         return tables
 
     def _check_origin(self, bitstream: Bitstream, names: list[str]) -> None:
-        """Refuse what this codec did not write.
+        """Refuse bitstreams that this codec did not write.
 
         Raises:
-            BitstreamError: With what is different.
+            BitstreamError: With the difference.
         """
         name = type(self).__name__
         codec_id = self.codec_id or name
@@ -308,7 +310,7 @@ class StreamCoder(nn.Module):
                 'codec.')
 
     def _table_weight(self) -> Tensor:
-        """A convolution's weight of what chooses tables."""
+        """Weight of a convolution of a network that chooses tables."""
         weights = [t for _, t in self.decoding_tensors() if t.ndim == 4]
         return weights[0] if weights else torch.empty(0)
 
@@ -319,9 +321,9 @@ class StreamCoder(nn.Module):
         return device_fingerprint(self._table_weight(), compiled)
 
     def weights_hash(self) -> bytes:
-        """First 4 bytes of a SHA-256 of what decides decoding.
+        """Hash of all that decides decoding: the first 4 bytes of a SHA-256.
 
-        That is :meth:`decoding_tensors`, and :attr:`arithmetic`.
+        Of :meth:`decoding_tensors` and :attr:`arithmetic`.
         """
         tensors, arithmetic = dict(self.decoding_tensors()), self.arithmetic
 
@@ -344,7 +346,7 @@ class StreamCoder(nn.Module):
 
 
 def _check_symbols(name: str, symbols: Tensor) -> None:
-    """Refuse what was no number, or too large for one, before it was rounded.
+    """Refuse symbols that were NaN or huge before they were rounded.
 
     Raises:
         ValueError: If there is such a symbol.
@@ -359,7 +361,7 @@ def _check_symbols(name: str, symbols: Tensor) -> None:
 
 def as_stored(
         condition: Optional[CodingCondition]) -> Optional[CodingCondition]:
-    """Controls with the quality that a file can say."""
+    """Controls with the quality rounded as in a file."""
     if condition is None or condition.quality is None:
         return condition
     steps = round(condition.quality / QUALITY_STEP)

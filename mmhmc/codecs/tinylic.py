@@ -55,9 +55,9 @@ class TinyLIC(SpaceChannelCodec):
 
     With ``variable_rate`` one codec has the rates 1 (lowest) to 8, and all
     between by geometric interpolation: ``condition.quality``, 8 if there is
-    none. Gains scale the channels of ``y`` and ``z`` before they are rounded,
-    their inverses after, and every block has gains of its own. A file says
-    its quality; ``y_hat`` is that before the inverse gain.
+    none. Gains scale the channels of ``y`` and ``z`` before rounding, inverse
+    gains after it, and every block has gains of its own. The quality is in
+    the file; ``y_hat`` is the latent before the inverse gain.
 
     Differences from the paper: the architecture is that of its published
     code as corrected on 10 November 2022; the quantiles are solved for
@@ -338,7 +338,7 @@ class TinyLIC(SpaceChannelCodec):
 
 
 def slice_channels(latent_channels: int) -> tuple[int, ...]:
-    """Channels of the four slices: what a quarter cosine leaves of them.
+    """Channels of the four slices, uneven by a quarter of a cosine.
 
     Raises:
         ValueError: If a slice would be empty.
@@ -356,7 +356,7 @@ def slice_channels(latent_channels: int) -> tuple[int, ...]:
 
 
 def spatial_context(channels: int, num_steps: int) -> nn.ModuleList:
-    """For each step but the first what the steps before say."""
+    """Masked convolutions, one for each step of a slice but the first."""
     checkerboard = torch.arange(25).view(5, 5) % 2 == 1
     if num_steps == 2:
         masks = [checkerboard]
@@ -378,7 +378,7 @@ def spatial_context(channels: int, num_steps: int) -> nn.ModuleList:
 
 def entropy_parameters(params: int, channels: int,
                        spatial: bool) -> nn.Sequential:
-    """Scales and means of s channels from all that is known."""
+    """Network from all contexts to scales and means of s channels."""
     entering = params + 2 * channels * (1 + spatial)
     hidden = (10 * channels // 3,
               8 * channels // 3) if spatial else (2 * channels, ) * 2
@@ -389,7 +389,7 @@ def entropy_parameters(params: int, channels: int,
 
 
 def _analysis(stages: list[nn.Module], in_channels: int) -> Transform:
-    """A strided convolution before each stage; from pixels a larger one."""
+    """A strided convolution before each stage: 5x5 from pixels, else 3x3."""
     layers = []
     for stage in stages:
         channels = stage.blocks[0].norm1.normalized_shape[0]
@@ -403,7 +403,7 @@ def _analysis(stages: list[nn.Module], in_channels: int) -> Transform:
 
 
 def _synthesis(stages: list[nn.Module], out_channels: int) -> Transform:
-    """A transposed convolution after each stage; to pixels a larger one."""
+    """A transposed convolution after each stage: 5x5 to pixels, else 3x3."""
     dims = [stage.blocks[0].norm1.normalized_shape[0] for stage in stages]
     layers = []
     for stage, dim, channels in zip(stages, dims, [*dims[1:], out_channels]):
@@ -418,7 +418,7 @@ def _synthesis(stages: list[nn.Module], out_channels: int) -> Transform:
 
 def _check_sizes(hidden_channels: Sequence[int], latent_channels: int,
                  hyper_channels: int, depths: Sequence[int]) -> None:
-    """Refuse sizes of which no such codec can be built.
+    """Refuse sizes with which the codec cannot be built.
 
     Raises:
         ValueError: With the name and the value.

@@ -15,7 +15,7 @@ from .layers.attention_stage import known_controls
 class TransformRunner(nn.Module):
     """Runs a codec's transforms: a base of :class:`ImageCodec`."""
 
-    #: Pixels beyond which nothing around a pixel reaches it in a transform.
+    #: Radius in pixels of the receptive field of a transform.
     receptive_radius: int = 0
     #: Side in pixels of the tiles in which large images go through the
     #: transforms, in evaluation without gradients. ``'auto'``: by
@@ -26,7 +26,7 @@ class TransformRunner(nn.Module):
     tile_memory: int = 896 << 20
     #: Side below which tiles overlap more than they save.
     least_tile_size: int = 512
-    #: Bytes that a transform takes for each pixel of an image, about.
+    #: Memory of a transform for each pixel of an image, about, in bytes.
     bytes_per_pixel: int = 512
     #: Type in which the transforms between image and latent compute in
     #: evaluation, e.g. ``torch.bfloat16``; None: that of their weights.
@@ -70,8 +70,7 @@ class TransformRunner(nn.Module):
         room = self.tile_memory // (self.bytes_per_pixel * images)
         if pixels <= max(room, 2 * self.least_tile_size**2):
             return None
-        # An image so large takes memory of its own, and so do its pieces'
-        # surroundings.
+        # The image itself and the overlap of tiles take memory, too.
         side = isqrt(room * 2 // 5) - 2 * self.receptive_radius
         side -= side % max(64, self.downsampling_factor)
         return max(side, self.least_tile_size)
@@ -79,11 +78,11 @@ class TransformRunner(nn.Module):
     def _run_in_dtype(self, part: nn.Module, x: Tensor, **controls) -> Tensor:
         if self.transform_dtype is None:
             return part(x, **controls)
-        # Convolutions follow the format of the map; weights stay as they are.
+        # Convolutions follow the format of the map, not of the weights.
         x = x.contiguous(memory_format=torch.channels_last)
         *layers, last = part if isinstance(part, nn.Sequential) else [part]
-        # Eight bits are too few for pixels, and for a sum with a bias around
-        # which pixels or latents lie; both cost little in float32.
+        # Eight bits of bfloat16 are too few for pixels, and for the last sum
+        # with a bias near their mean; both cost little in float32.
         if layers and isinstance(layers[0], nn.Conv2d):
             x = layers.pop(0)(x)
         bias = getattr(last, 'bias', None)
@@ -98,9 +97,9 @@ class TransformRunner(nn.Module):
 
 
 def _without_bias(layer: nn.Module) -> nn.Module:
-    """The same layer, weights and hooks, but for its bias.
+    """A copy of a layer without its bias, with its weights and hooks.
 
-    The layer itself stays what it is: others may be computing with it.
+    The layer itself is not changed: other threads may be using it.
     """
     bare = copy.copy(layer)
     bare._parameters = dict(layer._parameters, bias=None)

@@ -10,7 +10,7 @@ from numpy import ndarray
 from torch import Tensor
 
 from mmhmc.former_names import former_arguments
-from mmhmc.functional.devices import beside
+from mmhmc.functional.devices import on_device_of
 from mmhmc.registry import METRICS
 from .bitrate_metric import coded_images
 from .image_quality_metric import decoded
@@ -167,7 +167,8 @@ class _InceptionMetric(BaseMetric):
 
     def _features(self, x: Tensor) -> ndarray:
         pixels = (x[None].float().clamp(0, 1) * 255).round().byte()
-        return beside(self.extractor, pixels)(pixels)[0].float().cpu().numpy()
+        return on_device_of(self.extractor,
+                            pixels)(pixels)[0].float().cpu().numpy()
 
     def compute_metrics(self, results: list[list[tuple]]) -> dict[str, float]:
         """The distance.

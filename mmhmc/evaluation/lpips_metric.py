@@ -4,7 +4,7 @@ from typing import Optional, Union
 import torch
 from torch import Tensor, nn
 
-from mmhmc.functional.devices import beside
+from mmhmc.functional.devices import on_device_of
 from mmhmc.registry import METRICS, MODELS
 from .image_quality_metric import _ImageQualityMetric
 
@@ -52,4 +52,4 @@ class LPIPSMetric(_ImageQualityMetric):
     @torch.no_grad()
     def measure(self, x: Tensor, x_hat: Tensor) -> float:
         """See the class."""
-        return beside(self.loss, x)(x[None], x_hat[None]).item()
+        return on_device_of(self.loss, x)(x[None], x_hat[None]).item()

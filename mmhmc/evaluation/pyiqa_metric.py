@@ -5,7 +5,7 @@ from typing import Optional
 import torch
 from torch import Tensor, nn
 
-from mmhmc.functional.devices import beside
+from mmhmc.functional.devices import on_device_of
 from mmhmc.registry import METRICS
 from .image_quality_metric import _ImageQualityMetric
 
@@ -49,7 +49,7 @@ class _PyIQAMetric(_ImageQualityMetric):
     @torch.no_grad()
     def measure(self, x: Tensor, x_hat: Tensor) -> float:
         """See the class."""
-        network = beside(self._network, x)
+        network = on_device_of(self._network, x)
         shown = (x_hat[None], x[None]) if self.with_original \
             else (x_hat[None], )
         return float(network(*shown))

@@ -21,8 +21,8 @@ class _Bound(torch.autograd.Function):
 def bound(t: Tensor, lower: Tensor, upper: Tensor) -> Tensor:
     """Clamp, but let gradients through that lead back into the range.
 
-    A plain clamp has no gradient outside the range, so what has once left it
-    would stay there.
+    A plain clamp has no gradient outside the range: a value that has left it
+    would never return.
 
     Args:
         t: Any shape.

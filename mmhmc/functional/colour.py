@@ -29,8 +29,8 @@ def rgb_to_yuv(x: Tensor,
     and n bits, the planes are rounded to ``(2^n - 1) y`` and
     ``(2^n - 1) u + 2^(n-1)`` in the full range, ``2^(n-8) (219 y + 16)`` and
     ``2^(n-8) (224 u + 128)`` otherwise (ITU-T H.273, equations 20 to 31).
-    Where chroma has fewer samples, each is the mean of the pixels that it
-    stands for, and so sits in their middle.
+    Where chroma has fewer samples, each is the mean of its pixels, and so is
+    located at their centre.
 
     Args:
         x: RGB, clamped to [0, 1], shape (B, 3, H, W).
@@ -73,10 +73,10 @@ def yuv_to_rgb(planes: Sequence[Tensor],
                matrix: str = 'bt709',
                full_range: bool = True,
                bit_depth: int = 8) -> Tensor:
-    """The way back from :func:`rgb_to_yuv`.
+    """Inverse of :func:`rgb_to_yuv`.
 
-    Chroma that has fewer samples is interpolated, bicubically, between where
-    they sit. Planes that no image has become the nearest colours.
+    Chroma with fewer samples is interpolated bicubically. Planes of colours
+    outside RGB become the nearest colours.
 
     Args:
         planes: Integers y, u and v, or y alone, each of shape (B, 1, h, w).

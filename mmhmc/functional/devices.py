@@ -1,4 +1,4 @@
-"""What a device has to be waited for."""
+"""Where tensors are, and work that does not wait for a GPU."""
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -8,48 +8,48 @@ from typing import Optional, Union
 import torch
 from torch import Tensor, nn
 
-_hurrying = ContextVar('hurrying', default=False)
+_estimating = ContextVar('estimating', default=False)
 
 
-def answers_at_once(x: Tensor) -> bool:
-    """Whether a look at the numbers of ``x`` waits for nothing.
+def reads_without_waiting(x: Tensor) -> bool:
+    """Whether reading values of ``x`` needs no synchronisation.
 
-    A GPU works off a queue: to see a number of its, all that was asked
-    before has to be done, and nothing more is asked meanwhile.
+    A GPU works through a queue: reading one value waits until all work
+    before it is done, and queues nothing meanwhile.
     """
     return x.device.type in ('cpu', 'meta')
 
 
 @contextmanager
-def hurrying() -> Iterator[None]:
-    """Around what is to wait for no device, e.g. a step of training."""
-    token = _hurrying.set(True)
+def estimating() -> Iterator[None]:
+    """Context in which codecs estimate latents, and wait for no device."""
+    token = _estimating.set(True)
     try:
         yield
     finally:
-        _hurrying.reset(token)
+        _estimating.reset(token)
 
 
-def is_hurrying() -> bool:
-    """Whether this is within :func:`hurrying`."""
-    return _hurrying.get()
+def is_estimating() -> bool:
+    """Whether the caller is within :func:`estimating`."""
+    return _estimating.get()
 
 
 def device_of(network: nn.Module) -> torch.device:
-    """Where a network computes; the CPU if it has no weights."""
+    """Device of a network's weights; the CPU if it has none."""
     held = chain(network.parameters(), network.buffers())
     return next((one.device for one in held), torch.device('cpu'))
 
 
-def beside(network: Callable, x: Tensor) -> Callable:
-    """A network on the device of what it is to see.
+def on_device_of(network: Callable, x: Tensor) -> Callable:
+    """Move a network to the device of its input.
 
-    Metrics and losses hold networks of which no model knows, and which nobody
-    else moves.
+    Networks of metrics and losses are no submodules of a model, so moving
+    the model does not move them.
 
     Args:
-        network: Moved if it is a module with weights elsewhere.
-        x: What it is to see.
+        network: Moved if it is a module with weights on another device.
+        x: Its input.
 
     Returns:
         The network.
@@ -57,7 +57,7 @@ def beside(network: Callable, x: Tensor) -> Callable:
     if isinstance(network, nn.Module) and \
             any(True for _ in chain(network.parameters(), network.buffers())) \
             and device_of(network) != x.device:
-        # What moves in inference mode could not be trained through later.
+        # Weights moved in inference mode could not carry gradients later.
         with torch.inference_mode(False):
             network.to(x.device)
     return network

@@ -1,9 +1,9 @@
 """Functions whose every bit is the same on every machine.
 
-IEEE 754 fixes sums, products, quotients and square roots of float64; it does
-not fix exponentials, which each library rounds in its own way. Here they are
-made of the former alone, one operation at a time in a fixed order, so that no
-compiler can join two of them. They are slow, and meant for tables.
+IEEE 754 fixes sums, products, quotients and square roots of float64, but not
+exponentials, which each library rounds in its own way. Here they are computed
+by these operations only, one at a time in a fixed order, so that no compiler
+can fuse two of them. They are slow, and meant for tables.
 """
 import math
 from collections.abc import Callable
@@ -62,9 +62,9 @@ def exact_gelu(x: np.ndarray) -> np.ndarray:
 
 
 @lru_cache(maxsize=None)
-def exact_table(function: Callable[[np.ndarray], np.ndarray], first: int,
-                last: int, bits: int, result_bits: int,
-                device: torch.device) -> Tensor:
+def exact_table(function: Callable[[np.ndarray],
+                                   np.ndarray], first: int, last: int,
+                bits: int, result_bits: int, device: torch.device) -> Tensor:
     """Values of a function as integers, one for each integer argument.
 
     Args:
@@ -73,7 +73,7 @@ def exact_table(function: Callable[[np.ndarray], np.ndarray], first: int,
         last: Largest argument, times ``2**bits``.
         bits: Fraction bits of the argument.
         result_bits: Fraction bits of the values.
-        device: Where the table is to be.
+        device: Device of the table.
 
     Returns:
         Nearest integers of ``2**result_bits * function(i / 2**bits)`` for i

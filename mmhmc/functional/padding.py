@@ -1,4 +1,4 @@
-"""Padding to what a codec can code, and back."""
+"""Padding to the sizes that a codec can encode, and back."""
 from collections.abc import Sequence
 
 from torch import Tensor
@@ -11,7 +11,7 @@ def padded_size(size: Size, multiple: int) -> Size:
 
     Args:
         size: Height and width in pixels, each at least 1.
-        multiple: What both sides of the result are multiples of.
+        multiple: Divides both sides of the result.
 
     Returns:
         Height and width in pixels.
@@ -29,9 +29,9 @@ def padded_size(size: Size, multiple: int) -> Size:
 def extend_edges(x: Tensor, sizes: Sequence[Size], target: Size) -> Tensor:
     """Continue the last real row and column of each image to ``target``.
 
-    What lies outside an image (a host's batch padding) is overwritten, so
-    that the codec sees the same values around an image whatever batch the
-    image is in. Repeated edges cost next to no bits.
+    Pixels outside an image (a host's batch padding) are overwritten, so the
+    codec sees the same values around an image in every batch. Repeated edges
+    cost next to no bits.
 
     Args:
         x: Images, shape (B, C, H, W), each in its top left corner.

@@ -1,4 +1,4 @@
-"""Rounding that can be learnt through."""
+"""Rounding with a straight-through gradient."""
 from torch import Tensor
 
 

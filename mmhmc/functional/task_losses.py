@@ -1,4 +1,4 @@
-"""Losses of hosts, which are tensors or lists of them."""
+"""Losses of hosts: tensors, or lists of tensors."""
 from torch import Tensor
 
 
@@ -6,11 +6,10 @@ def weigh_losses(losses: dict, weight: float) -> dict:
     """A host's losses times a weight; its other values as they are.
 
     Args:
-        losses: As a host's ``loss`` gives them: tensors, or lists of tensors
-            of dense heads, one for each level. What has ``loss`` in its name
-            is summed.
-        weight: What losses are multiplied by. With 0 they are left out, for
-            0 times infinity is no number.
+        losses: From a host's ``loss``: tensors, or, of dense heads, lists
+            of tensors, one for each level. Entries with ``loss`` in their
+            name are losses; others are logged.
+        weight: Factor. With 0 losses are left out: 0 times infinity is NaN.
 
     Returns:
         A new dictionary.

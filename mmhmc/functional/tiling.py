@@ -9,10 +9,10 @@ def run_in_tiles(transform: Callable[[Tensor], Tensor], x: Tensor,
                  scale: Fraction, tile: int, overlap: int) -> Tensor:
     """Apply a transform tile by tile, with less memory and equal values.
 
-    Each tile is given ``overlap`` more on the sides where ``x`` goes on, and
-    what comes of that is cut off; the borders of ``x`` are left to the
-    transform's own padding. With an overlap that covers the receptive field
-    the result is that of the whole up to the rounding of the kernels.
+    Each tile is extended by ``overlap`` on the sides where ``x`` continues,
+    and its result is cropped; at the borders of ``x`` the transform pads as
+    usual. If the overlap covers the receptive field, the result equals that
+    of the whole, up to the rounding of the kernels.
 
     Args:
         transform: Shift-invariant map of (B, C, H, W) to
@@ -54,13 +54,13 @@ def run_in_tiles(transform: Callable[[Tensor], Tensor], x: Tensor,
 
 def _span(start: int, end: int, tile: int,
           overlap: int) -> tuple[int, int, int, int]:
-    """Begin of what is read, begin and end of the tile, end of the read."""
+    """Start of the input, start and end of the tile, end of the input."""
     stop = min(start + tile, end)
     return max(0, start - overlap), start, stop, min(end, stop + overlap)
 
 
 def _scaled(span: tuple[int, int, int, int],
             scale: Fraction) -> tuple[int, int, int]:
-    """Begin and end in the result, and begin in the piece."""
+    """Start and end in the result, and start in the piece."""
     first, start, stop, _ = (int(side * scale) for side in span)
     return start, stop, start - first

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from mmhmc.functional import image_mse, valid_mask
-from mmhmc.functional.devices import beside
+from mmhmc.functional.devices import on_device_of
 from mmhmc.functional.rate import fills, per_pixel
 from mmhmc.structures import CodedBatch, CodingCondition
 
@@ -113,8 +113,10 @@ def perceptual_distance(batches: Sequence[CodedBatch], distance: Callable,
     Raises:
         ValueError: If the machine sees latents, and ``x_bar`` is asked for.
     """
-    return torch.cat(
-        [beside(distance, b.x)(b.x, _compared(b, compared)) for b in batches])
+    return torch.cat([
+        on_device_of(distance, b.x)(b.x, _compared(b, compared))
+        for b in batches
+    ])
 
 
 def _compared(coded: CodedBatch, name: str) -> Tensor:

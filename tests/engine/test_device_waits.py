@@ -23,7 +23,7 @@ VERDICT = {'tolist': 1}
 @pytest.fixture(autouse=True)
 def as_on_a_gpu(monkeypatch):
     """Nothing looks at numbers because a CPU is quick to tell them."""
-    monkeypatch.setattr(base, 'answers_at_once', lambda x: False)
+    monkeypatch.setattr(base, 'reads_without_waiting', lambda x: False)
 
 
 def step_of(model, batch):

@@ -5,7 +5,7 @@ from torch import nn
 
 from mmhmc.engine import RateLossHook
 from mmhmc.evaluation import FIDMetric, KIDMetric, LPIPSMetric
-from mmhmc.functional.devices import beside, device_of
+from mmhmc.functional.devices import device_of, on_device_of
 from mmhmc.structures import CodedBatch, CodedImage
 
 #: Stands for a GPU: what is there has no numbers.
@@ -29,12 +29,12 @@ class Network(nn.Module):
 def test_network_goes_where_its_input_is():
     network = nn.BatchNorm2d(3)
     assert device_of(network).type == 'cpu'
-    assert beside(network, torch.zeros(1, device=ELSEWHERE)) is network
+    assert on_device_of(network, torch.zeros(1, device=ELSEWHERE)) is network
     assert device_of(network) == ELSEWHERE
     assert device_of(nn.ReLU()).type == 'cpu'
     # What is no module, or has no weights, stays what it is.
     for one in (len, nn.ReLU()):
-        assert beside(one, torch.zeros(1, device=ELSEWHERE)) is one
+        assert on_device_of(one, torch.zeros(1, device=ELSEWHERE)) is one
 
 
 @pytest.mark.parametrize('made', [

@@ -1,4 +1,4 @@
-"""What codecs are built of, beside CompressAI's layers."""
+"""Building blocks of codecs, in addition to CompressAI's layers."""
 from mmhmc.former_names import former_attribute
 from . import fixed_point_layers  # noqa: F401, registers integer forms
 from .attention_stage import (AttentionStage, Transform, TransformerBlock,

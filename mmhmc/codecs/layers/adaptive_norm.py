@@ -1,8 +1,8 @@
-"""Layers of a synthesis that one stream of latents steers."""
+"""Layers of a synthesis that is conditioned on a style."""
 import torch
 from torch import Tensor, nn
 
-#: How a style enters a block.
+#: Ways to condition a block on a style.
 FUSIONS = ('adain', 'concat')
 
 
@@ -75,7 +75,7 @@ class StyledUpsampling(nn.Module):
         x ─┬─► fuse, LeakyReLU ─► up, Conv3 ─► fuse, LeakyReLU ─► Conv3 ─┬─►
            └───────────────────► Conv1 ─► up ────────────────────────────┘
 
-    What passes by on the lower way is not normalised. In a
+    The shortcut is not normalised. In a
     :class:`~mmhmc.codecs.layers.Transform` the style is a control.
 
     Args:
@@ -86,7 +86,7 @@ class StyledUpsampling(nn.Module):
             :class:`ConcatenatedStyle`.
 
     Raises:
-        ValueError: If ``fusion`` is something else.
+        ValueError: If ``fusion`` is another.
     """
 
     controls = ('style', )

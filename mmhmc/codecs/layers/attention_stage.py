@@ -84,7 +84,7 @@ class TransformerBlock(nn.Module):
         Args:
             x: Any positions, shape (B, ..., C).
             quality: In [1, Q]; None for a block without gains.
-            path: What takes the place of norm and network, if anything does.
+            path: A network in place of norm and MLP; None for these.
 
         Returns:
             Of the shape of ``x``.
@@ -97,7 +97,7 @@ class TransformerBlock(nn.Module):
         """Gains, then stochastic depth of Huang et al. (2016), by image."""
         if quality is not None:
             gain = interpolate_gains(getattr(self, gamma), quality)
-            # Under autocast a gain shall not make all that follows float32.
+            # A float32 gain would make all later layers float32.
             branch = branch * gain.to(branch.dtype)
         if not (self.training and self.drop_path):
             return branch
@@ -146,10 +146,10 @@ class AttentionStage(nn.Module):
 
 
 class Transform(nn.Sequential):
-    """Layers among which stages may have controls.
+    """A sequence of layers, some of which take run-time controls.
 
-    As a layer of layers it is called with a map alone: then stages run
-    without gains.
+    A layer lists its controls in an attribute ``controls``. Without controls
+    stages run without gains.
     """
 
     def forward(self, x: Tensor, **controls) -> Tensor:
@@ -157,7 +157,7 @@ class Transform(nn.Sequential):
 
         Args:
             x: Shape (B, C, H, W).
-            controls: For stages that know them.
+            controls: For those layers that list them.
 
         Returns:
             Shape (B, C', H', W'), as the layers make it.

@@ -1,7 +1,7 @@
 """Attention in integers: norms, gains, softmax over a neighbourhood.
 
-Between sums, which are exact, stand single operations of float64 that IEEE
-754 rounds alike everywhere: quotients of tensors, square roots, products.
+Sums of integers are exact. The other operations are single ones of float64
+that IEEE 754 rounds alike everywhere: quotients, square roots, products.
 """
 import math
 
@@ -22,9 +22,9 @@ _UNIT_BITS = 20
 #: an integer; fraction bits of scores, of exponentials and of shares.
 _KEY_BITS, _KEY_MAGNITUDE, _SCORE_BITS, _EXP_BITS, _SHARE_BITS = (10, 20, 10,
                                                                   30, 20)
-#: Scores so far below the largest count as nothing.
+#: Scores that are lower than the largest by this get a weight of zero.
 _SCORE_RANGE = 16
-#: Steps between two qualities that a file can say.
+#: Steps of the quality in a file from one whole quality to the next.
 _QUALITY_STEPS = round(1 / QUALITY_STEP)
 
 
@@ -33,7 +33,7 @@ def exact_gains(gains: Tensor, quality: float) -> Tensor:
 
     Args:
         gains: Of the qualities 1 to Q, shape (Q, C).
-        quality: In [1, Q]; taken to the nearest 1/256, as a file says it.
+        quality: In [1, Q]; rounded to 1/256, as in a file.
 
     Returns:
         Not negative, float64, shape (C,).
@@ -56,7 +56,7 @@ def _layer_norm(layer: nn.LayerNorm, grids: Grids) -> Form:
     def run(x: Tensor, **_) -> Tensor:
         share = 1 / x.shape[-1]
         x = x - divide(x.sum(-1, keepdim=True).mul_(share), 0)
-        # In parts of the largest, squares are small enough to be added.
+        # Divided by the largest, squares are small enough for exact sums.
         largest = x.abs().amax(-1, keepdim=True).clamp_(min=1)
         x = divide(x / largest, -_UNIT_BITS)
         variance = x.square().sum(
@@ -107,7 +107,7 @@ def _exact_attention(queries: Tensor, keys: Tensor, values: Tensor,
     table = exact_table(exact_exp, -last, 0, _SCORE_BITS, _EXP_BITS,
                         scores.device)
     places = divide(scores, -_SCORE_BITS).clamp_(min=-last).add_(last)
-    # Scores outside the window are minus infinity, and at the very end.
+    # Scores outside the window are minus infinity: the first table entry.
     exponentials = table[places.long()] * (places > 0)
     shares = exponentials / exponentials.sum(-1, keepdim=True)
     shares = divide(shares, -_SHARE_BITS)

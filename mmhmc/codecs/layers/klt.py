@@ -1,4 +1,4 @@
-"""Transforms that begin as the best linear ones."""
+"""Initialisation of transforms as a Karhunen-Loeve transform."""
 from collections.abc import Sequence
 
 import torch
@@ -27,17 +27,17 @@ def init_as_klt(g_a: Sequence[nn.Module],
         x ─► 2 x 2 ─► axes ─► 2 x 2 ─► axes ─► ... ─► / step ─► y
              (3 * 4 = 12)     (12 * 4 = 48)
 
-    Channels beyond those axes keep their random weights, and nothing reads
-    them to begin with. What lies between must be nearly the identity: GDN is
-    for small values, as signals are by ``gain``, and residual and attention
+    Channels beyond those axes keep their random weights, and no layer reads
+    them at first. The layers between must be nearly the identity: GDN is for
+    small values, which ``gain`` makes of signals, and residual and attention
     blocks are made so here. A residual block that halves the size is linear
-    while its LeakyReLU sees positive values, to which biases lift them; one
+    as long as its LeakyReLU sees positive values, which biases provide; one
     that doubles it has a linear shortcut.
 
     Reference:
         H. Hotelling: "Analysis of a complex of statistical variables into
-        principal components", J. Educ. Psychol. 1933, for the transform; as
-        a beginning for learned codecs it is this project's.
+        principal components", J. Educ. Psychol. 1933, for the transform; its
+        use for the initialisation of learned codecs is this project's.
 
     Args:
         g_a: Analysis: ``Conv2d`` of stride 2, or ``ResidualBlockWithStride``
@@ -133,7 +133,7 @@ def _axes(signal: Tensor, most: int) -> tuple[Tensor, Tensor]:
 
 
 def _turn(layer: nn.Conv2d, axes: Tensor, offset: Tensor) -> None:
-    """Turn what is ``offset`` (C,) too large by axes (K, C, 2, 2)."""
+    """Rotate a signal with mean ``offset`` (C,) by axes (K, C, 2, 2)."""
     count, channels = axes.shape[:2]
     rows, columns = (slice(p, p + 2) for p in layer.padding)
     layer.weight[:count] = 0
@@ -170,7 +170,7 @@ def _straighten(block: nn.Module, signal: Tensor) -> None:
 
 
 def _let_pass(layer: nn.Module) -> None:
-    """Make blocks pass on what they get, along their shortcuts."""
+    """Make blocks the identity, by closing all but their shortcuts."""
     from compressai.layers import (AttentionBlock, ResidualBlock,
                                    ResidualBlockUpsample)
     branches = []

@@ -89,9 +89,9 @@ class MultiPathStage(AttentionStage):
 
     In training all positions go through both paths, and a random mask that is
     0 or 1 mixes them, with the gradient of its probability (Gumbel sigmoid
-    and straight-through). In evaluation the given share of positions with
-    the highest scores takes the main path, of each image for itself, and
-    only what is used is computed.
+    and straight-through). In evaluation the given share of each image's
+    positions with the highest scores takes the main path, and each position
+    is computed on its path only.
 
     Args:
         dim: Channels C, a multiple of 16.
@@ -161,7 +161,7 @@ class MultiPathStage(AttentionStage):
         main = side = tokens
         for block, network in zip(self.blocks, self.sides[name]):
             tokens = block.attend(main * mask + side * (1 - mask), quality)
-            # Where a path is not taken it keeps what it had.
+            # Positions that leave a path keep their values there.
             into_main = tokens * mask + main * (1 - mask)
             into_side = tokens * (1 - mask) + side * mask
             main = tokens + block.refine(into_main, quality)
@@ -170,7 +170,7 @@ class MultiPathStage(AttentionStage):
 
     def _divide(self, tokens: Tensor, quality: Optional[float], name: str,
                 main: Tensor, side: Tensor) -> Tensor:
-        """Each position through its own path, (B, H, W, C)."""
+        """Each position on its own path, (B, H, W, C)."""
         shape = tokens.shape
         first = torch.arange(len(tokens), device=tokens.device)[:, None]
         # Whole rows are copied, which is faster than to gather elements.
@@ -191,7 +191,7 @@ class MultiPathStage(AttentionStage):
 
 def strongest_part(main: dict[str, Tensor],
                    side: nn.Module) -> dict[str, Tensor]:
-    """As much of a main path as a side path has room for.
+    """The part of a main path that fits a narrower side path.
 
     Of the hidden channels those are taken whose weights, into them and out of
     them, have the largest product of norms.
@@ -235,8 +235,8 @@ def draw_mask(logits: Tensor) -> Tensor:
         E. Jang, S. Gu, B. Poole: "Categorical Reparameterization with
         Gumbel-Softmax", ICLR 2017. https://arxiv.org/abs/1611.01144
     """
-    # The difference of two Gumbel variables is logistic.
-    # Under autocast their mean would be a rough one.
+    # The difference of two Gumbel variables is logistic. In float32 also
+    # under autocast: the mean of a mask of bfloat16 would be inaccurate.
     logits = logits if logits.dtype == torch.float64 else logits.float()
     uniform = torch.rand_like(logits).clamp(1e-6, 1 - 1e-6)
     soft = (logits + uniform.logit()).sigmoid()
@@ -257,6 +257,6 @@ def split_positions(scores: Tensor, ratio: float) -> tuple[Tensor, Tensor]:
     """
     order = scores.flatten(1).argsort(dim=1, descending=True, stable=True)
     count = int(order.shape[1] * ratio)
-    # In order of the map, which does not depend on the scores if all go one
-    # way.
+    # In the order of the map: if all positions take one path, the result does
+    # not depend on their scores.
     return (order[:, :count].sort(dim=1)[0], order[:, count:].sort(dim=1)[0])

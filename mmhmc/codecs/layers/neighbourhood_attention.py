@@ -12,8 +12,8 @@ from torch.nn import functional as F
 #: Queries that share one gathered block of keys: 8 x 8 of them need
 #: (8 + k - 1)^2 keys, about three times as many as each uses.
 _TILE = 8
-#: Scores that may exist at once: with 4 bytes each 16 MiB, which a CPU's cache
-#: holds, or 512 MiB, as a GPU does best what it is asked for in few pieces.
+#: Scores that may exist at once, of 4 bytes each: 16 MiB, which a CPU's cache
+#: holds, or 512 MiB, for a GPU is fastest with few large kernels.
 _SCORES = 1 << 22
 _SCORES_OF_A_GPU = 1 << 27
 
@@ -31,10 +31,10 @@ class NeighbourhoodAttention(nn.Module):
     less than k it is that side. The bias is learnt for each head and each
     offset between key and query.
 
-    Memory is linear in the map: tiles of queries are worked off some rows at
-    a time, each against the block of keys that it needs, by
-    ``scaled_dot_product_attention``. Nothing of that is kept for the backward
-    pass, which computes it once more; there is no second derivative.
+    Memory is linear in the map: tiles of queries are computed some rows at a
+    time, each with the block of keys that it needs, by
+    ``scaled_dot_product_attention``. The backward pass computes this again
+    instead of keeping it; there is no second derivative.
 
     Parameters are named as in the reference implementation of the paper.
 
@@ -89,10 +89,10 @@ class NeighbourhoodAttention(nn.Module):
         return x.numel() * (2 * keys[0] * keys[1] + 4 * x.shape[-1])
 
     def extra_repr(self) -> str:
-        """What the constructor was given."""
+        """Arguments of the constructor."""
         return f'num_heads={self.num_heads}, kernel_size={self.kernel_size}'
 
-    # A tracer cannot look into the backward pass.
+    # `torch.compile` cannot trace the backward pass.
     @_disable_dynamo
     def _attend(self, qkv: Tensor) -> Tensor:
         return _WindowAttention.apply(qkv, self.rpb, self.kernel_size)
@@ -101,8 +101,8 @@ class NeighbourhoodAttention(nn.Module):
 class _WindowAttention(torch.autograd.Function):
     """Queries, keys and values (B, H, W, 3 C) to (B, H, W, C).
 
-    The forward pass computes alike with and without gradients, so what is
-    coded with them decodes without.
+    The forward pass is the same with and without gradients, so a stream
+    written with gradients decodes without them.
     """
 
     @staticmethod
@@ -151,8 +151,9 @@ def attend_in_blocks(
     """
     out = qkv.new_empty(*qkv.shape[:3], qkv.shape[3] // 3)
     for row, column in _blocks(qkv, len(rpb), kernel_size):
-        out[:, row.queries, column.queries] = _attend_tiles(
-            qkv[:, row.reach, column.reach], rpb, row, column, attend)
+        out[:, row.queries,
+            column.queries] = _attend_tiles(qkv[:, row.reach, column.reach],
+                                            rpb, row, column, attend)
     return out
 
 
@@ -171,16 +172,15 @@ def _blocks(qkv: Tensor, num_heads: int,
                 yield row.part(first, min(at_once, row.count - first)), column
 
 
-def _attend_tiles(
-        near: Tensor,
-        rpb: Tensor,
-        row: '_Span',
-        column: '_Span',
-        attend: Callable = F.scaled_dot_product_attention) -> Tensor:
+def _attend_tiles(near: Tensor,
+                  rpb: Tensor,
+                  row: '_Span',
+                  column: '_Span',
+                  attend: Callable = F.scaled_dot_product_attention) -> Tensor:
     """Tiles of queries, each over its block of keys.
 
     Args:
-        near: What the tiles reach, (B, H', W', 3 C).
+        near: Queries, keys and values around the tiles, (B, H', W', 3 C).
         rpb: Bias by offset, (heads, 2 k - 1, 2 k - 1).
         row: Rows of the tiles in the whole map.
         column: Their columns.
@@ -221,7 +221,7 @@ def _tiles(x: Tensor, heads: int, height: int, width: int, down: int,
 
 def _bias(rpb: Tensor, row: '_Span', column: '_Span') -> Tensor:
     """Bias of each key of a tile for each query, (heads, n, m)."""
-    # The last row and column answer to offsets outside the window.
+    # The last row and column are for offsets outside the window.
     table = F.pad(rpb, (0, 1, 0, 1), value=-float('inf'))
     down = row.offsets(rpb.device)[:, None, :, None]
     right = column.offsets(rpb.device)[None, :, None, :]
@@ -293,7 +293,7 @@ def _spans(length: int, kernel_size: int) -> Iterator[_Span]:
         yield _Span(0, length, 1, 0, length, length, kernel_size)
         return
     yield _Span(0, tile, 1, 0, tile + reach, length, kernel_size)
-    # Of these no window is pushed back, so that one bias serves all.
+    # No window of these is pushed back: they share one bias.
     inside = (length - reach) // tile - 1
     if inside:
         yield _Span(tile, tile, inside, tile - reach, tile + 2 * reach, length,

@@ -1,4 +1,4 @@
-"""What is computed from tensors, kept until they change."""
+"""A cache of results that are computed from tensors."""
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -7,31 +7,31 @@ from torch._compile import _disable_dynamo
 
 
 class TensorCache:
-    """Results that are made again when a tensor they come from has changed.
+    """Keeps results computed from tensors until one of these changes.
 
-    A change is another tensor, other memory, or writing in place, but for
-    writing through ``.data``, which torch does not count: whoever does that
-    calls :meth:`forget`. Copies and pickles begin empty.
+    Changes are another tensor, other memory, and writing in place. Writing
+    through ``.data`` is not noticed, for torch does not count it: call
+    :meth:`forget` afterwards. Copies and pickles begin empty.
     """
 
     def __init__(self) -> None:
         self._kept: dict[str, tuple[list, Any]] = {}
 
-    # A tracer can follow neither versions nor addresses.
+    # `torch.compile` can trace neither versions nor addresses.
     @_disable_dynamo
     def get(self, name: str, tensors: Sequence[Tensor],
             make: Callable[[], Any]) -> Any:
-        """What ``make`` gave for these tensors as they are now.
+        """The result of ``make`` for the present values of some tensors.
 
         Args:
-            name: Tells results apart.
+            name: Key of the result.
             tensors: All that the result depends on. Nothing is kept for
                 inference tensors, which do not count their changes.
-            make: Makes the result.
+            make: Computes the result.
         """
         if any(tensor.is_inference() for tensor in tensors):
             return make()
-        # A view is made anew each time, what it looks at is not.
+        # A view is a new object each time; its base is not.
         state = [(tensor if tensor._base is None else tensor._base,
                   tensor.data_ptr(), tensor._version) for tensor in tensors]
         kept, result = self._kept.get(name, (None, None))
@@ -43,7 +43,7 @@ class TensorCache:
         return result
 
     def forget(self) -> None:
-        """Make everything again when it is asked for."""
+        """Drop all results."""
         self._kept.clear()
 
     def __deepcopy__(self, memo: dict) -> 'TensorCache':

@@ -1,4 +1,4 @@
-"""What every standard codec has in common."""
+"""The base class of standard codecs."""
 import hashlib
 import json
 from abc import abstractmethod
@@ -22,7 +22,7 @@ _HEADER = 3
 
 
 class StandardCodec(ImageCodec):
-    """Base class of codecs whose bits another program or library makes.
+    """Base class of codecs whose bits are made by a program or a library.
 
     .. code-block:: none
 
@@ -31,21 +31,20 @@ class StandardCodec(ImageCodec):
                         Bitstream.streams['file'], untouched
 
     The latent is the file itself, so the contract of :class:`ImageCodec`
-    holds word for word: every byte has the likelihood 1/256, estimated bits
-    are eight times the bytes, and images and bits of a ``forward`` are
-    real. There are no weights and no gradient: a standard codec works in
-    evaluation mode only.
+    holds: every byte has the likelihood 1/256, estimated bits are eight times
+    the bytes, and images and bits of a ``forward`` are real. There are no
+    weights and no gradient: a standard codec works in evaluation mode only.
 
-    Images of every size are coded; what an encoder needs beyond is added
-    and taken away inside. What counts as its rate is the file, without the
-    container around it: :meth:`num_bytes`.
+    Images of every size are encoded; padding that an encoder needs is added
+    and removed here. The rate is that of the file, without the container
+    around it: :meth:`num_bytes`.
 
     A subclass has ``quality_range`` and implements :meth:`encode_file`,
     :meth:`decode_file`, :meth:`settings` and :meth:`decoding_settings`.
 
     Args:
-        quality: What the encoder calls its quality, a whole number in
-            ``quality_range``. ``condition.quality`` overrides it for a call.
+        quality: The encoder's quality, a whole number in ``quality_range``.
+            ``condition.quality`` overrides it for a call.
         init_cfg: Not used: there are no weights.
 
     Raises:
@@ -55,13 +54,13 @@ class StandardCodec(ImageCodec):
     #: Smallest and largest quality.
     quality_range: tuple[int, int] = (0, 100)
 
-    # What decides decoding is in the file and the settings.
+    # File and settings alone decide decoding.
     portable = True
 
     def __init__(self, quality: int, init_cfg: Optional[dict] = None) -> None:
         super().__init__(init_cfg)
         self.quality = self._checked_quality(quality)
-        # Where decoded images go; a codec has no other tensor.
+        # Its device is that of decoded images; there is no other tensor.
         self.register_buffer('_place', torch.empty(0), persistent=False)
 
     @abstractmethod
@@ -98,10 +97,10 @@ class StandardCodec(ImageCodec):
 
     @abstractmethod
     def settings(self) -> dict:
-        """All that decides the bytes; what can be written as JSON."""
+        """All settings that decide the bytes, for JSON."""
 
     def decoding_settings(self) -> dict:
-        """What a decoder must know and the file does not say."""
+        """Settings that a decoder needs and that are not in the file."""
         return {}
 
     def num_bytes(self, bitstream: Bitstream) -> int:
@@ -154,7 +153,7 @@ class StandardCodec(ImageCodec):
 
         Args:
             y_hat: From :meth:`encode_latents`.
-            condition: Decides nothing.
+            condition: Not used.
 
         Returns:
             RGB in [0, 1], float32, not rounded to 8 bits, shape

@@ -13,7 +13,7 @@ from mmhmc.functional import to_pixels
 from mmhmc.registry import MODELS
 from .base import StandardCodec
 
-#: What Pillow and its plugins raise for files that they cannot decode.
+#: Errors of Pillow and its plugins for files that they cannot decode.
 _FILE_ERRORS = (OSError, ValueError, SyntaxError, RuntimeError, EOFError,
                 Image.DecompressionBombError)
 _SUBSAMPLINGS = ('4:4:4', '4:2:2', '4:2:0')

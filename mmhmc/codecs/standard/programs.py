@@ -1,4 +1,4 @@
-"""Programs that code images: how they are found, run and judged."""
+"""Finding and running programs that encode and decode images."""
 import subprocess
 from collections.abc import Sequence
 from functools import lru_cache
@@ -21,11 +21,11 @@ def run_program(command: Sequence[str],
 
     Args:
         command: Program and arguments.
-        data: What it reads from its standard input; None for nothing.
+        data: Its standard input; None for nothing.
         timeout: Seconds after which it is ended.
         remedy: What to do if it fails, for the message.
-        complaints: What its standard error has only if it failed, whatever
-            its exit code is.
+        complaints: Texts in its standard error that mean that it failed,
+            whatever its exit code is.
 
     Returns:
         Its standard output.

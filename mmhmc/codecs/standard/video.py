@@ -23,7 +23,7 @@ _PIXEL_FORMATS = {
 }
 #: Both encoders take frames whose sides are multiples of 2 and at least 32.
 _STRIDE, _SMALLEST = 2, 32
-#: ffmpeg goes on without the switches of x265 of which it says so.
+#: ffmpeg ignores switches of x265 that it does not know, with such a message.
 _COMPLAINTS = ('Unknown option', 'Invalid value')
 
 
@@ -43,10 +43,10 @@ class VideoIntra(StandardCodec):
 
     The quality is the QP: a *higher* one is a *lower* rate.
 
-    With ``encoder`` or ``decoder``, HM or VTM code instead of what is in
-    ffmpeg: of each as its manual says, with our size, format and QP on the
-    command line after its configuration files. A stream whose internal bit
-    depth differs from ``bit_depth`` needs the reference decoder too.
+    With ``encoder`` or ``decoder``, HM or VTM are used instead of ffmpeg's
+    libraries, with our size, format and QP on the command line after the
+    configuration files. A stream whose internal bit depth differs from
+    ``bit_depth`` needs the reference decoder, too.
 
     Args:
         quality: QP.
@@ -74,7 +74,7 @@ class VideoIntra(StandardCodec):
     _format = ''
     _library = ''
     _presets: tuple[str, ...] = ()
-    #: What else may be wrong if ffmpeg fails, for the message.
+    #: Limit of the encoder, for the message if ffmpeg fails.
     _limit = ''
 
     def __init__(self,
@@ -148,7 +148,7 @@ class VideoIntra(StandardCodec):
             })
 
     def decoding_settings(self) -> dict:
-        """What turns decoded planes into an image."""
+        """Settings that convert decoded planes to an image."""
         return dict(
             chroma=self.chroma,
             bit_depth=self.bit_depth,

@@ -13,7 +13,7 @@ from torch import Tensor
 from mmhmc.checkpoints import read_checkpoint, write_safetensors
 from mmhmc.codecs import build_codec
 from mmhmc.part_weights import load_part, weights_of
-from mmhmc.whole_files import write_whole
+from .compressai_weights import write_codec_config
 
 METHODS = ('mpa', 'tinylic')
 #: Tasks of the authors' MPA, in the order of their numbers.
@@ -176,13 +176,7 @@ def export_authors_weights(path: Union[str, Path],
             for name, value in weights.discriminator.items()
         })
     write_safetensors(state, out)
-    config = out.with_suffix('.py')
-    # mmengine puts the folder of the config in.
-    init = dict(
-        type='Pretrained', checkpoint=f'{{{{ fileDirname }}}}/{out.name}')
-    write_whole(config,
-                f'codec = {dict(weights.codec, init_cfg=init)!r}\n'.encode())
-    return [config, out]
+    return [write_codec_config(weights.codec, out), out]
 
 
 def _renamed(theirs: dict[str, Tensor], names: tuple) -> dict[str, Tensor]:

@@ -2,7 +2,7 @@
 import re
 from collections.abc import Sequence
 from itertools import accumulate
-from typing import Optional
+from typing import Optional, Union
 
 from torch import nn
 
@@ -51,9 +51,9 @@ class ELIC(SpaceChannelCodec):
 
     Transforms, hyperprior and the parameters' names within each network are
     those of CompressAI's ``Elic2022Official``, whose state dicts load as they
-    are if the channel contexts are of equal widths (release 1.2.6 has other
-    ones than the paper). Notation: ``latent_channels`` is the paper's M,
-    ``hidden_channels`` its N.
+    are if the channel contexts are of equal widths: its release 1.2.6 has
+    other ones than the paper, and not the same for all groups. Notation:
+    ``latent_channels`` is the paper's M, ``hidden_channels`` its N.
 
     Differences from the paper: the quantiles are solved for instead of learnt
     with an auxiliary loss; training rounds with a straight-through gradient.
@@ -72,13 +72,15 @@ class ELIC(SpaceChannelCodec):
         latent_channels: Channels of the latent ``y``, at least 2.
         groups: Channels of each group, in coding order; they sum to
             ``latent_channels``.
-        context_channels: Hidden channels of the channel contexts.
+        context_channels: Hidden channels of the channel contexts: a pair for
+            all of them, or one for each group but the first.
         portable: See :class:`CompressAICodec`.
         init_cfg: mmengine's initialisation.
 
     Raises:
-        ValueError: If a channel count is too small, or the groups do not sum
-            to ``latent_channels``.
+        ValueError: If a channel count is too small, the groups do not sum to
+            ``latent_channels``, or there are not as many pairs of
+            ``context_channels`` as there are contexts.
     """
 
     downsampling_factor = 64
@@ -90,10 +92,10 @@ class ELIC(SpaceChannelCodec):
                  hidden_channels: int = 192,
                  latent_channels: int = 320,
                  groups: Sequence[int] = (16, 16, 32, 64, 192),
-                 context_channels: tuple[int, int] = (224, 128),
+                 context_channels: Sequence[Union[int, tuple]] = (224, 128),
                  portable: bool = True,
                  init_cfg: Optional[dict] = None) -> None:
-        self.context_channels = tuple(context_channels)
+        self.context_channels = _pairs(context_channels, len(groups[1:]))
         super().__init__(hidden_channels, latent_channels, groups,
                          [(ANCHORS, BETWEEN_ANCHORS)] * len(groups), portable,
                          init_cfg)
@@ -116,9 +118,10 @@ class ELIC(SpaceChannelCodec):
         }
         parameters = {name: steps[name].entropy_parameters for name in names}
         channel = {
-            name: channel_context(before, self.context_channels, 2 * group)
-            for name, before, group in zip(names[1:], accumulate(self.groups),
-                                           self.groups[1:])
+            name: channel_context(before, hidden, 2 * group)
+            for name, before, hidden, group in
+            zip(names[1:], accumulate(self.groups), self.context_channels,
+                self.groups[1:])
         }
         return nn.ModuleDict(
             dict(
@@ -141,6 +144,22 @@ class ELIC(SpaceChannelCodec):
                 # The groups' Gaussian conditionals are all the same.
                 state_dict[prefix + name] = state_dict.pop(key)
         super()._load_from_state_dict(state_dict, prefix, *args)
+
+
+def _pairs(context_channels: Sequence,
+           count: int) -> tuple[tuple[int, int], ...]:
+    """Hidden channels of each of some channel contexts.
+
+    Raises:
+        ValueError: If it is neither a pair nor as many pairs.
+    """
+    pairs = [*context_channels]
+    if all(isinstance(width, int) for width in pairs):
+        pairs = [pairs] * count
+    if len(pairs) != count or any(len(pair) != 2 for pair in pairs):
+        raise ValueError('`context_channels` must be two numbers, or two for '
+                         f'each of {count} groups, got {context_channels!r}.')
+    return tuple(tuple(pair) for pair in pairs)
 
 
 def elic_network(hidden_channels: int, latent_channels: int,

@@ -61,6 +61,25 @@ def test_compressai_weights_load_as_they_are(network, like, updated):
         assert codec.decompress(codec.compress(x)).shape == x.shape
 
 
+def test_channel_contexts_have_one_width_or_each_its_own():
+    same = ELIC(**TINY)
+    each = ELIC(**dict(TINY, context_channels=[(8, 8), (8, 8)]))
+    shapes = [{
+        k: v.shape
+        for k, v in codec.state_dict().items()
+    } for codec in (same, each)]
+    assert shapes[0] == shapes[1]
+    other = ELIC(**dict(TINY, context_channels=[(8, 8), (6, 4)]))
+    assert [conv.out_channels
+            for conv in other.channel_context['y2'][::2]] == [6, 4, 8]
+
+
+@pytest.mark.parametrize('widths', [[(8, 8)], [(8, 8), (8, 8, 8)], (8, 8, 8)])
+def test_channel_contexts_of_other_number_are_refused(widths):
+    with pytest.raises(ValueError, match='`context_channels` must be two'):
+        ELIC(**dict(TINY, context_channels=widths))
+
+
 @pytest.mark.parametrize('training', [False, True])
 def test_latents_images_and_rates_are_those_of_compressai(
         network, like, training):

@@ -128,3 +128,20 @@ def test_model_of_the_main_job_builds_with_the_hosts_keys(name):
         if not key.startswith(('backbone.codec.', 'backbone.adapter.'))
     }
     assert wrapped == set(host.state_dict())
+
+
+def shapes_of(leaf: Path) -> list[str]:
+    """Lines of a leaf's code without its names, strings and numbers."""
+    code = leaf.read_text().split('"""\n', 1)[1].splitlines()
+    shapes = (re.sub(r"'[^']*'|[\w.]+", '_', line.strip()) for line in code)
+    # A bracket alone says nothing.
+    return [shape for shape in shapes if '_' in shape]
+
+
+def test_leaves_do_not_write_out_what_another_one_does():
+    length, found = 15, {}
+    for leaf in LEAVES:
+        shapes = shapes_of(leaf)
+        for start in range(len(shapes) - length + 1):
+            run = tuple(shapes[start:start + length])
+            assert found.setdefault(run, leaf.name) == leaf.name

@@ -1,8 +1,6 @@
 """Mask R-CNN on the latent, on the built-in data set."""
 _base_ = [
-    'mmdet::_base_/default_runtime.py',
-    '../_base_/task_models/mask-rcnn_r18_small.py',
-    '../_base_/datasets/sample_instance.py',
+    '../_base_/sample/instances.py',
     '../_base_/trained_codecs/mean-scale-hyperprior_sample.py',
     '../_base_/schedules/latent_heads.py',
 ]
@@ -13,13 +11,10 @@ model = dict(
         codec=_base_.codec,
         input_norm=_base_.model.data_preprocessor),
     neck=dict(
+        _base_.latent_neck,
         _delete_=True,
-        type='mmhmc.CompressedDomainNeck',
-        in_channels=64,
         out_channels=64,
         strides=(8, 16, 32, 64)))
 val_evaluator = _base_.val_evaluator + _base_.coding_metrics
 test_evaluator = val_evaluator
-default_hooks = dict(
-    logger=dict(interval=20), checkpoint=dict(interval=4, max_keep_ckpts=2))
-randomness = dict(seed=0)
+default_hooks = dict(checkpoint=dict(interval=4))

@@ -5,9 +5,7 @@ zoo; here codec and adaptation learn before it: stages B and C. All stages from
 nothing: `make train STAGES=all`. Expected: see README.
 """
 _base_ = [
-    'mmdet::_base_/default_runtime.py',
-    '../_base_/task_models/mask-rcnn_r18_small.py',
-    '../_base_/datasets/sample_instance.py',
+    '../_base_/sample/instances.py',
     '../_base_/codecs/mean-scale-hyperprior_small.py',
     '../_base_/trained_codecs/pretrained.py',
     '../_base_/adapters/dynamic-adaptation.py',
@@ -33,6 +31,3 @@ objective = dict(lmbda_distortion=0.0035)
 training_stages = dict(adapter=dict(begin=2))
 val_evaluator = _base_.val_evaluator + _base_.coding_metrics
 test_evaluator = val_evaluator
-default_hooks = dict(
-    logger=dict(interval=20), checkpoint=dict(max_keep_ckpts=2))
-randomness = dict(seed=0)

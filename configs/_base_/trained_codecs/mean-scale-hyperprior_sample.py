@@ -7,3 +7,6 @@ stages = [
         config='../mean_scale_hyperprior/mean-scale-hyperprior_sample.py',
         result='model.backbone.codec.init_cfg.checkpoint')
 ]
+latent_neck = dict(
+    type='mmhmc.CompressedDomainNeck',
+    in_channels=_base_.codec.latent_channels)

@@ -28,31 +28,14 @@ def main() -> int:
         help='settings of the config to override, as KEY=VALUE')
     args = parser.parse_args()
     tune_cpu()
-    from mmhmc.apis.benchmark import load_plan, report_results, run_benchmark
+    from mmhmc.apis.benchmark import load_plan, run_benchmark
+    from mmhmc.apis.benchmark.report import report_run
     plan = load_plan(args.config, args.cfg_options, args.work_dir)
     outcome = run_benchmark(plan, args.resume, args.jobs)
     if outcome.rank == 0:
-        tell(plan, outcome, report_results)
+        print(report_run(plan, outcome))
     # Another rank must not end the first before it has reported.
     return 1 if outcome.failures and outcome.rank == 0 else 0
-
-
-def tell(plan, outcome, report_results) -> None:
-    """Say what was done, and report if anything is new."""
-    print(f'{outcome.made} results made, {outcome.kept} kept, '
-          f'{len(outcome.failures)} failures: {outcome.path}')
-    for failure in outcome.failures[:10]:
-        print(f'  {failure["output"]}: {failure["error"]}')
-    from mmhmc.whole_files import sha256_of, write_whole
-    page = plan.work_dir / 'report.html'
-    # Of which results there is a report already.
-    mark = plan.work_dir / 'reported.sha256'
-    state = sha256_of(outcome.path)
-    if not (page.exists() and mark.exists() and mark.read_text() == state):
-        anchor = plan.anchor or plan.rows[0]
-        print(report_results(outcome.path, anchor, published=plan.published))
-        write_whole(mark, state.encode())
-    print(f'Report: {page}')
 
 
 if __name__ == '__main__':

@@ -3,13 +3,45 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Optional
 
-from mmhmc.datasets import write_whole
 from mmhmc.evaluation import (Results, all_columns, compare_codecs,
                               compare_published, curves_of, read_results)
 from mmhmc.visualization import (benchmark_table, delta_table, doubt_table,
                                  draw_curves, write_report)
+from mmhmc.whole_files import sha256_of, write_whole
+from .plan import Plan
+from .run import Outcome
 
 Column = tuple[str, str]
+
+
+def report_run(plan: Plan, outcome: Outcome) -> str:
+    """Write the report of a run, unless there is one of the same results.
+
+    Args:
+        plan: What was asked for.
+        outcome: What was measured.
+
+    Returns:
+        What was done, what failed, and the tables if they are new.
+    """
+    lines = [
+        f'{outcome.made} results made, {outcome.kept} kept, '
+        f'{len(outcome.failures)} failures: {outcome.path}'
+    ]
+    lines += [
+        f'  {failure["output"]}: {failure["error"]}'
+        for failure in outcome.failures[:10]
+    ]
+    page = plan.work_dir / 'report.html'
+    # Hash of the results of which there is a report.
+    mark = plan.work_dir / 'reported.sha256'
+    state = sha256_of(outcome.path)
+    if not (page.exists() and mark.exists() and mark.read_text() == state):
+        anchor = plan.anchor or plan.rows[0]
+        lines.append(
+            report_results(outcome.path, anchor, published=plan.published))
+        write_whole(mark, state.encode())
+    return '\n'.join([*lines, f'Report: {page}'])
 
 
 def report_results(path: Path,

@@ -21,11 +21,13 @@ ROOT = Path(__file__).parents[1]
 
 def nothing_installed(python: str = 'python') -> doctor.Environment:
     error = "ModuleNotFoundError: No module named '{}'"
-    imports = {
-        name: doctor.Import(error=error.format(name))
-        for name in doctor.IMPORTS
-    }
-    return doctor.Environment(python, {}, {}, {}, imports)
+    names = ('installed', 'requires', 'versions')
+    return doctor.Environment(
+        python, dict(metadata={name: {}
+                               for name in names}), {
+                                   name: error.format(name)
+                                   for name in doctor.EXAMINED[1:]
+                               })
 
 
 def test_doctor_prints_json_and_fails_when_something_is_missing(
@@ -40,12 +42,16 @@ def test_doctor_prints_json_and_fails_when_something_is_missing(
     }
 
 
-def test_doctor_prints_every_command_on_one_line(monkeypatch, capsys):
+def test_doctor_prints_one_command_on_one_line(monkeypatch, capsys):
     monkeypatch.setattr(doctor, 'survey', nothing_installed)
     assert cli.main(['doctor']) == 1
     lines = [line.strip() for line in capsys.readouterr().out.splitlines()]
-    for row in doctor.diagnose(nothing_installed()):
-        assert not row.fix or row.fix in lines
+    env = nothing_installed()
+    wrong = [
+        row for row in doctor.diagnose(env)
+        if row.state in (doctor.MISSING, doctor.MISFIT)
+    ]
+    assert doctor.command(env, wrong) in lines
 
 
 def test_version_option_prints_the_version_of_the_package(capsys):
@@ -72,7 +78,7 @@ def test_module_imports_only_the_standard_library_and_the_version(module):
     assert imported <= {
         '__future__', 'argparse', 'collections.abc', 'dataclasses', 'json',
         'mmhmc.version', 'os', 'pathlib', 're', 'shlex', 'shutil',
-        'subprocess', 'sys'
+        'subprocess', 'sys', 'typing'
     }
 
 

@@ -10,7 +10,6 @@ import pytest
 from packaging.requirements import Requirement
 from setuptools.config.setupcfg import read_configuration
 
-from mmhmc.apis.doctor import STACKS
 from mmhmc.version import __version__
 
 ROOT = Path(__file__).parents[1]
@@ -317,10 +316,3 @@ def test_upstream_asks_for_a_python_that_its_torch_knows(
 def test_unknown_lineage_is_refused(checkout):
     assert checkout('other', status=2) == []
     assert 'no lineage `other`: expected onedl or upstream' in checkout.stderr
-
-
-def test_advice_for_upstream_is_what_its_tests_run_with():
-    upstream = (ROOT / 'requirements/upstream.txt').read_text().split()
-    advised = dict(STACKS['open-mmlab'])
-    below = advised.pop('opencv')
-    assert {*advised.values(), f'opencv-python{below}'} <= set(upstream)

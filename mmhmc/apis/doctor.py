@@ -1,4 +1,4 @@
-"""Say what is installed, what is missing, and the command that repairs it.
+"""Say what is installed, what is missing, and one command that repairs it.
 
 Needs the standard library only. Every package is imported in a child process,
 so one that raises, hangs or crashes becomes a row of the table. Where
@@ -12,127 +12,46 @@ import shlex
 import shutil
 import subprocess
 import sys
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Optional
 
 OK = 'ok'
 MISSING = 'missing'
 MISFIT = 'does not fit'
 OPTIONAL = 'optional'
 
-#: Versions that were tried together, by lineage. Which one is advised follows
-#: from what is installed; what counts as fitting never does.
-STACKS = {
-    'onedl': {
-        'torch': 'torch==2.11.0',
-        'torchvision': 'torchvision==0.26.0',
-        'numpy': 'numpy==2.2.*',
-        'setuptools': 'setuptools>=70,<82',
-        'opencv': '<4.13',
-        'mmengine': 'onedl-mmengine==0.10.12',
-        'mmcv': 'onedl-mmcv==2.3.6',
-        'mmdet': 'onedl-mmdetection==3.5.1',
-        'mmseg': 'onedl-mmsegmentation==1.4.2',
-        'mmpretrain': 'onedl-mmpretrain==1.3.6',
-    },
-    'open-mmlab': {
-        'torch': 'torch==2.1.2',
-        'torchvision': 'torchvision==0.16.2',
-        'numpy': 'numpy==1.26.4',
-        'setuptools': 'setuptools<70',
-        'opencv': '<4.11',
-        'mmengine': 'mmengine==0.10.7',
-        'mmcv': 'mmcv==2.1.0',
-        'mmdet': 'mmdet==3.3.0',
-        'mmseg': 'mmsegmentation==1.2.2',
-        'mmpretrain': 'mmpretrain==1.2.0',
-    },
-}
-#: The last compressai without an upper bound on numpy: fits both lineages.
-COMPRESSAI = 'compressai==1.2.6'
-
-#: Packages that only some uses need: what they bring, and the specs of
-#: ``requirements/NAME.txt``.
-EXTRAS = {
-    'sample': ('the built-in data set', ('scikit-image', )),
-    'evaluation':
-    ('BD-rates and curves that zoom', ('bjontegaard==1.3.*', 'plotly==6.*')),
-    'standard':
-    ('HEVC, VVC, JPEG XL and AVIF',
-     ('imageio-ffmpeg==0.8.*', 'pillow-jxl-plugin==1.3.*', 'pillow>=11.3')),
-    'perceptual': ('LPIPS, FID, KID, DISTS and NIQE',
-                   ('lpips==0.1.4', 'torchmetrics==1.9.0',
-                    'torch-fidelity==0.4.0', 'pyiqa==0.1.16')),
-    'training': ('Muon, an optimizer', ('pytorch_optimizer==4.1.0', )),
-    'docs': ('the pages of docs/',
-             ('mkdocs==1.6.1', 'mkdocs-material==9.7.7', 'mkdocstrings==1.0.*',
-              'mkdocstrings-python==2.0.*')),
-}
-
 HOSTS = ('mmdet', 'mmseg', 'mmpretrain')
-BUILD_TOOLS = ('setuptools', 'wheel', 'ninja', 'psutil')
-#: What others build upon comes first. ``mmhmc::`` stands for the config bases
-#: that mmengine resolves, see ``_IMPORT``.
-IMPORTS = ('numpy', 'torch', 'torchvision', 'cv2', 'mmengine', 'mmcv',
-           'mmcv._ext', 'pycocotools', *HOSTS, 'pytorch_msssim', 'compressai',
-           'safetensors', 'mmhmc', 'mmhmc.machine', 'mmhmc.bitstream._rans',
-           'mmhmc::')
-
-_SURVEY = '''
-import json
-from importlib.metadata import distributions, packages_distributions
-
-known = {d.metadata['Name'].lower(): d
-         for d in distributions() if d.metadata['Name']}
-print(json.dumps({
-    'suppliers': packages_distributions(),
-    'versions': {name: d.version for name, d in known.items()},
-    'requires': {name: d.requires or [] for name, d in known.items()}}))
-'''
-
-_IMPORT = '''
-import importlib, importlib.util, json, os, sys
-
-
-def examine(name):
-    if name == 'mmhmc::':
-        return resolve_bases()
-    module = importlib.import_module(name)
-    facts = {'version': str(getattr(module, '__version__', ''))}
-    if name == 'torch' and module.cuda.is_available():
-        facts['gpu'] = module.cuda.get_device_name(0)
-    if name == 'mmcv._ext':
-        facts['cuda'] = module.get_compiling_cuda_version()
-    if name == 'mmhmc.machine':
-        facts['threads'] = module.free_cores()
-        facts['arithmetic'] = {
-            device: str(module.choose_arithmetic(device))
-            for device in ('cpu', 'cuda')
-            if device == 'cpu' or sys.modules['torch'].cuda.is_available()}
-    return facts
-
-
-def resolve_bases():
-    import mmhmc
-    from mmengine.config.utils import MODULE2PACKAGE
-    from mmengine.utils import get_installed_path
-    scopes = [name for name in ('mmdet', 'mmseg', 'mmpretrain', 'mmhmc')
-              if importlib.util.find_spec(name)]
-    for name in scopes:
-        path = get_installed_path(MODULE2PACKAGE[name])
-        if not os.path.isdir(path):  # upstream mmengine, editable install
-            raise FileNotFoundError(
-                f'`{name}::` leads to {path}, which does not exist')
-        if not os.path.isdir(os.path.join(path, '.mim', 'configs')):
-            raise FileNotFoundError(
-                f'`{name}::` leads to {path}, which has no .mim/configs')
-    return {'scopes': scopes}
-
-
-for name in sys.argv[1:]:
-    print('\\ndoctor:', json.dumps([name, None]), flush=True)
-    print('\\ndoctor:', json.dumps([name, examine(name)]), flush=True)
-'''
+#: Distributions of a module that is not called like its distribution.
+DISTRIBUTIONS = {
+    'cv2': ('opencv-python', 'opencv-python-headless'),
+    'mmengine': ('onedl-mmengine', 'mmengine'),
+    'mmcv': ('onedl-mmcv', 'mmcv'),
+    'mmdet': ('onedl-mmdetection', 'mmdet'),
+    'mmseg': ('onedl-mmsegmentation', 'mmsegmentation'),
+    'mmpretrain': ('onedl-mmpretrain', 'mmpretrain'),
+    'pytorch_msssim': ('pytorch-msssim', ),
+}
+#: What packages bring that only some uses need, by the name of the extra.
+EXTRAS = {
+    'sample': 'the built-in data set',
+    'evaluation': 'BD-rates, pages and curves that zoom',
+    'standard': 'HEVC, VVC, JPEG XL and AVIF',
+    'perceptual': 'LPIPS, FID, KID, DISTS and NIQE',
+    'training': 'Muon, an optimizer',
+    'docs': 'the pages of docs/',
+}
+#: What is examined, a package before those that import it. ``metadata`` and
+#: ``mmhmc::`` (bases of configs) are no modules, see ``doctor_child.py``.
+EXAMINED = ('metadata', 'numpy', 'torch', 'torchvision', 'cv2', 'mmengine',
+            'mmcv', 'mmcv._ext', 'pycocotools', *HOSTS, 'pytorch_msssim',
+            'compressai', 'safetensors', 'mmhmc', 'mmhmc.machine',
+            'mmhmc.bitstream._rans', 'mmhmc::')
+_FORCE = ('install', '--force-reinstall', '--no-deps', '--no-build-isolation')
+_INDEX = '--extra-index-url=https://download.pytorch.org/whl/'
+_ROOT = Path(__file__).resolve().parents[2]
+#: Program of the child, by its text: its folder must not be on the path.
+_CHILD = Path(__file__).with_name('doctor_child.py').read_text()
 
 
 @dataclass(frozen=True)
@@ -140,29 +59,17 @@ class Row:
     """One line of the report.
 
     Args:
-        name: What was looked at.
+        name: What was examined.
         found: What was found, in words.
         state: ``ok``, ``missing``, ``does not fit`` or ``optional`` (absent,
             and only some uses need it).
-        fix: Command that repairs it, empty if there is nothing to repair.
+        specs: Requirements that repair it; in place of what is installed if
+            that does not fit.
     """
     name: str
     found: str
     state: str
-    fix: str = ''
-
-
-@dataclass(frozen=True)
-class Import:
-    """How an attempt to import a module ended.
-
-    Args:
-        facts: What the module said about itself.
-        error: The exception's line, or what ended the process; empty if the
-            import worked.
-    """
-    facts: dict = field(default_factory=dict)
-    error: str = ''
+    specs: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -171,149 +78,155 @@ class Environment:
 
     Args:
         python: Path of the interpreter.
-        suppliers: Distributions that supply each top-level module.
-        versions: Version of each distribution, by its lower-case name.
-        requires: Requirements of each distribution.
-        imports: How importing each of ``IMPORTS`` ended.
+        facts: What each of ``EXAMINED`` that works said about itself.
+        errors: Of each other one the line of its exception, or what ended
+            the process.
     """
     python: str
-    suppliers: dict[str, list[str]]
-    versions: dict[str, str]
-    requires: dict[str, list[str]]
-    imports: dict[str, Import]
-
-    def works(self, module: str) -> bool:
-        """Whether a module can be imported."""
-        return not self.imports[module].error
+    facts: dict[str, dict]
+    errors: dict[str, str]
 
     def absent(self, module: str) -> bool:
         """Whether a module is not there, rather than broken."""
-        return self.imports[module].error == _not_found(module)
+        return self.errors.get(module) == _not_found(module)
 
-    def distributions(self, module: str) -> list[str]:
-        """Lower-case names of the distributions that supply a module."""
-        names = {d.lower() for d in self.suppliers.get(module, [])}
-        if not names and module in self.versions:
-            return [module]  # Python 3.10 does not look into the file lists
-        return sorted(names)
+    def version(self, distribution: str) -> str:
+        """Version of a distribution, empty if it is not installed."""
+        return self.facts['metadata']['versions'].get(distribution, '')
 
-    def version(self, distribution: str) -> tuple[int, ...]:
-        """Version as numbers, empty if the distribution is not there."""
-        return _numbers(self.versions.get(distribution, ''))
+    def installed(self, module: str) -> dict[str, str]:
+        """Distributions that supply a module, and their versions."""
+        return self.facts['metadata']['installed'].get(module, {})
 
     def describe(self, module: str) -> str:
-        """Version of a module, and which distribution supplies it."""
-        names = self.distributions(module)
-        if not names:
-            version = self.imports[module].facts.get('version', '')
-            return f'{version} (no distribution)'.strip()
-        return ', '.join(f'{self.versions[name]} ({name})' for name in names)
+        """Versions of a module, or what it said about itself."""
+        there = [f'{v} ({d})' for d, v in self.installed(module).items()]
+        found = self.facts.get(module, {}).get('found', 'no distribution')
+        return ', '.join(there) or found
+
+    def extra(self, name: str) -> list[str]:
+        """Requirements of an extra of ``mmhmc``: of its checkout or wheel."""
+        if (_ROOT / 'setup.py').is_file():
+            text = (_ROOT / f'requirements/{name}.txt').read_text()
+            return [line for line in text.splitlines() if line[:1] not in '#']
+        marker = re.compile(rf'(.*?)\s*(;|\band)\s*extra == .{name}.')
+        found = map(marker.fullmatch,
+                    self.facts['metadata']['requires'].get('mmhmc', []))
+        return [match[1] for match in found if match]
+
+    def tried(self, module: str) -> tuple[str, ...]:
+        """Requirement of a module in the version that was tried.
+
+        In the lineage of what is installed. Other versions may fit, too.
+        """
+        hosts = [d for host in HOSTS for d in self.installed(host)]
+        upstream = not any(name.startswith('onedl-') for name in hosts) \
+            if hosts else self.version('numpy').startswith('1.')
+        # That compressai fits both: it has no upper bound on numpy.
+        extras = ('codecs', 'upstream') if upstream else ('codecs', 'build',
+                                                          'torch', 'onedl')
+        names = DISTRIBUTIONS.get(module, (module, ))
+        lines = [
+            line for extra in extras for line in self.extra(extra)
+            if _name(line) in names
+        ]
+        there = [line for line in lines if self.version(_name(line))]
+        return tuple(there or lines[:1] or names[:1])
+
+    def misfit(self, module: str) -> str:
+        """Why a module that imports does not fit, or nothing."""
+        there = self.installed(module)
+        if len(set(there.values())) > 1:
+            return 'they overwrite each other; one version is needed'
+        for line in self.tried(module):
+            if not _fits(line, there.get(_name(line), '0')):
+                return f'expected {line}'
+        for line in self.facts['metadata']['requires'].get(module, []):
+            version = self.version(_name(line))
+            if (_name(line) in ('numpy', 'torch') and version
+                    and not _fits(line, version, exact=True)):
+                return f'it demands {line}, and that is {version}'
+        return ''
 
     @property
-    def stack(self) -> dict[str, str]:
-        """The tried versions nearest to what is installed."""
-        modules = ('mmengine', 'mmcv', *HOSTS)
-        names = [d for module in modules for d in self.distributions(module)]
-        if names:
-            upstream = not any(name.startswith('onedl-') for name in names)
-        else:
-            upstream = (1, ) <= self.version('numpy') < (2, )
-        return STACKS['open-mmlab' if upstream else 'onedl']
+    def gpu(self) -> str:
+        """Name of the GPU that torch sees, or nothing."""
+        return self.facts.get('torch', {}).get('gpu', '')
 
     def pip(self, *arguments: str) -> str:
         """Command that runs this interpreter's pip."""
-        python = self.python
-        here = os.path.join(os.getcwd(), '')
-        if python.startswith(here):
-            python = python[len(here):]
+        python = self.python.removeprefix(os.path.join(os.getcwd(), ''))
         return shlex.join([python, '-m', 'pip', *arguments])
-
-    def add(self, *specs: str) -> str:
-        """Command that installs and changes nothing that is there."""
-        freeze = self.pip('list', '--format=freeze')
-        install = self.pip('install', '-c', 'installed.txt', *specs)
-        return f'{freeze} > installed.txt && {install}'
-
-    def replace(self, *specs: str) -> str:
-        """Command that replaces these distributions and no other."""
-        return self.pip('install', '--force-reinstall', '--no-deps', *specs)
 
 
 def _not_found(module: str) -> str:
     return f"ModuleNotFoundError: No module named '{module}'"
 
 
+def _name(requirement: str) -> str:
+    return re.split(r'[\s<>=;(]', requirement, maxsplit=1)[0].lower()
+
+
 def _numbers(version: str) -> tuple[int, ...]:
-    public = version.split('+')[0]
-    return tuple(int(n) for n in re.findall(r'\d+', public)[:3])
+    return tuple(map(int, re.findall(r'\d+', version.split('+')[0])[:3]))
 
 
-def _exception_line(stderr: str) -> str:
-    """The line of the last traceback that names the exception."""
-    lines = stderr.rstrip().splitlines()
-    starts = [
-        n for n, text in enumerate(lines) if text.startswith('Traceback')
-    ]
-    for line in lines[starts[-1] + 1:] if starts else ():
-        if line and not line.startswith(' '):
-            return line
-    return lines[-1] if lines else ''
-
-
-def try_imports(python: str,
-                modules: tuple[str, ...] = IMPORTS,
-                timeout: float = 60) -> dict[str, Import]:
-    """Import modules in a child process, one after the other.
-
-    A module that ends the process costs a new one for the modules after it,
-    so a healthy environment needs a single child.
-
-    Args:
-        python: Path of the interpreter.
-        modules: Modules to import.
-        timeout: Seconds after which a child is given up.
-
-    Returns:
-        How each import ended.
-    """
-    results: dict[str, Import] = {}
-    while todo := [m for m in modules if m not in results]:
-        command = [python, '-W', 'ignore', '-c', _IMPORT, *todo]
-        try:
-            child = subprocess.run(
-                command, capture_output=True, timeout=timeout)
-        except subprocess.TimeoutExpired as expired:
-            stdout = expired.stdout or b''
-            error = f'not imported after {timeout:g} s'
-        else:
-            stdout = child.stdout
-            error = _exception_line(child.stderr.decode(errors='replace'))
-            if child.returncode < 0:
-                error = f'the process died of signal {-child.returncode}'
-        failed = Import(error=error or 'the process ended without a word')
-        results[todo[0]] = failed
-        for line in stdout.decode(errors='replace').splitlines():
-            if line.startswith('doctor: '):
-                name, facts = json.loads(line[len('doctor: '):])
-                results[name] = failed if facts is None else Import(facts)
-    return results
+def _fits(requirement: str, version: str, exact: bool = False) -> bool:
+    """Whether a version is within bounds; an ``==`` is one if ``exact``."""
+    here = _numbers(version)
+    within = {
+        '<': here.__lt__,
+        '>=': here.__ge__,
+        '==': lambda bound: not exact or here[:len(bound)] == bound
+    }
+    bounds = re.findall(r'(<|>=|==)([\d.]+)', requirement.split(';')[0])
+    return bool(here) and all(within[sign](_numbers(bound))
+                              for sign, bound in bounds)
 
 
 def survey(python: str = sys.executable, timeout: float = 60) -> Environment:
-    """Look at what an interpreter has.
+    """Examine an interpreter.
+
+    Its packages are imported by a child process, one after the other. One
+    that ends the process costs a new process for the packages after it.
 
     Args:
         python: Path of the interpreter.
-        timeout: Seconds after which an import is given up.
+        timeout: Seconds after which a child is given up.
 
     Returns:
         What was found.
     """
-    child = subprocess.run([python, '-W', 'ignore', '-c', _SURVEY],
-                           stdout=subprocess.PIPE,
-                           check=True)
-    imports = try_imports(python, IMPORTS, timeout)
-    return Environment(python, imports=imports, **json.loads(child.stdout))
+    facts, errors = {}, {}
+    while todo := [m for m in EXAMINED if m not in {*facts, *errors}]:
+        stdout, error = _run_child(python, todo, timeout)
+        begun = todo[0]
+        for line in stdout.decode(errors='replace').splitlines():
+            if line.startswith('doctor: '):
+                begun, found = json.loads(line[len('doctor: '):])
+                if found is not None:
+                    facts[begun] = found
+        if begun not in facts:
+            errors[begun] = error
+    return Environment(python, facts, errors)
+
+
+def _run_child(python: str, modules: list[str],
+               timeout: float) -> tuple[bytes, str]:
+    """What a child wrote, and what ended it."""
+    command = [python, '-W', 'ignore', '-c', _CHILD, *modules]
+    try:
+        child = subprocess.run(command, capture_output=True, timeout=timeout)
+    except subprocess.TimeoutExpired as expired:
+        return expired.stdout or b'', f'not imported after {timeout:g} s'
+    if child.returncode < 0:
+        return child.stdout, f'the process died of signal {-child.returncode}'
+    _, _, text = child.stderr.decode(errors='replace').rpartition('Traceback')
+    # Behind the frames of the last traceback stands the exception.
+    lines = [line for line in text.splitlines()[1:] if line[:1] not in ' ']
+    return child.stdout, next(
+        iter(lines or text.splitlines()[-1:]),
+        'the process ended without a word')
 
 
 def diagnose(env: Environment) -> list[Row]:
@@ -323,145 +236,86 @@ def diagnose(env: Environment) -> list[Row]:
         env: What ``survey`` found.
 
     Returns:
-        One row per thing looked at, in the order in which to repair.
+        One row for everything that was examined.
     """
-    no_host = not any(env.works(host) for host in HOSTS)
+    no_host = not any(host in env.facts for host in HOSTS)
+    bases = ('mmhmc', ) * ('without -e' not in env.errors.get('mmhmc::', ''))
     return [
-        _package(env, 'numpy', env.stack['numpy']),
-        _torch(env),
-        _torchvision(env),
-        _gpu(env),
-        _opencv(env),
-        _package(env, 'mmengine', env.stack['mmengine']),
+        _package(env, 'numpy'),
+        _package(env, 'torch'),
+        _package(env, 'torchvision', specs=_pair_of_torch(env)),
+        Row('GPU', env.gpu or 'torch sees none: everything runs on the CPU',
+            OK if env.gpu else OPTIONAL),
+        _package(env, 'cv2'),
+        _package(env, 'mmengine'),
         _compiler(env),
-        _build_tools(env),
-        _mmcv(env),
+        _package(env, 'mmcv'),
         _mmcv_ops(env),
-        _package(
-            env, 'pycocotools', needed=no_host or not env.absent('mmdet')),
-        *(_host(env, host, needed=no_host) for host in HOSTS),
-        _package(env, 'pytorch_msssim', 'pytorch-msssim'),
-        _compressai(env),
-        # Weights without pickles.
+        _package(env, 'pycocotools', no_host or not env.absent('mmdet')),
+        *(_package(env, host, no_host or not env.absent(host))
+          for host in HOSTS),
+        _package(env, 'pytorch_msssim'),
+        _package(env, 'compressai'),
         _package(env, 'safetensors', needed=False),
-        _mmhmc(env),
-        _machine(env),
+        _package(env, 'mmhmc'),
+        _package(env, 'mmhmc.machine', specs=()),
         _coder(env),
-        _bases(env),
+        _package(env, 'mmhmc::', specs=bases),
         *(_extra(env, name) for name in EXTRAS),
     ]
 
 
 def _package(env: Environment,
              module: str,
-             *specs: str,
-             needed: bool = True) -> Row:
-    """Judge a package of which any version that imports will do."""
-    if env.works(module):
-        return Row(module, env.describe(module), OK)
+             needed: bool = True,
+             specs: Optional[tuple[str, ...]] = None) -> Row:
+    """Judge a package by whether it imports and fits the others."""
+    if module in env.errors and not env.absent(module):
+        return _broken(env, module, specs)
+    specs = env.tried(module) if specs is None else specs
     if env.absent(module):
-        fix = env.add(*(specs or (module, )))
-        if needed:
-            return Row(module, 'not installed', MISSING, fix)
-        return Row(module, 'not installed; only some uses need it', OPTIONAL,
-                   fix)
-    return _broken(env, module, needed=needed)
+        return Row(
+            module, 'not installed'
+            if needed else 'not installed; only some uses need it',
+            MISSING if needed else OPTIONAL, specs)
+    if why := env.misfit(module):
+        return Row(module, f'{env.describe(module)}: {why}', MISFIT, specs)
+    found = env.describe(module)
+    if module == 'torch' and _numbers(found) < (2, 10):
+        # CVE-2025-32434 (up to 2.5.1) and CVE-2026-24747.
+        found += ('; below 2.10 a .pth file from elsewhere can run code, so '
+                  'read only .safetensors from there')
+    return Row(module, found, OK)
 
 
 def _broken(env: Environment,
             module: str,
-            fix: str = '',
-            needed: bool = True) -> Row:
-    """Name the cause of a failed import, and what has to come before it."""
-    error = env.imports[module].error
-    package = module.split('.')[0]
-    if not fix:
-        pins = [f'{d}=={env.versions[d]}' for d in env.distributions(package)]
-        # Repeating an installation brings the dependencies it lacks.
-        incomplete = error.startswith('ModuleNotFoundError')
-        fix = (env.add if incomplete else env.replace)(*(pins or [package]))
-    for earlier in IMPORTS[:IMPORTS.index(module)]:
-        causes = (_not_found(earlier), env.imports[earlier].error)
-        if not env.works(earlier) and error in causes:
-            fix = f'repair `{earlier}` first'
-            break
-    return Row(module, f'{env.describe(package)} fails: {error}',
-               MISFIT if needed else OPTIONAL, fix)
+            specs: Optional[tuple[str, ...]] = None,
+            state: str = MISFIT) -> Row:
+    """Name the cause of a failed import; the cause is repaired first."""
+    error, package = env.errors[module], re.split('[.:]', module)[0]
+    for earlier in EXAMINED[:EXAMINED.index(module)]:
+        if error in (_not_found(earlier), env.errors.get(earlier)):
+            return Row(module, f'needs `{earlier}`, which fails', state)
+    if state == MISFIT and error.startswith('ModuleNotFoundError'):
+        # Installing it again brings the dependency that it lacks.
+        state = MISSING
+    if error.startswith('AssertionError: MMCV=='):
+        specs = env.tried('mmcv')
+    if specs is None:
+        there = env.installed(package) or {package: ''}
+        specs = tuple(f'{d}=={v}' if v else d for d, v in there.items())
+    return Row(module, f'{env.describe(package)} fails: {error}', state, specs)
 
 
-def _torch(env: Environment) -> Row:
-    row = _package(env, 'torch', env.stack['torch'], env.stack['torchvision'])
-    if row.state == OK:
-        major, minor = re.findall(r'\d+', row.found)[:2]
-        if (int(major), int(minor)) < (2, 10):
-            # CVE-2025-32434 (up to 2.5.1) and CVE-2026-24747.
-            return replace(
-                row,
-                found=f'{row.found}; below 2.10 a .pth file from elsewhere '
-                'can run code, so read only .safetensors from there')
-    return row
-
-
-def _torchvision(env: Environment) -> Row:
-    error = env.imports['torchvision'].error
-    if not env.works('torch'):
-        return _package(env, 'torchvision', env.stack['torch'],
-                        env.stack['torchvision'])
-    torch = env.versions.get('torch') or env.imports['torch'].facts['version']
-    # torchvision 0.(N+15).P belongs to torch 2.N.P
+def _pair_of_torch(env: Environment) -> Optional[tuple[str, ...]]:
+    """torchvision 0.(N+15).P belongs to torch 2.N.P, of the same build."""
+    torch = env.version('torch')
     major, minor, patch = (*_numbers(torch), 0, 0, 0)[:3]
-    paired = (major, minor) >= (2, 1)
-    spec = f'torchvision==0.{minor + 15}.{patch}' if paired else 'torchvision'
-    if '+' in torch:
-        fix = env.replace('--index-url', 'INDEX_OF_TORCH', spec)
-        fix += f'  # INDEX_OF_TORCH: where torch {torch} came from'
-    else:
-        fix = env.replace(spec)
-    if env.absent('torchvision'):
-        return Row('torchvision', 'not installed', MISSING, fix)
-    found = env.describe('torchvision')
-    if 'torchvision::' in error:
-        return Row('torchvision',
-                   f'{found} is of another build than torch {torch}: {error}',
-                   MISFIT, fix)
-    requires = '\n'.join(env.requires.get('torchvision', []))
-    pin = re.search(r'(?m)^torch\s*\(?==\s*([\d.]+)', requires)
-    if pin and _numbers(pin[1]) != _numbers(torch):
-        return Row('torchvision',
-                   f'{found} is made for torch {pin[1]}, not {torch}', MISFIT,
-                   fix)
-    return _package(env, 'torchvision', spec)
-
-
-def _gpu(env: Environment) -> Row:
-    if not env.works('torch'):
-        return Row('GPU', 'unknown while torch does not import', OPTIONAL)
-    gpu = env.imports['torch'].facts.get('gpu')
-    return Row('GPU', gpu or 'torch sees none: everything runs on the CPU',
-               OK if gpu else OPTIONAL)
-
-
-def _opencv(env: Environment) -> Row:
-    below = env.stack['opencv']
-    if env.absent('cv2'):
-        return _package(env, 'cv2', f'opencv-python{below}')
-    names, found = env.distributions('cv2'), env.describe('cv2')
-    versions = {env.version(name) for name in names}
-    fix = env.replace(*(f'{name}{below}' for name in names))
-    if any(version >= (4, 13) for version in versions):
-        return Row('cv2', f'{found}: 4.13 and above behave differently',
-                   MISFIT, fix)
-    if len(versions) > 1:
-        return Row('cv2', f'{found} overwrite each other: one version, please',
-                   MISFIT, fix)
-    return _package(env, 'cv2')
-
-
-def _ops_work(env: Environment) -> bool:
-    """Whether mmcv's ops load, and run where torch would run them."""
-    cuda = env.imports['mmcv._ext'].facts.get('cuda')
-    gpu = env.imports['torch'].facts.get('gpu')
-    return env.works('mmcv._ext') and not (gpu and cuda == 'not available')
+    if (major, minor) < (2, 1):
+        return None
+    _, plus, build = torch.partition('+')
+    return (f'torchvision==0.{minor + 15}.{patch}{plus}{build}', )
 
 
 def _compiler(env: Environment) -> Row:
@@ -469,193 +323,91 @@ def _compiler(env: Environment) -> Row:
     path = next(filter(None, map(shutil.which, commands)), None)
     if path:
         return Row('C++ compiler', path, OK)
-    needed = not (_ops_work(env) and env.works('compressai'))
-    return Row('C++ compiler', 'none; building mmcv or compressai needs one',
-               MISSING if needed else OPTIONAL, 'apt-get install g++')
-
-
-def _build_tools(env: Environment) -> Row:
-    """Matter only while mmcv has to be built."""
-    wanted = env.stack['setuptools']
-    low, high = (70, 82) if '<82' in wanted else (0, 70)
-    fix = env.pip('install', wanted, *BUILD_TOOLS[1:])
-    missing = [name for name in BUILD_TOOLS if name not in env.versions]
-    found = 'setuptools ' + env.versions.get('setuptools', 'not installed')
-    if _ops_work(env):
-        return Row('build tools', f'{found}; nothing to build', OK)
-    if missing:
-        return Row('build tools', f'to build mmcv: no {", ".join(missing)}',
-                   MISSING, fix)
-    if not (low, ) <= env.version('setuptools') < (high, ):
-        return Row('build tools', f'{found}; building mmcv needs {wanted}',
-                   MISFIT, fix)
-    return Row('build tools', found, OK)
-
-
-def _build_mmcv(env: Environment, *variables: str, keep: bool = True) -> str:
-    """Command that builds mmcv with its ops, ``keep``ing its version."""
-    spec = env.stack['mmcv']
-    name = spec.split('==')[0]
-    if keep and name in env.versions:
-        spec = f'{name}=={env.versions[name]}'
-    others = [d for d in env.distributions('mmcv') if d != name]
-    remove = env.pip('uninstall', '-y', *others) + ' && ' if others else ''
-    # They may replace Python's own, among which is the optimisation.
-    compiler = "CFLAGS='-O3 -g0' CXXFLAGS='-O3 -g0'"
-    flags = ' '.join([f'MMCV_WITH_OPS=1 {compiler}', *variables])
-    build = env.replace('--no-build-isolation', '--no-cache-dir',
-                        '--no-binary', name, spec)
-    return f'{remove}{flags} {build}'
-
-
-def _mmcv(env: Environment) -> Row:
-    if env.absent('mmcv'):
-        return Row('mmcv', 'not installed', MISSING, _build_mmcv(env))
-    return _package(env, 'mmcv')
+    builds = {'mmcv._ext', 'compressai'} & set(env.errors)
+    return Row(
+        'C++ compiler', 'none; building mmcv or compressai needs one: '
+        'apt-get install g++', MISSING if builds else OPTIONAL)
 
 
 def _mmcv_ops(env: Environment) -> Row:
-    name = 'mmcv._ext'
-    if env.absent(name):
-        return Row(name, 'mmcv was installed without its compiled ops',
-                   MISSING, _build_mmcv(env))
-    if not env.works(name):
-        return _broken(env, name, _build_mmcv(env))
-    if not _ops_work(env):
+    name, (spec, ) = 'mmcv._ext', env.tried('mmcv')
+    if kept := env.installed('mmcv').get(_name(spec)):
+        spec = f'{_name(spec)}=={kept}'
+    if name in env.errors:
+        return _broken(env, name, (spec, ))
+    if env.gpu and 'not available' in env.describe(name):
         return Row(name, 'built for the CPU only, but torch sees a GPU',
-                   MISFIT, _build_mmcv(env, 'FORCE_CUDA=1'))
-    return Row(name, f'CUDA: {env.imports[name].facts["cuda"]}', OK)
+                   MISFIT, (spec, ))
+    return Row(name, env.describe(name), OK)
 
 
-def _host(env: Environment, host: str, needed: bool) -> Row:
-    error = env.imports[host].error
-    if error.startswith('AssertionError: MMCV=='):
-        return Row(host, f'{env.describe(host)} refuses mmcv: {error}', MISFIT,
-                   _build_mmcv(env, keep=False))
-    return _package(
-        env, host, env.stack[host], needed=needed or not env.absent(host))
-
-
-def _compressai(env: Environment) -> Row:
-    row = _judge_compressai(env)
-    if COMPRESSAI.split('==')[0] not in row.fix:
-        return row
-    # Alone, pip would fetch another torch to build it with.
-    fix = row.fix.replace(' install ', ' install --no-build-isolation ')
-    tools = ('setuptools', 'wheel', 'pybind11')
-    lacking = [tool for tool in tools if tool not in env.versions]
-    if lacking:
-        fix = f'{env.pip("install", *lacking)} && {fix}'
-    return replace(row, fix=fix)
-
-
-def _judge_compressai(env: Environment) -> Row:
-    requires = env.requires.get('compressai', [])
-    bounds = [r for r in requires if re.match(r'numpy\b.*<\s*2', r)]
-    if not bounds or env.version('numpy') < (2, ):
-        return _package(env, 'compressai', COMPRESSAI)
-    return Row(
-        'compressai', f'{env.describe("compressai")} demands {bounds[0]}, '
-        f'numpy is {env.versions["numpy"]}: pip may take numpy back', MISFIT,
-        env.replace(COMPRESSAI))
+def _coder(env: Environment) -> Row:
+    name = 'mmhmc.bitstream._rans'
+    if name not in env.errors:
+        return Row(name, 'the entropy coder is compiled', OK)
+    row = _broken(env, name, ('mmhmc', ), OPTIONAL)
+    return replace(row, found=f'the slow coder in Python serves: {row.found}')
 
 
 def _extra(env: Environment, extra: str) -> Row:
     """Judge by what is installed: importing all of them takes long."""
-    brings, specs = EXTRAS[extra]
-    lacking = []
-    for spec in specs:
-        name, _, least = spec.partition('>=')
-        version = env.version(name.partition('==')[0])
-        if not version or version < _numbers(least):
-            lacking.append(spec)
+    lacking = tuple(
+        line for line in env.extra(extra)
+        if not _fits(line, env.version(_name(line))))
     if not lacking:
-        return Row(extra, f'for {brings}', OK)
-    names = ', '.join(re.split('[=>]', spec)[0] for spec in lacking)
-    return Row(extra, f'for {brings}: no {names}', OPTIONAL, env.add(*lacking))
+        return Row(extra, f'for {EXTRAS[extra]}', OK)
+    names = ', '.join(dict.fromkeys(map(_name, lacking)))
+    return Row(extra, f'for {EXTRAS[extra]}: no {names}', OPTIONAL, lacking)
 
 
-def _install_mmhmc(env: Environment, *options: str) -> str:
-    root = Path(__file__).resolve().parents[2]
-    if (root / 'setup.py').is_file():
-        source = os.path.relpath(root)
-    else:  # installed from a wheel
-        options, source = ('--force-reinstall', ), 'CHECKOUT_OF_MMHMC'
-    return env.pip('install', '--no-deps', '--no-build-isolation', *options,
-                   source)
+def command(env: Environment, rows: list[Row]) -> str:
+    """One command that installs what rows name, and changes nothing else.
+
+    Args:
+        env: Where it is to be installed.
+        rows: Some of what :func:`diagnose` gave.
+    """
+    wanted = {spec: row.state == MISFIT for row in rows for spec in row.specs}
+    # Verbose, else pip does not show why a compiler failed.
+    own = (['-e', os.path.relpath(_ROOT)] if
+           (_ROOT / 'setup.py').is_file() else ['CHECKOUT_OF_MMHMC']
+           ) * (wanted.pop('mmhmc', None) is not None)
+    mmcv = [s for s in wanted if _name(s) in DISTRIBUTIONS['mmcv']][-1:]
+    others = [s for s in wanted if _name(s) not in DISTRIBUTIONS['mmcv']]
+    replaced = [s for s in others if wanted[s]]
+    # It is built with the torch that is there, so torch comes first.
+    last = [s for s in others if not wanted[s] and _name(s) == 'compressai']
+    added = [s for s in others if s not in (*replaced, *last)]
+    tools = [
+        spec for tool in map(_name, env.extra('build'))
+        for spec in env.tried(tool) if not _fits(spec, env.version(tool))
+    ] * bool(own or mmcv or last)
+    add = ('install', '--no-build-isolation', '-c', 'installed.txt')
+    freeze = env.pip('list', '--format=freeze') + ' > installed.txt'
+
+    def pip(specs: list[str], *arguments: str) -> list[str]:
+        index = [_INDEX + s.partition('+')[2] for s in specs if '+' in s]
+        return [env.pip(*arguments, *index, *specs)] if specs else []
+
+    return ' && '.join([
+        *pip(tools, 'install'), *[freeze] * bool(added or last),
+        *pip(added, *add), *pip(last, *add), *pip(replaced, *_FORCE),
+        *_build_mmcv(env, mmcv), *pip(own, *_FORCE, '-v')
+    ])
 
 
-def _mmhmc(env: Environment) -> Row:
-    if env.works('mmhmc'):
-        return Row('mmhmc', env.describe('mmhmc'), OK)
-    fix = _install_mmhmc(env, '-e')
-    if env.absent('mmhmc'):
-        return Row('mmhmc', 'not installed', MISSING, fix)
-    return _broken(env, 'mmhmc', fix)
-
-
-def _machine(env: Environment) -> Row:
-    """What is chosen where lower precision is allowed."""
-    name, error = 'mmhmc.machine', env.imports['mmhmc.machine'].error
-    for first in ('mmhmc', 'torch'):
-        if not env.works(first):
-            return Row(name, error, OPTIONAL, f'repair `{first}` first')
-    if error:
-        return Row(name, error, MISFIT, 'unset MMHMC_COMPUTE')
-    facts = env.imports[name].facts
-    chosen = [f'{key}: {text}' for key, text in facts['arithmetic'].items()]
-    return Row(name, '; '.join([*chosen, f'{facts["threads"]} cores free']),
-               OK)
-
-
-def _coder(env: Environment) -> Row:
-    """Without it the coder in Python makes the same files, slowly."""
-    name = 'mmhmc.bitstream._rans'
-    error = env.imports[name].error
-    if not error:
-        return Row(name, 'the entropy coder is compiled', OK)
-    for first in ('mmhmc', 'torch'):
-        if not env.works(first):
-            return Row(name, error, OPTIONAL, f'repair `{first}` first')
-    # A compiler's failure shows in pip's verbose output only.
-    fix = (
-        env.pip('install', 'setuptools', 'wheel', 'pybind11') + ' && ' +
-        _install_mmhmc(env, '-v', '-e'))
-    return Row(name, f'the slow coder in Python serves: {error}', OPTIONAL,
-               fix)
-
-
-def _bases(env: Environment) -> Row:
-    """``import mmhmc`` lets mmengine resolve the bases of every package."""
-    name, error = 'mmhmc::', env.imports['mmhmc::'].error
-    if not error:
-        scopes = env.imports[name].facts['scopes']
-        bases = ', '.join(f'{scope}::' for scope in scopes)
-        return Row(name, f'config bases resolve: {bases}', OK)
-    for first in ('mmengine', 'mmhmc'):
-        if not env.works(first):
-            return Row(name, error, MISFIT, f'repair `{first}` first')
-    options = [] if 'does not exist' in error else ['-e']
-    return Row(name, error, MISFIT, _install_mmhmc(env, *options))
-
-
-def _print_table(rows: list[Row]) -> None:
-    try:
-        from rich import box
-        from rich.console import Console
-        from rich.table import Table
-        from rich.text import Text
-    except ImportError:
-        for row in rows:
-            print(f'{row.name:<15} {row.state:<13} {row.found}')
-        return
-    colours = {OK: 'green', MISSING: 'red', MISFIT: 'red', OPTIONAL: 'yellow'}
-    table = Table('name', 'state', 'found', box=box.SIMPLE)
-    for row in rows:
-        table.add_row(
-            Text(row.name, no_wrap=True),
-            Text(row.state, colours[row.state], no_wrap=True), Text(row.found))
-    Console().print(table)
+def _build_mmcv(env: Environment, specs: list[str]) -> list[str]:
+    if not specs:
+        return []
+    name = _name(specs[0])
+    others = [d for d in env.installed('mmcv') if d != name]
+    # They replace Python's own flags, among which is -O3.
+    flags = "MMCV_WITH_OPS=1 CFLAGS='-O3 -g0' CXXFLAGS='-O3 -g0' "
+    flags += 'FORCE_CUDA=1 ' * bool(env.gpu)
+    build = env.pip(*_FORCE, '--no-cache-dir', '--no-binary', name, *specs)
+    return [env.pip('uninstall', '-y', *others)] * bool(others) + [
+        flags + build
+    ]
 
 
 def run(as_json: bool = False) -> int:
@@ -667,31 +419,30 @@ def run(as_json: bool = False) -> int:
     Returns:
         0 if everything needed is there, else 1.
     """
-    version = sys.version.split()[0]
-    if sys.version_info >= (3, 10):
-        rows = [Row('python', version, OK), *diagnose(survey())]
-    else:
-        rows = [
-            Row('python', f'{version}; 3.10 or newer is needed', MISFIT,
-                'make setup PYTHON=python3.11')
-        ]
-    wrong = sum(row.state in (MISSING, MISFIT) for row in rows)
+    if sys.version_info < (3, 10):
+        print('Python 3.10 or newer is needed: make setup PYTHON=python3.11')
+        return 1
+    env = survey()
+    rows = [Row('python', sys.version.split()[0], OK), *diagnose(env)]
+    wrong = [row for row in rows if row.state in (MISSING, MISFIT)]
+    fix, more = (
+        command(env, some)
+        for some in (wrong, [row for row in rows if row.state == OPTIONAL]))
     if as_json:
-        document = {'ok': not wrong, 'rows': [asdict(row) for row in rows]}
-        print(json.dumps(document, indent=2))
+        rows = [asdict(row) for row in rows]
+        print(
+            json.dumps(dict(ok=not wrong, rows=rows, fix=fix, optional=more)))
         return 1 if wrong else 0
-    _print_table(rows)
-    # Outside the table, so that a command stays on one line.
-    for row in rows:
-        if row.fix and row.state != OK:
-            note = ' (optional)' if row.state == OPTIONAL else ''
-            print(f'{row.name}{note}:\n  {row.fix}')
+    print(*(f'{r.name:<22} {r.state:<13} {r.found}' for r in rows), sep='\n')
+    if more:
+        print(f'\nFor what is optional:\n  {more}')
     if not wrong:
-        print('Everything needed is there.')
+        print('\nEverything needed is there.')
         return 0
-    print(f'\n{wrong} of {len(rows)} are not right. Repair from the top, then '
-          'ask again; or let\n`make setup` make a complete .venv in a '
-          'checkout of mmhmc.')
+    print(f'\n{len(wrong)} of {len(rows)} are not right. `make setup` makes a '
+          'complete .venv in a checkout of mmhmc.')
+    if fix:
+        print(f'To repair this environment, after which ask again:\n  {fix}')
     return 1
 
 

@@ -11,7 +11,10 @@ MODULES = sorted(PACKAGE.rglob('*.py'))
 
 #: docs/architecture.md: a layer imports the ones before it, and itself.
 LAYERS = [
-    {'version', 'compat', 'former_names', 'machine', 'whole_files'},
+    {
+        'version', 'compat', 'former_names', 'machine', 'progress',
+        'whole_files'
+    },
     {'zoo'},
     {'checkpoints'},
     {'registry'},

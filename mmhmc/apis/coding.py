@@ -31,17 +31,17 @@ from mmhmc.bitstream import QUALITY_STEP, Bitstream, BitstreamError
 from mmhmc.codecs import ImageCodec
 from mmhmc.datasets import (IMAGE_SUFFIXES, has_note, read_image, read_size,
                             write_image)
+from mmhmc.engine.ranks import Ranks, join_ranks
+from mmhmc.engine.workers import work
 from mmhmc.evaluation import PSNRMetric
 from mmhmc.functional import to_8_bits
+from mmhmc.progress import progress
 from mmhmc.structures import CodingCondition
 from mmhmc.whole_files import sha256_of, write_whole
 from .codec_loading import CodecSource
 from .file_pairs import (STREAM_SUFFIX, FilePair, image_name, pair_files,
                          stream_name)
-from .progress import progress
-from .ranks import Ranks, join_ranks
 from .result_log import ResultLog
-from .workers import work
 
 #: What ends one file and not the others.
 _FILE_ERRORS = (OSError, ValueError, RuntimeError, MemoryError)

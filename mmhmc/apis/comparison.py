@@ -159,7 +159,7 @@ def _row(model, bare_model, item: dict) -> PanelRow:
     output = coder.codec.encode_latents(
         extend_edges(coded.x, coded.sizes, target), coded.condition)
     x, x_hat, x_bar = (
-        to_pixels(crop_to(image[0], size))
+        to_pixels(crop_to(image, size)[0])
         for image in (coded.x, coded.x_hat, coded.x_bar))
     return PanelRow(
         image=x,

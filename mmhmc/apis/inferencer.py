@@ -22,6 +22,7 @@ from mmhmc.functional import (count_bits, crop_to, extend_edges, padded_size,
                               to_8_bits)
 from mmhmc.models import CodecModel, LatentBackbone
 from mmhmc.models.condition_choice import ConditionChoice
+from mmhmc.progress import progress
 from mmhmc.structures import CodecOutput, CodingCondition
 from mmhmc.whole_files import whole_file, write_whole
 from .codec_loading import allow_bf16
@@ -32,7 +33,6 @@ from .inference_inputs import (EncodedImage, InputItem, Inputs, check_names,
 from .model_loading import (ModelConfig, choose_device, load_model,
                             read_model_config)
 from .predictions import PredictionPainter, plain_prediction
-from .progress import progress
 
 PROTOCOLS = ('before the pipeline', 'in the model')
 

@@ -15,6 +15,7 @@ from mmengine.logging import print_log
 from mmhmc.checkpoints import use_for_mmengine
 from mmhmc.datasets import check_coco, make_sample_instances
 from mmhmc.datasets.sample_labels import make_sample_labels
+from mmhmc.engine.cpu_ranks import distribute_on_cpu
 from mmhmc.machine import choose_arithmetic
 from mmhmc.registry import type_name, type_scope
 from mmhmc.whole_files import read_json, sha256_of, write_whole
@@ -22,7 +23,6 @@ from mmhmc.zoo import is_compressai
 from mmhmc.zoo.compressai_zoo import COMPRESSAI
 from .checkpoint_parts import check_start
 from .config_files import merge_options
-from .cpu_ranks import distribute_on_cpu
 from .mixing import mix_codec, read_config
 from .options import set_options, split_options
 from .sample_data import use_sample_data

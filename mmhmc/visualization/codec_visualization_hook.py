@@ -121,8 +121,8 @@ def draw_coding(coder: nn.Module, x: Tensor) -> Iterator[tuple[str, ndarray]]:
     yield 'original', original
     yield 'decoded', decoded
     if coder.uses_adapter:
-        yield 'adapted', to_pixels(
-            crop_to(_adapted(coder, output.y_hat, x_hat, condition)[0], size))
+        x_bar = _adapted(coder, output.y_hat, x_hat, condition)
+        yield 'adapted', to_pixels(crop_to(x_bar[0], size))
     if output.likelihoods:
         bits = bits_map(output.likelihoods, target).numpy()
         if bits.size > 1:

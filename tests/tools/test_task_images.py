@@ -7,9 +7,9 @@ import torch
 from conftest import CODECS, smooth_images, tiny_codec
 from PIL import Image
 
-from mmhmc.apis.task_images import write_task_images
 from mmhmc.codecs import build_codec
 from mmhmc.datasets import write_image
+from mmhmc.visualization.task_images import write_task_images
 
 PATH = (Path(__file__).parents[2] / 'tools/analysis_tools/task_images.py')
 

@@ -25,7 +25,7 @@ def main(argv=None) -> None:
     if argv is None:
         tune_cpu()
     from mmhmc.apis import HMCInferencer
-    from mmhmc.apis.layer_images import write_layer_images
+    from mmhmc.visualization.layer_images import write_layer_images
     try:
         inferencer = HMCInferencer(
             args.config,

@@ -26,8 +26,8 @@ def main(argv=None) -> None:
     if argv is None:
         tune_cpu()
     from mmhmc.apis import load_codec
-    from mmhmc.apis.task_images import write_task_images
     from mmhmc.datasets import read_image
+    from mmhmc.visualization.task_images import write_task_images
     try:
         codec = load_codec(
             args.config, args.checkpoint, cfg_options=args.cfg_options)

@@ -24,16 +24,16 @@ from typing import Optional
 
 from mmhmc.codecs import build_codec
 from mmhmc.codecs.standard import StandardCodec
+from mmhmc.engine.ranks import Ranks, join_ranks
+from mmhmc.engine.workers import work
 from mmhmc.part_weights import pretrained
+from mmhmc.progress import progress
 from mmhmc.registry import MODELS
 from mmhmc.version import __version__
 from mmhmc.whole_files import sha256_of
 from mmhmc.zoo import find_compressai, find_model, is_compressai
 from ..codec_loading import codec_settings
-from ..progress import progress
-from ..ranks import Ranks, join_ranks
 from ..result_log import ResultLog
-from ..workers import work
 from .images import ERRORS, ImageCoder, ImageTask, one_line
 from .plan import Plan, Point, Task, fingerprint
 

@@ -1,6 +1,6 @@
 """Progress is said where it can be read."""
-from mmhmc.apis import progress as module
-from mmhmc.apis.progress import progress
+from mmhmc import progress as module
+from mmhmc.progress import progress
 
 
 def test_log_gets_a_line_now_and_then(capsys, monkeypatch):

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from mmhmc.apis.workers import work
+from mmhmc.engine.workers import work
 
 
 def build(folder, offset):

@@ -13,15 +13,13 @@ from mmhmc.codecs import LayeredGenerative
 from mmhmc.datasets import read_image
 from mmhmc.evaluation import PSNRMetric
 from mmhmc.functional import crop_to, to_pixels
-from mmhmc.visualization import draw_image_grid
-from .inference_inputs import to_bgr
-from .inferencer import HMCInferencer
+from .image_grid import draw_image_grid
 
 _TINT = 0.6  # of a class's colour over the image
 
 
 @torch.no_grad()
-def write_layer_images(inferencer: HMCInferencer,
+def write_layer_images(inferencer,
                        images: Sequence[Union[str, Path]],
                        out_file: Union[str, Path],
                        reference: Optional[nn.Module] = None) -> Path:
@@ -60,7 +58,7 @@ def write_layer_images(inferencer: HMCInferencer,
     return draw_image_grid(columns, out_file)
 
 
-def _row(inferencer: HMCInferencer, x: Tensor,
+def _row(inferencer, x: Tensor,
          reference: Optional[nn.Module]) -> list[tuple[str, ndarray]]:
     """See :func:`write_layer_images`."""
     stream, = inferencer.codec.compress(x[None])
@@ -80,14 +78,14 @@ def _row(inferencer: HMCInferencer, x: Tensor,
                                           palette)))
     if reference is not None:
         from mmseg.apis import inference_model
-        sample = inference_model(reference, to_bgr(x))
+        sample = inference_model(reference, to_pixels(x.flip(0)))
         labels = sample.pred_sem_seg.data[0].cpu().numpy()
         row.append(
             ('read from the original', _tinted(row[0][1], labels, palette)))
     return row
 
 
-def _decoded(name: str, inferencer: HMCInferencer, x: Tensor,
+def _decoded(name: str, inferencer, x: Tensor,
              data: bytes) -> tuple[str, ndarray]:
     stream = Bitstream.from_bytes(data)
     x_hat = crop_to(inferencer.codec.decompress([stream]), stream.size)

@@ -4,8 +4,8 @@ import subprocess
 
 import pytest
 
-from mmhmc.apis import ranks
-from mmhmc.apis.ranks import Ranks, join_ranks
+from mmhmc.engine import ranks
+from mmhmc.engine.ranks import Ranks, join_ranks
 
 NAMES = ('RANK', 'WORLD_SIZE', 'LOCAL_RANK', 'MASTER_ADDR', 'MASTER_PORT',
          'SLURM_PROCID', 'SLURM_NTASKS', 'SLURM_LOCALID', 'SLURM_JOB_NODELIST')

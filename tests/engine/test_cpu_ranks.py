@@ -4,8 +4,8 @@ import torch
 import torch.distributed as dist
 from mmengine.config import Config
 
-from mmhmc.apis import cpu_ranks
-from mmhmc.apis.cpu_ranks import distribute_on_cpu
+from mmhmc.engine import cpu_ranks
+from mmhmc.engine.cpu_ranks import distribute_on_cpu
 
 
 @pytest.fixture(autouse=True)

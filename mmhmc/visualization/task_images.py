@@ -10,7 +10,7 @@ from mmhmc.codecs import MPA, ImageCodec
 from mmhmc.evaluation import PSNRMetric
 from mmhmc.functional import crop_to, extend_edges, padded_size, to_pixels
 from mmhmc.structures import CodingCondition
-from mmhmc.visualization import TaskColumn, draw_task_images
+from .path_masks import TaskColumn, draw_task_images
 
 
 @torch.no_grad()

@@ -1,4 +1,4 @@
-"""Saying how far long work is."""
+"""Progress of long work, on stderr."""
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -11,7 +11,7 @@ _SECONDS = 30
 
 @contextmanager
 def progress(name: str, total: int, shown: bool = True) -> Iterator[Callable]:
-    """Show progress on stderr.
+    """Show the progress of work in steps.
 
     A bar on a terminal; elsewhere, as in the log of a job, a line now and
     then.
@@ -26,21 +26,52 @@ def progress(name: str, total: int, shown: bool = True) -> Iterator[Callable]:
     """
     if not shown:
         yield lambda: None
-    elif sys.stderr.isatty():
-        yield from _bar(name, total)
-    else:
+    elif not sys.stderr.isatty():
         yield _lines(name, total)
+    else:
+        from rich.progress import MofNCompleteColumn, TimeRemainingColumn
+        with _bar(name, total, MofNCompleteColumn(),
+                  TimeRemainingColumn()) as update:
+            yield partial(update, advance=1)
 
 
-def _bar(name: str, total: int) -> Iterator[Callable]:
+@contextmanager
+def byte_progress(name: str,
+                  total: int,
+                  shown: bool = True) -> Iterator[Callable[[int], None]]:
+    """Show how many bytes are there.
+
+    A bar on a terminal; elsewhere one line to begin with.
+
+    Args:
+        name: What is being done.
+        total: Bytes of all.
+        shown: False shows nothing.
+
+    Yields:
+        To be called with the bytes so far.
+    """
+    if shown and sys.stderr.isatty():
+        from rich.progress import DownloadColumn, TransferSpeedColumn
+        with _bar(name, total, DownloadColumn(),
+                  TransferSpeedColumn()) as update:
+            yield lambda size: update(completed=size)
+        return
+    if shown:
+        print(f'{name} ({total / 1e6:.1f} MB)', file=sys.stderr, flush=True)
+    yield lambda size: None
+
+
+@contextmanager
+def _bar(name: str, total: int, *columns) -> Iterator[Callable]:
     from rich.console import Console
-    from rich.progress import (BarColumn, MofNCompleteColumn, Progress,
-                               TextColumn, TimeRemainingColumn)
-    columns = (TextColumn('{task.description}'), BarColumn(),
-               MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True)) as bar:
-        task = bar.add_task(name, total=total)
-        yield partial(bar.advance, task)
+    from rich.progress import BarColumn, Progress, TextColumn
+    with Progress(
+            TextColumn('{task.description}'),
+            BarColumn(),
+            *columns,
+            console=Console(stderr=True)) as bar:
+        yield partial(bar.update, bar.add_task(name, total=total))
 
 
 def _lines(name: str, total: int) -> Callable:

@@ -63,7 +63,11 @@ def survey():
 
 
 def resolve_bases():
-    """Packages of which mmengine resolves the bases of configs."""
+    """Packages of which mmengine resolves the bases of configs.
+
+    Raises:
+        FileNotFoundError: If it looks for one at a wrong place.
+    """
     from mmengine.config.utils import MODULE2PACKAGE
     from mmengine.utils import get_installed_path
 

@@ -1,27 +1,21 @@
 """Weights of the model zoo, brought here and checked."""
 import os
-import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import replace
-from http.client import HTTPException
+from functools import partial
 from pathlib import Path
 from typing import Optional, Union
-from urllib.error import HTTPError
 from urllib.parse import quote
-from urllib.request import Request, urlopen
 
+from mmhmc.progress import byte_progress
 from mmhmc.whole_files import sha256_of
 from .compressai_zoo import CompressAIWeights, find_compressai
+from .downloading import download, part_of, size_on_server
 from .index import ZooModel, find_model
 
 Wanted = Union[ZooModel, CompressAIWeights]
 
 _WEB = ('http://', 'https://')
 _CHECKOUT = Path(__file__).resolve().parents[2] / 'model_zoo'
-_CHUNK = 1 << 18
-#: A connection without a byte for so long is taken for dead.
-_SECONDS = 30
 
 
 def fetch_weights(name: str,
@@ -169,120 +163,26 @@ def _remedy(model: Wanted) -> str:
             'let MMHMC_ZOO_URL be an address that serves it.')
 
 
-def _download(url: str, file: Path, model: Wanted, progress: bool) -> None:
+def _download(url: str, file: Path, model: Wanted, shown: bool) -> None:
     """Download to a file that appears when it is whole and right.
 
     Raises:
         ConnectionError, FileNotFoundError, ValueError: See
             :func:`fetch_weights`.
     """
-    part = file.with_name(f'{file.name}.part')
+    part = part_of(file)
     has_begun = part.exists()
-    if model.size is None:
-        model = replace(model, size=_announced_size(url, model))
-    with _bar(model, url, progress) as show:
-        _complete(url, part, model, show)
+    size = model.size or size_on_server(url, _remedy(model))
+    with byte_progress(f'Getting {url}', size, shown) as show:
+        get = partial(download, url, part, size, show, _remedy(model))
+        get()
         if has_begun and not _is_right(part, model):
             # What was left by an earlier attempt may be the wrong part.
             part.unlink()
-            _complete(url, part, model, show)
+            get()
     try:
-        _check(part, model)
+        _check(part, replace(model, size=size))
     except ValueError as error:
         part.unlink()
         raise ValueError(f'What {url} serves is refused: {error}') from None
     part.replace(file)
-
-
-def _announced_size(url: str, model: Wanted) -> int:
-    """Bytes of a file, as its server says.
-
-    Raises:
-        ConnectionError, FileNotFoundError: See :func:`fetch_compressai`.
-    """
-    try:
-        with urlopen(
-                Request(url, method='HEAD'), timeout=_SECONDS) as response:
-            return int(response.headers['Content-Length'])
-    except HTTPError as refusal:
-        if refusal.code < 500:
-            raise _refused(url, refusal, model) from None
-        error = refusal
-    except (OSError, HTTPException) as broken:
-        error = broken
-    except (TypeError, ValueError):
-        error = 'it does not say how large the file is'
-    raise ConnectionError(f'{url} cannot be reached ({error}). '
-                          f'{_remedy(model)}')
-
-
-def _refused(url: str, refusal: HTTPError, model: Wanted) -> FileNotFoundError:
-    return FileNotFoundError(f'{url} cannot be had: {refusal.code} '
-                             f'{refusal.reason}. {_remedy(model)}')
-
-
-def _complete(url: str, part: Path, model: Wanted,
-              show: Callable[[int], None]) -> None:
-    """Fetch what is missing, for as long as anything arrives."""
-    here, before = _size(part), -1
-    error = 'the connection was closed'
-    while before < here < model.size:
-        before = here
-        try:
-            _append(url, part, model.size, show)
-        except HTTPError as refusal:
-            if refusal.code < 500:
-                part.unlink(missing_ok=True)
-                raise _refused(url, refusal, model) from None
-            error = refusal
-        except (OSError, HTTPException) as broken:
-            error = broken
-        here = _size(part)
-    if here < model.size:
-        raise ConnectionError(
-            f'{url}: {here} of {model.size} bytes are here ({error}). The '
-            'same command goes on from there when there is a network. '
-            f'{_remedy(model)}')
-
-
-def _append(url: str, part: Path, size: int, show: Callable[[int],
-                                                            None]) -> None:
-    """One connection; it stops one byte behind the end, if there is one."""
-    here = _size(part)
-    headers = {'Range': f'bytes={here}-'} if here else {}
-    with urlopen(Request(url, headers=headers), timeout=_SECONDS) as response:
-        # With 200 instead of 206 a server sends all, whatever was asked for.
-        here = here if response.status == 206 else 0
-        with open(part, 'ab' if here else 'wb') as out:
-            show(here)
-            while here <= size and (chunk := response.read(
-                    min(_CHUNK, size + 1 - here))):
-                out.write(chunk)
-                here += len(chunk)
-                show(here)
-
-
-def _size(path: Path) -> int:
-    return path.stat().st_size if path.exists() else 0
-
-
-@contextmanager
-def _bar(model: Wanted, url: str,
-         shown: bool) -> Iterator[Callable[[int], None]]:
-    """Bytes so far: a bar on a terminal, elsewhere one line to begin with."""
-    if shown and sys.stderr.isatty():
-        from rich.console import Console
-        from rich.progress import (BarColumn, DownloadColumn, Progress,
-                                   TextColumn, TransferSpeedColumn)
-        columns = (TextColumn('{task.description}'), BarColumn(),
-                   DownloadColumn(), TransferSpeedColumn())
-        with Progress(*columns, console=Console(stderr=True)) as bar:
-            task = bar.add_task(model.weights, total=model.size)
-            yield lambda size: bar.update(task, completed=size)
-        return
-    if shown:
-        print(
-            f'Getting {url} ({model.size / 1e6:.1f} MB)',
-            file=sys.stderr,
-            flush=True)
-    yield lambda size: None

@@ -11,14 +11,12 @@ import shutil
 import sys
 import zlib
 from pathlib import Path
-from urllib.request import Request, urlopen
 from zipfile import BadZipFile, ZipFile
-
-from rich.progress import (BarColumn, DownloadColumn, Progress, TextColumn,
-                           TimeRemainingColumn, TransferSpeedColumn)
 
 from mmhmc.apis.command import run_tool
 from mmhmc.datasets.checks import missing_coco_files
+from mmhmc.progress import byte_progress
+from mmhmc.zoo.downloading import download, part_of, size_on_server
 
 BASE_URL = 'http://images.cocodataset.org'
 # Each archive, and what of the expected files is in it.
@@ -29,8 +27,6 @@ ARCHIVES = {
     'zips/val2017.zip': ('val2017', ),
     'zips/train2017.zip': ('train2017', ),
 }
-_CHUNK = 1 << 20
-_TIMEOUT_S = 60
 
 
 def parse_args() -> argparse.Namespace:
@@ -62,14 +58,11 @@ def print_state(out: Path) -> bool:
     return not missing
 
 
-def download_missing(out: Path,
-                     progress: Progress,
-                     base_url: str = BASE_URL) -> None:
+def download_missing(out: Path, base_url: str = BASE_URL) -> None:
     """Fetch and unpack every archive of which something is missing.
 
     Args:
         out: Folder of the data set; made if it does not exist.
-        progress: Where to show how far it is.
         base_url: Server that has the archives.
     """
     from filelock import FileLock
@@ -82,41 +75,31 @@ def download_missing(out: Path,
                 continue
             archive = out / Path(name).name
             if not archive.exists():
-                fetch(f'{base_url}/{name}', archive, progress)
-            unpack(archive, out, progress)
+                fetch(f'{base_url}/{name}', archive)
+            unpack(archive, out)
 
 
-def fetch(url: str, path: Path, progress: Progress) -> None:
+def fetch(url: str, path: Path) -> None:
     """Download a file, going on with an earlier attempt if there is one.
 
     Args:
         url: What to download.
         path: Where to put it; until it is complete it is ``path`` with
             ``.part`` appended.
-        progress: Where to show how far it is.
 
     Raises:
         ConnectionError: If the server does not tell the size, or the
             connection ends before all was received.
     """
-    total = _remote_size(url)
-    part = path.with_name(f'{path.name}.part')
-    offset = part.stat().st_size if part.exists() else 0
-    if offset > total:  # not a beginning of this file
-        part.unlink()
-        offset = 0
-    task = progress.add_task(path.name, total=total, completed=offset)
-    if offset < total:
-        _receive(url, part, offset, progress, task)
-    received = part.stat().st_size
-    if received != total:
-        raise ConnectionError(
-            f'{url} has {total} bytes, but only {received} were received. '
-            f'They are kept in {part}; try again to go on from there.')
+    size, part = size_on_server(url), part_of(path)
+    if part.exists() and part.stat().st_size > size:
+        part.unlink()  # not a beginning of this file
+    with byte_progress(f'Getting {url}', size) as show:
+        download(url, part, size, show)
     part.replace(path)
 
 
-def unpack(archive: Path, out: Path, progress: Progress) -> None:
+def unpack(archive: Path, out: Path) -> None:
     """Unpack an archive into ``out`` and delete it.
 
     Files appear under their names only after the whole archive was read and
@@ -125,7 +108,6 @@ def unpack(archive: Path, out: Path, progress: Progress) -> None:
     Args:
         archive: A ZIP file.
         out: Folder of the data set.
-        progress: Where to show how far it is.
 
     Raises:
         BadZipFile: If the archive is damaged; it is deleted then.
@@ -134,11 +116,12 @@ def unpack(archive: Path, out: Path, progress: Progress) -> None:
     shutil.rmtree(unpacked, ignore_errors=True)
     try:
         with ZipFile(archive) as file:
-            size = sum(member.file_size for member in file.infolist())
-            task = progress.add_task(f'unpack {archive.name}', total=size)
-            for member in file.infolist():
-                file.extract(member, unpacked)
-                progress.advance(task, member.file_size)
+            size, done = sum(m.file_size for m in file.infolist()), 0
+            with byte_progress(f'Unpacking {archive.name}', size) as show:
+                for member in file.infolist():
+                    file.extract(member, unpacked)
+                    done += member.file_size
+                    show(done)
     except (BadZipFile, EOFError, zlib.error) as error:
         shutil.rmtree(unpacked, ignore_errors=True)
         archive.unlink()
@@ -147,31 +130,6 @@ def unpack(archive: Path, out: Path, progress: Progress) -> None:
             'command again to fetch it anew.') from error
     _move_into(unpacked, out)
     archive.unlink()
-
-
-def _remote_size(url: str) -> int:
-    """Size in bytes that the server tells."""
-    with urlopen(Request(url, method='HEAD'), timeout=_TIMEOUT_S) as response:
-        size = response.headers['Content-Length']
-    if size is None:
-        raise ConnectionError(
-            f'The server does not tell the size of {url}, so a download '
-            'could not be checked. Fetch and unpack it by hand.')
-    return int(size)
-
-
-def _receive(url: str, part: Path, offset: int, progress: Progress,
-             task: int) -> None:
-    """Append to ``part`` what the server sends from ``offset`` on."""
-    request = Request(url, headers={'Range': f'bytes={offset}-'})
-    with urlopen(request, timeout=_TIMEOUT_S) as response:
-        resumed = response.status == 206
-        if not resumed:  # the server sends the file from its beginning
-            progress.update(task, completed=0)
-        with part.open('ab' if resumed else 'wb') as file:
-            while chunk := response.read(_CHUNK):
-                file.write(chunk)
-                progress.advance(task, len(chunk))
 
 
 def _move_into(source: Path, target: Path) -> None:
@@ -187,15 +145,10 @@ def _move_into(source: Path, target: Path) -> None:
 def main() -> int:
     args = parse_args()
     if args.download:
-        with Progress(
-                TextColumn('{task.description}'),
-                BarColumn(), DownloadColumn(), TransferSpeedColumn(),
-                TimeRemainingColumn()) as progress:
-            try:
-                download_missing(args.out, progress)
-            except (OSError, BadZipFile) as error:
-                progress.stop()
-                print(f'Download stopped: {error}', file=sys.stderr)
+        try:
+            download_missing(args.out)
+        except (OSError, BadZipFile) as error:
+            print(f'Download stopped: {error}', file=sys.stderr)
     if print_state(args.out):
         return 0
     print('The same command goes on where it stopped.' if args.

@@ -5,10 +5,9 @@ python tools/dataset_converters/make_sample.py --out data/mmhmc_sample
 import argparse
 from pathlib import Path
 
-from rich.progress import Progress
-
 from mmhmc.apis.command import run_tool
 from mmhmc.datasets import digest_sample_instances, make_sample_instances
+from mmhmc.progress import progress
 
 
 def parse_args() -> argparse.Namespace:
@@ -24,16 +23,9 @@ def parse_args() -> argparse.Namespace:
 
 def main() -> None:
     args = parse_args()
-    with Progress() as progress:
-        task = progress.add_task(
-            'Drawing', total=args.num_train + args.num_val)
-        root = make_sample_instances(
-            args.out,
-            args.num_train,
-            args.num_val,
-            args.seed,
-            on_image=lambda: progress.advance(task))
-        progress.update(task, completed=args.num_train + args.num_val)
+    with progress('Drawing', args.num_train + args.num_val) as advance:
+        root = make_sample_instances(args.out, args.num_train, args.num_val,
+                                     args.seed, advance)
     print(f'{root}: {args.num_train} train and {args.num_val} val images, '
           f'SHA-256 {digest_sample_instances(root)}')
 

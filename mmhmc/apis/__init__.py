@@ -10,9 +10,10 @@ from mmhmc.former_names import former_attribute
 _PUBLIC = {
     'codec_loading': ('CodecSource', 'load_codec'),
     'coding': ('Outcome', 'Report', 'decode_bitstreams', 'encode_images'),
+    'config_files': ('read_config', ),
     'inference_inputs': ('EncodedImage', ),
     'inferencer': ('HMCInferencer', ),
-    'mixing': ('mix_codec', 'read_config'),
+    'mixing': ('mix_codec', ),
     'stream_info': ('describe_bitstream', 'format_description'),
     'zoo': ('ZooModel', 'download_model', 'fetch_weights', 'find_model',
             'list_models', 'load_config'),

@@ -1,5 +1,4 @@
 """A trained codec from a config and a checkpoint."""
-import copy
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +10,7 @@ from mmengine.config import Config, ConfigDict
 from mmhmc.codecs import ImageCodec, build_codec
 from mmhmc.machine import Arithmetic, choose_arithmetic
 from mmhmc.part_weights import load_pretrained, pretrained
-from .config_files import merge_options, read_file
+from .config_files import read_config
 
 #: Where a config names its codec; the first that is there counts, since a
 #: leaf keeps the `codec` of its base beside what it made of it.
@@ -133,12 +132,7 @@ def codec_settings(config: Union[str, Path, dict],
         OSError: If a file cannot be read.
         ValueError: If there is no codec, or the options do not fit.
     """
-    if isinstance(config, (Config, dict)):
-        cfg = copy.deepcopy(config)
-        cfg = cfg if isinstance(cfg, Config) else Config(cfg)
-    else:
-        cfg = read_file(config)
-    merge_options(cfg, cfg_options)
+    cfg = read_config(config, cfg_options)
     for place in _PLACES:
         node = cfg
         for name in place.split('.'):

@@ -2,6 +2,8 @@
 import argparse
 import copy
 import re
+from difflib import get_close_matches
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Optional, Union
 
@@ -19,12 +21,18 @@ _ENDINGS = ('.py', '.json', '.yaml', '.yml')
 _CONFIGS = Path(__file__).parents[1] / '.mim/configs'
 
 
-def read_file(path: Union[str, Path]) -> Config:
-    """Read a config file.
+def read_config(source: Union[str, Path, dict],
+                options: Optional[dict] = None) -> Config:
+    """Read a config by its path, or out of an installed package.
 
     Args:
-        path: File; or ``compressai://NAME`` for the ``codec`` of weights that
-            CompressAI publishes, see :func:`mmhmc.zoo.find_compressai`.
+        source: File, or ``PACKAGE::FILE`` as in ``_base_``, e.g.
+            ``mmdet::retinanet/retinanet_r18_fpn_1x_coco.py``; the package is
+            looked for by the name of its module, so any distribution of it
+            will do. ``compressai://NAME`` for the ``codec`` of weights that
+            CompressAI publishes, see :func:`mmhmc.zoo.find_compressai`. Or a
+            ``Config`` or dict, which is copied.
+        options: Settings to override, by dotted name.
 
     Returns:
         The config, with its bases merged.
@@ -33,11 +41,47 @@ def read_file(path: Union[str, Path]) -> Config:
         FileNotFoundError: If there is no such file.
         OSError: If it, or one that it builds on, cannot be read.
         ModuleNotFoundError: If it builds on a package that is not installed.
-        ValueError: If it is no config, with the place of the mistake.
+        ValueError: If the file is no config, with the place of the mistake,
+            or an option does not fit.
     """
-    if is_compressai(path):
-        return Config(dict(codec=find_compressai(path).codec))
-    path = current_config(Path(path))
+    if isinstance(source, (Config, dict)):
+        cfg = copy.deepcopy(source)
+        cfg = cfg if isinstance(cfg, Config) else Config(cfg)
+    elif is_compressai(source):
+        cfg = Config(dict(codec=find_compressai(source).codec))
+    else:
+        package, separator, name = str(source).partition('::')
+        cfg = _read_file(
+            _file_of_package(source, package, name
+                             ) if separator else Path(source))
+    merge_options(cfg, options)
+    return cfg
+
+
+def _file_of_package(path: str, package: str, name: str) -> Path:
+    spec = find_spec(package)
+    if spec is None or not spec.submodule_search_locations:
+        raise ModuleNotFoundError(
+            f'{path} needs {package}, which is not installed. `mmhmc doctor` '
+            'says how to get it.')
+    folder = Path(spec.submodule_search_locations[0])
+    # The second is that of a checkout, before it is installed.
+    roots = [folder / '.mim/configs', folder.parent / 'configs']
+    for root in roots:
+        file = current_config(root / name)
+        if file.is_file():
+            return file
+    known = [
+        found.relative_to(root).as_posix() for root in roots
+        for found in (root / name).parent.glob('*.py')
+    ]
+    near = get_close_matches(name, known, 3, 0.3)
+    raise FileNotFoundError(f'{package} has no config {name!r}' + (
+        f'; near it are {near}.' if near else f'; looked in {roots[0]}.'))
+
+
+def _read_file(path: Path) -> Config:
+    path = current_config(path)
     if not path.is_file():
         what = 'is a folder' if path.is_dir() else 'does not exist'
         raise FileNotFoundError(f'There is no config {str(path)!r}: it '

@@ -370,8 +370,8 @@ def command(env: Environment, rows: list[Row]) -> str:
     wanted = {spec: row.state == MISFIT for row in rows for spec in row.specs}
     # Verbose, else pip does not show why a compiler failed.
     own = (['-e', os.path.relpath(_ROOT)] if
-           (_ROOT / 'setup.py').is_file() else ['CHECKOUT_OF_MMHMC']
-           ) * (wanted.pop('mmhmc', None) is not None)
+           (_ROOT / 'setup.py').is_file() else ['CHECKOUT_OF_MMHMC']) * (
+               wanted.pop('mmhmc', None) is not None)
     mmcv = [s for s in wanted if _name(s) in DISTRIBUTIONS['mmcv']][-1:]
     others = [s for s in wanted if _name(s) not in DISTRIBUTIONS['mmcv']]
     replaced = [s for s in others if wanted[s]]

@@ -71,7 +71,7 @@ def resolve_bases():
     from mmengine.config.utils import MODULE2PACKAGE
     from mmengine.utils import get_installed_path
 
-    import mmhmc  # noqa: F401
+    importlib.import_module('mmhmc')
     scopes = [
         name for name in ('mmdet', 'mmseg', 'mmpretrain', 'mmhmc')
         if importlib.util.find_spec(name)

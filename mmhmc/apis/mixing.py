@@ -1,17 +1,14 @@
 """Any host's config, with a codec in front of its backbone."""
 from collections.abc import Iterator
 from copy import deepcopy
-from difflib import get_close_matches
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Optional, Union
 
 from mmengine.config import Config, ConfigDict
 from mmengine.logging import print_log
 
-from mmhmc.former_names import current_config
 from mmhmc.registry import type_name, type_scope
-from .config_files import read_file
+from .config_files import read_config
 
 #: What hosts call the module that sees the image, the usual name first.
 _BACKBONES = ('backbone', 'image_encoder', 'vision_backbone', 'vision_encoder',
@@ -104,47 +101,6 @@ def mix_codec(cfg: Config,
     if isinstance(cfg.get('optim_wrapper'), dict):
         _keep_host_settings(cfg.optim_wrapper, adapter is not None)
     return cfg
-
-
-def read_config(path: Union[str, Path]) -> Config:
-    """Read a config by its path, or out of an installed package.
-
-    Args:
-        path: File, or ``PACKAGE::FILE`` as in ``_base_``, e.g.
-            ``mmdet::retinanet/retinanet_r18_fpn_1x_coco.py``; the package is
-            looked for by the name of its module, so any distribution of it
-            will do.
-
-    Returns:
-        The config, with its bases merged.
-
-    Raises:
-        FileNotFoundError: If there is no such file.
-        ModuleNotFoundError: If there is no such package.
-        ValueError: If the file is no config.
-    """
-    package, separator, name = str(path).partition('::')
-    if not separator:
-        return read_file(path)
-    spec = find_spec(package)
-    if spec is None or not spec.submodule_search_locations:
-        raise ModuleNotFoundError(
-            f'{path} needs {package}, which is not installed. `mmhmc doctor` '
-            'says how to get it.')
-    folder = Path(spec.submodule_search_locations[0])
-    # The second is that of a checkout, before it is installed.
-    roots = [folder / '.mim/configs', folder.parent / 'configs']
-    for root in roots:
-        path = current_config(root / name)
-        if path.is_file():
-            return read_file(path)
-    known = [
-        found.relative_to(root).as_posix() for root in roots
-        for found in (root / name).parent.glob('*.py')
-    ]
-    near = get_close_matches(name, known, 3, 0.3)
-    raise FileNotFoundError(f'{package} has no config {name!r}' + (
-        f'; near it are {near}.' if near else f'; looked in {roots[0]}.'))
 
 
 def _part(part: Part, name: str) -> dict:

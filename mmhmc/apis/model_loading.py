@@ -23,7 +23,7 @@ from mmhmc.zoo import is_compressai
 from .checkpoint_parts import (complete_codecs, complete_host, is_of_host,
                                load_all)
 from .codec_loading import load_codec
-from .config_files import read_file
+from .config_files import read_config
 from .mixing import host_of
 from .options import set_options
 from .sample_data import innermost_datasets
@@ -47,16 +47,11 @@ def read_model_config(
         FileNotFoundError: If there is no such file.
         ValueError: If the zoo has no such model.
     """
-    if isinstance(model, dict) or isinstance(model, Config):
-        cfg = copy.deepcopy(model)
-        cfg = cfg if isinstance(cfg, Config) else Config(cfg)
+    if isinstance(model, (Config, dict)) or is_compressai(model):
+        cfg = read_config(model)
         set_options(cfg, options or {})
         return cfg, None
     text = str(model)
-    if is_compressai(text):
-        cfg = read_file(text)
-        set_options(cfg, options or {})
-        return cfg, None
     if '::' in text or text.endswith('.py') or Path(text).is_file():
         return load_config(text, options), None
     from .zoo import load_config as load_zoo_config

@@ -21,9 +21,8 @@ from mmengine.config import Config
 from mmhmc.datasets import list_files, write_whole
 from mmhmc.visualization import Table
 from mmhmc.whole_files import read_json, sha256_of
-from .benchmark.plan import fingerprint
-from .benchmark.run import file_hash
-from .config_files import read_file
+from .benchmark.fingerprints import file_hash, fingerprint
+from .config_files import read_config
 from .sample_data import innermost_datasets
 from .testing import run_test
 from .training import load_config, named_files
@@ -117,7 +116,7 @@ def _read(path: Path) -> tuple[dict, dict]:
     Raises:
         ValueError: If the config lacks them or a row has other keys.
     """
-    cfg = read_file(path).to_dict()
+    cfg = read_config(path).to_dict()
     tests, metrics = cfg.get('tests'), cfg.get('metrics')
     if not tests or not metrics:
         raise ValueError(f'{path} needs `tests`, the rows of a table, and '

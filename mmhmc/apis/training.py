@@ -22,8 +22,8 @@ from mmhmc.whole_files import read_json, sha256_of, write_whole
 from mmhmc.zoo import is_compressai
 from mmhmc.zoo.compressai_zoo import COMPRESSAI
 from .checkpoint_parts import check_start
-from .config_files import merge_options
-from .mixing import mix_codec, read_config
+from .config_files import merge_options, read_config
+from .mixing import mix_codec
 from .options import set_options, split_options
 from .sample_data import use_sample_data
 

@@ -36,7 +36,7 @@ def test_address_of_an_unknown_model_is_answered_by_the_nearest(zoo):
 
 def test_benchmarks_know_weights_of_the_zoo_by_what_is_in_them(zoo):
     """Another model may get the name; what the old one made is another's."""
-    from mmhmc.apis.benchmark.run import file_hash
+    from mmhmc.apis.benchmark.fingerprints import file_hash
     file = str(zoo.served / 'tiny.safetensors')
     assert file_hash('mmhmc://tiny') == file_hash(file)
 

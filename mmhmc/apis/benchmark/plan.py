@@ -1,6 +1,4 @@
 """What a benchmark config asks for, checked before anything runs."""
-import hashlib
-import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
@@ -16,7 +14,7 @@ from mmhmc.former_names import former_keys
 from mmhmc.structures import CodingCondition
 from mmhmc.whole_files import read_json
 from ..codec_loading import CodecSource
-from ..config_files import merge_options, read_file
+from ..config_files import read_config
 
 #: What a point may say; conditions of the codec first.
 _CONDITIONS = tuple(f.name for f in fields(CodingCondition))
@@ -220,8 +218,10 @@ def read_plan(cfg: Config) -> Plan:
         complexity=None if size is None else tuple(size),
         published=_one_of('`published`', cfg.get('published', ()),
                           tuple(entry['name'] for entry in list_published())),
-        settings={key: _plain(cfg[key])
-                  for key in _PLAN_KEYS if key in cfg})
+        settings={
+            key: plain_values(cfg[key])
+            for key in _PLAN_KEYS if key in cfg
+        })
 
 
 def load_plan(path: str,
@@ -241,19 +241,12 @@ def load_plan(path: str,
         FileNotFoundError: If there is no such file, or no images.
         ValueError: If the config is not right.
     """
-    cfg = read_file(path)
-    merge_options(cfg, cfg_options)
+    cfg = read_config(path, cfg_options)
     if work_dir is not None:
         cfg.work_dir = work_dir
     elif 'work_dir' not in cfg:
         cfg.work_dir = f'work_dirs/benchmarks/{Path(path).stem}'
     return read_plan(cfg)
-
-
-def fingerprint(value: Any) -> str:
-    """16 hexadecimal digits that stand for settings."""
-    text = json.dumps(_plain(value), sort_keys=True, default=str)
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def _read_images(name: str, entry: Mapping) -> ImageSet:
@@ -311,7 +304,8 @@ def _read_points(name: str, entry: Mapping,
     for row in (name, bypass or name):
         _checked_name(row)
     codec = entry['codec']
-    config = codec if isinstance(codec, str) else dict(codec=_plain(codec))
+    config = codec if isinstance(codec, str) else dict(
+        codec=plain_values(codec))
     for label, point in entry['points'].items():
         what = f'The point {label!r} of {name!r}'
         _check_keys(what, point, _POINT_KEYS)
@@ -325,8 +319,8 @@ def _read_points(name: str, entry: Mapping,
         yield Point(
             name, _checked_name(label),
             CodecSource(config, point.get('checkpoint'),
-                        _plain(point.get('cfg_options'))), condition,
-            _plain(entry.get('adapter')), bypass, wanted)
+                        plain_values(point.get('cfg_options'))), condition,
+            plain_values(entry.get('adapter')), bypass, wanted)
 
 
 def _check_rows(points: Sequence[Point]) -> None:
@@ -347,7 +341,7 @@ def _read_task(name: str, entry: Mapping, datasets: Mapping) -> Task:
     return Task(
         _checked_name(name), entry['config'], entry['checkpoint'],
         entry['dataset'], tuple(entry['metrics']),
-        _plain(entry.get('cfg_options') or {}))
+        plain_values(entry.get('cfg_options') or {}))
 
 
 def _check_keys(what: str, entry: Any, known: tuple, needed: tuple = ()):
@@ -383,12 +377,12 @@ def _checked_name(name: str) -> str:
     return name
 
 
-def _plain(value: Any) -> Any:
+def plain_values(value: Any) -> Any:
     """Dicts, lists and plain values, as other processes and JSON take them."""
     if isinstance(value, (ConfigDict, Config)):
         value = value.to_dict()
     if isinstance(value, Mapping):
-        return {str(key): _plain(item) for key, item in value.items()}
+        return {str(key): plain_values(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
-        return [_plain(item) for item in value]
+        return [plain_values(item) for item in value]
     return value

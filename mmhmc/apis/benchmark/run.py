@@ -13,36 +13,24 @@ that decided it: what another run has made under the same fingerprint is not
 made again.
 """
 import os
-import platform
 from collections.abc import Callable, Iterable
 from contextlib import closing
 from dataclasses import dataclass
-from functools import lru_cache, partial
-from importlib.metadata import PackageNotFoundError, version
+from functools import partial
 from pathlib import Path
 from typing import Optional
 
-from mmhmc.codecs import build_codec
-from mmhmc.codecs.standard import StandardCodec
 from mmhmc.engine.ranks import Ranks, join_ranks
 from mmhmc.engine.workers import work
-from mmhmc.part_weights import pretrained
 from mmhmc.progress import progress
-from mmhmc.registry import MODELS
-from mmhmc.version import __version__
-from mmhmc.whole_files import sha256_of
-from mmhmc.zoo import find_compressai, find_model, is_compressai
-from ..codec_loading import codec_settings
 from ..result_log import ResultLog
+from .fingerprints import (content_hash, fingerprint, point_settings, state_of,
+                           task_key, versions)
 from .images import ERRORS, ImageCoder, ImageTask, one_line
-from .plan import Plan, Point, Task, fingerprint
+from .plan import Plan, Point, Task
 
 #: Of ``results.jsonl``; another one is refused.
 FORMAT = 1
-_PACKAGES = ('torch', 'compressai', 'numpy', 'pillow', 'imageio-ffmpeg',
-             'mmengine', 'onedl-mmengine', 'mmcv', 'onedl-mmcv', 'mmdet',
-             'onedl-mmdetection', 'mmsegmentation', 'onedl-mmsegmentation',
-             'mmpretrain', 'onedl-mmpretrain', 'pycocotools')
 
 
 @dataclass(frozen=True)
@@ -136,7 +124,7 @@ class _Run:
             kind='run',
             format=FORMAT,
             settings=self.plan.settings,
-            versions=_versions(),
+            versions=versions(),
             output=_RUN)
         self.wanted[_RUN] = None
         if self.known.get(_RUN) != run:
@@ -172,7 +160,7 @@ class _Run:
                         record,
                         key=key,
                         settings=settings,
-                        versions=_versions(),
+                        versions=versions(),
                         output=name))
         except ERRORS as error:
             self._fail(
@@ -215,7 +203,7 @@ class _Run:
         if key is None:
             return None
         metrics = sorted(self.plan.image_metrics)
-        return fingerprint([key, _state_of(path), metrics])
+        return fingerprint([key, state_of(path), metrics])
 
     def host_tasks(self) -> list:
         """The second stage: every host on what every point decoded."""
@@ -307,7 +295,7 @@ class _Run:
             return False
         # Records of earlier versions have no hash.
         wanted = record.get('decoded_sha256')
-        return wanted is None or _hash_now(path) == wanted
+        return wanted is None or content_hash(path) == wanted
 
     # On every rank.
 
@@ -380,81 +368,6 @@ def _lost(task) -> list[dict]:
     return task.lost()
 
 
-def point_settings(point: Point) -> dict:
-    """All that decides what a point decodes, as JSON takes it.
-
-    Raises:
-        OSError: If its weights cannot be read.
-        RuntimeError: If a program that it needs is missing.
-        ValueError: If its config is not right.
-    """
-    config = codec_settings(point.source.config, point.source.cfg_options)
-    checkpoint = point.source.checkpoint
-    init_cfg = config.pop('init_cfg', None)
-    if checkpoint is None and pretrained(init_cfg):
-        checkpoint = pretrained(init_cfg).get('checkpoint')
-    settings = dict(codec=config.to_dict(), adapter=point.adapter)
-    kind = config.type
-    kind = MODELS.get(kind) if isinstance(kind, str) else kind
-    if issubclass(kind or object, StandardCodec):
-        # Programs and libraries that code, with their versions.
-        settings['coder'] = build_codec(config).settings()
-    if checkpoint is not None:
-        settings['sha256'] = file_hash(checkpoint)
-    if point.condition is not None:
-        settings['condition'] = vars(point.condition)
-    return settings
-
-
-def task_key(task: Task, plan: Plan) -> str:
-    """Fingerprint of a test.
-
-    Raises:
-        OSError: If the checkpoint or the config cannot be read.
-        ValueError: If the config is not right.
-    """
-    from .tasks import read_task_config
-    images = plan.datasets[task.dataset]
-    return fingerprint([
-        read_task_config(task).to_dict(),
-        file_hash(task.checkpoint), task.metrics, plan.protocol, images.root,
-        [_state_of(str(Path(images.root) / image)) for image in images.files],
-        images.annotations and file_hash(images.annotations)
-    ])
-
-
-def _state_of(path: str) -> list:
-    """What tells whether a file is the same, wherever it was copied from."""
-    try:
-        return [path, _hash_now(path)]
-    except OSError:
-        return [path]
-
-
-def file_hash(path: str) -> str:
-    """SHA-256 of a file or a model of a zoo; else the address itself."""
-    if path.startswith('mmhmc://'):
-        return find_model(path.removeprefix('mmhmc://')).sha256
-    if is_compressai(path):
-        # Its first digits, and which tables are made of it.
-        weights = find_compressai(path)
-        return f'{weights.sha256}{" new-tables" * weights.new_tables}'
-    if '://' in path:
-        return path
-    return _hash_now(path)
-
-
-def _hash_now(path: str) -> str:
-    state = os.stat(path)
-    return _hash_of(path, state.st_size, state.st_mtime_ns)
-
-
-@lru_cache(maxsize=None)
-def _hash_of(path: str, size: int, changed_ns: int) -> str:
-    """SHA-256 of a file, which is read once as long as it stays."""
-    return sha256_of(path)
-
-
 def _id(record: dict) -> str:
     """Name of a record: what it is of."""
     parts = [
@@ -478,13 +391,3 @@ def _coded_id(row: str, point: Point, dataset: str, image: str) -> str:
 def _without_copies(failures: Iterable[dict]) -> list[dict]:
     """What went wrong before any image went wrong for each of them."""
     return list({record['output']: record for record in failures}.values())
-
-
-def _versions() -> dict[str, str]:
-    found = dict(mmhmc=__version__, python=platform.python_version())
-    for name in _PACKAGES:
-        try:
-            found[name] = version(name)
-        except PackageNotFoundError:
-            continue
-    return found

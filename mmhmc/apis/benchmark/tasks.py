@@ -22,8 +22,8 @@ from mmhmc.evaluation import CocoScore, MeanIoUScore
 from mmhmc.evaluation.metric_direction import lower_of
 from mmhmc.registry import type_name
 from ..codec_loading import codec_settings
-from ..config_files import merge_options
-from ..mixing import metrics_of, mix_codec, read_config
+from ..config_files import read_config
+from ..mixing import metrics_of, mix_codec
 from ..sample_data import innermost_datasets
 from ..training import build_runner
 from .images import ERRORS, LOST, load_point, one_line
@@ -99,7 +99,7 @@ class HostTester:
         return [dict(run.origin, kind='task', key=run.key, **found)]
 
     def _test(self, run: TaskRun) -> dict:
-        cfg = read_task_config(run.task)
+        cfg = read_config(run.task.config, run.task.cfg_options)
         folder = self._plan.work_dir / 'tasks' / run.label
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
@@ -204,14 +204,6 @@ def _image_names(dataset, images: ImageSet) -> list[str]:
             f'are in one of them only, first {apart[0]}. Rate and accuracy '
             'would be of different images: give both the same annotations.')
     return names
-
-
-def read_task_config(task: Task) -> Config:
-    """The host's config with the options of the benchmark."""
-    cfg = read_config(task.config)
-    # mmengine takes `_delete_` out of what it is given.
-    merge_options(cfg, task.cfg_options)
-    return cfg
 
 
 def _read_decoded(cfg: Config, plan: Plan, run: TaskRun) -> None:

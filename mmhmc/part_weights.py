@@ -17,8 +17,8 @@ from mmhmc.registry import is_pretrained
 from mmhmc.zoo import find_compressai, is_compressai
 
 #: Of a codec, what can be made anew from its weights.
-_TABLES = ('_quantized_cdf', '_offset', '_cdf_length', 'scale_table')
-_MADE_ANEW = (*_TABLES, 'num_batches_tracked')
+TABLES = ('_quantized_cdf', '_offset', '_cdf_length', 'scale_table')
+_MADE_ANEW = (*TABLES, 'num_batches_tracked')
 #: Where a codec or an adapter usually is, the first choice first.
 _USUAL = ('backbone.codec.', 'codec.', 'backbone.adapter.', 'adapter.', '')
 

@@ -20,6 +20,7 @@ import torch
 from mmengine.config import Config
 from mmengine.dataset import Compose, pseudo_collate
 from mmengine.registry import TRANSFORMS, DefaultScope
+from mmengine.structures import BaseDataElement
 from numpy import ndarray
 from torch import Tensor, nn
 
@@ -28,29 +29,49 @@ from mmhmc.engine.padding_steps import pads_resized_images
 from mmhmc.functional import crop_to, padded_size
 from mmhmc.models import ImageCoding, LatentBackbone, LatentFeatures
 from mmhmc.registry import type_name
-from .inference_inputs import Size, to_bgr
+from .inference_inputs import EncodedImage, Size, to_bgr
 from .mixing import host_of
 from .sample_data import innermost_datasets
+
+#: At the image's own resolution, through a file, before the host's
+#: pipeline; or in front of the host's backbone, behind its pipeline.
+PROTOCOLS = ('before the pipeline', 'in the model')
 
 
 @dataclass
 class DecodedImage:
-    """What is shown to a host.
+    """What people and a host get from one bitstream.
 
     Args:
-        name: Name of the image.
-        size: Height and width in pixels that were coded.
-        original_size: Height and width in pixels of the image.
-        y_hat: Its latent, shape (1, M, h, w).
-        x_bar: Decoded and adapted, RGB in [0, 1], shape (1, 3, *size); None
-            for a host that sees latents.
+        encoded: The bitstream, and the image that it is of.
+        y_hat: The latent, shape (1, M, h, w).
+        x_hat: Decoded, RGB in [0, 1], shape (1, 3, *size), for people; None
+            if nobody asked for it.
+        x_bar: The same behind the adapter, for a host; None for a host that
+            sees latents.
+        sample: What the host predicted; None before, or without a host.
     """
 
-    name: str
-    size: Size
-    original_size: Size
+    encoded: EncodedImage
     y_hat: Tensor
+    x_hat: Optional[Tensor] = None
     x_bar: Optional[Tensor] = None
+    sample: Optional[BaseDataElement] = None
+
+    @property
+    def name(self) -> str:
+        """Name of the image."""
+        return self.encoded.name
+
+    @property
+    def size(self) -> Size:
+        """Height and width in pixels that were encoded."""
+        return self.encoded.bitstream.size
+
+    @property
+    def original_size(self) -> Size:
+        """Height and width in pixels of the image."""
+        return self.encoded.original_size
 
 
 class HostAnalysis:

@@ -1,40 +1,30 @@
 """Images in; bitstreams, images and predictions out."""
-import json
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Optional, Union
 
-import numpy as np
 import torch
 from mmengine.logging import print_log
 from numpy import ndarray
-from PIL import Image
 from torch import Tensor
 from torch.nn.functional import interpolate
 
-from mmhmc.bitstream import Bitstream, BitstreamError
-from mmhmc.codecs.streams import as_stored
-from mmhmc.datasets import write_image
+from mmhmc.bitstream import Bitstream
 from mmhmc.engine.parts import find_codec_wrapper
 from mmhmc.former_names import former_arguments
-from mmhmc.functional import (count_bits, crop_to, extend_edges, padded_size,
-                              to_8_bits)
+from mmhmc.functional import to_pixels
 from mmhmc.models import CodecModel, LatentBackbone
-from mmhmc.models.condition_choice import ConditionChoice
 from mmhmc.progress import progress
 from mmhmc.structures import CodecOutput, CodingCondition
-from mmhmc.whole_files import whole_file, write_whole
 from .codec_loading import allow_bf16
-from .file_pairs import image_name, stream_name
-from .host_analysis import DecodedImage, HostAnalysis
-from .inference_inputs import (EncodedImage, InputItem, Inputs, check_names,
-                               list_items, load_image, load_stream, to_bgr)
+from .host_analysis import PROTOCOLS, DecodedImage, HostAnalysis
+from .inference_codec import InferenceCodec
+from .inference_inputs import (EncodedImage, Inputs, list_items, load_stream,
+                               to_bgr)
 from .model_loading import (ModelConfig, choose_device, load_model,
                             read_model_config)
 from .predictions import PredictionPainter, plain_prediction
-
-PROTOCOLS = ('before the pipeline', 'in the model')
+from .result_writer import ResultWriter
 
 
 class HMCInferencer:
@@ -113,8 +103,7 @@ class HMCInferencer:
             chosen = allow_bf16(self.codec, self.device)
             print_log(f'The codec computes in {chosen}')
         self.dataset_meta = self.model.dataset_meta
-        self._condition = condition or {}
-        self._checked_condition(None)
+        self._coding = InferenceCodec(self.coder, self.device, condition or {})
         sees_latents = isinstance(self.coder, LatentBackbone)
         self.protocol = protocol or PROTOCOLS[sees_latents]
         self._host: Optional[HostAnalysis] = None
@@ -122,6 +111,7 @@ class HMCInferencer:
             self._host = HostAnalysis(self.model, self.coder, self.cfg,
                                       self.device,
                                       self.protocol == PROTOCOLS[1])
+            self._coding.show_to(self._host)
         elif protocol == PROTOCOLS[1]:
             raise ValueError("`protocol='in the model'` needs a host model "
                              'behind the codec; this is a codec alone.')
@@ -176,9 +166,9 @@ class HMCInferencer:
             ValueError: If an input is none, or an argument does not fit.
         """
         items = list_items(inputs)
-        writer = _Writer(out_dir, items)
+        writer = ResultWriter(out_dir, items)
         draws = self.has_task and (return_vis or writer.writes)
-        chosen = self._checked_condition(condition)
+        chosen = self._coding.choose_condition(condition)
         results = dict(
             predictions=[],
             visualization=[],
@@ -186,7 +176,7 @@ class HMCInferencer:
             rates=[],
             images=[])
         with progress('inference', len(items), show_progress) as advance:
-            encoded = (self._encoded(item, chosen) for item in items)
+            encoded = (self._coding.encode(item, chosen) for item in items)
             for one in self._analyzed(encoded, chosen, batch_size, draws
                                       or writer.writes or return_images):
                 results['bitstreams'].append(one.encoded.bitstream)
@@ -227,13 +217,14 @@ class HMCInferencer:
         """
         if quality is not None:
             condition = dict(condition or {}, quality=quality)
-        chosen = self._checked_condition(condition)
+        chosen = self._coding.choose_condition(condition)
         items = list_items(inputs, streams=False)
-        writer = _Writer(out_dir, items, stream='')
+        writer = ResultWriter(out_dir, items, stream='')
         encoded = []
         with progress('encode', len(items), show_progress) as advance:
             for item in items:
-                encoded.append(writer.stream(self._encoded(item, chosen)))
+                encoded.append(
+                    writer.stream(self._coding.encode(item, chosen)))
                 advance()
         return encoded
 
@@ -268,14 +259,14 @@ class HMCInferencer:
             raise ValueError('There is no adapter, or it is switched off: '
                              'the machine sees the decoded image or the '
                              'latent. Leave out `adapted`.')
-        chosen = self._checked_condition(condition)
+        chosen = self._coding.choose_condition(condition)
         items = list_items(inputs, images=False)
-        writer = _Writer(out_dir, items, image='')
+        writer = ResultWriter(out_dir, items, image='')
         images = []
         with progress('decode', len(items), show_progress) as advance:
             for item in items:
-                one = self._decoded(load_stream(item), chosen, True)
-                x = one.shown.x_bar if adapted else one.x_hat
+                one = self._coding.decode(load_stream(item), chosen, True)
+                x = one.x_bar if adapted else one.x_hat
                 images.append(to_bgr(x[0]))
                 writer.image(item.name, x[0])
                 advance()
@@ -321,9 +312,9 @@ class HMCInferencer:
             raise RuntimeError(
                 'This is a codec alone, with no model to analyze images by: '
                 'use `decode`, or give a config with a host behind the codec.')
-        chosen = self._checked_condition(condition)
+        chosen = self._coding.choose_condition(condition)
         items = list_items(inputs, images=False)
-        writer = _Writer(out_dir, items)
+        writer = ResultWriter(out_dir, items)
         draws = return_vis or writer.writes
         results = dict(predictions=[], visualization=[])
         with progress('analyze', len(items), show_progress) as advance:
@@ -354,9 +345,7 @@ class HMCInferencer:
         Returns:
             RGB in [0, 1], shape (1, 3, h, w).
         """
-        if self.protocol == PROTOCOLS[1]:
-            return self._host.image_to_code(x)
-        return x[None]
+        return self._coding.image_to_code(x)
 
     @torch.no_grad()
     def code(
@@ -373,114 +362,23 @@ class HMCInferencer:
             What the codec made of the image, padded to its stride, with
             likelihoods; and the bitstream of that.
         """
-        return self._code(x, self._checked_condition(condition))
-
-    def _checked_condition(
-            self, condition: Optional[dict]) -> Optional[CodingCondition]:
-        """Controls of the config, the class and a call, the later first.
-
-        Raises:
-            ValueError: If the codec refuses them.
-        """
-        own = self.coder.choose_condition(False)
-        given = {
-            **(asdict(own) if own else {}),
-            **self._condition,
-            **(condition or {})
-        }
-        given = {name: one for name, one in given.items() if one is not None}
-        chosen = as_stored(ConditionChoice(given)(False))
-        self.codec.check_images(
-            torch.zeros(1, 3, 1, 1, device=self.device), chosen)
-        return chosen
-
-    def _code(
-            self, x: Tensor, condition: Optional[CodingCondition]
-    ) -> tuple[CodecOutput, Bitstream]:
-        size = x.shape[-2], x.shape[-1]
-        target = padded_size(size, self.codec.downsampling_factor)
-        output = self.codec.encode_latents(
-            extend_edges(x.to(self.device), [size], target), condition)
-        return output, self.codec.write(output, size, condition)
-
-    @torch.no_grad()
-    def _encoded(self, item: InputItem,
-                 condition: Optional[CodingCondition]) -> EncodedImage:
-        """An item's bitstream, which is made if it is an image."""
-        if item.is_stream:
-            return load_stream(item)
-        x = load_image(item)
-        original_size = x.shape[-2], x.shape[-1]
-        output, stream = self._code(self.coded_image(x), condition)
-        bits = None
-        if output.likelihoods:
-            covered = stream.coded_size
-            bits = float(
-                count_bits(output.likelihoods, [covered], covered).sum())
-        # What is analyzed has gone through real bytes.
-        stream = Bitstream.from_bytes(stream.to_bytes())
-        return EncodedImage(item.name, stream, original_size,
-                            self.codec.num_bytes(stream), bits)
-
-    @torch.no_grad()
-    def _decoded(self, encoded: EncodedImage,
-                 condition: Optional[CodingCondition],
-                 wants_image: bool) -> '_Analyzed':
-        """What is shown to people, if anybody is to see it, and to the host.
-
-        Raises:
-            BitstreamError: With the name of the image.
-        """
-        stream = encoded.bitstream
-        if stream.quality is not None:
-            condition = replace(
-                condition or CodingCondition(), quality=stream.quality)
-        try:
-            y_hat = self.codec.read(stream, condition)
-        except BitstreamError as error:
-            raise BitstreamError(
-                f'{encoded.path or encoded.name}: {error}') from error
-        encoded = replace(encoded, num_bytes=self.codec.num_bytes(stream))
-        shown = DecodedImage(encoded.name, stream.size, encoded.original_size,
-                             y_hat)
-        x_hat = None
-        sees_images = self.has_task and not self.sees_latents
-        if wants_image or sees_images:
-            decoded = self.codec.decode_latents(y_hat, condition)
-            x_hat = crop_to(decoded, stream.size).clamp(0, 1)
-        if sees_images:
-            # In the model the adapter sees the codec's padding, too; before
-            # the pipeline it sees a file, of 8 bits.
-            seen = decoded if self.protocol == PROTOCOLS[1] else \
-                to_8_bits(x_hat)
-            seen = self._adapted(y_hat, seen, condition)
-            shown.x_bar = crop_to(seen, stream.size).clamp(0, 1)
-        return _Analyzed(encoded, shown, x_hat)
-
-    def _adapted(self, y_hat: Tensor, x_hat: Tensor,
-                 condition: Optional[CodingCondition]) -> Tensor:
-        """What the host sees of a decoded image."""
-        if not self.coder.uses_adapter:
-            return x_hat
-        adapter = self.coder.adapter
-        if adapter.placement == 'latent':
-            return self.codec.decode_latents(adapter(y_hat), condition)
-        return adapter(x_hat)
+        return self._coding.compress(x,
+                                     self._coding.choose_condition(condition))
 
     def _analyzed(self, encoded: Iterable[EncodedImage],
                   condition: Optional[CodingCondition], batch_size: int,
-                  wants_images: bool) -> Iterator['_Analyzed']:
+                  wants_images: bool) -> Iterator[DecodedImage]:
         """Decode, and predict in batches of images of one size."""
         if batch_size < 1:
             raise ValueError('`batch_size` must be 1 or more, got '
                              f'{batch_size}.')
-        waiting: list[tuple[_Analyzed, dict]] = []
+        waiting: list[tuple[DecodedImage, dict]] = []
         for one in encoded:
-            decoded = self._decoded(one, condition, wants_images)
+            decoded = self._coding.decode(one, condition, wants_images)
             if not self.has_task:
                 yield decoded
                 continue
-            item = self._host.prepare(decoded.shown)
+            item = self._host.prepare(decoded)
             if waiting and (len(waiting) == batch_size
                             or not _is_alike(waiting[0][1], item)):
                 yield from self._predicted(waiting)
@@ -490,15 +388,15 @@ class HMCInferencer:
             yield from self._predicted(waiting)
 
     def _predicted(
-            self, waiting: Sequence[tuple['_Analyzed',
-                                          dict]]) -> Iterator['_Analyzed']:
+        self, waiting: Sequence[tuple[DecodedImage,
+                                      dict]]) -> Iterator[DecodedImage]:
         images, items = zip(*waiting)
-        samples = self._host.predict(items, [one.shown for one in images])
+        samples = self._host.predict(items, images)
         for one, sample in zip(images, samples):
             one.sample = sample
             yield one
 
-    def _keep(self, one: '_Analyzed', results: dict, writer: '_Writer',
+    def _keep(self, one: DecodedImage, results: dict, writer: ResultWriter,
               score_thr: Optional[float], return_vis: bool,
               return_datasamples: bool) -> None:
         """Add a prediction to the results and to the folder."""
@@ -520,83 +418,11 @@ class HMCInferencer:
             results['visualization'].append(drawing)
 
 
-@dataclass
-class _Analyzed:
-    """One image on its way; ``x_hat`` is (1, 3, H, W) in [0, 1]."""
-
-    encoded: EncodedImage
-    shown: DecodedImage
-    x_hat: Optional[Tensor] = None
-    sample: Optional[object] = None
-
-
-class _Writer:
-    """Writes results below a folder, or nothing without one."""
-
-    def __init__(self,
-                 out_dir: Union[str, Path, None],
-                 items: Sequence[InputItem],
-                 stream: str = 'streams',
-                 image: str = 'images') -> None:
-        self.writes = out_dir is not None
-        self._folder = Path(out_dir or '')
-        self._stream, self._image = stream, image
-        if self.writes:
-            check_names(items)
-
-    def stream(self, encoded: EncodedImage) -> EncodedImage:
-        if not self.writes:
-            return encoded
-        path = self._path(self._stream, stream_name(encoded.name))
-        write_whole(path, encoded.bitstream.to_bytes())
-        return replace(encoded, path=path)
-
-    def image(self, name: str, x: Tensor) -> None:
-        if self.writes:
-            write_image(self._path(self._image, image_name(name)), x)
-
-    def drawing(self, name: str, pixels: ndarray) -> None:
-        if self.writes:
-            path = self._path('vis', image_name(name))
-            x = torch.from_numpy(pixels.copy()).permute(2, 0, 1).float() / 255
-            write_image(path, x)
-
-    def prediction(self, encoded: EncodedImage, plain: dict) -> None:
-        """JSON; an array becomes a PNG, or a .npy, that the JSON names."""
-        if not self.writes:
-            return
-        content = {}
-        for key, value in plain.items():
-            if isinstance(value, ndarray):
-                value = self._array(f'{encoded.name}.{key}', value)
-            content[key] = value
-        path = self._path('preds', f'{encoded.name}.json')
-        write_whole(path,
-                    json.dumps(dict(content, rate=encoded.rate)).encode())
-
-    def _array(self, name: str, values: ndarray) -> str:
-        if values.dtype.kind in 'iu' and 0 <= values.min() and \
-                values.max() < 256:
-            path = self._path('preds', f'{name}.png')
-            with whole_file(path) as part:
-                Image.fromarray(values.astype('uint8')).save(part, 'PNG')
-        else:
-            path = self._path('preds', f'{name}.npy')
-            with whole_file(path) as part, part.open('wb') as file:
-                np.save(file, values, allow_pickle=False)
-        return path.name
-
-    def _path(self, part: str, name: str) -> Path:
-        path = self._folder / part / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        return path
-
-
 def _as_large(x_hat: Tensor, size: tuple[int, int]) -> ndarray:
     """Decoded image in the original's size: RGB, uint8, (H, W, 3)."""
     if tuple(x_hat.shape[-2:]) != tuple(size):
         x_hat = interpolate(x_hat, size, mode='bilinear', antialias=True)
-    return to_bgr(x_hat[0])[..., ::-1].copy()
+    return to_pixels(x_hat[0])
 
 
 def _is_alike(one: dict, other: dict) -> bool:

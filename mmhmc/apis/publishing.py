@@ -11,6 +11,7 @@ from torch import Tensor
 from mmhmc.checkpoints import STEP, in_steps, write_safetensors
 from mmhmc.codecs import ImageCodec
 from mmhmc.evaluation import count_kmac, count_parameters
+from mmhmc.part_weights import TABLES
 from mmhmc.whole_files import sha256_of
 from .codec_loading import load_codec
 
@@ -21,7 +22,6 @@ _PROBABILITIES = ('entropy_bottleneck.', 'gaussian_conditional.')
 #: A weight of fewer numbers is worth no precision: layers that see or make
 #: pixels are small, and half of what 8 bits cost a codec was theirs.
 _LARGE = 5000
-_TABLES = ('_quantized_cdf', '_offset', '_cdf_length', 'scale_table')
 
 
 def only_weights(
@@ -202,7 +202,7 @@ def _with_tables(weights: OrderedDict[str, Tensor],
     complete = OrderedDict(weights)
     complete._metadata = getattr(weights, '_metadata', OrderedDict())
     for key, value in codec.state_dict().items():
-        if key.rpartition('.')[2] in _TABLES:
+        if key.rpartition('.')[2] in TABLES:
             complete[prefix + key] = value
     return complete
 

@@ -224,6 +224,17 @@ class ImageCoding:
         """Whether the adapter works at test time."""
         return self.adapter is not None and self.test_cfg['adapter']
 
+    def adapt(self, y_hat: Tensor, x_hat: Tensor,
+              condition: Optional[CodingCondition]) -> Tensor:
+        """What a host sees of a decoded image at test time.
+
+        Args:
+            y_hat: The latent.
+            x_hat: What it decodes to, shape (B, 3, H, W).
+            condition: Controls of the codec.
+        """
+        return self._adapt(y_hat, x_hat, condition, self.uses_adapter)
+
     def _adapt(self, y_hat: Tensor, x_hat: Tensor,
                condition: Optional[CodingCondition], active: bool) -> Tensor:
         if not active:

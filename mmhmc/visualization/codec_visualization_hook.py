@@ -14,7 +14,6 @@ from mmhmc.engine.parts import find_codec_wrappers, frames_of, unwrap
 from mmhmc.former_names import former_arguments
 from mmhmc.functional import crop_to, extend_edges, padded_size, to_pixels
 from mmhmc.registry import HOOKS
-from mmhmc.structures import CodingCondition
 from .bits_map import bits_map
 from .coding_images import draw_bits, draw_error
 from .path_masks import tint_side_path
@@ -121,7 +120,7 @@ def draw_coding(coder: nn.Module, x: Tensor) -> Iterator[tuple[str, ndarray]]:
     yield 'original', original
     yield 'decoded', decoded
     if coder.uses_adapter:
-        x_bar = _adapted(coder, output.y_hat, x_hat, condition)
+        x_bar = coder.adapt(output.y_hat, x_hat, condition)
         yield 'adapted', to_pixels(crop_to(x_bar[0], size))
     if output.likelihoods:
         bits = bits_map(output.likelihoods, target).numpy()
@@ -133,13 +132,6 @@ def draw_coding(coder: nn.Module, x: Tensor) -> Iterator[tuple[str, ndarray]]:
             yield f'paths_{stage}', tint_side_path(original,
                                                    mask[0].cpu().numpy(),
                                                    target)
-
-
-def _adapted(coder: nn.Module, y_hat: Tensor, x_hat: Tensor,
-             condition: Optional[CodingCondition]) -> Tensor:
-    if coder.adapter.placement == 'latent':
-        return coder.codec.decode_latents(coder.adapter(y_hat), condition)
-    return coder.adapter(x_hat)
 
 
 def _coded(sample) -> Optional[Tensor]:

@@ -9,7 +9,7 @@ from typing import Optional, Union
 from mmhmc.datasets import read_image
 from mmhmc.evaluation import (Comparison, RateCurve, Results, all_columns,
                               compare_codecs, compare_published, curves_of)
-from mmhmc.functional.pixels import to_uint8
+from mmhmc.functional import to_pixels
 from .coding_images import ERROR_GAIN, draw_error
 from .curve_plots import COLOURS, axis_label, draw_curves
 from .html_pages import file_uri, write_page
@@ -223,7 +223,7 @@ def _compared(worst: WorstImage, anchor: str) -> dict:
         title += f', {worst.gain:+.2f} dB against {anchor} at equal rate'
     try:
         original, decoded = (
-            to_uint8(read_image(path))
+            to_pixels(read_image(path))
             for path in (worst.original, worst.decoded))
         figures = {
             'Original': original,

@@ -15,6 +15,7 @@ from mmhmc.structures import CodingCondition
 from mmhmc.whole_files import read_json
 from ..codec_loading import CodecSource
 from ..config_files import read_config
+from ..host_analysis import PROTOCOLS
 
 #: What a point may say; conditions of the codec first.
 _CONDITIONS = tuple(f.name for f in fields(CodingCondition))
@@ -24,9 +25,6 @@ _TASK_KEYS = ('config', 'checkpoint', 'dataset', 'metrics', 'cfg_options')
 _DATASET_KEYS = ('root', 'annotations', 'num_images')
 _PLAN_KEYS = ('work_dir', 'anchor', 'datasets', 'codecs', 'tasks',
               'image_metrics', 'protocol', 'complexity', 'published')
-#: At the image's own resolution, through a file, before the host's
-#: pipeline; or in front of the host's backbone, behind its pipeline.
-PROTOCOLS = ('before the pipeline', 'in the model')
 IMAGE_METRICS = ('psnr', 'ms_ssim', 'lpips')
 
 

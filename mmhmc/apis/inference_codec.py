@@ -1,0 +1,136 @@
+"""Images to bitstreams and back, as an inferencer wants them."""
+from dataclasses import asdict, replace
+from typing import Optional
+
+import torch
+from torch import Tensor
+
+from mmhmc.bitstream import Bitstream, BitstreamError
+from mmhmc.codecs.streams import as_stored
+from mmhmc.functional import (count_bits, crop_to, extend_edges, padded_size,
+                              to_8_bits)
+from mmhmc.models import ImageCoding
+from mmhmc.models.condition_choice import ConditionChoice
+from mmhmc.structures import CodecOutput, CodingCondition
+from .host_analysis import DecodedImage, HostAnalysis
+from .inference_inputs import EncodedImage, InputItem, load_image, load_stream
+
+
+class InferenceCodec:
+    """The codec of a model.
+
+    Args:
+        coder: The module of the model that encodes and decodes.
+        device: Where it is.
+        condition: Controls of the codec, over those of the config.
+
+    Raises:
+        ValueError: If the codec refuses the condition.
+    """
+
+    def __init__(self, coder: ImageCoding, device: torch.device,
+                 condition: dict) -> None:
+        self.coder, self.codec, self.device = coder, coder.codec, device
+        self._condition = condition
+        self._host: Optional[HostAnalysis] = None
+        self.choose_condition(None)
+
+    def show_to(self, host: HostAnalysis) -> None:
+        """Decode for a host, too."""
+        self._host = host
+
+    def image_to_code(self, x: Tensor) -> Tensor:
+        """An image (3, H, W) as it is encoded: resized by a host, or as it is.
+
+        Returns:
+            Shape (1, 3, h, w).
+        """
+        if self._host is not None and self._host.in_model:
+            return self._host.image_to_code(x)
+        return x[None]
+
+    def choose_condition(
+            self, condition: Optional[dict]) -> Optional[CodingCondition]:
+        """Controls of a call, else those of the class, else of the config.
+
+        Raises:
+            ValueError: If the codec refuses them.
+        """
+        own = self.coder.choose_condition(False)
+        given = {
+            **(asdict(own) if own else {}),
+            **self._condition,
+            **(condition or {})
+        }
+        given = {name: one for name, one in given.items() if one is not None}
+        chosen = as_stored(ConditionChoice(given)(False))
+        self.codec.check_images(
+            torch.zeros(1, 3, 1, 1, device=self.device), chosen)
+        return chosen
+
+    def compress(
+            self, x: Tensor, condition: Optional[CodingCondition]
+    ) -> tuple[CodecOutput, Bitstream]:
+        """Encode one image (1, 3, H, W) at its own size."""
+        size = x.shape[-2], x.shape[-1]
+        target = padded_size(size, self.codec.downsampling_factor)
+        output = self.codec.encode_latents(
+            extend_edges(x.to(self.device), [size], target), condition)
+        return output, self.codec.write(output, size, condition)
+
+    @torch.no_grad()
+    def encode(self, item: InputItem,
+               condition: Optional[CodingCondition]) -> EncodedImage:
+        """The bitstream of an item; an image is encoded."""
+        if item.is_stream:
+            return load_stream(item)
+        x = load_image(item)
+        original_size = x.shape[-2], x.shape[-1]
+        output, stream = self.compress(self.image_to_code(x), condition)
+        bits = None
+        if output.likelihoods:
+            covered = stream.coded_size
+            bits = float(
+                count_bits(output.likelihoods, [covered], covered).sum())
+        # What is analyzed has gone through real bytes.
+        stream = Bitstream.from_bytes(stream.to_bytes())
+        return EncodedImage(item.name, stream, original_size,
+                            self.codec.num_bytes(stream), bits)
+
+    @torch.no_grad()
+    def decode(self, encoded: EncodedImage,
+               condition: Optional[CodingCondition],
+               wants_image: bool) -> DecodedImage:
+        """Decode what people see, if anybody asks, and what the host sees.
+
+        Args:
+            encoded: From :meth:`encode`.
+            condition: Controls of the codec; the quality is that of the
+                bitstream.
+            wants_image: Whether an image is needed if the host sees latents.
+
+        Raises:
+            BitstreamError: With the name of the image.
+        """
+        stream = encoded.bitstream
+        if stream.quality is not None:
+            condition = replace(
+                condition or CodingCondition(), quality=stream.quality)
+        try:
+            y_hat = self.codec.read(stream, condition)
+        except BitstreamError as error:
+            raise BitstreamError(
+                f'{encoded.path or encoded.name}: {error}') from error
+        encoded = replace(encoded, num_bytes=self.codec.num_bytes(stream))
+        decoded = DecodedImage(encoded, y_hat)
+        sees_images = self._host is not None and not self._host.sees_latents
+        if wants_image or sees_images:
+            whole = self.codec.decode_latents(y_hat, condition)
+            decoded.x_hat = crop_to(whole, stream.size).clamp(0, 1)
+        if sees_images:
+            # In the model the adapter sees the codec's padding, too; before
+            # the pipeline it sees a file, of 8 bits.
+            seen = whole if self._host.in_model else to_8_bits(decoded.x_hat)
+            seen = self.coder.adapt(y_hat, seen, condition)
+            decoded.x_bar = crop_to(seen, stream.size).clamp(0, 1)
+        return decoded

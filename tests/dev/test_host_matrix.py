@@ -1,19 +1,24 @@
 """The table of hosts, from rows; the hosts themselves take too long."""
-import importlib.util
+import importlib
 import json
 from pathlib import Path
 
 import pytest
 
-PATH = Path(__file__).parents[2] / 'tools/analysis_tools/host_matrix.py'
+PATH = Path(__file__).parents[2] / 'dev/host_matrix.py'
 
 
 @pytest.fixture(scope='module')
 def tool():
-    spec = importlib.util.spec_from_file_location('host_matrix', PATH)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    with pytest.MonkeyPatch.context() as patch:
+        # As Python does for a script.
+        patch.syspath_prepend(PATH.parent)
+        yield importlib.import_module('host_matrix')
+
+
+@pytest.fixture
+def trials(tool):
+    return importlib.import_module('host_trials')
 
 
 def row(family, **known):
@@ -60,10 +65,10 @@ def test_rows_of_an_earlier_run_are_read(tool, tmp_path):
     ]
 
 
-def test_small_models_come_first(tool):
+def test_small_models_come_first(trials):
     names = ['a_r101', 'yolox_nano', 'pidnet-l_2x', 'a_r50', 'pidnet-s_2x']
     assert sorted(
-        names, key=tool._rank) == [
+        names, key=trials._rank) == [
             'yolox_nano', 'pidnet-s_2x', 'a_r50', 'a_r101', 'pidnet-l_2x'
         ]
 
@@ -93,13 +98,13 @@ def test_family_that_crashes_or_hangs_is_a_row(tool, monkeypatch, does,
         reason=reason)
 
 
-def test_broken_config_is_left_out_and_told(tool, tmp_path, monkeypatch,
+def test_broken_config_is_left_out_and_told(trials, tmp_path, monkeypatch,
                                             capsys):
     folder = tmp_path / 'net'
     folder.mkdir()
     (folder / 'a.py').write_text('model = 1 / 0')
     (folder / 'bb.py').write_text('model = dict(type="Net")')
-    monkeypatch.setattr(tool, '_configs', lambda host: tmp_path)
-    assert tool._smallest('mmdet', 'net')[1] == 'net/bb.py'
+    monkeypatch.setattr(trials, 'configs_of', lambda host: tmp_path)
+    assert trials._smallest('mmdet', 'net')[1] == 'net/bb.py'
     told = capsys.readouterr().err
     assert 'a.py is left out: ' in told and 'bb.py' not in told

@@ -3,48 +3,22 @@ import argparse
 import os
 
 from mmhmc.apis.command import run_tool
-from mmhmc.apis.config_files import OptionsAction
+from mmhmc.apis.config_files import add_run_arguments
 from mmhmc.machine import tune_cpu
 
 
 def parse_args() -> argparse.Namespace:
     """Arguments of mmdet's tool, and those of the codec."""
     parser = argparse.ArgumentParser(description='Test a checkpoint')
-    parser.add_argument(
-        'config',
-        help='config file, or one of a package: mmdet::retinanet/....py')
+    add_run_arguments(parser)
     parser.add_argument('checkpoint', help='checkpoint file')
-    parser.add_argument('--work-dir', help='where metrics and logs go')
-    parser.add_argument(
-        '--codec',
-        help='put a codec in front of the backbone: file with `codec`, e.g. '
-        'configs/_base_/codecs/scale-hyperprior.py, or weights that '
-        'CompressAI publishes: compressai://ARCHITECTURE/METRIC/QUALITY')
-    parser.add_argument(
-        '--adapter', help='and an adapter behind it: file with `adapter`')
-    parser.add_argument(
-        '--sample-data',
-        action='store_true',
-        help='use the built-in images instead of the data of the config')
     parser.add_argument('--out', help='pickle file for all predictions')
     parser.add_argument(
         '--show', action='store_true', help='show predictions in a window')
     parser.add_argument('--show-dir', help='folder for painted predictions')
     parser.add_argument(
         '--wait-time', type=float, default=2, help='seconds a window stays')
-    parser.add_argument(
-        '--cfg-options',
-        nargs='+',
-        action=OptionsAction,
-        help='override settings of the config, e.g. '
-        'model.backbone.test_cfg.adapter=False')
-    parser.add_argument(
-        '--launcher',
-        choices=['none', 'pytorch', 'slurm', 'mpi'],
-        default='none',
-        help='job launcher')
     parser.add_argument('--tta', action='store_true', help='use tta_model')
-    parser.add_argument('--local_rank', '--local-rank', type=int, default=0)
     args = parser.parse_args()
     if args.out and not args.out.endswith(('.pkl', '.pickle')):
         parser.error(f'--out must end in .pkl or .pickle, got {args.out!r}')

@@ -3,28 +3,14 @@ import argparse
 import os
 
 from mmhmc.apis.command import run_tool
-from mmhmc.apis.config_files import OptionsAction
+from mmhmc.apis.config_files import add_run_arguments
 from mmhmc.machine import tune_cpu
 
 
 def parse_args() -> argparse.Namespace:
     """Arguments of mmdet's tool, and those of the codec."""
     parser = argparse.ArgumentParser(description='Train by a config')
-    parser.add_argument(
-        'config',
-        help='config file, or one of a package: mmdet::retinanet/....py')
-    parser.add_argument('--work-dir', help='where logs and models go')
-    parser.add_argument(
-        '--codec',
-        help='put a codec in front of the backbone: file with `codec`, e.g. '
-        'configs/_base_/codecs/scale-hyperprior.py, or weights that '
-        'CompressAI publishes: compressai://ARCHITECTURE/METRIC/QUALITY')
-    parser.add_argument(
-        '--adapter', help='and an adapter behind it: file with `adapter`')
-    parser.add_argument(
-        '--sample-data',
-        action='store_true',
-        help='use the built-in images instead of the data of the config')
+    add_run_arguments(parser)
     parser.add_argument(
         '--lmbda',
         type=float,
@@ -42,17 +28,6 @@ def parse_args() -> argparse.Namespace:
         const=True,
         help='go on from this checkpoint, or from the last one; finished '
         'stages are kept')
-    parser.add_argument(
-        '--cfg-options',
-        nargs='+',
-        action=OptionsAction,
-        help='override settings of the config: key=value, key="[a,b]"')
-    parser.add_argument(
-        '--launcher',
-        choices=['none', 'pytorch', 'slurm', 'mpi'],
-        default='none',
-        help='job launcher')
-    parser.add_argument('--local_rank', '--local-rank', type=int, default=0)
     return parser.parse_args()
 
 

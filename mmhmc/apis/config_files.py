@@ -158,3 +158,36 @@ class OptionsAction(DictAction):
             except (ValueError, AssertionError, IndexError) as error:
                 parser.error(f'{option_string} cannot read {value!r}: '
                              f'{error}')
+
+
+def add_run_arguments(parser: argparse.ArgumentParser) -> None:
+    """Arguments that ``tools/train.py`` and ``tools/test.py`` share.
+
+    Those of the hosts' tools, and what puts a codec into the config.
+    """
+    parser.add_argument(
+        'config',
+        help='config file, or one of a package: mmdet::retinanet/....py')
+    parser.add_argument('--work-dir', help='where logs and results go')
+    parser.add_argument(
+        '--codec',
+        help='put a codec in front of the backbone: file with `codec`, e.g. '
+        'configs/_base_/codecs/scale-hyperprior.py, or weights that '
+        'CompressAI publishes: compressai://ARCHITECTURE/METRIC/QUALITY')
+    parser.add_argument(
+        '--adapter', help='and an adapter behind it: file with `adapter`')
+    parser.add_argument(
+        '--sample-data',
+        action='store_true',
+        help='use the built-in images instead of the data of the config')
+    parser.add_argument(
+        '--cfg-options',
+        nargs='+',
+        action=OptionsAction,
+        help='override settings of the config: key=value, key="[a,b]"')
+    parser.add_argument(
+        '--launcher',
+        choices=['none', 'pytorch', 'slurm', 'mpi'],
+        default='none',
+        help='job launcher')
+    parser.add_argument('--local_rank', '--local-rank', type=int, default=0)

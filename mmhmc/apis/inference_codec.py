@@ -109,6 +109,9 @@ class InferenceCodec:
                 bitstream.
             wants_image: Whether an image is needed if the host sees latents.
 
+        Returns:
+            The latent and the images, without a prediction.
+
         Raises:
             BitstreamError: With the name of the image.
         """

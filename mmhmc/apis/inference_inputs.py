@@ -123,10 +123,9 @@ def list_items(inputs: Inputs,
         raise ValueError('There are no inputs: the list is empty.')
     for item in items:
         if not (streams if item.is_stream else images):
-            is_one, wanted = ('bitstream',
-                              'image') if item.is_stream else ('image',
-                                                               'bitstream')
-            raise ValueError(f'{item.name} is a {is_one}; expected a {wanted}'
+            kinds = 'a bitstream', 'an image'
+            is_one, wanted = kinds if item.is_stream else kinds[::-1]
+            raise ValueError(f'{item.name} is {is_one}; expected {wanted}'
                              f'{" (.hmc)" * streams}.')
     return items
 

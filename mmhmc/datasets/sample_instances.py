@@ -1,23 +1,20 @@
 """A small instance segmentation data set that needs no download."""
 import hashlib
 import json
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Optional, Union
-from uuid import uuid4
 
 import numpy as np
 from numpy import ndarray
 from PIL import Image
 
-from mmhmc.whole_files import sha256_of
 from .sample_images import BACKGROUNDS, CLASSES, Dice, SampleObject, draw_image
+from .stamped_folders import STAMP, is_finished, make_folder
 
 # Raise it with every change of pixels or annotations: sets on disk are then
 # made anew.
 VERSION = 2
-STAMP = 'sample_instances.json'
 _FOLDERS = ('annotations', 'train', 'val')
 _INFO = dict(
     description='mmhmc sample: textured squares, triangles, discs and crosses '
@@ -79,18 +76,15 @@ def make_sample_instances(
     root = Path(root).resolve()
     wanted = dict(
         version=VERSION, num_train=num_train, num_val=num_val, seed=seed)
-    if _is_finished(root, wanted):
+    if is_finished(root, wanted):
         return root
     _refuse_foreign_files(root)
-    unfinished = _sibling(root)
-    try:
+
+    def write(unfinished: Path) -> None:
         for split, count in (('train', num_train), ('val', num_val)):
             _write_split(unfinished, split, count, seed, on_image)
-        stamp = dict(wanted, files=_file_hashes(unfinished))
-        (unfinished / STAMP).write_text(json.dumps(stamp, indent=1))
-        _put_in_place(unfinished, root, wanted)
-    finally:
-        shutil.rmtree(unfinished, ignore_errors=True)
+
+    make_folder(root, wanted, write)
     return root
 
 
@@ -174,28 +168,6 @@ def _run_lengths(mask: ndarray) -> list[int]:
     return np.diff(changes, prepend=0, append=mask.size).tolist()
 
 
-def _file_hashes(root: Path) -> dict[str, str]:
-    """SHA-256 of each file of a set but its stamp."""
-    return {
-        path.relative_to(root).as_posix(): sha256_of(path)
-        for folder in _FOLDERS
-        for path in sorted((root / folder).glob('*'))
-    }
-
-
-def _is_finished(root: Path, wanted: dict) -> bool:
-    """Whether ``root`` is a whole set of this version and arguments."""
-    try:
-        stamp = json.loads((root / STAMP).read_text())
-        files = stamp.pop('files')
-        hashes = _file_hashes(root)
-    except (FileNotFoundError, NotADirectoryError, ValueError, AttributeError,
-            KeyError, TypeError):
-        # The last three: JSON, but no stamp.
-        return False
-    return stamp == wanted and files.items() <= hashes.items()
-
-
 def _refuse_foreign_files(root: Path) -> None:
     """Never replace a folder that was not made here."""
     if not root.exists():
@@ -206,26 +178,3 @@ def _refuse_foreign_files(root: Path) -> None:
             f'{root} must be missing, empty or a sample data set, but holds '
             f'{sorted(names)[:6]}. Name another folder, or move these files '
             'away.')
-
-
-def _put_in_place(finished: Path, root: Path, wanted: dict) -> None:
-    """Rename a finished set to ``root``; keep the set of a faster process."""
-    if _is_finished(root, wanted):
-        return
-    replaced = _sibling(root)
-    try:
-        root.rename(replaced)
-    except FileNotFoundError:  # the usual case: there is none to replace
-        pass
-    try:
-        finished.rename(root)
-    except OSError:
-        if not _is_finished(root, wanted):
-            raise
-    finally:
-        shutil.rmtree(replaced, ignore_errors=True)
-
-
-def _sibling(root: Path) -> Path:
-    """An unused path on the file system of ``root``."""
-    return root.parent / f'.{root.name}.{uuid4().hex}'

@@ -1,9 +1,7 @@
 """Labels of the built-in images for segmentors and classifiers."""
 import json
-import shutil
 from pathlib import Path
 from typing import Union
-from uuid import uuid4
 
 import numpy as np
 from numpy import ndarray
@@ -11,7 +9,7 @@ from PIL import Image
 
 from mmhmc.whole_files import sha256_of
 from .sample_images import CLASSES
-from .sample_instances import STAMP
+from .stamped_folders import STAMP, is_finished, make_folder
 
 #: Of the semantic labels; that of a pixel is the index.
 SEMANTIC_CLASSES = ('background', *CLASSES)
@@ -44,46 +42,19 @@ def make_sample_labels(root: Union[str, Path], labels: Union[str,
         FileNotFoundError: If there is no set in ``root``.
     """
     root, labels = Path(root).resolve(), Path(labels).resolve()
-    of = sha256_of(root / STAMP)
-    if (labels / STAMP).exists():
-        if _is_finished(labels, of):
-            return labels
-        shutil.rmtree(labels)
-    elif labels.exists():
+    wanted = dict(of=sha256_of(root / STAMP))
+    if labels.exists() and not (labels / STAMP).exists():
         raise FileExistsError(f'{labels} must be missing, or hold labels of a '
                               'sample data set. Name another folder, or move '
                               'it away.')
-    unfinished = labels.parent / f'.{labels.name}.{uuid4().hex}'
-    try:
+
+    def write(unfinished: Path) -> None:
         for split in ('train', 'val'):
             _write_split(root, unfinished, split)
-        stamp = dict(of=of, files=_file_hashes(unfinished))
-        (unfinished / STAMP).write_text(json.dumps(stamp, indent=1))
-        unfinished.rename(labels)
-    except OSError:
-        # Another process was faster.
-        if not _is_finished(labels, of):
-            raise
-    finally:
-        shutil.rmtree(unfinished, ignore_errors=True)
+
+    if not is_finished(labels, wanted):
+        make_folder(labels, wanted, write)
     return labels
-
-
-def _is_finished(labels: Path, of: str) -> bool:
-    """Whether all labels of a set are there, as they were made."""
-    try:
-        return json.loads((labels / STAMP).read_text()) == dict(
-            of=of, files=_file_hashes(labels))
-    except (OSError, ValueError):
-        return False
-
-
-def _file_hashes(labels: Path) -> dict[str, str]:
-    return {
-        path.relative_to(labels).as_posix(): sha256_of(path)
-        for path in sorted(labels.rglob('*.*'))
-        if path.name != STAMP and path.is_file()
-    }
 
 
 def _write_split(root: Path, labels: Path, split: str) -> None:

@@ -1,7 +1,7 @@
 """Rate, image quality, and how codecs compare over both."""
 from mmhmc.former_names import former_attribute
 from .attribute_accuracy import AttributeAccuracy
-from .benchmark_results import Results, read_results
+from .benchmark_results import Results
 from .bitrate_metric import BitrateMetric
 from .bjontegaard_delta import BjontegaardDelta, bd_quality, bd_rate
 from .bootstrap import BootstrapInterval, bootstrap_bd
@@ -21,6 +21,7 @@ from .published_curves import (list_published, published_curve,
                                published_uncompressed)
 from .pyiqa_metric import DISTSMetric, NIQEMetric
 from .rate_curve import RateCurve
+from .results_file import read_results
 from .saving_metric import SavingMetric
 from .ssim_metric import SSIMMetric
 

@@ -4,8 +4,9 @@ from dataclasses import dataclass
 import torch
 
 from mmhmc.evaluation import count_kmac, count_parameters, time_coding
-from .images import ERRORS, LOST, load_point, one_line
+from .images import load_point
 from .plan import Plan, Point
+from .records import ERRORS, LOST, failure
 
 
 @dataclass(frozen=True)
@@ -25,15 +26,9 @@ class CostTask:
         """What its record is of."""
         return dict(codec=self.point.codec, point=self.point.name)
 
-    def failed(self, error: str) -> list[dict]:
-        """Records of a cost that could not be measured."""
-        return [
-            dict(self.origin, kind='failure', stage='complexity', error=error)
-        ]
-
     def lost(self) -> list[dict]:
         """Records of a measurement that ended its process."""
-        return self.failed(LOST)
+        return [failure('complexity', LOST, **self.origin)]
 
 
 class CostMeter:
@@ -55,7 +50,7 @@ class CostMeter:
         try:
             measured = self._measure(task.point)
         except ERRORS as error:
-            return task.failed(one_line(error))
+            return [failure('complexity', error, **task.origin)]
         return [dict(task.origin, kind='complexity', key=task.key, **measured)]
 
     def _measure(self, point: Point) -> dict:

@@ -5,7 +5,6 @@ from functools import cache
 from pathlib import Path
 from typing import Optional
 
-import cv2
 import torch
 from torch import Tensor, nn
 
@@ -19,13 +18,7 @@ from mmhmc.models.image_coding import build_adapter
 from mmhmc.part_weights import find_part, load_part, weights_of
 from mmhmc.whole_files import sha256_of
 from .plan import Plan, Point
-
-#: What ends one image, one point or one test, and not the rest; hosts and
-#: their pipelines may raise any of it.
-ERRORS = (OSError, ValueError, RuntimeError, MemoryError, LookupError,
-          TypeError, ImportError, AttributeError, AssertionError,
-          ArithmeticError, cv2.error)
-LOST = 'It ended its process, perhaps for lack of memory.'
+from .records import ERRORS, LOST, failure, one_line
 
 
 @dataclass(frozen=True)
@@ -48,18 +41,17 @@ class ImageTask:
     path: str
     folder: str
 
+    @property
+    def origin(self) -> dict:
+        """What its records are of, but for the image."""
+        return dict(
+            codec=self.point.codec,
+            point=self.point.name,
+            dataset=self.dataset)
+
     def lost(self) -> list[dict]:
         """Records of an image that ended its process."""
-        return [
-            dict(
-                kind='failure',
-                codec=self.point.codec,
-                point=self.point.name,
-                dataset=self.dataset,
-                stage='coding',
-                image=self.image,
-                error=LOST)
-        ]
+        return [failure('coding', LOST, **self.origin, image=self.image)]
 
     def decoded(self, row: str) -> str:
         """Decoded image of a row, relative to ``folder``."""
@@ -102,20 +94,14 @@ class ImageCoder:
             Its records: one ``coded`` for each row that it fills, or one
             ``failure``.
         """
-        failure = dict(
-            kind='failure',
-            codec=task.point.codec,
-            point=task.point.name,
-            dataset=task.dataset,
-            stage='coding')
         try:
             loaded = self._load(task.point)
         except ERRORS as error:
-            return [dict(failure, error=one_line(error))]
+            return [failure('coding', error, **task.origin)]
         try:
             return self._code(task, loaded)
         except ERRORS as error:
-            return [dict(failure, image=task.image, error=one_line(error))]
+            return [failure('coding', error, **task.origin, image=task.image)]
 
     def _load(self, point: Point) -> LoadedPoint:
         """The codec of a point; the last one is kept."""
@@ -143,9 +129,8 @@ class ImageCoder:
         x_hat = to_8_bits(x_hat)
         qualities, errors = measure(self._metrics, x, x_hat)
         record = dict(
+            task.origin,
             kind='coded',
-            point=task.point.name,
-            dataset=task.dataset,
             image=task.image,
             key=task.key,
             width=x.shape[-1],
@@ -160,13 +145,8 @@ class ImageCoder:
         if loaded.adapter is not None:
             seen[task.point.codec] = adapt(loaded, x_hat, y_hat)
         failures = [
-            dict(
-                kind='failure',
-                codec=task.point.codec,
-                point=task.point.name,
-                dataset=task.dataset,
-                stage=name,
-                error=error) for name, error in errors.items()
+            failure(name, error, **task.origin)
+            for name, error in errors.items()
         ]
         return failures + [
             self._finish(task, row, seen[row], dict(record, codec=row))
@@ -263,8 +243,3 @@ _METRICS = dict(
     psnr=lambda x, x_hat: PSNRMetric().measure(x, x_hat),
     ms_ssim=lambda x, x_hat: MSSSIMMetric().measure(x[0], x_hat[0]),
     lpips=lambda x, x_hat: _lpips_metric().measure(x[0], x_hat[0]))
-
-
-def one_line(error: BaseException) -> str:
-    """An error in one line."""
-    return ' '.join(str(error).split()) or type(error).__name__

@@ -22,15 +22,14 @@ from typing import Optional
 
 from mmhmc.engine.ranks import Ranks, join_ranks
 from mmhmc.engine.workers import work
+from mmhmc.evaluation.results_file import FORMAT
 from mmhmc.progress import progress
 from ..result_log import ResultLog
 from .fingerprints import (content_hash, fingerprint, point_settings, state_of,
                            task_key, versions)
-from .images import ERRORS, ImageCoder, ImageTask, one_line
+from .images import ImageCoder, ImageTask
 from .plan import Plan, Point, Task
-
-#: Of ``results.jsonl``; another one is refused.
-FORMAT = 1
+from .records import ERRORS, failure
 
 
 @dataclass(frozen=True)
@@ -164,11 +163,7 @@ class _Run:
                         output=name))
         except ERRORS as error:
             self._fail(
-                dict(
-                    record,
-                    kind='failure',
-                    stage='coding',
-                    error=one_line(error)))
+                failure('coding', error, codec=point.codec, point=point.name))
         self.wanted[name] = key
         self.point_keys[point.codec, point.name] = key
 
@@ -225,12 +220,7 @@ class _Run:
             return task_key(task, self.plan)
         except ERRORS as error:
             self._fail(
-                dict(
-                    kind='failure',
-                    dataset=task.dataset,
-                    task=task.name,
-                    stage='task',
-                    error=one_line(error)))
+                failure('task', error, dataset=task.dataset, task=task.name))
             return None
 
     def _host_run(self, task: Task, row: Optional[str], point: Optional[Point],
@@ -259,12 +249,9 @@ class _Run:
             return None
         if point is not None and lacking:
             self._fail(
-                dict(
-                    run.origin,
-                    kind='failure',
-                    stage='task',
-                    error=f'{len(lacking)} of {len(coded)} images were not '
-                    f'coded, first {lacking[0]}.'))
+                failure(
+                    'task', f'{len(lacking)} of {len(coded)} images were not '
+                    f'coded, first {lacking[0]}.', **run.origin))
             return None
         return run
 

@@ -26,8 +26,9 @@ from ..config_files import read_config
 from ..mixing import metrics_of, mix_codec
 from ..sample_data import innermost_datasets
 from ..training import build_runner
-from .images import ERRORS, LOST, load_point, one_line
+from .images import load_point
 from .plan import ImageSet, Plan, Point, Task
+from .records import ERRORS, LOST, failure
 
 #: What a codec in the model costs, by its metric.
 _BPP = 'rate/bpp'
@@ -60,7 +61,7 @@ class TaskRun:
 
     def lost(self) -> list[dict]:
         """Records of a test that ended its process."""
-        return [dict(self.origin, kind='failure', stage='task', error=LOST)]
+        return [failure('task', LOST, **self.origin)]
 
     @property
     def label(self) -> str:
@@ -89,13 +90,7 @@ class HostTester:
         try:
             found = self._test(run)
         except ERRORS as error:
-            return [
-                dict(
-                    run.origin,
-                    kind='failure',
-                    stage='task',
-                    error=one_line(error))
-            ]
+            return [failure('task', error, **run.origin)]
         return [dict(run.origin, kind='task', key=run.key, **found)]
 
     def _test(self, run: TaskRun) -> dict:

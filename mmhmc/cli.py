@@ -35,10 +35,10 @@ def _doctor(args: argparse.Namespace) -> int:
 def _add_encode(commands: argparse._SubParsersAction) -> None:
     parser = commands.add_parser(
         'encode',
-        help='code images to bitstreams',
-        description='Code images: a.png becomes DIR/a.png.hmc, and '
+        help='encode images to bitstreams',
+        description='Encode images: a.png becomes DIR/a.png.hmc, and '
         f'DIR/encode.jsonl gets a line of results. {_RESUME} {_LAUNCHERS} '
-        'Exit status 0: all is coded; 1: something is not.')
+        'Exit status 0: all are encoded; 1: one is not.')
     parser.add_argument(
         'inputs',
         nargs='+',
@@ -97,9 +97,9 @@ def _decode(args: argparse.Namespace) -> int:
 def _add_info(commands: argparse._SubParsersAction) -> None:
     parser = commands.add_parser(
         'info',
-        help='say what is in bitstreams',
-        description='Say what is in bitstreams; no codec is needed. Exit '
-        'status 0: all are whole; 1: a file is damaged or no bitstream.')
+        help='print the headers of bitstreams',
+        description='Print the headers of bitstreams; no codec is needed. '
+        'Exit status 0: all are whole; 1: a file is damaged or no bitstream.')
     parser.add_argument(
         'files', nargs='+', type=_path, metavar='FILE', help='bitstream')
     parser.add_argument(
@@ -162,9 +162,9 @@ def _download(args: argparse.Namespace) -> int:
 def _add_demo(commands: argparse._SubParsersAction) -> None:
     parser = commands.add_parser(
         'demo',
-        help='code one image and show what people and a machine get',
-        description='Code an image, decode it, let a model find what is in '
-        'it from the bitstream alone, and write a page that shows all of it.')
+        help='encode one image and show what people and a machine get',
+        description='Encode an image, decode it, let a model predict from '
+        'the bitstream alone, and write a page that shows all of it.')
     parser.add_argument(
         'image',
         nargs='?',
@@ -333,7 +333,7 @@ def _complain(args: argparse.Namespace, text: str) -> None:
 
 
 def _guarded(run):
-    """Turn what the user can mend into one line, and Ctrl-C into another."""
+    """Turn errors that a user can repair, and Ctrl-C, into one line."""
     from mmhmc.apis.command import EXPECTED, told
 
     def guarded(args: argparse.Namespace) -> int:

@@ -44,13 +44,16 @@ NAMES = {
     },
     'mmhmc.datasets': {
         'PICTURE_SUFFIXES': 'IMAGE_SUFFIXES',
+        'WORN_PARTS': 'ACCESSORIES',
         'UseDecodedPicture': 'UseDecodedImage',
         'read_picture': 'read_image',
-        'write_picture': 'write_image'
+        'worn_parts': 'find_accessories',
+        'write_picture': 'write_image',
+        'write_whole': 'mmhmc.whole_files.write_whole'
     },
     'mmhmc.evaluation': {
         'PictureCurve': 'ImageCurve',
-        'PicturePoint': 'ImagePoint',
+        'PicturePoint': 'RDPoint',
         'PictureScore': 'ImageScore'
     },
     'mmhmc.functional': {

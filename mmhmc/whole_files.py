@@ -1,4 +1,4 @@
-"""Files that appear whole or not at all, and what tells their content."""
+"""Files that appear whole or not at all, and hashes of files."""
 import errno
 import hashlib
 import json
@@ -12,7 +12,7 @@ from uuid import uuid4
 
 @contextmanager
 def whole_file(path: Union[str, Path]) -> Iterator[Path]:
-    """Where to write a file, which takes its place when the block ends.
+    """Write a file that appears when the block ends.
 
     The content goes to a hidden file beside it, of a name that no other
     process has, is brought to the disk and renamed. If the block raises,

@@ -64,11 +64,11 @@ NAMES = {
     'mmhmc.datasets': [
         'CelebAMaskHQ', 'FACE_PARTS', 'FACE_POINTS', 'IMAGE_SUFFIXES',
         'ImageFolder', 'PackImageInputs', 'RandomCropOrPad', 'UseDecodedImage',
-        'WORN_PARTS', 'celeba_split', 'check_coco', 'digest_sample_instances',
+        'ACCESSORIES', 'celeba_split', 'check_coco', 'digest_sample_instances',
         'face_points', 'has_note', 'list_files', 'make_sample_instances',
         'merge_parts', 'missing_coco_files', 'path_below', 'read_image',
-        'read_note', 'read_size', 'worn_parts', 'write_image', 'write_png',
-        'write_whole'
+        'read_note', 'read_size', 'find_accessories', 'write_image',
+        'write_png'
     ],
     'mmhmc.engine': [
         'AlternatingOptimWrapper', 'AlternatingOptimWrapperConstructor',
@@ -79,7 +79,7 @@ NAMES = {
     'mmhmc.evaluation': [
         'AttributeAccuracy', 'BitrateMetric', 'BjontegaardDelta',
         'BootstrapInterval', 'CocoScore', 'Comparison', 'DISTSMetric',
-        'FIDMetric', 'ImageCurve', 'ImagePoint', 'ImageScore', 'KIDMetric',
+        'FIDMetric', 'ImageCurve', 'RDPoint', 'ImageScore', 'KIDMetric',
         'LPIPSMetric', 'MSSSIMMetric', 'MeanIoUScore', 'MeanScore',
         'NIQEMetric', 'PSNRMetric', 'PointsMetric', 'RateCurve', 'Results',
         'SSIMMetric', 'SavingMetric', 'all_columns', 'bd_quality', 'bd_rate',

@@ -1,4 +1,4 @@
-"""What tools and users call.
+"""Functions and classes that tools and users call.
 
 The names below are loaded when they are first used: ``mmhmc doctor``, which
 is in this package, has to run where nothing else is installed.

@@ -1,4 +1,4 @@
-"""Checkpoints of a part of a model, and what the rest gets beside them."""
+"""Loading checkpoints that hold only a part of a model."""
 from collections.abc import Callable
 from pathlib import Path
 from typing import Optional, Union
@@ -14,7 +14,10 @@ from mmhmc.part_weights import (find_part, lacks_weights, load_part,
 
 def load_all(model: nn.Module, state: dict, name: Union[str, Path],
              is_apart: Callable[[str], bool]) -> list[str]:
-    """Load a model but for what is apart; gives what it does not have.
+    """Load a model, but for parts that are loaded apart.
+
+    Returns:
+        Keys of ``state`` that the model does not have.
 
     Raises:
         ValueError: If weights are missing, or of another shape.
@@ -38,7 +41,7 @@ def load_all(model: nn.Module, state: dict, name: Union[str, Path],
 def complete_model(model: nn.Module,
                    checkpoint: Union[str, Path],
                    host: Optional[str] = None) -> None:
-    """Load what a config names beside a checkpoint that is a part only.
+    """Load the parts of a model that a checkpoint lacks and its config names.
 
     That is the codec (``codec.init_cfg``) for a bare host, and the host
     (``load_from``) for a codec with its adaptation, which may have other

@@ -43,21 +43,21 @@ from .file_pairs import (STREAM_SUFFIX, FilePair, image_name, pair_files,
                          stream_name)
 from .result_log import ResultLog
 
-#: What ends one file and not the others.
+#: Errors that end the coding of one file, and not of the others.
 _FILE_ERRORS = (OSError, ValueError, RuntimeError, MemoryError)
 _REPLACE = 'Move it away, or replace it with --force.'
 
 
 @dataclass
 class Outcome:
-    """What became of one file.
+    """Result of coding one file.
 
     Args:
         pair: The file and its output.
         row: Its line of the log; None if it failed.
         was_done: Whether an earlier run had made the output.
         error: Why it failed, in one line.
-        warnings: What else is to be known, a line each.
+        warnings: Warnings of ``mmhmc``, a line each.
     """
 
     pair: FilePair
@@ -69,7 +69,7 @@ class Outcome:
 
 @dataclass
 class Report:
-    """What became of all files, on all ranks.
+    """Results of coding all files, on all ranks.
 
     Args:
         outcomes: Of each file, sorted by output.
@@ -116,7 +116,7 @@ def encode_images(inputs: Iterable[Union[str, Path]],
                   psnr: bool = False,
                   jobs: int = 1,
                   force: bool = False) -> Report:
-    """Code images; ``a.png`` becomes ``OUT_DIR/a.png.hmc``.
+    """Encode images; ``a.png`` becomes ``OUT_DIR/a.png.hmc``.
 
     ``OUT_DIR/encode.jsonl`` gets a line for each image: ``file``,
     ``output``, ``height``, ``width``, ``num_bytes``, ``streams`` (bytes of
@@ -135,7 +135,7 @@ def encode_images(inputs: Iterable[Union[str, Path]],
         force: Replace outputs that exist.
 
     Returns:
-        What became of each file; the errors of single files are in it.
+        Results of all files, with the errors of single files.
 
     Raises:
         OSError: If a file of the codec or ``out_dir`` is not usable.
@@ -167,7 +167,7 @@ def decode_bitstreams(inputs: Iterable[Union[str, Path]],
         force: Replace outputs that exist.
 
     Returns:
-        What became of each file; the errors of single files are in it.
+        Results of all files, with the errors of single files.
     """
     pairs = pair_files(inputs, (STREAM_SUFFIX, ), image_name)
     coder = partial(_Decoder, force=force, folder=str(out_dir))
@@ -260,7 +260,7 @@ class _Encoder(_Coder):
         return {**row, 'psnr': self.measure(x, stream)}
 
     def existing(self, pair: FilePair) -> Optional[Bitstream]:
-        """What an earlier run of the same kind has written, perhaps.
+        """Bitstream of an earlier run of the same kind, if there is one.
 
         Raises:
             FileExistsError: If another file has the output's name.
@@ -284,7 +284,7 @@ class _Encoder(_Coder):
         return stream
 
     def reference(self, size: tuple[int, int]) -> Bitstream:
-        """Header of what this codec would write."""
+        """Header that this codec would write."""
         quality = self.quality
         if quality is not None:
             quality = round(quality / QUALITY_STEP) * QUALITY_STEP
@@ -327,7 +327,7 @@ class _Decoder(_Coder):
 
     @staticmethod
     def check_existing(path: Path, note: str) -> None:
-        """Refuse what is not the image of this stream.
+        """Refuse a file that is not the image of this stream.
 
         Raises:
             FileExistsError: With the remedy.
@@ -385,7 +385,7 @@ def _on_own_device(source: CodecSource, ranks: Ranks) -> CodecSource:
 
 @contextmanager
 def _own_warnings() -> Iterator[list[str]]:
-    """Collect what ``mmhmc`` itself warns of, to be said with the file."""
+    """Collect warnings of ``mmhmc`` itself, to report them with the file."""
     noted: list[str] = []
     package = str(Path(__file__).parents[1])
     with warnings.catch_warnings(record=True) as caught:

@@ -1,21 +1,21 @@
-"""What the command and the tools share: a mistake is told in a line."""
+"""Errors of the command and the tools, reported in one line."""
 import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import NoReturn, Optional
 from zipfile import BadZipFile
 
-#: What a person who types can mend, or a crash has left.
+#: Errors that a user can repair; they need no traceback.
 EXPECTED = (OSError, ValueError, RuntimeError, ImportError, BadZipFile)
 _PACKAGE = str(Path(__file__).parents[1])
 
 
 def run_tool(main: Callable[[], Optional[int]],
              long: bool = False) -> NoReturn:
-    """A tool as a process: it runs and exits.
+    """Run a tool and exit.
 
-    What can be mended is a line on stderr and status 1, an interrupt a line
-    and status 130; what cannot keeps its traceback.
+    An error of :data:`EXPECTED` becomes a line on stderr and status 1, an
+    interrupt a line and status 130. Other errors keep their traceback.
 
     Args:
         main: The tool; gives its status, None for 0.
@@ -36,7 +36,7 @@ def run_tool(main: Callable[[], Optional[int]],
 
 
 def told(error: BaseException) -> str:
-    """What an error says, without the traceback that loaders put into it."""
+    """Message of an error, without the traceback that loaders put into it."""
     text = str(error).strip() or type(error).__name__
     if 'Traceback (most recent call last)' in text:
         # The last line, and what follows it.

@@ -1,4 +1,4 @@
-"""Config files and options as people write them: a mistake is named."""
+"""Config files and options, read with errors that name the mistake."""
 import argparse
 import copy
 import re
@@ -13,7 +13,7 @@ from mmengine.config import Config, DictAction
 from mmhmc.former_names import current_config
 from mmhmc.zoo import find_compressai, is_compressai
 
-#: What the Python of a config, or mmengine on reading one, may raise.
+#: Errors that a config, or mmengine reading one, may raise.
 _ERRORS = (SyntaxError, NameError, AttributeError, LookupError, TypeError,
            ImportError, AssertionError, ArithmeticError, RuntimeError,
            ValueError, yaml.YAMLError)

@@ -32,13 +32,13 @@ _MAX_ROWS = 20
 
 @dataclass(frozen=True)
 class Demo:
-    """What a demonstration wrote and measured.
+    """Files and tables of a demonstration.
 
     Args:
         page: HTML file.
         stream: The coded image.
         sizes: Bytes, rate and quality of the files, as on the page.
-        findings: What the host found; without rows if there is no host.
+        findings: Predictions of the host; no rows if there is no host.
     """
 
     page: Path
@@ -52,7 +52,7 @@ def run_demo(image: Union[str, Path, None] = None,
              checkpoint: Optional[str] = None,
              out_dir: Union[str, Path] = 'mmhmc_demo',
              device: Optional[str] = None) -> Demo:
-    """Code an image, decode it for people and for a machine, and show it.
+    """Encode an image, decode it for people and for a machine, and show it.
 
     Writes the bitstream ``a.png.hmc``, the decoded image ``a.png``, and
     ``a.png.html`` with the original, the decoded image, what the machine
@@ -162,7 +162,7 @@ def _row(name: str,
 
 def _analysis(hmc: HMCInferencer, encoded: EncodedImage,
               decoded: ndarray) -> tuple[DemoFigure, Table]:
-    """What the machine sees and finds."""
+    """Figure and table of the machine's predictions."""
     sample, = hmc.analyze(
         encoded, return_datasamples=True, show_progress=False)['predictions']
     seen, title = decoded, 'Found from the bitstream'
@@ -230,7 +230,7 @@ def _jpeg_of_size(image: ndarray, num_bytes: int) -> tuple[ndarray, int]:
 
 def _commands(path: Path, name: str, checkpoint: Optional[str],
               encoded: EncodedImage) -> str:
-    """What would do each step."""
+    """Commands that do each step by itself."""
     stream = encoded.path
     given = repr(name)
     if checkpoint is not None:

@@ -1,4 +1,4 @@
-"""Which file goes where: from files and folders to inputs and outputs."""
+"""Pairs of input and output files."""
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ STREAM_SUFFIX = '.hmc'
 
 @dataclass(frozen=True)
 class FilePair:
-    """A file and what is made of it.
+    """An input file and its output file.
 
     Args:
         source: File that is read, as it was given.

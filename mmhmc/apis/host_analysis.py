@@ -1,4 +1,4 @@
-"""What a host makes of decoded images, or of latents.
+"""Predictions of a host from decoded images, or from latents.
 
 .. code-block:: none
 
@@ -75,7 +75,7 @@ class DecodedImage:
 
 
 class HostAnalysis:
-    """Runs a host on what was decoded.
+    """Runs a host on decoded images or latents.
 
     Args:
         model: Host with a codec, in evaluation mode.
@@ -114,7 +114,7 @@ class HostAnalysis:
         return crop_to(seen, size).clamp(0, 1)
 
     def prepare(self, image: DecodedImage) -> dict:
-        """What the host's pipeline makes of one image.
+        """Item that the host's pipeline makes of one image.
 
         Raises:
             ValueError: If the coded image is not of the size that the
@@ -197,7 +197,7 @@ class HostAnalysis:
                                                x_bar)
 
     def _latents(self, images: Sequence[DecodedImage]) -> Callable:
-        """What the backbone gives; outside an image the latent is zero."""
+        """Stand-in for the backbone; outside an image the latent is zero."""
 
         def forward(inputs: Tensor) -> LatentFeatures:
             canvas = inputs.shape[-2], inputs.shape[-1]
@@ -243,7 +243,7 @@ def _pipeline_of(cfg: Config) -> tuple[Compose, type]:
 
 @contextmanager
 def _forwarding(coder: nn.Module, forward: Callable) -> Iterator[None]:
-    """Let a coder give what does not need coding any more."""
+    """Replace the forward of the codec wrapper within this context."""
     coder.forward = forward
     try:
         yield

@@ -1,4 +1,4 @@
-"""What an inferencer is given: images and bitstreams, by many names."""
+"""Inputs of an inferencer: files, folders, globs, arrays and bitstreams."""
 import glob
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ Size = tuple[int, int]
 
 @dataclass(frozen=True)
 class EncodedImage:
-    """One coded image, with what its bitstream does not say.
+    """A bitstream, with facts on its image that are not in it.
 
     Args:
         name: Name of the image, relative to what was given.
@@ -95,7 +95,7 @@ class InputItem:
 def list_items(inputs: Inputs,
                images: bool = True,
                streams: bool = True) -> list[InputItem]:
-    """List all that was given, in its order; folders and globs sorted.
+    """List all inputs in their order; folders and globs sorted.
 
     A folder or a glob of images and their bitstreams gives the images, if
     both are wanted.

@@ -28,7 +28,7 @@ from .result_writer import ResultWriter
 
 
 class HMCInferencer:
-    """A codec and what sees its images: a host model, or people only.
+    """A codec, and the host model that sees its images, if there is one.
 
     .. code-block:: none
 
@@ -133,7 +133,7 @@ class HMCInferencer:
                  return_images: bool = False,
                  return_datasamples: bool = False,
                  show_progress: bool = True) -> dict[str, list]:
-        """Code images, and analyze and decode their bitstreams.
+        """Encode images, and analyze and decode their bitstreams.
 
         Bitstreams among the inputs are analyzed and decoded as they are. A
         ``LatentBackbone`` decodes images only for ``out_dir``,
@@ -198,7 +198,7 @@ class HMCInferencer:
                quality: Optional[float] = None,
                condition: Optional[dict] = None,
                show_progress: bool = True) -> list[EncodedImage]:
-        """Code images.
+        """Encode images.
 
         Args:
             inputs: Images, see the class.
@@ -352,7 +352,7 @@ class HMCInferencer:
             self,
             x: Tensor,
             condition: Optional[dict] = None) -> tuple[CodecOutput, Bitstream]:
-        """Code one image at its own size; for looking into a codec.
+        """Encode one image at its own size, to look into a codec.
 
         Args:
             x: RGB in [0, 1], shape (1, 3, H, W).

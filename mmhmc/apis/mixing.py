@@ -10,11 +10,11 @@ from mmengine.logging import print_log
 from mmhmc.registry import type_name, type_scope
 from .config_files import read_config
 
-#: What hosts call the module that sees the image, the usual name first.
+#: Names that hosts have for the module that sees the image.
 _BACKBONES = ('backbone', 'image_encoder', 'vision_backbone', 'vision_encoder',
               'visual_encoder')
 _HOSTS = ('mmdet', 'mmpretrain', 'mmseg')
-#: What holds a codec, and the hooks that mixing puts first.
+#: Wrappers that hold a codec.
 WRAPPERS = ('CodecBackbone', 'LatentBackbone', 'CodecModel')
 CODEC_HOOKS = ('RateLossHook', 'EntropyTableHook', 'FiniteLossHook',
                'RandomStateHook')
@@ -122,7 +122,7 @@ def _part(part: Part, name: str) -> dict:
 
 
 def _keep_imports(cfg: Config, *parts: Optional[Part]) -> None:
-    """What files of parts import, a mixed config has to import again."""
+    """Add the imports of the files of parts to a mixed config."""
     for part in parts:
         if not isinstance(part, (str, Path)):
             continue
@@ -142,7 +142,7 @@ def _keep_imports(cfg: Config, *parts: Optional[Part]) -> None:
 
 
 def backbone_place(cfg: Config) -> tuple:
-    """What holds a host's backbone, and its key there.
+    """The dictionary that holds a host's backbone, and its key there.
 
     Args:
         cfg: The host's config.
@@ -165,7 +165,7 @@ def backbone_place(cfg: Config) -> tuple:
 
 
 def _find_backbone(model: dict) -> Optional[tuple]:
-    """What holds the uppermost backbone, and its key.
+    """The dictionary or list that holds the uppermost backbone, and its key.
 
     Raises:
         ValueError: If there is a codec already.
@@ -232,7 +232,7 @@ def _scope(cfg: Config, part: dict) -> Optional[str]:
     return type_scope(part) or part.get('_scope_') or cfg.get('default_scope')
 
 
-# Its input.
+# Normalisation of its input.
 
 
 def _input_norm(cfg: Config) -> dict:
@@ -317,7 +317,7 @@ def _transforms(cfg: Config) -> list[dict]:
     ]
 
 
-# What is measured and how it learns.
+# Metrics and the optimizer.
 
 
 def _with_metrics(evaluator: Union[dict, list], name: str):

@@ -135,7 +135,7 @@ def _is_codec_alone(cfg: Config) -> bool:
 
 def _load_codec_model(cfg: Config, checkpoint: Union[str, Path, None],
                       device: torch.device) -> CodecModel:
-    """A codec without a host, and without what only its training needs."""
+    """A codec without a host, and without the parts that only train it."""
     settings = cfg.get('model') or {}
     parts = {k: settings[k] for k in ('condition', ) if k in settings}
     model = CodecModel(load_codec(cfg, checkpoint, str(device)), **parts)

@@ -1,4 +1,4 @@
-"""Predictions of hosts as plain values, and drawn on images."""
+"""Predictions of hosts, as plain values and as drawings."""
 import colorsys
 import inspect
 import warnings
@@ -23,7 +23,7 @@ _VISUALIZERS = dict(
 
 def plain_prediction(sample: BaseDataElement,
                      classes: Optional[list] = None) -> dict:
-    """A host's prediction without its classes.
+    """A host's prediction as numbers, lists and arrays.
 
     Args:
         sample: Data sample of a host, on the CPU.

@@ -1,4 +1,4 @@
-"""Weights for others: without training state, named, hashed, complete."""
+"""Weights for publication: no training state, complete, with a hash."""
 from collections import OrderedDict
 from collections.abc import Sequence
 from pathlib import Path
@@ -28,7 +28,7 @@ def only_weights(
         checkpoint: dict,
         only: Sequence[str] = (),
         rename: Optional[tuple[str, str]] = None) -> OrderedDict[str, Tensor]:
-    """The weights of a checkpoint, without what only training needs.
+    """The weights of a checkpoint, without its training state.
 
     Besides the optimizer, logs and the like these are the running averages
     that old hosts kept among the weights, as ``ema_...``.
@@ -128,7 +128,7 @@ def publish_weights(weights: OrderedDict[str, Tensor],
                     config: Optional[str] = None,
                     options: Optional[dict] = None,
                     dataset_meta: Optional[dict] = None) -> dict[str, Any]:
-    """Write weights, and say what a metafile has to say of them.
+    """Write weights, and give their row of a metafile.
 
     With a config that has a codec, the codec is loaded strictly, and the
     entropy tables that a checkpoint may lack are made and written, so that
@@ -143,7 +143,7 @@ def publish_weights(weights: OrderedDict[str, Tensor],
         dataset_meta: See :func:`mmhmc.checkpoints.write_safetensors`.
 
     Returns:
-        Row of a metafile; what a person has to fill in is ``'?'``.
+        Row of a metafile; a value that a person has to fill in is ``'?'``.
 
     Raises:
         OSError: If a file cannot be read or written.

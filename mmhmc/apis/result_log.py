@@ -3,7 +3,7 @@ import json
 from collections.abc import Iterable
 from pathlib import Path
 
-from mmhmc.datasets import write_whole
+from mmhmc.whole_files import write_whole
 
 
 class ResultLog:

@@ -1,4 +1,4 @@
-"""Any host's config on the built-in images."""
+"""Any host's config, with the built-in images as its data."""
 from collections.abc import Iterator
 from copy import deepcopy
 

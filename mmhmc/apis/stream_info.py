@@ -1,4 +1,4 @@
-"""What a bitstream file says about itself."""
+"""The header of a bitstream file, as a dictionary and as text."""
 from pathlib import Path
 from typing import Union
 

@@ -1,6 +1,6 @@
-"""Tests of several models as one table.
+"""Test results of several models as one table.
 
-A config says which. Each of ``tests`` is a row, and each of ``metrics`` a
+A config lists them: each of ``tests`` is a row, and each of ``metrics`` a
 column::
 
     metrics = {'rate/bpp': 'bpp', 'mIoU': 'mIoU'}
@@ -33,10 +33,10 @@ _NONE = '–'
 
 def tabulate_tests(path: Union[str, Path],
                    out_dir: Union[str, Path] = 'work_dirs') -> Table:
-    """Test what a config names, as `tools/test.py` does, row by row.
+    """Test the models that a config lists, as `tools/test.py` does.
 
-    What was tested under the same settings, with the same weights, on the
-    same images, is not tested again: ``tested_models/NAME.json`` keeps it.
+    A test with the same settings, weights and images is not run again:
+    ``tested_models/NAME.json`` keeps its result.
 
     Args:
         path: Config with ``tests`` and ``metrics``.
@@ -102,7 +102,7 @@ def _contents(cfg: Config) -> list[str]:
 
 
 def _kept(store: Path) -> dict:
-    """What was tested before; nothing, if a crash has left a part of it."""
+    """Results of earlier tests; none if a crash has left half a file."""
     try:
         kept = read_json(store)
     except (FileNotFoundError, ValueError):

@@ -11,7 +11,7 @@ from .checkpoint_parts import complete_model
 from .mixing import host_of
 from .training import TrainingError, build_runner, prepare_data
 
-#: What joins the views of an image where a config does not say it.
+#: Model that merges the augmented views of an image, where a config has none.
 _TTA_MODELS = dict(
     mmdet=dict(
         type='mmdet.DetTTAModel',
@@ -117,7 +117,7 @@ def _augment(cfg: Config) -> None:
 
 def _show(cfg: Config, show: bool, show_dir: Optional[str],
           wait_time: float) -> None:
-    """Let the host's own hook paint; each host has its words for it."""
+    """Switch the host's visualization hook on; each host names it its way."""
     hook = (cfg.get('default_hooks') or {}).get('visualization')
     if hook is None:
         raise TrainingError('--show and --show-dir need a visualization hook '

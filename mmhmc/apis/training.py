@@ -102,7 +102,7 @@ def _short(config: Union[str, Path]) -> str:
 
 def _given_parts(cfg: Config, codec: Optional[str],
                  adapter: Optional[str]) -> dict:
-    """What the command line and the config ask to be mixed in."""
+    """Codec and adapter that the command line or the config names."""
     parts = {}
     if 'mix_codec' in cfg:
         own = {name: cfg.get(name) for name in ('codec', 'adapter')}
@@ -300,7 +300,7 @@ def build_runner(cfg: Config):
 
 @contextmanager
 def _telling_what_cannot_be_built() -> Iterator[None]:
-    """Say in a line what mmengine says of a config that does not fit."""
+    """Turn errors of mmengine about a config into one line."""
     try:
         yield
     except ValueError as error:
@@ -354,7 +354,7 @@ def _get(cfg: Config, key: str):
 
 
 def _marks(cfg: Config) -> dict[str, str]:
-    """What decides the result of a run, in few letters; its length apart."""
+    """Hashes of all that decides the result of a run; its length apart."""
     keys = dict(
         settings=('model', 'train_dataloader', 'optim_wrapper',
                   'custom_hooks'),

@@ -39,7 +39,7 @@ def download_model(name: str,
         name: Model of the zoo.
         dest: Folder, made if it is missing.
         base_url: See :func:`fetch_weights`.
-        progress: Show on stderr how far it is.
+        progress: Show the progress on stderr.
 
     Returns:
         File with the config, without bases, and file with the weights; both

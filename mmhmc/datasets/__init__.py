@@ -1,9 +1,9 @@
 """Data sets, their transforms, image files, and checks that data are there.
 """
 from mmhmc.former_names import former_attribute
-from mmhmc.whole_files import write_whole
-from .celebamask import (FACE_PARTS, FACE_POINTS, WORN_PARTS, CelebAMaskHQ,
-                         celeba_split, face_points, merge_parts, worn_parts)
+from .celebamask import (ACCESSORIES, FACE_PARTS, FACE_POINTS, CelebAMaskHQ,
+                         celeba_split, face_points, find_accessories,
+                         merge_parts)
 from .checks import check_coco, missing_coco_files
 from .decoded_images import UseDecodedImage
 from .file_paths import list_files, path_below
@@ -16,11 +16,10 @@ from .transforms import PackImageInputs, RandomCropOrPad
 __all__ = [
     'CelebAMaskHQ', 'FACE_PARTS', 'FACE_POINTS', 'ImageFolder',
     'IMAGE_SUFFIXES', 'PackImageInputs', 'RandomCropOrPad', 'UseDecodedImage',
-    'WORN_PARTS', 'celeba_split', 'check_coco', 'digest_sample_instances',
+    'ACCESSORIES', 'celeba_split', 'check_coco', 'digest_sample_instances',
     'face_points', 'has_note', 'list_files', 'make_sample_instances',
     'merge_parts', 'missing_coco_files', 'path_below', 'read_note',
-    'read_image', 'read_size', 'worn_parts', 'write_image', 'write_png',
-    'write_whole'
+    'read_image', 'read_size', 'find_accessories', 'write_image', 'write_png'
 ]
 
 __getattr__ = former_attribute(__name__)

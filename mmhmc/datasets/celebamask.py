@@ -1,4 +1,4 @@
-"""Faces with the classes of their parts: CelebAMask-HQ."""
+"""CelebAMask-HQ: images of faces, with a class for each pixel."""
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Optional, Union
@@ -8,6 +8,7 @@ from mmengine.dataset import BaseDataset
 from numpy import ndarray
 from PIL import Image
 
+from mmhmc.former_names import former_value
 from mmhmc.registry import DATASETS
 from mmhmc.whole_files import read_json
 
@@ -16,12 +17,12 @@ from mmhmc.whole_files import read_json
 FACE_PARTS = ('background', 'skin', 'nose', 'eye_g', 'l_eye', 'r_eye',
               'l_brow', 'r_brow', 'l_ear', 'r_ear', 'mouth', 'u_lip', 'l_lip',
               'hair', 'hat', 'ear_r', 'neck_l', 'neck', 'cloth')
-#: What some faces wear and others do not.
-WORN_PARTS = ('eye_g', 'hat', 'ear_r', 'neck_l')
-#: Points of a face that its parts tell.
+#: Parts that only some faces have: glasses, hats, earrings, necklaces.
+ACCESSORIES = ('eye_g', 'hat', 'ear_r', 'neck_l')
+#: Points of a face that are found from its parts.
 FACE_POINTS = ('l_eye', 'r_eye', 'nose', 'mouth_left', 'mouth_right')
-TARGETS = ('parsing', 'parts', 'attributes', 'points', 'several')
-#: A pixel of no class, which losses and metrics leave out.
+TARGETS = ('parsing', 'accessories', 'attributes', 'points', 'multi_task')
+#: Label of pixels without a class; losses and metrics leave them out.
 IGNORED = 255
 # Numbers of the first images of CelebA's own val and test.
 _FIRST_VAL, _FIRST_TEST = 162771, 182638
@@ -68,14 +69,14 @@ def merge_parts(masks: Mapping[str, ndarray]) -> ndarray:
     return labels
 
 
-def worn_parts(labels: ndarray) -> list[int]:
-    """For each of :data:`WORN_PARTS` whether it is there, 1 or 0.
+def find_accessories(labels: ndarray) -> list[int]:
+    """1 for each of :data:`ACCESSORIES` that is there, else 0.
 
     Args:
         labels: Classes of pixels, shape (H, W).
     """
     seen = set(np.unique(labels))
-    return [int(FACE_PARTS.index(part) in seen) for part in WORN_PARTS]
+    return [int(FACE_PARTS.index(part) in seen) for part in ACCESSORIES]
 
 
 def face_points(labels: ndarray) -> Optional[ndarray]:
@@ -126,7 +127,7 @@ def read_labels(path: Union[str, Path]) -> ndarray:
 
 
 def _parsing(path: Path) -> dict:
-    """What mmseg's ``LoadAnnotations`` asks for."""
+    """Keys that mmseg's ``LoadAnnotations`` needs."""
     return dict(
         seg_map_path=str(path),
         label_map=None,
@@ -136,7 +137,7 @@ def _parsing(path: Path) -> dict:
 
 @DATASETS.register_module()
 class CelebAMaskHQ(BaseDataset):
-    """CelebAMask-HQ as ``tools/dataset_converters/celebamask_hq.py`` puts it.
+    """CelebAMask-HQ as ``tools/dataset_converters/celebamask_hq.py`` has it.
 
     .. code-block:: none
 
@@ -146,17 +147,18 @@ class CelebAMaskHQ(BaseDataset):
 
     An item has ``img_path``, ``img_id``, and by its target:
 
-    - ``'parsing'``: what mmseg's ``LoadAnnotations`` reads the labels by;
-    - ``'parts'``: ``gt_score``, 1 for each of :data:`WORN_PARTS` that is
-      there and else 0, for multi-label heads;
+    - ``'parsing'``: keys by which mmseg's ``LoadAnnotations`` reads labels;
+    - ``'accessories'``: ``gt_score``, 1 for each of :data:`ACCESSORIES` that
+      is there and else 0, for multi-label heads;
     - ``'attributes'``: ``gt_score`` for the 40 attributes of CelebA, of which
       the file is needed;
     - ``'points'``: ``gt_score``, the coordinates of :func:`face_points`;
       faces of which one is hidden are left out;
-    - ``'several'``: what ``'parsing'`` has, and under their own names what
-      ``gt_points`` the other two, to be packed as meta information.
+    - ``'multi_task'``: the keys of ``'parsing'``, and the numbers of
+      ``'accessories'`` as ``gt_parts`` and of ``'points'`` as ``gt_points``,
+      to be packed as meta information.
 
-    Parts and points are read from the labels when the data set is built.
+    Accessories and points are read from the labels when the data set is built.
 
     Reference:
         C.-H. Lee, Z. Liu, L. Wu, P. Luo: "MaskGAN: Towards Diverse and
@@ -166,7 +168,7 @@ class CelebAMaskHQ(BaseDataset):
     Args:
         data_root: Folder.
         split: ``'train'``, ``'val'`` or ``'test'``.
-        target: One of :data:`TARGETS`, what is to be learnt.
+        target: What is to be learnt, one of :data:`TARGETS`.
         pipeline: Transforms.
         indices: See mmengine; the first so many images.
         test_mode: See mmengine.
@@ -192,6 +194,8 @@ class CelebAMaskHQ(BaseDataset):
                  pipeline: Sequence[Union[dict, Callable]] = (),
                  indices: Optional[int] = None,
                  test_mode: bool = False) -> None:
+        target = former_value(
+            'target', target, parts='accessories', several='multi_task')
         if target not in TARGETS:
             raise ValueError(f'`target` must be one of {list(TARGETS)}, got '
                              f'{target!r}.')
@@ -204,15 +208,15 @@ class CelebAMaskHQ(BaseDataset):
             pipeline=list(pipeline),
             indices=indices,
             test_mode=test_mode)
-        if target == 'parts':
-            self._metainfo['classes'] = WORN_PARTS
+        if target == 'accessories':
+            self._metainfo['classes'] = ACCESSORIES
         elif target == 'attributes':
             self._metainfo['classes'] = tuple(self._read_attributes()['names'])
         elif target == 'points':
             self._metainfo['classes'] = FACE_POINTS
 
     def load_data_list(self) -> list[dict]:
-        """List the images with what is to be learnt of them."""
+        """List the images with their targets."""
         folder = Path(self.data_root, self.split)
         images = sorted(
             path for path in (folder / 'images').glob('[!.]*')
@@ -229,7 +233,7 @@ class CelebAMaskHQ(BaseDataset):
         ]
 
     def _read_scores(self, folder: Path, names: list[str]) -> list[dict]:
-        """What is to be learnt of each image; nothing of one left out."""
+        """Targets of each image; none for an image that is left out."""
         if self.target == 'attributes':
             values = self._read_attributes()['values']
             return [dict(gt_score=values[name]) for name in names]
@@ -241,15 +245,17 @@ class CelebAMaskHQ(BaseDataset):
                 f'first {missing[0]}.')
         if self.target == 'parsing':
             return [_parsing(path) for path in paths]
-        if self.target == 'parts':
-            return [dict(gt_score=worn_parts(read_labels(p))) for p in paths]
+        if self.target == 'accessories':
+            return [
+                dict(gt_score=find_accessories(read_labels(p))) for p in paths
+            ]
         labels = [read_labels(path) for path in paths]
         points = [face_points(one) for one in labels]
         points = [p if p is None else p.flatten().tolist() for p in points]
         if self.target == 'points':
             return [{} if p is None else dict(gt_score=p) for p in points]
         return [{} if p is None else dict(
-            _parsing(path), gt_parts=worn_parts(one), gt_points=p)
+            _parsing(path), gt_parts=find_accessories(one), gt_points=p)
                 for path, one, p in zip(paths, labels, points)]
 
     def _read_attributes(self) -> dict:
@@ -257,8 +263,8 @@ class CelebAMaskHQ(BaseDataset):
         if not path.is_file():
             raise FileNotFoundError(
                 f'There is no {path}; the converter writes it from the '
-                "published annotation. Without it, target='parts' says what "
-                'a face wears.')
+                'published annotation. Without it, there are labels for '
+                "target='accessories'.")
         return read_json(path)
 
     def prepare_data(self, idx: int) -> Optional[dict]:

@@ -1,4 +1,4 @@
-"""Files below folders, and where they lie, whatever links lead there."""
+"""Files below folders, through links."""
 import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -54,7 +54,7 @@ def _walk(folder: str, above: tuple) -> Iterator[str]:
 
 def path_below(path: Union[str, Path], root: Union[str,
                                                    Path]) -> Optional[str]:
-    """Where a file lies below a folder, by name and not by what links say.
+    """Path of a file below a folder, by name, not by the target of links.
 
     An image of the folder may be a link to elsewhere, and the folder may
     have two names: both are looked through.

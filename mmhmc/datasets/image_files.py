@@ -1,4 +1,4 @@
-"""Image files to tensors and back, with nothing lost unsaid."""
+"""Image files to tensors and back; what would be lost raises an error."""
 import io
 import struct
 import threading
@@ -38,7 +38,7 @@ _UPRIGHT = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90
 }
-# What Pillow raises for files that are damaged in one way or another.
+# Errors that Pillow raises for damaged files.
 _DAMAGED = (OSError, SyntaxError, ValueError, EOFError, ArithmeticError,
             LookupError, TypeError)
 _PILLOW_LIMIT = threading.RLock()

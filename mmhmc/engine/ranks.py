@@ -8,9 +8,9 @@ from typing import Any, Optional
 
 import torch.distributed as dist
 
-#: For all to arrive, and for the fastest to wait for the slowest.
+#: Time limits: for all processes to start, and for the fastest to wait.
 _START, _WORK = timedelta(minutes=10), timedelta(days=30)
-#: What a process tells the others of, instead of leaving them to wait.
+#: Errors of the first process that are raised in all of them.
 ERRORS = (OSError, ValueError, RuntimeError, LookupError, TypeError)
 
 
@@ -22,7 +22,7 @@ class Ranks:
         rank: Number of this process, from 0.
         size: Number of processes.
         local_rank: Number of this process on its machine.
-        group: What they talk through, None if there is only one.
+        group: Their process group, None if there is only one process.
     """
 
     rank: int = 0
@@ -35,9 +35,7 @@ class Ranks:
         return list(items[self.rank::self.size])
 
     def from_first(self, call: Callable[[], Any]) -> Any:
-        """What the first process gets, in all of them; waits for all.
-
-        So all of them have one list to share, whatever each would have found.
+        """Result of a call in the first process, sent to all; waits for all.
 
         Args:
             call: Called in the first process only; what it raises of
@@ -70,8 +68,7 @@ class Ranks:
         return gathered
 
     def leave(self) -> None:
-        """Take leave of the others, when nothing is to be gathered any more.
-        """
+        """End the communication with the other processes."""
         if self.group is not None:
             dist.destroy_process_group()
 
@@ -105,7 +102,7 @@ def join_ranks() -> Ranks:
 
 
 def _take_from_slurm() -> None:
-    """Say in torch's words what slurm says, as mmengine does for GPUs."""
+    """Set torch's variables from slurm's, as mmengine does for GPUs."""
     slurm = os.environ
     if int(slurm.get('SLURM_NTASKS', 1)) < 2 or 'SLURM_PROCID' not in slurm:
         return

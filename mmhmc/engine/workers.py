@@ -1,4 +1,4 @@
-"""The same work on many tasks, in this process or in several."""
+"""One function on many tasks, in this process or in several."""
 import multiprocessing
 import os
 import signal
@@ -15,7 +15,7 @@ import torch
 
 from mmhmc.machine import tune_cpu
 
-# Of a worker process: what it does to each task.
+# The function that a worker process calls on each task.
 _worker: Optional[Callable[[Any], Any]] = None
 
 
@@ -24,10 +24,10 @@ def work(build: Callable[[], Callable[[Any], Any]],
          jobs: int,
          apart: bool = False,
          lost: Optional[Callable[[Any], Any]] = None) -> Iterator[Any]:
-    """Do the work, and give each result as soon as it is there.
+    """Call a function on each task, and yield results as they come.
 
-    What is interrupted, in this process or by the end of a worker, loses the
-    tasks in work and no finished result; nothing is left running.
+    An interrupt, or the end of a worker, loses the tasks that are running and
+    no finished result. No process is left running.
 
     Args:
         build: Makes the worker, a function of a task, once in each process;
@@ -48,7 +48,7 @@ def work(build: Callable[[], Callable[[Any], Any]],
     """
     if not tasks:
         return
-    # Also in front of processes: what does not fit is said once, here.
+    # Before processes start, too: then a mistake is reported once.
     worker = build()
     if jobs == 1 and not apart:
         yield from map(worker, tasks)
@@ -72,9 +72,9 @@ def work(build: Callable[[], Callable[[Any], Any]],
 
 def _work_in_processes(build: Callable, tasks: list,
                        jobs: int) -> Iterator[Any]:
-    """Do the work in processes; what is done is taken out of ``tasks``.
+    """Do the work in processes; finished tasks are removed from ``tasks``.
 
-    All of it, unless a process ends early.
+    That is all of them, unless a process ends early.
     """
     others = set(multiprocessing.active_children())
     pool = ProcessPoolExecutor(

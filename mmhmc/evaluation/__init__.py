@@ -9,7 +9,7 @@ from .coco_score import CocoScore
 from .codec_comparison import (Comparison, all_columns, compare_codecs,
                                compare_curves, compare_published, curves_of)
 from .complexity import count_kmac, count_parameters, time_coding
-from .image_curve import ImageCurve, ImagePoint
+from .image_curve import ImageCurve, RDPoint
 from .image_quality_metric import MSSSIMMetric, PSNRMetric
 from .image_scores import ImageScore, MeanIoUScore, MeanScore
 from .inception_metrics import (FIDMetric, KIDMetric, frechet_distance,
@@ -29,7 +29,7 @@ __all__ = [
     'AttributeAccuracy', 'BitrateMetric', 'BjontegaardDelta',
     'BootstrapInterval', 'CocoScore', 'Comparison', 'DISTSMetric', 'FIDMetric',
     'KIDMetric', 'LPIPSMetric', 'MSSSIMMetric', 'MeanIoUScore', 'MeanScore',
-    'NIQEMetric', 'PSNRMetric', 'ImageCurve', 'ImagePoint', 'ImageScore',
+    'NIQEMetric', 'PSNRMetric', 'ImageCurve', 'RDPoint', 'ImageScore',
     'PointsMetric', 'RateCurve', 'Results', 'SSIMMetric', 'SavingMetric',
     'all_columns', 'bd_quality', 'bd_rate', 'bootstrap_bd', 'compare_codecs',
     'compare_curves', 'compare_published', 'count_kmac', 'count_parameters',

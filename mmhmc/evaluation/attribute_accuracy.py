@@ -1,4 +1,4 @@
-"""Accuracy of labels of which an image may have several."""
+"""Accuracy of binary attributes, of which an image may have many."""
 from collections.abc import Sequence
 from typing import Optional
 
@@ -10,14 +10,14 @@ from mmhmc.registry import METRICS
 
 @METRICS.register_module()
 class AttributeAccuracy(BaseMetric):
-    """Share of attributes that are told rightly, mean over attributes.
+    """Share of attributes that are predicted rightly, mean over attributes.
 
-    Beside it ``majority``: what one would reach who always says what most
-    images of the test set have.
+    ``majority`` beside it is the accuracy of the constant prediction: for
+    each attribute the value that most images of the test set have.
 
     Args:
-        threshold: Scores from here count as there.
-        task: Of a ``MultiTaskModel`` the task that is meant.
+        threshold: An attribute is predicted where its score is at least this.
+        task: Name of the task in a ``MultiTaskModel``; None for other models.
         prefix: See mmengine; ``'attributes'`` if left out.
         collect_device: See mmengine.
     """

@@ -1,4 +1,4 @@
-"""What a benchmark wrote down, and the curves that are in it."""
+"""Results of a benchmark, and the rate-distortion curves in them."""
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -10,7 +10,7 @@ from numpy import ndarray
 
 from mmhmc.whole_files import read_json
 from .coco_score import CocoScore
-from .image_curve import ImageCurve, ImagePoint
+from .image_curve import ImageCurve, RDPoint
 from .image_scores import ImageScore, MeanIoUScore, MeanScore
 from .published_curves import in_decibel
 from .rate_curve import RateCurve
@@ -75,7 +75,7 @@ class Results:
         return _distinct(row['dataset'] for row in (*self.coded, *self.tasks))
 
     def metrics(self, dataset: str) -> list[str]:
-        """Names of what was measured on a data set.
+        """Names of the metrics that were measured on a data set.
 
         A metric of a task is named as the task reports it, with the task in
         front, ``'TASK:METRIC'``, where several tasks report it. Where the
@@ -182,7 +182,7 @@ class Results:
                     f'{min(set(names) - set(rates))!r}.')
             images = images or names
             points.append(
-                ImagePoint(
+                RDPoint(
                     np.array([rates[name] for name in names]), scorer, label))
         return ImageCurve(codec, images, points, metric, curve.lower_is_better)
 
@@ -246,7 +246,7 @@ class Results:
         return None
 
     def _lower_is_better(self, dataset: str, metric: str) -> Optional[bool]:
-        """What tasks have said of a metric; None if none has."""
+        """Whether tasks say that less is better; None if none says."""
         task, key = metric.split(':')[0], _key_of(metric)
         for row in self.tasks:
             if (row['dataset'] == dataset and key in row['metrics']
@@ -288,7 +288,7 @@ class Results:
         self, codec: str, point: str, dataset: str, metric: str,
         rows: Sequence[dict], annotations: Optional[Union[str, Path]]
     ) -> tuple[ImageScore, tuple[str, ...]]:
-        """What scores a selection of images, and the images."""
+        """Scorer for a selection of images, and the names of the images."""
         row = self._task_row(codec, point, dataset, metric)
         if row is None:
             return MeanScore(_values(rows, metric)), tuple(row['image']
@@ -343,7 +343,7 @@ def _values(rows: Sequence[dict], metric: str) -> Optional[ndarray]:
 def _task_scorer(path: Path, metric: str, annotations: Optional[Union[str,
                                                                       Path]],
                  coded: Sequence[str]) -> tuple[ImageScore, tuple[str, ...]]:
-    """What scores a selection of images by what a task found in each."""
+    """Scorer for a selection of images, from the predictions of a task."""
     found = read_json(path)
     kind = metric.replace(':', '/').rsplit('/', 1)[-1]
     detections = found.get('detections', {}).get(kind.removesuffix('_mAP'))

@@ -81,14 +81,14 @@ class BitrateMetric(BaseMetric):
 
 
 def coded_images(sample: dict) -> list[tuple[dict, CodedImage]]:
-    """What was coded, from a data sample in dictionary form.
+    """The coded images of a data sample in dictionary form.
 
     Returns:
-        Data samples of single images, as that of a video holds several, and
-        what was coded of each; those of which that is not known are left out.
+        For each image its data sample and its coding. The sample of a video
+        holds several images. Images whose coding is not known are left out.
 
     Raises:
-        KeyError: If nobody says what was coded.
+        KeyError: If the sample does not say how its image was coded.
     """
     frames = [
         frame if isinstance(frame, dict) else frame.to_dict()
@@ -104,7 +104,7 @@ def coded_images(sample: dict) -> list[tuple[dict, CodedImage]]:
 
 
 def _rates(sample: dict, image: CodedImage) -> dict:
-    """What is noted of one image."""
+    """Sizes, bytes and bits of one image."""
     return dict(
         img_id=sample.get('img_id'),
         img_path=sample.get('img_path'),

@@ -1,4 +1,4 @@
-"""All deltas of a benchmark against its anchor, or why there is none."""
+"""Bjøntegaard deltas of a benchmark against its anchor."""
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache

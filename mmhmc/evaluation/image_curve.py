@@ -1,4 +1,4 @@
-"""A rate curve that can be drawn again for any selection of images."""
+"""Rate-distortion curves that can be computed for any selection of images."""
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Optional
@@ -12,13 +12,13 @@ from .rate_curve import RateCurve
 
 
 @dataclass(frozen=True, eq=False)
-class ImagePoint:
-    """One point of a curve, image by image.
+class RDPoint:
+    """A rate-distortion point, with the rate and the score of each image.
 
     Args:
         bpp: Rate of each image in bits per pixel, shape (P, ).
-        scorer: What the point scores on a selection of these images.
-        label: What selects the point, such as ``'qp37'``.
+        scorer: Computes the quality of a selection of these images.
+        label: Name of the point, such as ``'qp37'``.
     """
 
     bpp: ndarray
@@ -28,7 +28,7 @@ class ImagePoint:
 
 @dataclass(frozen=True, eq=False)
 class ImageCurve:
-    """Points of one codec, each known for every image.
+    """Rate-distortion points of one codec, each known for every image.
 
     Args:
         name: Name of the codec.
@@ -44,7 +44,7 @@ class ImageCurve:
 
     name: str
     images: Sequence[str]
-    points: Sequence[ImagePoint]
+    points: Sequence[RDPoint]
     metric: str = ''
     lower_is_better: Optional[bool] = None
 

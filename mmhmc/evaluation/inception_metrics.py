@@ -1,4 +1,4 @@
-"""How far decoded images as a set are from the originals."""
+"""Distances between the set of decoded images and the set of originals."""
 from abc import abstractmethod
 from collections.abc import Callable, Sequence
 from typing import Optional
@@ -15,7 +15,7 @@ from mmhmc.registry import METRICS
 from .bitrate_metric import coded_images
 from .image_quality_metric import decoded
 
-#: Of 8-bit images (B, 3, H, W) the features (B, F).
+#: Maps 8-bit images (B, 3, H, W) to features (B, F).
 Extractor = Callable[[Tensor], Tensor]
 
 
@@ -95,7 +95,7 @@ def _kernel(x: ndarray, y: ndarray) -> ndarray:
 
 
 def inception_features() -> Extractor:
-    """The pool features of Inception that everybody's FID is made of.
+    """The pool features of Inception that published FID values are made of.
 
     Raises:
         ImportError: If torchmetrics or torch-fidelity is missing.

@@ -1,12 +1,12 @@
-"""Of which metrics less is better."""
+"""Whether a smaller value of a metric is better."""
 import re
 from collections.abc import Iterable, Iterator
 
 from mmengine.evaluator import BaseMetric
 from mmengine.registry import METRICS
 
-#: Words that no metric has of which more is better: as our metrics, pyiqa,
-#: torchmetrics and the hosts name them.
+#: Words in names of metrics that mean: smaller is better. Metrics of ours, of
+#: pyiqa, torchmetrics and the hosts have them.
 _WORDS = frozenset((
     # errors of numbers and of points
     *('loss', 'error', 'err', 'mse', 'rmse', 'nrmse', 'mae', 'mape', 'nme'),

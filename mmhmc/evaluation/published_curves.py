@@ -1,4 +1,4 @@
-"""Rate curves that others published, to be drawn and compared with."""
+"""Published rate curves, to draw and to compare with."""
 import json
 from functools import cache
 from importlib.resources import files
@@ -67,7 +67,7 @@ def list_published() -> list[dict]:
 
 
 def published_uncompressed(dataset: str, metric: str) -> Optional[float]:
-    """What was published for uncompressed images; None if nothing was.
+    """Published value of uncompressed images; None if there is none.
 
     Args:
         dataset: See :func:`published_curve`.

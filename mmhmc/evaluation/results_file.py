@@ -1,4 +1,4 @@
-"""Reading what a benchmark wrote down: JSON lines."""
+"""The results file of a benchmark: JSON lines."""
 import json
 from pathlib import Path
 from typing import Optional, Union

@@ -1,4 +1,4 @@
-"""Where in an image the bits went."""
+"""Map of the bits that each place of an image costs."""
 import torch
 from torch import Tensor
 

@@ -1,4 +1,4 @@
-"""Images of what the codec does, sent to mmengine's visualizer."""
+"""Images of each coding step, sent to mmengine's visualizer."""
 from collections.abc import Iterator, Sequence
 from typing import Optional
 

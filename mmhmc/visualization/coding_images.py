@@ -1,4 +1,4 @@
-"""What coding did to an image, as images."""
+"""Images of the coding error, and of the bits spent at each place."""
 import numpy as np
 from numpy import ndarray
 

@@ -1,4 +1,4 @@
-"""What each layer of a bitstream shows, to people and to a network."""
+"""Figure of the images and predictions of each layer of a bitstream."""
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Optional, Union
@@ -23,7 +23,7 @@ def write_layer_images(inferencer,
                        images: Sequence[Union[str, Path]],
                        out_file: Union[str, Path],
                        reference: Optional[nn.Module] = None) -> Path:
-    """Draw what a file cut short shows, and what is read from its latents.
+    """Draw images and predictions from a whole file and from its base layer.
 
     A row for each image: the original, decoded from the base layer alone
     and from all of the file, the classes of pixels that the network reads

@@ -1,4 +1,4 @@
-"""One image per row: what people see, what machines see, and the rate."""
+"""Panels: an image per row, as people and as machines see it, and its rate."""
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from math import inf, log10
@@ -282,7 +282,11 @@ def _save(figure: 'Figure', out_file: Path) -> Path:
 
 
 def _check_row(row: PanelRow, num_classes: int) -> None:
-    """Refuse what would be drawn at a wrong place, or not at all."""
+    """Check the shapes and the keys of a row.
+
+    Raises:
+        ValueError: If a part does not fit the image.
+    """
     shape = row.image.shape
     for name in ('image', 'x_hat', 'x_bar'):
         array = getattr(row, name)

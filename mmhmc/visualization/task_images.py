@@ -1,4 +1,4 @@
-"""One image, decoded for each task of a codec from the same bits."""
+"""Figure of one bitstream, decoded for people and for each task."""
 from pathlib import Path
 from typing import Optional, Union
 
@@ -19,7 +19,7 @@ def write_task_images(codec: ImageCodec,
                       out_file: Union[str, Path],
                       quality: Optional[float] = None,
                       alpha: float = 0.5) -> Path:
-    """Draw what people and each task get from one bitstream.
+    """Draw the images that people and each task get from one bitstream.
 
     The first row has the original, the image for people and that for each
     task, decoded from real bytes; below are the masks of the encoder's and

@@ -1,4 +1,4 @@
-"""What trainings logged, as curves over their steps."""
+"""Curves of logged quantities over training steps."""
 import json
 import math
 from collections.abc import Mapping, Sequence
@@ -15,7 +15,7 @@ Scalars = dict[str, dict[int, float]]
 
 
 def read_scalars(work_dir: Union[str, Path]) -> Scalars:
-    """Read what mmengine logged below a work folder.
+    """Read the scalars that mmengine logged below a work folder.
 
     Of a training that was resumed all parts count, and where they overlap
     the later one. A line that was cut off is left out.

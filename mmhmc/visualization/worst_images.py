@@ -1,4 +1,4 @@
-"""The images on which a codec does worst, to be looked at."""
+"""The images on which a codec does worst."""
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path

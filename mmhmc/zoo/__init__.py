@@ -1,4 +1,4 @@
-"""The model zoo: what it holds, and how its weights get here."""
+"""The model zoo: its list of models, and downloads of weights."""
 from .compressai_zoo import (CompressAIWeights, find_compressai, is_compressai,
                              list_compressai)
 from .fetching import fetch_compressai, fetch_weights

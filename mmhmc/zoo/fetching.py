@@ -1,4 +1,4 @@
-"""Weights of the model zoo, brought here and checked."""
+"""Weights of the model zoo, downloaded and checked."""
 import os
 from dataclasses import replace
 from functools import partial
@@ -21,7 +21,7 @@ _CHECKOUT = Path(__file__).resolve().parents[2] / 'model_zoo'
 def fetch_weights(name: str,
                   base_url: Optional[str] = None,
                   progress: bool = True) -> Path:
-    """Bring the weights of a model here; whole and right, or not at all.
+    """Download the weights of a model; a file is whole and right, or absent.
 
     A folder is used as it is. What comes from the web is kept in
     ``$MMHMC_CACHE`` (``~/.cache/mmhmc``); a download that was cut off goes on
@@ -35,7 +35,7 @@ def fetch_weights(name: str,
             or ``https://``, or a folder. None takes ``$MMHMC_ZOO_URL``, else
             ``model_zoo`` of a checkout of the repository, else the address in
             the model's metafile.
-        progress: Show on stderr how far it is.
+        progress: Show the progress on stderr.
 
     Returns:
         File with the weights, ``.safetensors``.
@@ -63,7 +63,7 @@ def fetch_compressai(address: str, progress: bool = True) -> Path:
 
     Args:
         address: See :func:`find_compressai`.
-        progress: Show on stderr how far it is.
+        progress: Show the progress on stderr.
 
     Returns:
         File with the weights, as ``torch.save`` wrote it.

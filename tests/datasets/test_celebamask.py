@@ -5,8 +5,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mmhmc.datasets import (FACE_PARTS, FACE_POINTS, WORN_PARTS, CelebAMaskHQ,
-                            celeba_split, face_points, merge_parts, worn_parts)
+from mmhmc.datasets import (ACCESSORIES, FACE_PARTS, FACE_POINTS, CelebAMaskHQ,
+                            celeba_split, face_points, find_accessories,
+                            merge_parts)
 
 
 def face(size=64, **parts):
@@ -85,8 +86,8 @@ def test_masks_that_do_not_belong_together_are_refused(masks):
 
 
 def test_worn_parts_are_those_that_are_seen():
-    assert worn_parts(face(**WHOLE)) == [0] * len(WORN_PARTS)
-    assert worn_parts(face(hat=(0, 0), neck_l=(9, 9))) == [0, 1, 0, 1]
+    assert find_accessories(face(**WHOLE)) == [0] * len(ACCESSORIES)
+    assert find_accessories(face(hat=(0, 0), neck_l=(9, 9))) == [0, 1, 0, 1]
 
 
 def test_points_are_centres_and_ends_of_parts():
@@ -116,11 +117,11 @@ def test_parsing_items_name_images_and_labels(folder):
 
 
 def test_parts_and_points_are_read_from_the_labels(folder):
-    parts = CelebAMaskHQ(str(folder), target='parts')
+    parts = CelebAMaskHQ(str(folder), target='accessories')
     assert [parts[i]['gt_score'] for i in range(3)] == [[0, 0, 0, 0],
                                                         [0, 0, 1, 0],
                                                         [0, 1, 0, 0]]
-    assert parts.metainfo['classes'] == WORN_PARTS
+    assert parts.metainfo['classes'] == ACCESSORIES
     points = CelebAMaskHQ(str(folder), target='points')
     assert len(points) == 2
     assert len(points[0]['gt_score']) == 10
@@ -128,7 +129,7 @@ def test_parts_and_points_are_read_from_the_labels(folder):
 
 
 def test_several_targets_come_together(folder):
-    dataset = CelebAMaskHQ(str(folder), target='several')
+    dataset = CelebAMaskHQ(str(folder), target='multi_task')
     assert len(dataset) == 2
     item = dataset[1]
     assert item['gt_parts'] == [0, 0, 1, 0] and len(item['gt_points']) == 10
@@ -136,7 +137,7 @@ def test_several_targets_come_together(folder):
 
 
 def test_attributes_are_those_of_the_file(folder):
-    with pytest.raises(FileNotFoundError, match="target='parts'"):
+    with pytest.raises(FileNotFoundError, match="target='accessories'"):
         CelebAMaskHQ(str(folder), target='attributes')
     names = dict(
         names=['Male', 'Smiling'],
@@ -167,7 +168,7 @@ def test_labels_of_no_class_are_refused(folder):
     Image.fromarray(np.full((64, 64), 19,
                             np.uint8)).save(folder / 'train/labels/2.png')
     with pytest.raises(ValueError, match=r'labels/2.png must have .* \[19\]'):
-        CelebAMaskHQ(str(folder), target='parts')
+        CelebAMaskHQ(str(folder), target='accessories')
 
 
 def packed(folder):

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from mmhmc.evaluation import (ImageCurve, ImagePoint, MeanScore, bd_quality,
+from mmhmc.evaluation import (ImageCurve, MeanScore, RDPoint, bd_quality,
                               bd_rate, bootstrap_bd)
 
 pytest.importorskip('bjontegaard')
@@ -16,8 +16,8 @@ def curve(factor=1.0, num_images=30, noise=0.0, shift=0.0):
         bpp = rate * cost
         quality = 30 + 3 * np.log2(rate) + shift + rng.normal(size=num_images)
         points.append(
-            ImagePoint(factor * bpp * rng.lognormal(0, noise, num_images),
-                       MeanScore(quality), f'q{label}'))
+            RDPoint(factor * bpp * rng.lognormal(0, noise, num_images),
+                    MeanScore(quality), f'q{label}'))
     return ImageCurve('a', [f'{n}' for n in range(num_images)], points, 'psnr')
 
 
@@ -70,7 +70,7 @@ def saturating(name, factor, num_images=8):
     ends = np.resize([0.2, -0.1], num_images)
     qualities = (10., 20., 25., 25.)
     return ImageCurve(name, [f'{n}' for n in range(num_images)], [
-        ImagePoint(
+        RDPoint(
             np.full(num_images, factor * rate),
             MeanScore(quality + last * ends))
         for rate, quality, last in zip((0.1, 0.2, 0.4,
@@ -81,7 +81,7 @@ def saturating(name, factor, num_images=8):
 def test_all_resamples_take_pchip_where_a_cubic_bends_back():
     anchor, test = saturating('a', 1.), curve(0.8, num_images=8)
     test = ImageCurve('b', anchor.images, [
-        ImagePoint(point.bpp, MeanScore(np.full(8, quality)))
+        RDPoint(point.bpp, MeanScore(np.full(8, quality)))
         for point, quality in zip(test.points, (12., 17., 22., 27.))
     ], 'mAP')
     generator = np.random.default_rng(0)
@@ -125,7 +125,7 @@ def test_quality_has_an_interval_too():
 
 def test_mean_similarity_is_put_into_decibel():
     points = [
-        ImagePoint(np.ones(2), MeanScore([0.8, 1.0])),
+        RDPoint(np.ones(2), MeanScore([0.8, 1.0])),
     ]
     selected = ImageCurve('a', ['x', 'y'], points,
                           'ms_ssim_db').select(np.arange(2))
@@ -151,7 +151,7 @@ def rising_by_one_image(which, name):
     slopes = np.full(10, -1.0)
     slopes[which] = 9.2
     return ImageCurve(name, 'abcdefghij', [
-        ImagePoint(np.full(10, 0.1 * 2.0**n), MeanScore(30 + n * slopes))
+        RDPoint(np.full(10, 0.1 * 2.0**n), MeanScore(30 + n * slopes))
         for n in range(4)
     ])
 
@@ -175,4 +175,4 @@ def test_interval_of_mostly_refused_resamples_is_refused():
 
 def test_point_needs_a_rate_for_each_image():
     with pytest.raises(ValueError, match=r'shape \(2,\) for 3 images'):
-        ImageCurve('a', 'xyz', [ImagePoint(np.ones(2), MeanScore([1, 2, 3]))])
+        ImageCurve('a', 'xyz', [RDPoint(np.ones(2), MeanScore([1, 2, 3]))])

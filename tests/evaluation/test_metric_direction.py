@@ -4,9 +4,9 @@ import pytest
 from benchmark_lines import lines, write_lines
 from mmengine.evaluator import BaseMetric
 
-from mmhmc.evaluation import (ImageCurve, ImagePoint, LPIPSMetric, MeanScore,
-                              RateCurve, bd_rate, bootstrap_bd,
-                              lower_is_better, read_results)
+from mmhmc.evaluation import (ImageCurve, LPIPSMetric, MeanScore, RateCurve,
+                              RDPoint, bd_rate, bootstrap_bd, lower_is_better,
+                              read_results)
 from mmhmc.evaluation.metric_direction import lower_of
 from mmhmc.losses import FeatureLoss
 from mmhmc.registry import METRICS
@@ -96,7 +96,7 @@ def test_falling_curve_is_compared_by_every_method(metric):
         assert delta.flags == ()
     images = [
         ImageCurve(c.name, 'xy', [
-            ImagePoint(np.full(2, rate), MeanScore([q, 1.1 * q]))
+            RDPoint(np.full(2, rate), MeanScore([q, 1.1 * q]))
             for rate, q in zip(c.bpp, c.quality)
         ], metric) for c in (anchor, test)
     ]

@@ -14,7 +14,7 @@ train_dataloader = dict(
         type='mmhmc.CelebAMaskHQ',
         data_root=_data_root,
         split='train',
-        target='parts',
+        target='accessories',
         pipeline=[
             dict(type='LoadImageFromFile'),
             dict(type='RandomFlip', prob=0.5),
@@ -28,7 +28,7 @@ val_dataloader = dict(
         type='mmhmc.CelebAMaskHQ',
         data_root=_data_root,
         split='val',
-        target='parts',
+        target='accessories',
         test_mode=True,
         pipeline=[dict(type='LoadImageFromFile'),
                   dict(type='PackInputs')]))

@@ -1,4 +1,4 @@
-"""The third stage of a benchmark: what codecs cost."""
+"""The third stage of a benchmark: parameters, operations and time."""
 from dataclasses import dataclass
 
 import torch
@@ -23,7 +23,7 @@ class CostTask:
 
     @property
     def origin(self) -> dict:
-        """What its record is of."""
+        """Keys of its record."""
         return dict(codec=self.point.codec, point=self.point.name)
 
     def lost(self) -> list[dict]:

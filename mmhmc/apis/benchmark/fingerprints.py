@@ -1,4 +1,4 @@
-"""What decides a result, in few letters, so that it is not made again."""
+"""Hashes of all that decides a result, so that it is not made again."""
 import hashlib
 import json
 import os
@@ -32,7 +32,7 @@ def fingerprint(value: Any) -> str:
 
 
 def point_settings(point: Point) -> dict:
-    """All that decides what a point decodes, as JSON takes it.
+    """All settings that decide the decoded images of a point, for JSON.
 
     Raises:
         OSError: If its weights cannot be read.
@@ -74,7 +74,7 @@ def task_key(task: Task, plan: Plan) -> str:
 
 
 def state_of(path: str) -> list:
-    """What tells whether a file is the same, wherever it was copied from."""
+    """Path and hash of a file; its path alone if it cannot be read."""
     try:
         return [path, content_hash(path)]
     except OSError:

@@ -23,7 +23,7 @@ from .records import ERRORS, LOST, failure, one_line
 
 @dataclass(frozen=True)
 class ImageTask:
-    """One image to code.
+    """One image to encode and decode.
 
     Args:
         point: By which codec, at which rate.
@@ -43,7 +43,7 @@ class ImageTask:
 
     @property
     def origin(self) -> dict:
-        """What its records are of, but for the image."""
+        """Keys of its records, but for the image."""
         return dict(
             codec=self.point.codec,
             point=self.point.name,
@@ -65,11 +65,11 @@ def decoded_name(row: str, point: str, dataset: str, image: str) -> str:
 
 @dataclass(frozen=True)
 class LoadedPoint:
-    """A codec that is ready, with what follows it.
+    """A codec with its weights, and its adapter.
 
     Args:
         codec: In evaluation mode, with weights and tables.
-        adapter: What makes the machine's image of a decoded one, if any.
+        adapter: Makes the machine's image of a decoded one, if there is one.
     """
 
     codec: ImageCodec
@@ -77,7 +77,7 @@ class LoadedPoint:
 
 
 class ImageCoder:
-    """Codes one image after another; built once in each process.
+    """Encodes and decodes images; built once in each process.
 
     Args:
         plan: The benchmark.
@@ -88,7 +88,7 @@ class ImageCoder:
         self._loaded: tuple = (None, None)
 
     def __call__(self, task: ImageTask) -> list[dict]:
-        """Code an image.
+        """Encode and decode an image.
 
         Returns:
             Its records: one ``coded`` for each row that it fills, or one
@@ -193,7 +193,7 @@ def _load_adapter(adapter: nn.Module, checkpoint: Optional[str]) -> None:
 
 def adapt(loaded: LoadedPoint, x_hat: Tensor,
           y_hat: Optional[Tensor]) -> Tensor:
-    """What the machine is shown instead of ``x_hat``, in 8 bits.
+    """The image for the machine, in 8 bits.
 
     Args:
         loaded: With an adapter.

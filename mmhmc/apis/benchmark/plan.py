@@ -1,4 +1,4 @@
-"""What a benchmark config asks for, checked before anything runs."""
+"""Benchmark configs, read and checked before anything runs."""
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
@@ -17,7 +17,7 @@ from ..codec_loading import CodecSource
 from ..config_files import read_config
 from ..host_analysis import PROTOCOLS
 
-#: What a point may say; conditions of the codec first.
+#: Keys of a point; conditions of the codec first.
 _CONDITIONS = tuple(f.name for f in fields(CodingCondition))
 _POINT_KEYS = (*_CONDITIONS, 'checkpoint', 'cfg_options', 'datasets')
 _CODEC_KEYS = ('codec', 'points', 'adapter', 'without_adapter')
@@ -78,7 +78,7 @@ class Point:
 
 @dataclass(frozen=True)
 class Task:
-    """What a host makes of the images.
+    """A test of a host model on a set of images.
 
     Args:
         name: What results call it.

@@ -18,11 +18,11 @@ def report_run(plan: Plan, outcome: Outcome) -> str:
     """Write the report of a run, unless there is one of the same results.
 
     Args:
-        plan: What was asked for.
-        outcome: What was measured.
+        plan: The benchmark.
+        outcome: Its run.
 
     Returns:
-        What was done, what failed, and the tables if they are new.
+        Counts, failures, and the tables if they are new.
     """
     lines = [
         f'{outcome.made} results made, {outcome.kept} kept, '
@@ -51,7 +51,7 @@ def report_results(path: Path,
                    published: Sequence[str] = (),
                    num_samples: int = 1000,
                    log_rate: bool = False) -> str:
-    """Write all that can be seen of a benchmark.
+    """Write figures, tables and the page of a benchmark.
 
     A figure for each data set and metric (PNG and SVG), ``table.md`` and
     ``table.tex`` in the papers' form, and ``report.html``.

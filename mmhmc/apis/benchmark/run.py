@@ -34,7 +34,7 @@ from .records import ERRORS, failure
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a run has done.
+    """Counts and failures of a run.
 
     Args:
         made: Records that are new.
@@ -52,7 +52,7 @@ class Outcome:
 
 
 def run_benchmark(plan: Plan, resume: bool = False, jobs: int = 1) -> Outcome:
-    """Code, test and measure; ``WORK_DIR/results.jsonl`` has all of it.
+    """Encode, test and measure; ``WORK_DIR/results.jsonl`` has all results.
 
     Args:
         plan: From :func:`~mmhmc.apis.benchmark.read_plan`.
@@ -111,7 +111,7 @@ class _Run:
     # On the first rank.
 
     def begin(self, resume: bool) -> None:
-        """Read what there is, and say with what more is made.
+        """Read earlier records, and write the record of this run.
 
         Raises:
             FileExistsError: If there are results that are not to be kept.
@@ -147,7 +147,7 @@ class _Run:
                 'Move them away.')
 
     def _begin_point(self, point: Point) -> None:
-        """Find out all that decides what a point decodes."""
+        """Find all settings that decide the decoded images of a point."""
         record = dict(kind='point', codec=point.codec, point=point.name)
         name, key = _id(record), None
         try:
@@ -332,7 +332,7 @@ class _Run:
         self.failures.append(dict(record, output=_id(record)))
 
     def finish(self) -> Outcome:
-        """Merge what all ranks have made, and drop what is not asked for."""
+        """Merge the records of all ranks, and drop unwanted ones."""
         made = sum(self.ranks.gather(len(self.new)))
         failures = _without_copies(sum(self.ranks.gather(self.failures), []))
         there = [
@@ -356,7 +356,7 @@ def _lost(task) -> list[dict]:
 
 
 def _id(record: dict) -> str:
-    """Name of a record: what it is of."""
+    """Name of a record, from its keys."""
     parts = [
         record['kind'],
         *(str(record.get(key) or '-')

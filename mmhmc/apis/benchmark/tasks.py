@@ -1,4 +1,4 @@
-"""The second stage of a benchmark: what hosts make of the images."""
+"""The second stage of a benchmark: tests of hosts on decoded images."""
 import json
 import math
 import shutil
@@ -30,7 +30,7 @@ from .images import load_point
 from .plan import ImageSet, Plan, Point, Task
 from .records import ERRORS, LOST, failure
 
-#: What a codec in the model costs, by its metric.
+#: Metric of the rate of a codec in the model.
 _BPP = 'rate/bpp'
 
 
@@ -52,7 +52,7 @@ class TaskRun:
 
     @property
     def origin(self) -> dict:
-        """What its record is of."""
+        """Keys of its record."""
         return dict(
             codec=self.row,
             point=None if self.point is None else self.point.name,
@@ -150,7 +150,7 @@ def _numbers(metrics: dict) -> dict[str, float]:
 
 def _unrounded(metrics: dict, content: dict, folder: Path,
                cfg: Config) -> dict[str, float]:
-    """Metrics that a host rounds, from what it kept of each image."""
+    """Metrics that a host rounds, computed from its results of each image."""
     exact = {}
     for kind, name in content['detections'].items():
         truth = [
@@ -174,9 +174,9 @@ def _unrounded(metrics: dict, content: dict, folder: Path,
 
 
 def _without_detections(content: dict, folder: Path) -> tuple[str, ...]:
-    """What the metrics are called of which COCO's metric says nothing.
+    """Names of metrics without a result.
 
-    It has no results where there is no detection in any image.
+    COCO's metric has none where there is no detection in any image.
     """
     return tuple(f'coco/{kind}_mAP'
                  for kind, name in content['detections'].items()
@@ -282,7 +282,7 @@ def _load_codec(model: nn.Module, point: Point) -> None:
 
 
 def _prepare(cfg: Config, task: Task, folder: Path) -> None:
-    """Test quietly, in this process, and keep what was predicted."""
+    """Test quietly, in this process, and keep predictions."""
     cfg.work_dir = str(folder)
     cfg.load_from = task.checkpoint
     cfg.resume = False
@@ -314,7 +314,7 @@ def _check_metrics(task: Task, metrics: dict) -> None:
 
 
 class FirstBatchMeter(Hook):
-    """Counts what a host spends on its first batch of images.
+    """Counts the operations of a host on its first batch of images.
 
     After the run ``macs`` has multiply-accumulates of convolutions, matrix
     products and attention as torch's counter sees them, and ``pixels`` those
@@ -346,7 +346,7 @@ class FirstBatchMeter(Hook):
 
 
 class ImageScores(Hook):
-    """Keeps what each image adds to a metric, for intervals.
+    """Keeps the result of a metric on each image, for intervals.
 
     - COCO: files of detections;
     - segmentation: areas of intersection and union of each class;

@@ -62,13 +62,13 @@ NAMES = {
         'exact_gains', 'init_as_klt', 'interpolate_gains', 'saturation'
     ],
     'mmhmc.datasets': [
-        'CelebAMaskHQ', 'FACE_PARTS', 'FACE_POINTS', 'IMAGE_SUFFIXES',
-        'ImageFolder', 'PackImageInputs', 'RandomCropOrPad', 'UseDecodedImage',
-        'ACCESSORIES', 'celeba_split', 'check_coco', 'digest_sample_instances',
-        'face_points', 'has_note', 'list_files', 'make_sample_instances',
-        'merge_parts', 'missing_coco_files', 'path_below', 'read_image',
-        'read_note', 'read_size', 'find_accessories', 'write_image',
-        'write_png'
+        'ACCESSORIES', 'CelebAMaskHQ', 'FACE_PARTS', 'FACE_POINTS',
+        'IMAGE_SUFFIXES', 'ImageFolder', 'PackImageInputs', 'RandomCropOrPad',
+        'UseDecodedImage', 'celeba_split', 'check_coco',
+        'digest_sample_instances', 'face_points', 'find_accessories',
+        'has_note', 'list_files', 'make_sample_instances', 'merge_parts',
+        'missing_coco_files', 'path_below', 'read_image', 'read_note',
+        'read_size', 'write_image', 'write_png'
     ],
     'mmhmc.engine': [
         'AlternatingOptimWrapper', 'AlternatingOptimWrapperConstructor',
@@ -79,9 +79,9 @@ NAMES = {
     'mmhmc.evaluation': [
         'AttributeAccuracy', 'BitrateMetric', 'BjontegaardDelta',
         'BootstrapInterval', 'CocoScore', 'Comparison', 'DISTSMetric',
-        'FIDMetric', 'ImageCurve', 'RDPoint', 'ImageScore', 'KIDMetric',
-        'LPIPSMetric', 'MSSSIMMetric', 'MeanIoUScore', 'MeanScore',
-        'NIQEMetric', 'PSNRMetric', 'PointsMetric', 'RateCurve', 'Results',
+        'FIDMetric', 'ImageCurve', 'ImageScore', 'KIDMetric', 'LPIPSMetric',
+        'MSSSIMMetric', 'MeanIoUScore', 'MeanScore', 'NIQEMetric',
+        'PSNRMetric', 'PointsMetric', 'RDPoint', 'RateCurve', 'Results',
         'SSIMMetric', 'SavingMetric', 'all_columns', 'bd_quality', 'bd_rate',
         'bootstrap_bd', 'compare_codecs', 'compare_curves',
         'compare_published', 'count_kmac', 'count_parameters', 'curves_of',

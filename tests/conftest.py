@@ -423,27 +423,31 @@ def compressai_zoo(tmp_path, monkeypatch):
 
     ``publish(ARCHITECTURE, METRIC, QUALITY)`` puts random weights of small
     width into ``folder``, under a name as CompressAI gives, and the installed
-    CompressAI says so; it gives the network. ``asked`` has what the server
-    was asked, ``cache`` is empty.
+    CompressAI says so; it gives the network. Those with all rates in one file
+    have the quality None. ``asked`` has what the server was asked, ``cache``
+    is empty.
     """
-    from compressai.zoo import image
+    from compressai.zoo import image, image_vbr
     folder, cache = tmp_path / 'models/v1', tmp_path / 'cache'
     folder.mkdir(parents=True)
     monkeypatch.setenv('MMHMC_CACHE', str(cache))
 
     def publish(architecture, metric, quality, widths=(8, 8), tables=True):
-        torch.manual_seed(quality)
-        network = image.model_architectures[architecture](*widths)
+        torch.manual_seed(quality or 0)
+        tables_of = image if quality else image_vbr
+        network = tables_of.model_architectures[architecture](*widths)
         if tables:
-            network.update(update_quantiles=True)
+            network.update(force=True)
         content = io.BytesIO()
         torch.save(network.state_dict(), content)
         digits = hashlib.sha256(content.getvalue()).hexdigest()[:8]
         name = f'{architecture}-{metric}-{quality}-{digits}.pth.tar'
         (folder / name).write_bytes(content.getvalue())
-        monkeypatch.setitem(image.model_urls[architecture][metric], quality,
-                            f'{url}/models/v1/{name}')
-        monkeypatch.setitem(image.cfgs[architecture], quality, widths)
+        urls, sizes = tables_of.model_urls[architecture], tables_of.cfgs
+        if quality:
+            urls, sizes = urls[metric], sizes[architecture]
+        monkeypatch.setitem(urls, quality or metric, f'{url}/models/v1/{name}')
+        monkeypatch.setitem(sizes, quality or architecture, widths)
         return network
 
     handler = functools.partial(_QuietHandler, directory=tmp_path)

@@ -10,6 +10,7 @@ from PIL import Image
 
 from mmhmc.apis.training import (TrainingError, load_config, prepare_data,
                                  run_training)
+from mmhmc.checkpoints import read_checkpoint
 
 CODEC = '''
 default_scope = 'mmengine'
@@ -180,6 +181,19 @@ def test_weights_that_compressai_publishes_replace_the_stage(
     cfg = load_config(path, options, work_dir=str(configs / 'work'))
     assert Path(run_training(cfg, path)).exists()
     assert not (configs / 'work/first').exists()
+
+
+def test_weights_that_compressai_publishes_begin_a_run(configs,
+                                                       compressai_zoo):
+    network = compressai_zoo.publish('bmshj2018-factorized', 'mse', 1, (4, 4))
+    path = configs / 'first.py'
+    options = {
+        'load_from': 'compressai://bmshj2018-factorized/mse/1',
+        'optim_wrapper.optimizer.lr': 0.
+    }
+    cfg = load_config(path, options, work_dir=str(configs / 'work'))
+    state = read_checkpoint(run_training(cfg, path))['state_dict']
+    assert torch.equal(state['codec.g_a.0.weight'], network.g_a[0].weight)
 
 
 def test_codec_that_does_not_fit_never_trains(configs):

@@ -259,6 +259,20 @@ def test_other_width_says_which(compressai_zoo):
         read_checkpoint(f'{MEAN_SCALE}/new-tables')
 
 
+def test_weights_of_all_rates_do_not_fit_a_codec_of_one(compressai_zoo):
+    compressai_zoo.publish('mbt2018-mean-vbr', 'mse', None)
+    config = dict(
+        codec=dict(
+            type='mmhmc.MeanScaleHyperprior',
+            hidden_channels=8,
+            latent_channels=8))
+    with pytest.raises(
+            ValueError,
+            match='not expected .*Gain.* CompressAI has them for '
+            'mbt2018-mean-vbr, hidden_channels=8'):
+        load_codec(config, 'compressai://mbt2018-mean-vbr/mse')
+
+
 def test_only_addresses_are_addresses(tmp_path):
     assert is_compressai(MEAN_SCALE)
     assert not is_compressai(tmp_path) and not is_compressai('mbt2018-mean')

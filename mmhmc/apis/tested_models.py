@@ -18,9 +18,9 @@ from typing import Union
 
 from mmengine.config import Config
 
-from mmhmc.datasets import list_files, write_whole
+from mmhmc.datasets import list_files
 from mmhmc.visualization import Table
-from mmhmc.whole_files import read_json, sha256_of
+from mmhmc.whole_files import read_json, sha256_of, write_whole
 from .benchmark.fingerprints import file_hash, fingerprint
 from .config_files import read_config
 from .sample_data import innermost_datasets

@@ -15,12 +15,13 @@ from mmengine.model import is_model_wrapper
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from mmhmc.datasets import path_below, write_whole
+from mmhmc.datasets import path_below
 from mmhmc.datasets.image_files import is_marked_as_turned
 from mmhmc.engine.parts import find_codec_wrappers
 from mmhmc.evaluation import CocoScore, MeanIoUScore
 from mmhmc.evaluation.metric_direction import lower_of
 from mmhmc.registry import type_name
+from mmhmc.whole_files import write_whole
 from ..codec_loading import codec_settings
 from ..config_files import read_config
 from ..mixing import metrics_of, mix_codec

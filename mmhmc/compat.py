@@ -22,9 +22,8 @@ from typing import Any
 def let_mmengine_resolve_configs() -> None:
     """Make ``mmhmc::`` and ``mmseg::`` usable as config bases.
 
-    mmengine resolves only what stands in its table from modules to
-    distributions, and then looks for the module beside the distribution's
-    metadata.
+    mmengine resolves only modules in its table of modules and distributions,
+    and then looks for the module beside the distribution's metadata.
 
     - The table does not know mmhmc.
     - It knows mmseg by the name of one distribution. Where another one
@@ -52,13 +51,13 @@ def _name_of_mmhmc() -> str:
 
 def respell_bottleneck(state_dict: dict[str, Any], prefix: str,
                        names: Iterable[str]) -> None:
-    """Give the weights of an entropy bottleneck the names that it has here.
+    """Rename the weights of an entropy bottleneck as this CompressAI does.
 
     CompressAI up to 1.2.6 says ``_matrix0`` (and ``_bias0``, ``_factor0``),
     1.2.8 says ``matrices.0``. Files of either load with either.
 
     Args:
-        state_dict: What is about to be loaded; changed in place.
+        state_dict: Weights that are about to be loaded; changed in place.
         prefix: Name of the bottleneck in it, with the dot at its end.
         names: Names of the bottleneck's parameters.
     """
@@ -70,7 +69,7 @@ def respell_bottleneck(state_dict: dict[str, Any], prefix: str,
 
 
 def _neutral(name: str) -> str:
-    """Name without what the spellings differ in: ``bias0``."""
+    """Name in a form that both spellings share: ``bias0``."""
     for singular, plural in (('matrix', 'matrices'), ('bias', 'biases'),
                              ('factor', 'factors')):
         name = name.replace(f'{plural}.', singular)
@@ -80,13 +79,13 @@ def _neutral(name: str) -> str:
 def call_after_replay(loop, iterations: int, function: Callable) -> None:
     """Call a function just before a loop loads its first new batch.
 
-    A loop that counts iterations first passes those that were trained.
-    mmengine 0.10.12 does so without loading them, and then the call is made
-    at once; 0.10.7 loads them, and augmentation draws random numbers.
+    A loop that counts iterations first skips those of the earlier run.
+    mmengine 0.10.12 skips without loading, and then the function is called at
+    once; 0.10.7 loads the batches, and augmentation draws random numbers.
 
     Args:
         loop: mmengine's loop, about to begin.
-        iterations: How many it is going to pass.
+        iterations: Number of iterations that it is going to skip.
         function: Called once, without arguments.
     """
     batches = getattr(loop, 'dataloader_iterator', None)
@@ -103,7 +102,7 @@ def _call_after(batches: Iterator, count: int, function: Callable) -> Iterator:
 
 
 def autocast_type(device: str) -> Any:
-    """Type that autocast computes in on a device, None where it is off.
+    """Type of autocast on a device; None if it is off.
 
     torch before 2.4 has a function for each device.
 

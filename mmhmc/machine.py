@@ -1,17 +1,17 @@
-"""Precision, memory format and threads that suit the machine.
+"""Precision, memory format and threads for this machine.
 
-The one place that decides them. Configs and options say what is allowed; what
-is used follows from what the machine computes natively:
+They are decided here and nowhere else. Configs and options say what is
+allowed; the choice depends on what the machine computes natively:
 
 - **bfloat16** where a CPU or GPU has instructions for it. Elsewhere it is
   emulated, and a convolution takes up to a hundred times longer.
-- **channels_last** where it is allowed: convolutions in bfloat16 take half
-  the time in it, those in float32 about as long or a little less.
+- **channels_last** where it is allowed: it halves the time of convolutions in
+  bfloat16; in float32 they take as long or a little less.
 - **Threads** by the cores that are free, see :func:`free_cores`.
 
-The environment variable ``MMHMC_COMPUTE`` overrules the first two: words of
-``bfloat16``, ``float32``, ``channels_last`` and ``contiguous``, separated by
-commas. ``OMP_NUM_THREADS`` overrules the third.
+The environment variable ``MMHMC_COMPUTE`` overrides the first two: one or two
+of ``bfloat16``, ``float32``, ``channels_last`` and ``contiguous``, separated
+by a comma. ``OMP_NUM_THREADS`` overrides the third.
 """
 from __future__ import annotations
 import ctypes
@@ -28,22 +28,22 @@ if TYPE_CHECKING:
 VARIABLE = 'MMHMC_COMPUTE'
 _TYPES = ('bfloat16', 'float32')
 _FORMATS = ('channels_last', 'contiguous')
-#: By them a user makes a CPU compute as an older one does, which a query of
-#: its instructions does not see.
+#: They limit a CPU to older instructions, which a query of its instructions
+#: does not see.
 _LIMITS = ('ONEDNN_MAX_CPU_ISA', 'DNNL_MAX_CPU_ISA', 'ATEN_CPU_CAPABILITY')
-#: Where launchers say how many processes share the machine.
+#: Launchers set them to the number of processes on the machine.
 _LOCAL_RANKS = ('LOCAL_WORLD_SIZE', 'OMPI_COMM_WORLD_LOCAL_SIZE',
                 'MPI_LOCALNRANKS', 'SLURM_NTASKS_PER_NODE')
 
 
 @dataclass(frozen=True)
 class Arithmetic:
-    """How convolutions are best computed on a device.
+    """Precision and memory format of convolutions on a device.
 
     Args:
         dtype: Name of the type, ``'bfloat16'`` or ``'float32'``.
-        channels_last: Whether maps and weights go channels last.
-        reason: Why, in words.
+        channels_last: Whether the memory format is channels_last.
+        reason: Why, for the log.
     """
 
     dtype: str
@@ -61,7 +61,9 @@ class Arithmetic:
 
 
 def choose_arithmetic(device: str | torch.device = 'cpu') -> Arithmetic:
-    """What suits a device, or what ``MMHMC_COMPUTE`` asks for.
+    """Choose precision and memory format for a device.
+
+    ``MMHMC_COMPUTE`` overrides the choice.
 
     Args:
         device: ``'cpu'``, ``'cuda'`` or ``'cuda:1'``.
@@ -80,7 +82,7 @@ def choose_arithmetic(device: str | torch.device = 'cpu') -> Arithmetic:
 
 
 def _asked_for(text: str) -> tuple[str | None, str | None]:
-    """Type and memory format of the variable; None where it has none."""
+    """Type and memory format in the variable; None if one is not there."""
     words = text.replace(',', ' ').split()
     found = [[w for w in words if w in kind] for kind in (_TYPES, _FORMATS)]
     if sum(map(len, found)) != len(words) or max(map(len, found)) > 1:
@@ -103,8 +105,8 @@ def computes_bf16(device: str | torch.device = 'cpu') -> tuple[bool, str]:
         return _cpu_computes_bf16()
     if device.type != 'cuda':
         return False, f'nothing is known of bfloat16 on {device.type}'
-    # `torch.cuda.is_bf16_supported` counts emulation in, and is of the
-    # current device only.
+    # `torch.cuda.is_bf16_supported` includes emulation, and only knows the
+    # current device.
     native = bool(torch.version.hip) or \
         torch.cuda.get_device_capability(device) >= (8, 0)
     has = 'has' if native else 'has no'
@@ -135,7 +137,7 @@ def _gain_of_bf16() -> float:
     """Time of a convolution in float32 over that in bfloat16; takes 20 ms."""
     import torch
     least = {}
-    # Time of one thread's work: whatever else runs here does not matter.
+    # Time of one thread: it does not depend on what else runs here.
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
@@ -155,10 +157,10 @@ def _gain_of_bf16() -> float:
 
 
 def free_cores() -> int:
-    """Cores that this process has for itself, at least 1.
+    """Number of cores that this process may use alone, at least 1.
 
-    Those that its affinity and the quota of its control groups leave it,
-    divided among the processes that a launcher started on the machine.
+    The cores of its affinity and its control groups' quota, divided among the
+    processes that a launcher started on the machine.
     """
     if hasattr(os, 'sched_getaffinity'):
         cores = len(os.sched_getaffinity(0))
@@ -174,11 +176,11 @@ def free_cores() -> int:
 
 def _cgroup_quotas(groups: Path = Path('/proc/self/cgroup'),
                    root: Path = Path('/sys/fs/cgroup')) -> list[float]:
-    """Cores that each control group above this process may use.
+    """Number of cores that each control group of this process may use.
 
     Args:
-        groups: Names the groups of this process.
-        root: Where their settings are.
+        groups: File with the groups of this process.
+        root: Folder of their settings.
     """
     try:
         lines = groups.read_text().splitlines()
@@ -198,7 +200,7 @@ def _cgroup_quotas(groups: Path = Path('/proc/self/cgroup'),
 
 
 def _quota_of(folder: Path) -> list[float]:
-    """What one group may use; empty if that has no limit."""
+    """Number of cores of one group; empty if it has no limit."""
     try:
         if (folder / 'cpu.max').exists():  # version 2
             quota, period = (folder / 'cpu.max').read_text().split()
@@ -213,18 +215,18 @@ def _quota_of(folder: Path) -> list[float]:
 
 
 def tune_cpu() -> None:
-    """Let memory and threads be kept; call it before torch is loaded.
+    """Set memory allocation and threads; call it before torch is loaded.
 
-    - glibc keeps what it has freed. Large activations are otherwise mapped
-      and unmapped at every step, which costs more than the arithmetic.
-    - Waiting threads sleep instead of spinning, and there are as many as
-      cores are free, but on one or two cores one. Where anything else runs on
-      the machine, threads that spin for each other make a step up to ten
-      times slower; a step of the small Mask R-CNN took 0.21 s with one thread
-      and 0.37 s with two.
+    - glibc keeps freed memory. Otherwise large activations are mapped and
+      unmapped at every step, which costs more than the arithmetic.
+    - Waiting threads sleep instead of spinning. There are as many threads as
+      free cores, but one thread for one or two cores. If other programs run
+      on the machine, spinning threads make a step up to ten times slower; a
+      step of the small Mask R-CNN took 0.21 s with one thread and 0.37 s with
+      two.
 
-    With another C library, or where ``OMP_WAIT_POLICY`` or
-    ``OMP_NUM_THREADS`` is set already, that part is left alone.
+    Another C library is not changed, nor are ``OMP_WAIT_POLICY`` and
+    ``OMP_NUM_THREADS`` if they are set.
     """
     os.environ.setdefault('OMP_WAIT_POLICY', 'PASSIVE')
     cores = free_cores()

@@ -1,8 +1,9 @@
-"""Weights of a part, a codec or an adapter, out of a checkpoint: all or none.
+"""Weights of a codec or an adapter from a checkpoint: all of them or none.
 
-mmengine loads what fits and goes on with random numbers for the rest. A codec
-with some random weights codes, and decodes garbage: so a :class:`WholeModule`
-takes all of its weights, or says what a checkpoint holds instead.
+mmengine loads the weights that fit and keeps random numbers for the rest. A
+codec with some random weights encodes, and decodes garbage. So a
+:class:`WholeModule` takes all of its weights, or an error says what the
+checkpoint holds instead.
 """
 from collections import Counter
 from collections.abc import Iterable
@@ -16,20 +17,20 @@ from mmhmc.checkpoints import read_checkpoint, use_for_mmengine
 from mmhmc.registry import is_pretrained
 from mmhmc.zoo import find_compressai, is_compressai
 
-#: Of a codec, what can be made anew from its weights.
+#: Buffers of a codec that can be computed from its weights.
 TABLES = ('_quantized_cdf', '_offset', '_cdf_length', 'scale_table')
 _MADE_ANEW = (*TABLES, 'num_batches_tracked')
-#: Where a codec or an adapter usually is, the first choice first.
+#: Usual prefixes of a codec or an adapter, the first choice first.
 _USUAL = ('backbone.codec.', 'codec.', 'backbone.adapter.', 'adapter.', '')
 
 
 class WholeModule(BaseModule):
     """A module that takes all of its weights from a checkpoint, or none.
 
-    ``init_cfg=dict(type='Pretrained', ...)`` needs no ``prefix`` where only
-    one place of the checkpoint fits. A checkpoint of a model that holds this
-    module, as ``load_from`` loads it, may lack the module altogether: then it
-    stays what it is.
+    ``init_cfg=dict(type='Pretrained', ...)`` needs no ``prefix`` if only one
+    prefix in the checkpoint fits. A checkpoint of a whole model, as
+    ``load_from`` loads it, may have no weights of this module: then it does
+    not change.
 
     Args:
         init_cfg: mmengine's initialisation.
@@ -57,7 +58,7 @@ class WholeModule(BaseModule):
         self.is_init = True
 
     def load_state_dict(self, state_dict, *args, **kwargs):
-        """torch's own, which says what does not fit as far as it is asked."""
+        """torch's own, with its own errors for weights that do not fit."""
         self._is_asked_for = True
         try:
             return super().load_state_dict(state_dict, *args, **kwargs)
@@ -91,11 +92,11 @@ def pretrained(init_cfg: Union[dict, list, None]) -> Optional[dict]:
 def load_pretrained(module: nn.Module,
                     init: dict,
                     others: bool = False) -> None:
-    """Load what a ``Pretrained`` names.
+    """Load the checkpoint of a ``Pretrained``.
 
     Args:
-        module: Takes all of its weights.
-        init: With ``checkpoint``, and ``prefix`` if it is not to be found.
+        module: Module that takes all of its weights.
+        init: With ``checkpoint``, and ``prefix`` unless it can be found.
         others: See :func:`load_part`.
 
     Raises:
@@ -129,17 +130,17 @@ def weights_of(checkpoint: dict, name: Union[str, Path]) -> dict[str, Tensor]:
 
 
 def find_part(module: nn.Module, state: dict[str, Tensor]) -> Optional[str]:
-    """What stands before a module's names in the weights of a model.
+    """Prefix of a module's weights among those of a model.
 
     Args:
         module: The part.
         state: Weights of a model that may hold it, or of the part alone.
 
     Returns:
-        The prefix under which most of its names are; None if there is none.
+        The prefix under which most of its weights are; None if none are.
 
     Raises:
-        ValueError: If several places fit equally well, and none is usual.
+        ValueError: If several prefixes fit equally well, and none is usual.
     """
     own, hits = set(module.state_dict()), Counter()
     for key in state:
@@ -168,11 +169,11 @@ def load_part(module: nn.Module,
         module: The part.
         state: Weights of a model that holds it, or of the part alone.
         name: Where they come from, for errors.
-        prefix: What stands before its names; None finds it.
-        others: Whether there may be names that it does not have.
+        prefix: Prefix of its weights; None finds it.
+        others: Whether other weights are allowed.
 
     Raises:
-        ValueError: If they do not fit, with what is there instead.
+        ValueError: If they do not fit; it says what is there instead.
     """
     found = find_part(module, state) or '' if prefix is None else prefix
     if found and not found.endswith('.'):
@@ -209,10 +210,10 @@ def lacks_weights(module: nn.Module, keys: Iterable[str]) -> list[str]:
 
 
 def _refuse_some(module: nn.Module, state: dict, prefix: str) -> None:
-    """Refuse weights of a part of a module.
+    """Refuse a checkpoint with some weights of a module.
 
     Raises:
-        ValueError: If there are some, and not all or of other shapes.
+        ValueError: If there are some, but not all, or of other shapes.
     """
     given = {
         key[len(prefix):]: value
@@ -243,7 +244,7 @@ def _refuse_some(module: nn.Module, state: dict, prefix: str) -> None:
 
 
 def _needed(keys: Iterable[str]) -> list[str]:
-    """Names of weights, without what can be made anew."""
+    """Names of weights, without buffers that are computed from them."""
     return [key for key in keys if key.rpartition('.')[2] not in _MADE_ANEW]
 
 
@@ -265,7 +266,7 @@ def _beginnings(state: dict) -> list[str]:
 
 
 def _few(names: list[str]) -> str:
-    """Names in few words; all would fill the screen."""
+    """The first three names; all of them would fill the screen."""
     if not names:
         return 'nothing'
     more = f' and {len(names) - 3} more' if len(names) > 3 else ''

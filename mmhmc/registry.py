@@ -46,7 +46,7 @@ def build_part(part):
 
 
 def type_name(cfg: dict) -> str:
-    """Name of what a config builds, without where it is from.
+    """Name of the type in a config, without its scope.
 
     Args:
         cfg: Config whose ``type`` is a registered name, with or without a
@@ -59,7 +59,7 @@ def type_name(cfg: dict) -> str:
 
 
 def type_scope(cfg: dict) -> str:
-    """Package that what a config builds is from, as far as ``type`` says it.
+    """Package of the type in a config, if ``type`` names it.
 
     Args:
         cfg: See :func:`type_name`.

@@ -1,4 +1,4 @@
-"""What passes between the parts: codec, adapter, losses and metrics."""
+"""Data that codec, adapter, losses and metrics pass to each other."""
 from dataclasses import dataclass, field, replace
 from numbers import Real
 from typing import Optional
@@ -11,8 +11,8 @@ class LatentSymbols:
     """Integers of one latent tensor, in the order in which they are coded.
 
     Args:
-        symbols: What the entropy coder writes, int32, shape (n,).
-        indexes: Which table codes each symbol, int32, shape (n,).
+        symbols: Integers that the entropy coder writes, int32, shape (n,).
+        indexes: Entropy table of each symbol, int32, shape (n,).
     """
 
     symbols: Tensor
@@ -21,7 +21,7 @@ class LatentSymbols:
 
 @dataclass
 class CodecOutput:
-    """What a codec makes of a batch of images.
+    """Latents of a batch of images, their likelihoods and reconstructions.
 
     Args:
         y_hat: Quantised latent (noisy while training), shape (B, M, h, w).
@@ -30,10 +30,10 @@ class CodecOutput:
             Empty for a codec that has no entropy model.
         x_hat: Reconstruction, not clamped, shape (B, 3, H, W); None when only
             the latents were asked for.
-        symbols: For each named stream what the entropy coder writes; only
+        symbols: For each named stream the symbols of the entropy coder; only
             for a batch of one image in evaluation mode, else empty.
-        extra_losses: What the codec itself adds to the objective in training,
-            by name and already weighed; most codecs add nothing.
+        extra_losses: The codec's own losses in training, by name and already
+            weighed; most codecs have none.
     """
 
     y_hat: Tensor
@@ -45,11 +45,11 @@ class CodecOutput:
 
 @dataclass(frozen=True)
 class CodingCondition:
-    """Run-time controls of codecs that have any; others refuse them.
+    """Run-time controls of a codec; codecs without them refuse them.
 
     Args:
-        quality: Rate index, 1 is the lowest rate; between two integers where
-            the codec interpolates.
+        quality: Rate index, 1 is the lowest rate; also between two integers,
+            where the codec interpolates.
         task: Name of the task to decode for.
         alpha: Transition between two tasks, in [0, 1].
         beta: Weight of realism against distortion, not negative.
@@ -74,26 +74,27 @@ class CodingCondition:
 
 @dataclass
 class CodedBatch:
-    """What became of a batch of images in front of a host.
+    """A batch of images that was encoded and decoded in front of a host.
 
     Args:
         x: Images on the host's canvas, RGB in [0, 1], (B, 3, H, W).
-        x_hat: Their reconstructions for people, same shape; what lies outside
-            an image means nothing. None where none was decoded.
-        x_bar: What the host sees instead of ``x``, same shape; equal to ``x``
-            outside an image. A ``LatentBackbone`` shows latents instead,
+        x_hat: Their reconstructions for people, same shape; undefined outside
+            an image. None if none was decoded.
+        x_bar: Input of the host instead of ``x``, same shape; equal to ``x``
+            outside an image. Of a ``LatentBackbone`` the latents,
             (B, M, h, w).
         sizes: Real height and width of each image in pixels.
         bits: Estimated bits of each image, without padding, shape (B,).
         num_bytes: Length of each real bitstream with its header; None where
             none was written.
-        y_hat: What ``x_hat`` can still be decoded from, (B, M, h, w).
+        y_hat: Latents from which ``x_hat`` can be decoded, (B, M, h, w); None
+            if it has been decoded already.
         condition: Run-time controls with which the batch was coded.
-        extra_losses: As of :class:`CodecOutput`.
-        stream_bytes: Of each real bitstream the length of each named stream;
+        extra_losses: See :class:`CodecOutput`.
+        stream_bytes: For each real bitstream the length of each named stream;
             empty where none was written.
-        real: Pixels that are of images, boolean, (B, 1, H, W); None where
-            all are, or where they were not needed.
+        real: True for pixels of an image, False for padding, (B, 1, H, W);
+            None where there is no padding, or where it was not needed.
     """
 
     x: Tensor
@@ -111,10 +112,11 @@ class CodedBatch:
 
 @dataclass
 class CodedImage:
-    """What metrics learn about one image; a field of its data sample.
+    """Rate and reconstruction of one image, a field of its data sample.
 
-    The images are not pickled with it, so dumped predictions stay small.
-    Copies share them: hosts copy a data sample to change its predictions.
+    Metrics read it. Its images are not pickled, so dumped predictions stay
+    small. Copies share them: hosts copy a data sample to change its
+    predictions.
 
     Args:
         bits: Estimated bits.
@@ -124,8 +126,8 @@ class CodedImage:
         x: RGB in [0, 1] that was coded, shape (3, *coded_size).
         x_hat: Its reconstruction, in [0, 1], same shape; None if none was
             decoded.
-        view: Which image was coded: ``'image'``, or, of several that were
-            coded each for itself, which one this is.
+        view: ``'image'``; or which view it is, if several views of an image
+            were encoded separately.
         stream_bytes: Length of each named stream of the real bitstream;
             empty if none was written.
     """

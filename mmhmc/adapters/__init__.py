@@ -1,4 +1,4 @@
-"""What stands between a decoded image, or a latent, and the host."""
+"""Networks between a decoded image, or a latent, and the host."""
 from .dynamic_adaptation import DynamicAdaptation
 
 __all__ = ['DynamicAdaptation']

@@ -49,19 +49,19 @@ class AttentionBlock(nn.Module):
 
 @MODELS.register_module()
 class DynamicAdaptation(WholeModule):
-    """g_t: turns what people see into what the machine sees, for no bits.
+    """g_t: adapts the decoded image for a machine, at no cost in bits.
 
     .. code-block:: none
 
         x_hat ─┬─► 5x5 ─► RB ─► RB ─► AB ─► RB ─► RB ─► 5x5 ─► + ─► x_bar
                └───────────────────────────────────────────────┘
 
-    The last layer begins at zero, so that x_bar is x_hat at the first step.
+    The last layer is initialised with zeros, so that x_bar is x_hat at first.
 
-    Differences from the paper: width and strides are not given there; here
-    the width is an argument and all strides are 1. The paper's figure places
-    g_t on the image, its repository's text on the latent: ``placement``
-    offers both. The zero initialisation is ours.
+    Differences from the paper: it does not give width and strides; here the
+    width is an argument and all strides are 1. The paper's figure places g_t
+    after the decoded image, the text of its repository after the latent:
+    ``placement`` offers both. The initialisation with zeros is ours.
 
     Reference:
         L. Zhu, B. Li, R. Lu, P. Chen, Q. Mao, Z. Wang, W. Yang, S. Wang:
@@ -73,8 +73,8 @@ class DynamicAdaptation(WholeModule):
         width: Channels N of the inner layers, even.
         placement: ``'image'``: x_bar = g_t(x_hat); ``'latent'``:
             x_bar = g_s(g_t(y_hat)).
-        in_channels: Channels of what is adapted: 3 for an image, those of
-            the latent for a latent.
+        in_channels: Channels of the input: 3 for an image, or the channels of
+            the latent.
         init_cfg: mmengine's initialisation.
 
     Raises:
@@ -109,7 +109,7 @@ class DynamicAdaptation(WholeModule):
 
     @property
     def changes_nothing(self) -> bool:
-        """Whether the last layer is still zero."""
+        """Whether the last layer is still all zeros."""
         last = self.layers[-1]
         return not (last.weight.any() or last.bias.any())
 

@@ -13,7 +13,7 @@ from mmengine.runner.checkpoint import (get_deprecated_model_names,
                                         get_external_models, get_mmcls_models,
                                         get_torchvision_models)
 
-#: Names by the hash of the content, as torchvision and OpenMMLab give them.
+#: File names with a hash of the content, as of torchvision and OpenMMLab.
 _HASH_IN_NAME = re.compile(r'[-_][0-9a-f]{8,64}\.')
 
 
@@ -47,7 +47,7 @@ def find_url(name: str) -> Optional[str]:
 
 
 def backbone_of(checkpoint: dict) -> dict:
-    """A classifier's checkpoint as that of its backbone."""
+    """The backbone of a classifier's checkpoint."""
     state_dict = checkpoint.get('state_dict', checkpoint)
     prefix = 'backbone.'
     return dict(

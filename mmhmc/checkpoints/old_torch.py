@@ -44,14 +44,14 @@ def load(file, map_location, stand_ins: dict[str, type]) -> Any:
 
 
 class _Opcodes(dict):
-    """Pickle instructions, of which those that are missing are refused."""
+    """Pickle instructions; missing ones are refused."""
 
     def __missing__(self, code: int):
         raise pickle.UnpicklingError(f'Unsupported operand {code}')
 
 
 class DataUnpickler(pickle._Unpickler):
-    """Python's unpickler with the few instructions that data need.
+    """Python's unpickler with only the instructions that data need.
 
     The rules are those of torch's ``_weights_only_unpickler``.
     """
@@ -71,14 +71,14 @@ class DataUnpickler(pickle._Unpickler):
     })
 
     def find_class(self, module: str, name: str) -> Any:
-        """What a name stands for; nothing is imported.
+        """Look a name up in a fixed list; nothing is imported.
 
         Args:
             module: Module that the file names.
             name: Name in it.
 
         Returns:
-            A stand-in, a type of torch, or what rebuilds a tensor.
+            A stand-in, a type of torch, or a function that rebuilds a tensor.
 
         Raises:
             pickle.UnpicklingError: If it is none of them.
@@ -98,7 +98,7 @@ class DataUnpickler(pickle._Unpickler):
             f'GLOBAL {path.removeprefix("builtins.")}')
 
     def _rebuilders(self) -> dict[str, Any]:
-        """What may be called, besides the stand-ins."""
+        """Functions and types that may be called, besides the stand-ins."""
         names = ('_rebuild_tensor', '_rebuild_tensor_v2', '_rebuild_parameter',
                  '_rebuild_sparse_tensor')
         return {

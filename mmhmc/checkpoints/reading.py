@@ -41,11 +41,9 @@ def read_checkpoint(path: Union[str, Path],
                     sha256: Optional[str] = None) -> dict:
     """Read a checkpoint as data; code in it never runs.
 
-    Besides tensors and plain Python values a file may hold what mmengine's
-    runner writes: logs (``HistoryBuffer``) and numpy arrays of numbers. They
-    are rebuilt from checked parts, not by numpy's and mmengine's own
-    unpickling, since ``numpy.dtype`` accepts a state that makes numpy follow
-    addresses from the file.
+    Besides tensors and plain Python values a file may hold the logs
+    (``HistoryBuffer``) and numpy arrays of numbers that mmengine's runner
+    writes, see :mod:`mmhmc.checkpoints.saved_values`.
 
     Args:
         path: File, or an address beginning with ``http://``, ``https://``,
@@ -197,7 +195,7 @@ def _load_as_data(file: Path, map_location: MapLocation) -> Any:
 
 
 def _refuse_archives(file: Path) -> None:
-    """torch before 2.6 reads these without regard to ``weights_only``."""
+    """Refuse files that torch before 2.6 reads without ``weights_only``."""
     if tarfile.is_tarfile(file):
         raise UnpicklingError('it is a tar archive')
     if zipfile.is_zipfile(file):
@@ -207,7 +205,7 @@ def _refuse_archives(file: Path) -> None:
 
 
 def _reason(text: str) -> str:
-    """Why a reader refused, from its message."""
+    """Why torch refused a file, from its message."""
     own = re.search('it (is|has) an? .*', text)
     if own is not None:
         return own[0]

@@ -33,11 +33,11 @@ class _SavedDtype:
 class _SavedArray:
     """``numpy.ndarray`` of numbers."""
 
-    # numpy pickles an array in two steps; this is it after the first.
+    # numpy pickles an array in two steps; this is the state after the first.
     state = (1, (0, ), None, False, b'')
 
     def __init__(self, *unused):
-        """Takes what ``_reconstruct`` does: class, shape and type code."""
+        """Takes the arguments of ``_reconstruct``: class, shape, type code."""
 
     def __setstate__(self, state):
         self.state = state
@@ -98,7 +98,7 @@ class _SavedMethod:
             raise UnpicklingError('it has a call of `getattr`')
 
 
-#: What stands for the types that mmengine's checkpoints name.
+#: Stand-ins for the types in mmengine's checkpoints.
 STAND_INS = {
     'mmengine.logging.history_buffer.HistoryBuffer': _SavedHistory,
     'builtins.getattr': _SavedMethod,
@@ -114,13 +114,13 @@ STAND_INS = {
 
 
 def restore(value, done: dict):
-    """Replace stand-ins by what they stand for, in containers in place.
+    """Replace stand-ins by values, in containers in place.
 
     Args:
         value: Anything that torch has read.
-        done: For the ``id`` of what was met, it (so that no other gets that
-            ``id``) and what replaces it: a list may contain itself, and
-            nested tuples may be one object many times.
+        done: For the ``id`` of each value so far: the value, so that no other
+            gets its ``id``, and its replacement. A list may contain itself,
+            and nested tuples may be one object many times.
     """
     if id(value) in done:
         return done[id(value)][1]

@@ -10,12 +10,12 @@ from torch import Tensor
 
 from mmhmc.whole_files import whole_file
 
-#: Key under which our files have what is not a tensor.
+#: Metadata key of everything in our files that is not a tensor.
 _OWN = 'mmhmc'
 
 _UINT16 = 1 << 16
 
-#: Behind the name of weights in 8 bits: the name of their steps.
+#: Suffix of the name of the steps that belong to weights in 8 bits.
 STEP = '@step'
 
 
@@ -31,8 +31,8 @@ def write_safetensors(state_dict: dict,
     Args:
         state_dict: Tensors by name.
         path: File, ``.safetensors``; it appears whole or not at all.
-        dataset_meta: Names and colours of the classes, from which hosts label
-            predictions: what JSON can hold.
+        dataset_meta: Names and colours of the classes, by which hosts label
+            predictions, as values of JSON.
 
     Raises:
         ValueError: If something else than a tensor is among them.
@@ -43,7 +43,7 @@ def write_safetensors(state_dict: dict,
         raise ValueError(f'`state_dict` has {others[0]!r}, which is a '
                          f'{type(state_dict[others[0]]).__name__}; '
                          'safetensors holds tensors only.')
-    # Tensors that share memory, which safetensors refuses, are told apart.
+    # Copies, for safetensors refuses tensors that share memory.
     tensors = {
         key: value.detach().clone(memory_format=torch.contiguous_format)
         for key, value in state_dict.items()
@@ -73,8 +73,9 @@ def _tables(tensors: dict) -> Iterator[tuple[str, Tensor]]:
 def _without_ends(table: Tensor, lengths: Tensor) -> Tensor:
     """Rows up to their lengths, one behind the other.
 
-    A table whose ends are no zeros stays what it is. Rows that rise by less
-    than 2**16 at a time, as those of probabilities do, become their rises.
+    A table with other values than zeros there does not change. Rows that rise
+    by less than 2**16 at a time, as cumulative frequencies do, are replaced
+    by their differences.
     """
     if table.ndim != 2 or table.shape[:1] != lengths.shape:
         return table
@@ -136,7 +137,7 @@ def in_steps(weight: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _from_steps(state_dict: OrderedDict[str, Tensor]) -> None:
-    """Replace weights in 8 bits by the numbers that they stand for.
+    """Replace weights in 8 bits by float32.
 
     Raises:
         ValueError: If steps belong to no weight.

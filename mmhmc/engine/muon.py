@@ -1,4 +1,4 @@
-"""Muon for matrices, AdamW for what is none."""
+"""Muon for weight matrices, AdamW for all other parameters."""
 from collections.abc import Iterable
 from typing import Union
 
@@ -7,7 +7,7 @@ from torch.optim import Optimizer
 
 from mmhmc.registry import OPTIMIZERS
 
-# Fewer rows or columns are images' channels or heads of attention.
+# Smaller sides are channels of images or heads of attention.
 _SMALLEST_SIDE = 16
 
 
@@ -17,9 +17,9 @@ class Muon:
 
     Transforms of learned codecs are badly conditioned: Adam spends thousands
     of steps on directions that hardly matter. Muon makes the momentum of each
-    weight orthogonal, kernels flattened to (out, rest). All that is no
-    matrix of at least 16 x 16 channels, such as biases, the layers that see
-    pixels, and entropy bottlenecks, is AdamW's.
+    weight orthogonal, with kernels flattened to (out, rest). AdamW updates
+    all weights with fewer than 16 x 16 channels: biases, the layers that see
+    pixels, and entropy bottlenecks.
 
     .. code-block:: python
 
@@ -41,7 +41,7 @@ class Muon:
                 lr: float = 2e-2,
                 adamw_lr: float = 1e-3,
                 **kwargs) -> Optimizer:
-        """Divide the parameters, and build the optimizer.
+        """Divide the parameters into groups, and build the optimizer.
 
         Args:
             params: Parameters or groups of them.
@@ -74,7 +74,7 @@ class Muon:
                 groups.append(
                     dict(group, params=rest, lr=rate, use_muon=False))
         optimizer = Base(groups, lr=lr, adamw_lr=adamw_lr, **kwargs)
-        # mmengine's logs and schedules read the rate of the whole there.
+        # mmengine's logs and schedules read the learning rate there.
         optimizer.defaults['lr'] = lr
         return optimizer
 

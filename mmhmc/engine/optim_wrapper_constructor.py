@@ -1,4 +1,4 @@
-"""Learning rates of their own for codec, adapter and host."""
+"""Separate learning rates for codec, adapter and host."""
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Optional
@@ -15,11 +15,11 @@ from .parts import PARTS, split_parameters
 
 @OPTIM_WRAPPER_CONSTRUCTORS.register_module()
 class CodecOptimWrapperConstructor:
-    """Lets the host's constructor work, then adds codec and adapter.
+    """Builds the host's parameter groups, then those of codec and adapter.
 
-    The host's constructor sees the bare host, under the names that its
-    config means (``backbone.stem``, not ``backbone.backbone.stem``), so its
-    rules, layer-wise decay among them, hold for the host and for it only.
+    The host's constructor sees the host without a codec, with the names of
+    its config (``backbone.stem``, not ``backbone.backbone.stem``). So its
+    rules, e.g. layer-wise decay, hold for the host and for nothing else.
 
     .. code-block:: python
 
@@ -33,16 +33,16 @@ class CodecOptimWrapperConstructor:
     Args:
         optim_wrapper_cfg: Config of optimizer and wrapper, as the host's.
         paramwise_cfg: ``codec``, ``adapter``, ``host``: settings of their
-            parameter groups, e.g. ``lr``, ``weight_decay``; what the host's
-            constructor set is replaced by them. Weight decay of codec and
-            adapter is 0 unless it is given. ``constructor``: the host's own
-            constructor, mmengine's default if left out. All other keys go to
-            it, as the host's config has them.
+            parameter groups, e.g. ``lr``, ``weight_decay``, which replace
+            those of the host's constructor. Weight decay of codec and adapter
+            is 0 unless it is given. ``constructor``: the host's own
+            constructor, mmengine's default if left out. All other keys are
+            its arguments, as in the host's config.
 
     Raises:
         ValueError: If a learning rate is negative, settings are given for a
             part that the model does not have, or the optimizer is Muon, which
-            divides the parameters itself: it works with mmengine's default
+            makes groups of its own: use it with mmengine's default
             constructor, also before a host.
     """
 
@@ -103,7 +103,7 @@ class CodecOptimWrapperConstructor:
 
 @contextmanager
 def _bare_host(model: nn.Module) -> Iterator[None]:
-    """The model as it is without codecs, so that names are the host's."""
+    """The model without its codecs, so that names are the host's."""
     wrapped = [(parent, name, child) for parent in list(model.modules())
                for name, child in parent.named_children()
                if isinstance(child, CodecBackbone)]

@@ -1,10 +1,10 @@
-"""What of a host's canvas is image, by the steps of its pipeline."""
+"""Whether a host's pipeline resizes images once and pads them last."""
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-#: Whose steps are known by their names.
+#: Packages whose transforms are known by their names.
 _PACKAGES = ('mmcv', 'mmdet', 'mmhmc', 'mmpretrain', 'mmseg')
-#: These move no pixel, nor do those of any package that load and pack.
+#: Transforms that move no pixel; in any package, loading and packing neither.
 _STILL = ('FilterAnnotations', 'Normalize', 'PhotoMetricDistortion')
 _ENDS = ('Load', 'Pack')
 _RESIZES = ('RandomChoiceResize', 'RandomResize', 'Resize')
@@ -13,10 +13,10 @@ _RESIZES = ('RandomChoiceResize', 'RandomResize', 'Resize')
 def pads_resized_images(dataset: Any) -> bool:
     """Whether a data set's images are resized once and then padded.
 
-    Then an image is as large as ``ori_shape`` times ``scale_factor`` say,
-    and lies in the top left corner of its canvas. After any other order of
-    steps, and any step that is not known, samples do not say where the
-    image is: two resizes leave the same notes as a resize and a pad.
+    Then the size of an image is ``ori_shape`` times ``scale_factor``, and it
+    lies in the top left corner of its canvas. After any other order of
+    transforms, or an unknown one, samples do not say where the image is: two
+    resizes leave the same meta information as a resize and a pad.
 
     Args:
         dataset: Data set, which may wrap others, or its pipeline.
@@ -26,11 +26,11 @@ def pads_resized_images(dataset: Any) -> bool:
 
 
 def _chains(part: Any) -> Iterator[list]:
-    """Every sequence of steps that a sample may take."""
+    """Every sequence of transforms that a sample may go through."""
     inner = getattr(part, 'datasets', None) or \
         [one for one in [getattr(part, 'dataset', None)] if one is not None]
     pipeline = getattr(part, 'pipeline', part)
-    # A data set that mixes images has a list.
+    # Data sets that mix images have a list of transforms.
     steps = pipeline if isinstance(pipeline, list) else \
         getattr(pipeline, 'transforms', [])
     own = list(_views(steps)) if steps else []
@@ -43,7 +43,7 @@ def _chains(part: Any) -> Iterator[list]:
 
 
 def _views(steps: Sequence) -> Iterator[list]:
-    """The steps; of test-time augmentation those of each view."""
+    """The transforms; with test-time augmentation those of each view."""
     for place, step in enumerate(steps):
         if type(step).__name__ == 'TestTimeAug':
             for view in step.subroutines:
@@ -61,13 +61,13 @@ def _is_resized_then_padded(steps: Sequence) -> bool:
     ]
     while moving and moving[-1] == 'Pad':
         moving.pop()
-    # A flip keeps the whole of an image where it is.
+    # A flip keeps the image in its place.
     moving = [name for name in moving if name != 'RandomFlip']
     return len(moving) == 1 and moving[0] in _RESIZES
 
 
 def _name(step: Any) -> str:
-    """Class of a step; nothing known if it is none of a host's own."""
+    """Class name of a transform; '?' for unknown ones."""
     kind = type(step)
     inner = getattr(step, 'resize', None)
     known = kind.__module__.split('.')[0] in _PACKAGES and (

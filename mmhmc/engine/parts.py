@@ -51,7 +51,7 @@ def find_codec_wrapper(model: nn.Module) -> nn.Module:
 
 
 def frames_of(samples: Iterable) -> list:
-    """Data samples of single images; that of a video holds several."""
+    """Data samples of single images; the sample of a video holds several."""
     return [
         frame for sample in samples
         for frame in getattr(sample, 'video_data_samples', [sample])
@@ -59,7 +59,7 @@ def frames_of(samples: Iterable) -> list:
 
 
 def split_parameters(model: nn.Module) -> dict[str, list[nn.Parameter]]:
-    """All parameters of ``model`` by the part that they belong to.
+    """All parameters of ``model`` by part.
 
     Returns:
         For ``'codec'``, ``'adapter'`` and ``'host'`` their parameters.

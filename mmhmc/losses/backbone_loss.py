@@ -1,4 +1,4 @@
-"""Distance of images as the backbone of a host sees them."""
+"""Perceptual distance by the features of a host's backbone."""
 from collections.abc import Sequence
 from copy import deepcopy
 from functools import partial
@@ -16,13 +16,14 @@ from .perceptual_loss import PerceptualLoss, feature_distance
 
 @MODELS.register_module()
 class BackboneLoss(PerceptualLoss):
-    """Distance of the features of a trained backbone, which stands still.
+    """Distance of the features of a trained, frozen backbone.
 
-    Like LPIPS, but by a network that is at hand: the machine's own, say. It
-    needs no labels, so a codec learns from any images what a machine needs,
-    and not by heart what a small data set shows. Distances are averaged over
-    stages. Those of LPIPS, of vectors of length 1, let colours and contrast
-    drift; a host that reads the features themselves may need ``unit=False``.
+    Like LPIPS, but by any network, e.g. the machine's own. It needs no labels,
+    so a codec can learn from any images what a machine needs, instead of
+    overfitting to a small labelled data set. Distances are averaged over
+    stages. Distances of vectors of length 1, as in LPIPS, let colours and
+    contrast drift; a host that reads the features themselves may need
+    ``unit=False``.
 
     .. code-block:: python
 
@@ -31,9 +32,9 @@ class BackboneLoss(PerceptualLoss):
             backbone=_base_.model.backbone,     # with its init_cfg
             input_norm=_base_.model.data_preprocessor)
 
-    Its values are not those of LPIPS. Where the images are those that a
-    host sees, and its backbone is the same and stands still, ``RateLossHook``
-    takes the host's features of them, see :meth:`watch`.
+    Its values cannot be compared with those of LPIPS. If the host sees the
+    same images, by the same frozen backbone, ``RateLossHook`` uses the
+    features that the host has computed, see :meth:`watch`.
 
     Reference:
         J. Johnson, A. Alahi, L. Fei-Fei: "Perceptual Losses for Real-Time
@@ -45,16 +46,16 @@ class BackboneLoss(PerceptualLoss):
         backbone: Config of a backbone that returns one or several feature
             maps (B, C, H, W).
         input_norm: The data preprocessor config of its host, or an
-            :class:`InputNorm`: what the backbone expects.
-        unit: Whether vectors are brought to length 1; if not, squared
-            differences are measured by the mean square of the original's
+            :class:`InputNorm`: normalisation that the backbone expects.
+        unit: Whether vectors are normalised to length 1; if not, squared
+            differences are divided by the mean square of the original's
             features.
-        checkpoint: File of the host's weights, of which it takes those of
-            ``backbone.``; by default the backbone's own ``init_cfg``.
+        checkpoint: File of the host's weights, whose keys ``backbone.`` are
+            used; by default the backbone's own ``init_cfg``.
 
     Raises:
         OSError: If a file cannot be read.
-        ValueError: If there are no weights to begin with, or not all.
+        ValueError: If no weights are named, or some are missing.
     """
 
     def __init__(self,
@@ -84,15 +85,15 @@ class BackboneLoss(PerceptualLoss):
 
     def watch(self, backbone: nn.Module,
               norm: InputNorm) -> Optional['FeatureWatch']:
-        """Note the features that a host's backbone is about to compute.
+        """Keep the features that a host's backbone is about to compute.
 
         Args:
-            backbone: The host's.
-            norm: What it expects.
+            backbone: Backbone of the host.
+            norm: Normalisation that it expects.
 
         Returns:
-            What notes them; None if they are not those of this loss, or if it
-            has compared nothing yet.
+            The object that keeps them; None if the backbone is not that of
+            this loss, or if the loss has compared nothing yet.
         """
         if not self._taps or not _stands_still(backbone) \
                 or not self._is_equal(backbone, norm):
@@ -100,14 +101,14 @@ class BackboneLoss(PerceptualLoss):
         return FeatureWatch(backbone, self._taps)
 
     def distance_of(self, x: Tensor, features: Sequence[Tensor]) -> Tensor:
-        """Compare images with what a :class:`FeatureWatch` has noted.
+        """Compare images with the features of a :class:`FeatureWatch`.
 
         Args:
             x: As in :meth:`forward`.
-            features: Of what is compared with it.
+            features: Features of the images that are compared with ``x``.
 
         Returns:
-            As of :meth:`forward`.
+            See :meth:`forward`.
         """
         network = self._networks[0].to(x.device)
         with torch.autocast(x.device.type, enabled=False), torch.no_grad():
@@ -115,16 +116,16 @@ class BackboneLoss(PerceptualLoss):
         return self._mean(originals, features)
 
     def _is_equal(self, backbone: nn.Module, norm: InputNorm) -> bool:
-        """Whether a backbone computes what this loss's does.
+        """Whether a backbone computes the same features as this loss's.
 
-        Weights are compared when they have changed: it takes time, and on a
-        GPU it is waited for.
+        Weights are compared only when they have changed: that takes time, and
+        waits for a GPU.
         """
         own = self._networks[0]
         given = dict(backbone.named_parameters())
         given.update(backbone.named_buffers())
         given.update(mean=norm.mean, std=norm.std)
-        # What writes into a tensor counts its version up.
+        # Writing into a tensor increases its version.
         state = [(id(t), t._version) for t in given.values()]
         if not self._compared or self._compared[0] != state:
             wanted = dict(
@@ -155,11 +156,11 @@ class BackboneLoss(PerceptualLoss):
 
 
 class FeatureWatch:
-    """Notes feature maps while a backbone computes them.
+    """Keeps feature maps that a backbone computes.
 
     Args:
-        backbone: Whose they are.
-        taps: Names of the modules that compute them.
+        backbone: Backbone of a host.
+        taps: Names of its modules whose outputs are kept.
     """
 
     def __init__(self, backbone: nn.Module, taps: Sequence[str]) -> None:
@@ -174,11 +175,11 @@ class FeatureWatch:
         self._found[name].append(output)
 
     def end(self) -> Optional[list[Tensor]]:
-        """Take the hooks away.
+        """Remove the hooks from the backbone.
 
         Returns:
-            The features, in the order of the names; None if the backbone has
-            not run once, and in float32.
+            The features, in the order of the names; None unless the backbone
+            has run exactly once, in float32.
         """
         for handle in self._handles:
             handle.remove()
@@ -189,7 +190,10 @@ class FeatureWatch:
 
 
 def _find_taps(network: nn.Module, x: Tensor) -> list[str]:
-    """Modules whose outputs are the features; none if there are others."""
+    """Names of the modules that output the features.
+
+    Empty if a feature is not the output of a module.
+    """
     noted = {}
 
     def note(name: str, module: nn.Module, args: tuple, output) -> None:
@@ -209,7 +213,7 @@ def _find_taps(network: nn.Module, x: Tensor) -> list[str]:
 
 
 def _stands_still(backbone: nn.Module) -> bool:
-    """Whether nothing in a backbone learns or moves."""
+    """Whether a backbone is frozen, with its statistics and dropout."""
     moving = (nn.modules.batchnorm._BatchNorm, nn.modules.dropout._DropoutNd)
     return not any(p.requires_grad for p in backbone.parameters()) and not any(
         module.training and
@@ -223,7 +227,7 @@ def _features(network: nn.Module, x: Tensor) -> Sequence[Tensor]:
 
 
 def _take_weights(backbone: nn.Module, init: dict) -> None:
-    """Initialise a backbone as mmengine does, and see that all is taken.
+    """Initialise a backbone as mmengine does, and check that all is loaded.
 
     Raises:
         OSError: If the file cannot be read.
@@ -232,7 +236,8 @@ def _take_weights(backbone: nn.Module, init: dict) -> None:
     if type(backbone).init_weights is BaseModule.init_weights:
         load_pretrained(backbone, init, others=True)
         return
-    # Some rename and resize what they read, so names tell nothing.
+    # Some backbones rename and resize weights while reading them, so names
+    # cannot be compared.
     before = {
         name: weight.clone()
         for name, weight in backbone.named_parameters() if weight.ndim > 1

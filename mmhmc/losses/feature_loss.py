@@ -1,4 +1,4 @@
-"""A stand-in for LPIPS where its weights cannot be had."""
+"""A stand-in for LPIPS where its weights are not available."""
 from collections.abc import Iterator, Sequence
 
 import torch
@@ -12,15 +12,14 @@ from .perceptual_loss import PerceptualLoss, feature_distance
 class FeatureLoss(PerceptualLoss):
     """Distance of features of a small network with fixed random weights.
 
-    For tests, and to try a training set-up without a network connection: it
-    takes the place of :class:`LPIPSLoss` and is computed like it, but nobody
-    has compared it with what people see, and its values are not those of
-    LPIPS. Do not report them.
+    For tests, and for training without a network connection: it is computed
+    like :class:`LPIPSLoss`, but it has not been compared with the judgement
+    of people, and its values are not those of LPIPS. Do not report them.
 
     Args:
         widths: Channels of each stage; a stage is a 3x3 convolution with
             ReLU, and halves the image's sides after it.
-        seed: Of the weights: equal seeds give equal losses.
+        seed: Seed of the weights: equal seeds give equal losses.
 
     Raises:
         ValueError: If there is no stage.
@@ -51,7 +50,7 @@ class FeatureLoss(PerceptualLoss):
 
 
 def _features(network: nn.ModuleList, x: Tensor) -> Iterator[Tensor]:
-    """What each stage makes of images."""
+    """Output of each stage."""
     features = x * 2 - 1
     for stage in network:
         features = stage(features)

@@ -1,4 +1,4 @@
-"""Distance of what a discriminator sees in two images."""
+"""Distance of a discriminator's features of two images."""
 from collections.abc import Sequence
 
 import torch
@@ -7,7 +7,7 @@ from torch import Tensor
 
 def feature_matching_loss(real: Sequence[Tensor],
                           fake: Sequence[Tensor]) -> Tensor:
-    """Mean absolute difference of features, all layers counting alike.
+    """Mean absolute difference of features, all layers with equal weight.
 
     Args:
         real: Features of originals, each of any shape; no gradient goes

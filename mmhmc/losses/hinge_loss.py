@@ -1,4 +1,4 @@
-"""The adversarial loss with a margin."""
+"""Hinge loss for adversarial training."""
 from torch import Tensor, nn
 
 from mmhmc.registry import MODELS
@@ -6,7 +6,7 @@ from mmhmc.registry import MODELS
 
 @MODELS.register_module()
 class HingeLoss(nn.Module):
-    """Hinge loss: a discriminator learns from logits below a margin of 1.
+    """Hinge loss: the discriminator learns from logits within a margin of 1.
 
     The methods are those of :class:`NonSaturatingLoss`.
 
@@ -16,17 +16,17 @@ class HingeLoss(nn.Module):
     """
 
     def discriminator(self, real: Tensor, fake: Tensor) -> Tensor:
-        """What the discriminator minimises, a scalar, not negative.
+        """The discriminator's loss, a scalar, not negative.
 
         Args:
-            real: Its logits of originals, any shape.
-            fake: Its logits of decoded images, any shape.
+            real: Logits of originals, any shape.
+            fake: Logits of decoded images, any shape.
         """
         return ((1 - real.float()).relu().mean() +
                 (1 + fake.float()).relu().mean())
 
     def generator(self, fake: Tensor) -> Tensor:
-        """What the codec minimises, a scalar.
+        """The codec's loss, a scalar.
 
         Args:
             fake: The discriminator's logits of decoded images.

@@ -17,8 +17,9 @@ _STAND_IN = ('For tests without it, mmhmc.FeatureLoss takes its place; its '
 class LPIPSLoss(PerceptualLoss):
     """Learned perceptual distance, by the package ``lpips``.
 
-    The package brings the weights of its linear layers. Those of the backbone
-    are torchvision's for ImageNet; without a connection give their file.
+    The package contains the weights of its linear layers. Those of the
+    backbone are torchvision's for ImageNet; without a connection give their
+    file.
 
     Reference:
         R. Zhang, P. Isola, A. A. Efros, E. Shechtman, O. Wang: "The
@@ -26,9 +27,9 @@ class LPIPSLoss(PerceptualLoss):
         CVPR 2018. https://arxiv.org/abs/1801.03924
 
     Args:
-        net: ``'vgg'``, ``'alex'`` or ``'squeeze'``. Codecs are trained with
-            the first and, so as not to be judged by what they learnt from,
-            mostly compared by the second.
+        net: ``'vgg'``, ``'alex'`` or ``'squeeze'``. Codecs are mostly trained
+            with the first and compared by the second, so that training loss
+            and metric differ.
         weights: File or address of torchvision's state dict of that backbone
             (VGG-16, AlexNet, SqueezeNet 1.1); by default torchvision's own
             address, which is fetched once.
@@ -55,7 +56,7 @@ class LPIPSLoss(PerceptualLoss):
 
 
 def _build(net: str) -> nn.Module:
-    """The package's network, with a backbone that has learnt nothing.
+    """The package's network, with random weights in its backbone.
 
     Raises:
         ImportError: If the package is missing.
@@ -77,7 +78,7 @@ def _load_backbone(backbone: nn.Module, name: str,
     """Put torchvision's weights into the package's slices of its network.
 
     Raises:
-        RuntimeError: If they cannot be read or fetched.
+        RuntimeError: If they cannot be read or downloaded.
         ValueError: If they are of another network.
     """
     source = weights or f'torchvision://{name}'

@@ -1,4 +1,4 @@
-"""Structural similarity, as something to learn from."""
+"""Multi-scale structural similarity as a loss."""
 import torch
 from torch import Tensor, nn
 
@@ -12,8 +12,8 @@ _SMALLEST = 161
 class MSSSIMLoss(nn.Module):
     """1 minus the multi-scale structural similarity, by ``pytorch_msssim``.
 
-    A distance for people that needs no weights: it takes LPIPS's place where
-    those cannot be had. It is computed in float32 under autocast.
+    A perceptual distance that needs no weights: it can replace LPIPS where
+    its weights are not available. It is computed in float32 under autocast.
 
     Reference:
         Z. Wang, E. P. Simoncelli, A. C. Bovik: "Multiscale Structural

@@ -18,18 +18,18 @@ class NonSaturatingLoss(nn.Module):
     """
 
     def discriminator(self, real: Tensor, fake: Tensor) -> Tensor:
-        """What the discriminator minimises, a scalar.
+        """The discriminator's loss, a scalar.
 
         Args:
-            real: Its logits of originals, any shape.
-            fake: Its logits of decoded images, any shape.
+            real: Logits of originals, any shape.
+            fake: Logits of decoded images, any shape.
         """
         real, fake = real.float(), fake.float()
         return (_cross_entropy(real, real.new_ones(real.shape)) +
                 _cross_entropy(fake, fake.new_zeros(fake.shape)))
 
     def generator(self, fake: Tensor) -> Tensor:
-        """What the codec minimises, a scalar.
+        """The codec's loss, a scalar.
 
         Args:
             fake: The discriminator's logits of decoded images.

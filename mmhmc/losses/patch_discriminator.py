@@ -10,7 +10,7 @@ from mmhmc.registry import MODELS
 
 @MODELS.register_module()
 class PatchDiscriminator(nn.Module):
-    """Says of each patch of 16x16 pixels whether it is an original.
+    """Judges for each patch of 16x16 pixels whether it is an original.
 
     .. code-block:: none
 
@@ -18,9 +18,9 @@ class PatchDiscriminator(nn.Module):
                                                     ├─► 4 x (Conv4 / 2, SN,
         x or x_hat ─────────────────────────────────┘    LeakyReLU) ─► Conv1
 
-    It is shown what the decoder was: the quantised latent. There is a copy of
-    its own for each quality, since what betrays a decoded image depends on
-    the rate. Padding reflects; weights are drawn with a deviation of 0.02.
+    Like the decoder, it sees the quantised latent. Each quality has a copy of
+    the network, since artefacts of decoded images depend on the rate. Padding
+    reflects; weights are drawn with a standard deviation of 0.02.
 
     Reference:
         F. Mentzer, G. Toderici, M. Tschannen, E. Agustsson: "High-Fidelity

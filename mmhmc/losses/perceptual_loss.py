@@ -1,4 +1,4 @@
-"""Distances that a frozen network sees."""
+"""Distances of images by a frozen network."""
 from abc import abstractmethod
 
 import torch
@@ -6,28 +6,28 @@ from torch import Tensor, nn
 
 
 class PerceptualLoss(nn.Module):
-    """Base class: a distance between images, by a network that never learns.
+    """Base class: a distance between images, by a frozen network.
 
-    The network is no part of the model: it has no parameters there that an
-    optimizer or DDP would see, and checkpoints do not hold it. It follows the
-    images to their device, and computes in float32 under autocast.
+    The network is no submodule: optimizers and DDP do not see its parameters,
+    and checkpoints do not contain it. It follows the images to their device,
+    and computes in float32 under autocast.
 
     Args:
-        network: Compares images.
+        network: Network that compares images.
     """
 
     def __init__(self, network: nn.Module) -> None:
         super().__init__()
-        # In a list, so that it is no child.
+        # In a list, so that it is no submodule.
         self._networks = [network.eval().requires_grad_(False)]
 
     def forward(self, x: Tensor, x_hat: Tensor) -> Tensor:
         """Compare images.
 
         Args:
-            x: RGB, nominally in [0, 1], shape (B, 3, H, W); no gradient goes
-                there.
-            x_hat: What is compared with it, same shape.
+            x: RGB, nominally in [0, 1], shape (B, 3, H, W); it gets no
+                gradient.
+            x_hat: Images that are compared with ``x``, same shape.
 
         Returns:
             Distance of each image, not negative, shape (B,), float32.
@@ -38,7 +38,7 @@ class PerceptualLoss(nn.Module):
         if x.shape != x_hat.shape:
             raise ValueError('Images of equal shape can be compared, got '
                              f'{tuple(x.shape)} and {tuple(x_hat.shape)}.')
-        # What moves in inference mode could not be trained through later.
+        # Weights moved in inference mode could not be trained through later.
         with torch.inference_mode(False):
             network = self._networks[0].to(x.device)
         with torch.autocast(x.device.type, enabled=False):
@@ -50,11 +50,11 @@ class PerceptualLoss(nn.Module):
 
 
 def feature_distance(one: Tensor, other: Tensor) -> Tensor:
-    """Distance of features, each vector of them brought to length 1.
+    """Distance of features, whose vectors are normalised to length 1.
 
     Args:
-        one: Of images, shape (B, C, H, W).
-        other: Of what is compared with them, same shape.
+        one: Features of images, shape (B, C, H, W).
+        other: Features of other images, same shape.
 
     Returns:
         Mean over positions of the squared distance, in [0, 4], shape (B,).

@@ -1,4 +1,4 @@
-"""A conditional patch discriminator that looks at two scales."""
+"""A conditional patch discriminator at two scales."""
 from collections.abc import Sequence
 from typing import Optional
 
@@ -11,7 +11,7 @@ from mmhmc.registry import MODELS
 
 @MODELS.register_module()
 class TwoScaleDiscriminator(nn.Module):
-    """Says of overlapping patches at two scales whether they are originals.
+    """Judges for patches at two scales whether they are originals.
 
     .. code-block:: none
 
@@ -19,9 +19,9 @@ class TwoScaleDiscriminator(nn.Module):
                                    ├─┬────────► (Conv4, SN, LeakyReLU)* ─► D1
         x or x_hat ────────────────┘ └─► / 2 ─► (Conv4, SN, LeakyReLU)* ─► D2
 
-    Both scales have weights of their own; all convolutions are spectrally
-    normalised, all but the last hidden one halve the sides. It is shown the
-    quantised latent, or of a codec with layers the first channels of it: the
+    Each scale has its own weights. All convolutions are spectrally normalised,
+    and all hidden ones but the last halve the sides. The network also sees the
+    quantised latent, or for a codec with layers its first channels: the
     semantic layer of a ``LayeredGenerative``.
 
     Reference:
@@ -34,14 +34,14 @@ class TwoScaleDiscriminator(nn.Module):
 
     Args:
         latent_channels: Channels M of ``y_hat``.
-        seen_channels: How many of them, from the first, are seen; all if
-            left out.
-        context_channels: Channels that they are reduced to.
+        seen_channels: Number of latent channels that it sees, from the first;
+            all if left out.
+        context_channels: Channels to which they are reduced.
         hidden_channels: Channels of the hidden convolutions.
 
     Raises:
-        ValueError: If there are fewer than two hidden convolutions, or not so
-            many channels to be seen.
+        ValueError: If there are fewer than two hidden convolutions, or the
+            latent has fewer channels.
     """
 
     def __init__(
@@ -89,7 +89,7 @@ class TwoScaleDiscriminator(nn.Module):
 
     def judge(self, images: Tensor,
               y_hat: Tensor) -> tuple[Tensor, list[Tensor]]:
-        """Logits, and what led to them.
+        """Logits and features.
 
         Args:
             images: As in :meth:`forward`.

@@ -25,8 +25,8 @@ class CodecBackbone(ImageCoding, BaseModule):
                                                                        │
         features ◄─ host backbone ◄─ host normalisation ◄── x_bar ◄────┘
 
-    The host's class stays what it is, and its checkpoints load as they are:
-    keys of the bare backbone are taken for the inner one. Outside an image
+    The host's class does not change, and its checkpoints load as they are:
+    keys of the bare backbone are loaded into the inner one. Outside an image
     (batch padding) the host's values are kept. With an ``IdentityCodec`` and
     no adapter, features equal the bare host's to the last bit.
 
@@ -42,12 +42,12 @@ class CodecBackbone(ImageCoding, BaseModule):
             identical bits; ``real_bits``: False only estimates. Default True.
         condition: Run-time controls of the codec, ``quality``, ``task``,
             ``alpha``, ``beta``, as far as it has them.
-        train_condition: For some of them values, of which each training batch
-            draws one.
+        train_condition: For some of them a list of values; each training
+            batch draws one.
         pretrained: As ``init_cfg``, in the form that segmentors give it.
         init_cfg: Initialisation of the host backbone, if that is a config:
-            some hosts set it for whatever stands there. Codec and adapter
-            have their own.
+            some hosts set it for any backbone. Codec and adapter have their
+            own.
 
     Raises:
         TypeError: If a part is of the wrong kind.
@@ -86,7 +86,7 @@ class CodecBackbone(ImageCoding, BaseModule):
         self.backbone = backbone
 
     def forward(self, inputs: Tensor, *args, **kwargs):
-        """Features of what is decoded.
+        """Features of the decoded images.
 
         Args:
             inputs: Images as the host normalises and pads them, shape
@@ -106,16 +106,16 @@ class CodecBackbone(ImageCoding, BaseModule):
 
     @contextmanager
     def decoded(self, inputs: Tensor) -> Iterator[Tensor]:
-        """Code whole images of which the host will cut windows.
+        """Encode and decode whole images before the host cuts windows.
 
-        Within this context :meth:`forward` codes nothing: its inputs count as
-        decoded.
+        Within this context :meth:`forward` encodes nothing: its inputs count
+        as decoded.
 
         Args:
             inputs: As for :meth:`forward`.
 
         Yields:
-            What the host is to see instead, same shape.
+            The decoded images for the host, same shape.
         """
         seen = self.decode(inputs)
         self._is_decoded = True
@@ -125,13 +125,13 @@ class CodecBackbone(ImageCoding, BaseModule):
             self._is_decoded = False
 
     def decode(self, inputs: Tensor) -> Tensor:
-        """Code images, without the host's backbone.
+        """Encode and decode images, without the host's backbone.
 
         Args:
             inputs: As for :meth:`forward`.
 
         Returns:
-            What the host's backbone is to see instead, same shape.
+            The decoded images for the host's backbone, same shape.
         """
         with torch.autocast(inputs.device.type, enabled=False):
             x = self.input_norm.to_image(inputs)
@@ -140,7 +140,7 @@ class CodecBackbone(ImageCoding, BaseModule):
             return self.input_norm.to_inputs(inputs, coded.x, coded.x_bar)
 
     def __getattr__(self, name: str):
-        # Hosts ask their backbone for what theirs knows, e.g. out_channels.
+        # Hosts read attributes of their backbone, e.g. out_channels.
         try:
             return super().__getattr__(name)
         except AttributeError:
@@ -158,7 +158,7 @@ class CodecBackbone(ImageCoding, BaseModule):
 
     def _take_host_checkpoint(self, state_dict: dict, prefix: str,
                               given: list[str]) -> None:
-        """Rename a bare host's keys in place; our parts keep their values.
+        """Rename a bare host's keys in place; codec and adapter stay.
 
         Raises:
             ValueError: If nothing fits, or a tensor has another shape.

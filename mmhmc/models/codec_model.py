@@ -1,4 +1,4 @@
-"""A codec alone as an mmengine model."""
+"""A codec without a host, as an mmengine model."""
 from typing import Optional, Union
 
 from mmengine.model import BaseModel
@@ -17,7 +17,7 @@ RGB = dict(type='ImgDataPreprocessor', bgr_to_rgb=True)
 
 @MODELS.register_module()
 class CodecModel(ImageCoding, BaseModel):
-    """A codec for people: pre-training, Kodak.
+    """A codec without a host: to pre-train it, and to measure it on Kodak.
 
     Losses and metrics come from ``RateLossHook``, as they do in front of a
     host. The codec's keys begin with ``codec.``, so a trained one enters a
@@ -32,8 +32,8 @@ class CodecModel(ImageCoding, BaseModel):
         test_cfg: ``real_bits``: False only estimates. Default True.
         condition: Run-time controls of the codec, ``quality``, ``task``,
             ``alpha``, ``beta``, as far as it has them.
-        train_condition: For some of them values, of which each training batch
-            draws one.
+        train_condition: For some of them a list of values; each training
+            batch draws one.
         init_cfg: mmengine's initialisation.
     """
 
@@ -73,7 +73,7 @@ class CodecModel(ImageCoding, BaseModel):
                 inputs: Tensor,
                 data_samples: Optional[list] = None,
                 mode: str = 'tensor') -> Union[CodedBatch, dict, list]:
-        """Code images.
+        """Encode and decode images.
 
         Args:
             inputs: From the data preprocessor, shape (B, 3, H, W).
@@ -82,7 +82,7 @@ class CodecModel(ImageCoding, BaseModel):
 
         Returns:
             The coded batch; or a dictionary that ``RateLossHook`` fills with
-            losses; or the data samples, to which it adds what was coded.
+            losses; or the data samples, to which it adds the field `coding`.
 
         Raises:
             RuntimeError: In mode ``'loss'`` without a ``RateLossHook``.

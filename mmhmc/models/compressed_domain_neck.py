@@ -1,4 +1,4 @@
-"""From a codec's latent to what a host's heads expect."""
+"""A codec's latent as the feature maps that a host's heads expect."""
 from collections.abc import Sequence
 from math import log2
 from typing import Optional, Union
@@ -13,7 +13,7 @@ from .latent_backbone import LatentFeatures
 
 @MODELS.register_module()
 class CompressedDomainNeck(BaseModule):
-    """Feature maps of several strides, or a vector, out of one latent.
+    """Feature maps of several strides, or a vector, from one latent.
 
     .. code-block:: none
 
@@ -24,11 +24,11 @@ class CompressedDomainNeck(BaseModule):
                                                 └► down ► conv ► stride 64
 
     Up is a 2x2 transposed convolution that halves the channels, down a 3x3
-    convolution with stride 2; both are learnt. Only what the wanted strides
-    need is built. As in Torfason et al., the network begins where a ResNet
-    has reached the latent's stride; the pyramid is that of Li et al. with
-    batch normalisation, and shares what its levels have in common. The size
-    of a level is ``ceil(canvas / stride)``, as of a host's FPN.
+    convolution with stride 2. Only the layers that ``strides`` need are built.
+    As in Torfason et al., the network begins where a ResNet has reached the
+    latent's stride. The pyramid is that of Li et al. with batch normalisation,
+    and its levels share their first layers. The size of a level is
+    ``ceil(canvas / stride)``, as of a host's FPN.
 
     Reference:
         R. Torfason, F. Mentzer, E. Agustsson, M. Tschannen, R. Timofte, L.
@@ -81,10 +81,10 @@ class CompressedDomainNeck(BaseModule):
             self._build_levels(_octaves(self.strides, latent_stride))
 
     def _build_levels(self, octaves: list[int]) -> None:
-        """Build the ways up and down, and a convolution for each level.
+        """Build the layers up and down, and a convolution for each level.
 
         Args:
-            octaves: How often each level is down-sampled; negative is up.
+            octaves: Number of halvings of each level; negative: doublings.
         """
 
         def width(octave: int) -> int:
@@ -107,12 +107,12 @@ class CompressedDomainNeck(BaseModule):
     def forward(
             self, inputs: Union[LatentFeatures,
                                 Sequence[Tensor]]) -> tuple[Tensor, ...]:
-        """Maps, or a vector.
+        """Compute the maps, or the vector.
 
         Args:
-            inputs: From a ``LatentBackbone``; or any sequence, whose last
-                item is the latent (B, M, h, w), and which covers a canvas of
-                ``(h, w)`` times the latent's stride.
+            inputs: From a ``LatentBackbone``; or any sequence whose last item
+                is the latent (B, M, h, w), for a canvas of ``(h, w)`` times
+                the latent's stride.
 
         Returns:
             For each stride a map, shape (B, out_channels, ceil(H / stride),
@@ -161,14 +161,14 @@ class _ResidualBlock(nn.Module):
 
 
 def _conv(in_channels: int, out_channels: int, stride: int = 1) -> nn.Module:
-    """3x3 convolution, normalised and rectified."""
+    """3x3 convolution, batch normalisation and ReLU."""
     return nn.Sequential(
         nn.Conv2d(in_channels, out_channels, 3, stride, padding=1, bias=False),
         nn.BatchNorm2d(out_channels), nn.ReLU(inplace=True))
 
 
 def _octaves(strides: Sequence[int], latent_stride: int) -> list[int]:
-    """How often the latent is to be halved for each stride.
+    """Number of halvings of the latent for each stride.
 
     Raises:
         ValueError: If it cannot be reached.

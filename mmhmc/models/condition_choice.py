@@ -1,4 +1,4 @@
-"""Which run-time controls a model gives its codec."""
+"""Run-time controls of a codec, of which training may draw some."""
 from collections.abc import Sequence
 from dataclasses import fields
 from typing import Optional
@@ -11,16 +11,16 @@ _NAMES = tuple(field.name for field in fields(CodingCondition))
 
 
 class ConditionChoice:
-    """Fixed controls, of which training may draw some anew for each batch.
+    """Run-time controls of a codec: fixed, or drawn for each training batch.
 
-    Drawn by torch's generator on the CPU, so that a resumed run draws the
-    same; the processes of a distributed run draw each for itself.
+    They are drawn by torch's generator on the CPU, so a resumed run draws the
+    same ones. Each process of a distributed run draws its own.
 
     Args:
         condition: ``quality``, ``task``, ``alpha``, ``beta``, as far as the
             codec has them; None for none.
-        train_condition: For some of them the values among which each training
-            batch draws one, all equally likely, in place of the fixed one.
+        train_condition: For some of them a list of values. Each training
+            batch draws one, all equally likely, instead of the fixed one.
 
     Raises:
         ValueError: If a name is unknown or there is nothing to draw from.

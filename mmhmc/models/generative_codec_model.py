@@ -21,7 +21,7 @@ _BETA_OF_THE_WEIGHTS = 2.56
 
 @MODELS.register_module()
 class GenerativeCodecModel(AdversarialCodecModel):
-    """A codec for people that learns rate, images' looks and realism.
+    """A codec for people: rate, distortion, perceptual and adversarial loss.
 
     .. code-block:: none
 
@@ -33,9 +33,9 @@ class GenerativeCodecModel(AdversarialCodecModel):
     its slides, and its first half where ``discriminator`` is None:
 
     ``lmbda_rate[q] * R + lmbda_distortion * 255^2 * MSE + lmbda_perceptual *
-    LPIPS + lmbda_adversarial * L_G``, with R in bits per pixel, and what the
-    codec adds of itself, e.g. the ratio loss of its masks. The defaults are
-    the published weights.
+    LPIPS + lmbda_adversarial * L_G``, with R in bits per pixel, and the
+    codec's own losses, e.g. the ratio loss of its masks. The defaults are the
+    published weights.
 
     Codec and discriminator learn on alternate batches, see
     :class:`AdversarialCodecModel`. They need an optimizer each::
@@ -70,10 +70,11 @@ class GenerativeCodecModel(AdversarialCodecModel):
             if there is no ``quality_range``.
         lmbda_distortion: Weight of ``255^2 * MSE``, not negative.
         lmbda_perceptual: Weight of the perceptual distance, not negative.
-        lmbda_adversarial: Weight of what the codec minimises of the
-            adversarial loss, not negative.
-        max_shift: Images are shifted by up to so many pixels before they
-            are compared, see :func:`~mmhmc.losses.random_pad_crop_resize`.
+        lmbda_adversarial: Weight of L_G, the codec's adversarial loss, not
+            negative.
+        max_shift: Images are padded and cropped by up to so many pixels
+            before they are compared, see
+            :func:`~mmhmc.losses.random_pad_crop_resize`.
         data_preprocessor: See :class:`CodecModel`.
         test_cfg: See :class:`CodecModel`.
         condition: See :class:`CodecModel`; in training its quality is drawn.

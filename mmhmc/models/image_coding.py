@@ -1,4 +1,4 @@
-"""Coding a batch of images of different sizes; codec and adapter meet."""
+"""Encoding and decoding a batch of images of different sizes."""
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Optional
@@ -22,7 +22,7 @@ Batches = Sequence[tuple[Tensor, Sequence[Size]]]
 
 
 class ImageCoding:
-    """What everything that holds a codec can do; mixed into a module.
+    """Mixin of codec wrappers: modules that hold a codec and an adapter.
 
     .. code-block:: none
 
@@ -30,9 +30,9 @@ class ImageCoding:
                       │        evaluation only     └► people     └► the host
                       └► likelihoods ─► bits
 
-    In training mode a batch is coded at once and bits are estimated. In
-    evaluation mode every image is coded alone, at its own size, and with
-    ``test_cfg['real_bits']`` what is decoded has gone through real bytes.
+    In training mode a batch is encoded at once and bits are estimated. In
+    evaluation mode every image is encoded alone, at its own size, and with
+    ``test_cfg['real_bits']`` decoded from a real bitstream.
 
     The module that mixes this in has ``codec``, ``adapter``,
     ``choose_condition`` and ``test_cfg``. ``RateLossHook`` learns what was
@@ -72,7 +72,7 @@ class ImageCoding:
             self._recording = before
 
     def decode_images(self, records: Sequence[CodedBatch]) -> None:
-        """Decode what was coded in training without being decoded.
+        """Decode images that training has encoded, but not decoded.
 
         Args:
             records: From :meth:`recording`; ``x_hat`` is filled in.
@@ -115,20 +115,17 @@ class ImageCoding:
     def _code_batch(self, x: Tensor, sizes: list[Size],
                     condition: Optional[CodingCondition]) -> CodedBatch:
         canvas = tuple(x.shape[-2:])
-        target = padded_size(canvas, self.codec.downsampling_factor)
-        padded = extend_edges(x, sizes, target)
+        output, bits, _ = self._encode_batch(x, sizes, condition)
         with self._codec_gradients():
-            output = self._encode_batch(padded, condition)
             x_hat, losses = self.codec.decode_with_losses(
                 output.y_hat, condition)
         x_bar = self._adapt(output.y_hat, x_hat, condition, self.adapter
                             is not None)
-        bits = count_bits(output.likelihoods, sizes, target).to(x.device)
         real = None if fills(sizes, canvas) else valid_mask(
             sizes, canvas, canvas, x.device)
-        # The host will be shown [0, 1], so it must not learn from more: an
-        # adapter would soon work outside. Augmented images may be outside
-        # themselves, and then so may what replaces them.
+        # At test time the host sees values in [0, 1], so it must not learn
+        # from others: an adapter would soon use them. Augmented images may
+        # have values outside themselves, and x_bar may have the same.
         x_bar = bound(crop_to(x_bar, canvas), x.clamp(max=0), x.clamp(min=1))
         return CodedBatch(
             x,
@@ -143,17 +140,24 @@ class ImageCoding:
             },
             real=real)
 
-    def _encode_batch(self, x: Tensor,
-                      condition: Optional[CodingCondition]) -> CodecOutput:
-        """Latents of a batch in training; a frozen codec needs no symbols."""
-        if self.codec.training:
-            return self.codec.encode_latents(x, condition)
-        return self.codec.estimate_latents(x, condition)
+    def _encode_batch(
+        self, x: Tensor, sizes: list[Size],
+        condition: Optional[CodingCondition]
+    ) -> tuple[CodecOutput, Tensor, Size]:
+        """Latents of a training batch, bits, and the size that was coded."""
+        target = padded_size(x.shape[-2:], self.codec.downsampling_factor)
+        # A frozen codec needs no symbols.
+        encode = self.codec.encode_latents if self.codec.training \
+            else self.codec.estimate_latents
+        with self._codec_gradients():
+            output = encode(extend_edges(x, sizes, target), condition)
+        bits = count_bits(output.likelihoods, sizes, target).to(x.device)
+        return output, bits, target
 
     @torch.no_grad()
     def _code_each(self, x: Tensor, sizes: list[Size],
                    condition: Optional[CodingCondition]) -> CodedBatch:
-        # Decoders show [0, 1]; an image leaves it by rounding at most.
+        # Decoders give values in [0, 1]; x exceeds it by rounding at most.
         x = x.clamp(0, 1)
         x_hat, x_bar = x.clone(), x.clone()
         bits, streams = [], []
@@ -164,15 +168,7 @@ class ImageCoding:
             x_bar[i, :, :size[0], :size[1]] = adapted
             bits.append(estimate)
             streams.append(stream)
-        return CodedBatch(
-            x,
-            x_hat,
-            x_bar,
-            sizes,
-            torch.cat(bits),
-            self.lengths_of(streams),
-            condition=condition,
-            stream_bytes=stream_lengths(streams))
+        return self._written(x, x_hat, x_bar, sizes, bits, streams, condition)
 
     def _code_one(self, x: Tensor, size: Size,
                   condition: Optional[CodingCondition]) -> tuple:
@@ -185,7 +181,7 @@ class ImageCoding:
     def _code_latent(
         self, x: Tensor, size: Size, condition: Optional[CodingCondition]
     ) -> tuple[Tensor, Tensor, Optional[Bitstream]]:
-        """Latent of one image, its estimated bits and what was written."""
+        """Latent of one image, its estimated bits and its bitstream."""
         target = padded_size(size, self.codec.downsampling_factor)
         output = self.codec.encode_latents(
             extend_edges(x, [size], target), condition)
@@ -205,14 +201,25 @@ class ImageCoding:
                     'call `update_entropy_tables()`.')
         return y_hat, bits, stream
 
-    def lengths_of(
-            self,
-            streams: Sequence[Optional[Bitstream]]) -> list[Optional[int]]:
-        """Bytes of what was written for each image; None for nothing."""
-        return [
-            None if one is None else self.codec.num_bytes(one)
-            for one in streams
-        ]
+    def _written(self, x: Tensor, x_hat: Optional[Tensor], x_bar: Tensor,
+                 sizes: list[Size], bits: Sequence[Tensor],
+                 streams: Sequence[Optional[Bitstream]],
+                 condition: Optional[CodingCondition]) -> CodedBatch:
+        """A batch of which each image may have a bitstream."""
+        return CodedBatch(
+            x,
+            x_hat,
+            x_bar,
+            sizes,
+            torch.cat(tuple(bits)), [
+                None if stream is None else self.codec.num_bytes(stream)
+                for stream in streams
+            ],
+            condition=condition,
+            stream_bytes=[{} if stream is None else {
+                name: len(payload)
+                for name, payload in stream.streams.items()
+            } for stream in streams])
 
     def _codec_gradients(self) -> torch.set_grad_enabled:
         """Context with gradients if there are any and the codec trains."""
@@ -279,10 +286,10 @@ class _Recording:
 
 @contextmanager
 def _untimed_kernels() -> Iterator[None]:
-    """Let cuDNN choose kernels without trying them out.
+    """Let cuDNN choose kernels without timing them.
 
-    With ``cudnn_benchmark=True``, good for crops of one size, it would try
-    them again for every image that is of another size.
+    With ``cudnn_benchmark=True``, good for crops of one size, it would time
+    them again for every image of another size.
     """
     before = torch.backends.cudnn.benchmark
     torch.backends.cudnn.benchmark = False
@@ -304,18 +311,9 @@ def _is_equal(one: Tensor, other: Tensor) -> bool:
         other.to(one.dtype).float())
 
 
-def stream_lengths(
-        streams: Sequence[Optional[Bitstream]]) -> list[dict[str, int]]:
-    """Bytes of each stream of what was written for each image."""
-    return [{} if one is None else {
-        name: len(payload)
-        for name, payload in one.streams.items()
-    } for one in streams]
-
-
 def complete_test_cfg(test_cfg: Optional[dict],
                       defaults: Optional[dict] = None) -> dict:
-    """Fill in what is not given and refuse what is not known.
+    """Fill in missing keys and refuse unknown ones.
 
     Args:
         test_cfg: ``adapter``: whether x_bar goes through the adapter (the
@@ -339,7 +337,7 @@ def complete_test_cfg(test_cfg: Optional[dict],
 
 def build_adapter(adapter: Optional[dict],
                   codec: ImageCodec) -> Optional[nn.Module]:
-    """Build an adapter and see that it fits the codec.
+    """Build an adapter and check that it fits the codec.
 
     Raises:
         ValueError: If a latent adapter does not fit the codec's latent.

@@ -1,4 +1,4 @@
-"""What leads from an image to where a latent is."""
+"""Strided convolutions in place of a codec's encoder."""
 from collections.abc import Sequence
 from typing import Optional
 
@@ -12,15 +12,14 @@ from mmhmc.registry import MODELS
 class ImageStem(BaseModule):
     """Strided convolutions: a backbone in place of a codec's encoder.
 
-    The same neck and heads as after a ``LatentBackbone`` can follow, which
-    makes it the reference of analysis in the compressed domain: what they
-    would reach on images. Each 3x3 convolution halves the sides and is
-    normalised and rectified, but for the last, which is as linear as a
-    latent.
+    The neck and heads that follow a ``LatentBackbone`` can follow it, too. So
+    it is the reference for analysis in the compressed domain: their accuracy
+    on uncompressed images. Each 3x3 convolution halves the sides and is
+    followed by batch normalisation and ReLU, but for the last one.
 
     Args:
-        widths: Channels of each; the last are those of the one map, whose
-            stride is 2 to the power of their number.
+        widths: Output channels of each convolution; the stride of the map is
+            2 to the power of their number.
         init_cfg: mmengine's initialisation.
 
     Raises:
@@ -47,7 +46,7 @@ class ImageStem(BaseModule):
         self.layers = nn.Sequential(*layers)
 
     def forward(self, inputs: Tensor) -> tuple[Tensor]:
-        """One map.
+        """Compute one feature map.
 
         Args:
             inputs: Images as the host normalises them, (B, 3, H, W).

@@ -1,4 +1,4 @@
-"""A codec's latent as the features of a host."""
+"""A codec's latent as a host's features."""
 from collections.abc import Iterable
 from typing import Optional, Union
 
@@ -8,14 +8,13 @@ from torch import Tensor, nn
 
 from mmhmc.codecs import ImageCodec, build_codec
 from mmhmc.former_names import former_keys
-from mmhmc.functional import (count_bits, crop_to, extend_edges, padded_size,
-                              valid_mask)
+from mmhmc.functional import crop_to, padded_size, valid_mask
 from mmhmc.functional.rate import fills
 from mmhmc.input_norm import InputNorm
 from mmhmc.registry import MODELS
 from mmhmc.structures import CodedBatch, CodingCondition
 from .condition_choice import ConditionChoice
-from .image_coding import ImageCoding, Size, complete_test_cfg, stream_lengths
+from .image_coding import ImageCoding, Size, complete_test_cfg
 
 
 class LatentFeatures(tuple):
@@ -49,12 +48,12 @@ class LatentBackbone(ImageCoding, BaseModule):
 
     No image is decoded for the machine. A ``CompressedDomainNeck`` turns
     the latent into what the host's heads expect. As in a ``CodecBackbone``,
-    training codes the batch at once with noise for quantisation, and
-    evaluation codes each image alone; outside an image (batch padding) the
+    training encodes the batch at once with noise for quantisation, and
+    evaluation encodes each image alone; outside an image (batch padding) the
     latent is zero.
 
     In training x_hat is decoded, with gradients, if ``RateLossHook`` has a
-    ``lmbda_distortion``. If it has none, what only decodes images (``g_s``)
+    ``lmbda_distortion``. If it has none, ``g_s``, which only decodes images,
     gets no gradient: freeze the codec, or set ``find_unused_parameters=True``
     for DDP. In evaluation ``test_cfg['image']`` decides alone; without it,
     metrics of image quality raise.
@@ -70,13 +69,14 @@ class LatentBackbone(ImageCoding, BaseModule):
         input_norm: The host's data preprocessor config, from which mean,
             std and channel order are read; or ``mean``, ``std`` and
             ``channel_order``; or an :class:`InputNorm`.
-        test_cfg: ``real_bits``: True lets what is seen go through real
-            bytes, False only estimates, default True; ``image``: whether
-            evaluation decodes x_hat, for metrics, default False.
+        test_cfg: ``real_bits``: True decodes the latents from a real
+            bitstream, False only estimates bits, default True;
+            ``image``: whether evaluation decodes x_hat, for metrics, default
+            False.
         condition: Run-time controls of the codec, ``quality``, ``task``,
             ``alpha``, ``beta``, as far as it has them.
-        train_condition: For some of them values, of which each training batch
-            draws one.
+        train_condition: For some of them a list of values; each training
+            batch draws one.
         seen_channels: How many channels of the latent heads see, from the
             first, or the first one and the one after the last; all if left
             out. ``semantic_channels`` of a codec with layers shows its base
@@ -143,7 +143,7 @@ class LatentBackbone(ImageCoding, BaseModule):
         return self.seen_channels[1] - self.seen_channels[0]
 
     def forward(self, inputs: Tensor) -> LatentFeatures:
-        """The latent of what is coded.
+        """Encode images.
 
         Args:
             inputs: Images as the host normalises and pads them, shape
@@ -168,18 +168,13 @@ class LatentBackbone(ImageCoding, BaseModule):
 
     def _code_batch(self, x: Tensor, sizes: list[Size],
                     condition: Optional[CodingCondition]) -> CodedBatch:
-        canvas = tuple(x.shape[-2:])
-        target = padded_size(canvas, self.codec.downsampling_factor)
-        with self._codec_gradients():
-            output = self._encode_batch(
-                extend_edges(x, sizes, target), condition)
+        output, bits, target = self._encode_batch(x, sizes, condition)
         y_hat = seen = output.y_hat
         if not fills(sizes, target):
             seen = y_hat * valid_mask(sizes, target, y_hat.shape[-2:],
                                       y_hat.device)
-        seen = crop_to(seen, _latent_size(canvas,
-                                          target[0] // y_hat.shape[-2]))
-        bits = count_bits(output.likelihoods, sizes, target).to(x.device)
+        stride = target[0] // y_hat.shape[-2]
+        seen = crop_to(seen, _latent_size(x.shape[-2:], stride))
         return CodedBatch(x, None, seen, sizes, bits, [None] * len(x), y_hat,
                           condition)
 
@@ -201,15 +196,7 @@ class LatentBackbone(ImageCoding, BaseModule):
             one[:, :h, :w] = crop_to(y_hat[0], (h, w))
         x_hat = self._decode_each(x, latents, sizes, condition) \
             if self.test_cfg['image'] else None
-        return CodedBatch(
-            x,
-            x_hat,
-            seen,
-            sizes,
-            torch.cat(bits),
-            self.lengths_of(streams),
-            condition=condition,
-            stream_bytes=stream_lengths(streams))
+        return self._written(x, x_hat, seen, sizes, bits, streams, condition)
 
     def _decode_each(self, x: Tensor, latents: Iterable[Tensor],
                      sizes: list[Size],

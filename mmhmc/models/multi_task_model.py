@@ -1,4 +1,4 @@
-"""Heads of several hosts on features that are computed once."""
+"""Heads of several hosts on shared features."""
 from collections.abc import Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, Optional, Union
@@ -15,7 +15,7 @@ from mmhmc.registry import MODELS, build_part
 
 @MODELS.register_module()
 class MultiTaskModel(BaseModel):
-    """One backbone and one trunk, and of each host its neck and its heads.
+    """One backbone and one trunk with the necks and heads of several hosts.
 
     .. code-block:: none
 
@@ -24,11 +24,11 @@ class MultiTaskModel(BaseModel):
                   (LatentBackbone: bits)  └─► ...
 
     A task is the config of any host model with ``extract_feat``, with its
-    scope as ``_scope_`` and without a backbone; whatever it has else works
-    on the trunk's features. It learns from the data samples as they are; or,
-    if ``targets`` names it, from numbers that they have as meta information:
-    then heads find these as ``gt_score``, and predictions are in a field
-    called like the task, with ``gt_score`` and ``pred_score``.
+    scope as ``_scope_`` and without a backbone. Its neck and heads work on the
+    trunk's features and learn from the data samples. A task in ``targets``
+    learns from numbers in their meta information instead: heads find these as
+    ``gt_score``, and predictions are in a field called like the task, with
+    ``gt_score`` and ``pred_score``.
 
     With a ``LatentBackbone`` this is the task-agnostic analysis of layered
     generative coding: an image is coded once, and heads can be added to a
@@ -36,10 +36,11 @@ class MultiTaskModel(BaseModel):
 
     Args:
         backbone: Backbone, or its config.
-        trunk: What all tasks share after it, e.g. ``CompressedDomainNeck``,
-            or its config.
+        trunk: Layers after it that all tasks share, e.g.
+            ``CompressedDomainNeck``, or their config.
         tasks: For each task its host's config.
-        targets: For some tasks the meta information that they learn.
+        targets: For some tasks the key of the meta information that they
+            learn from.
         weights: Weight of the losses of each task, not negative; 1 if left
             out. Losses of a weight of 0 are not computed.
         data_preprocessor: Config, with the scope of its host.
@@ -67,8 +68,8 @@ class MultiTaskModel(BaseModel):
                              f'`targets` and `weights`; {sorted(tasks)} lacks '
                              f'{sorted(unknown)}.')
         if any(task == key for task, key in self.targets.items()):
-            raise ValueError('What a task learns must have another name than '
-                             f'the task, got `targets` {self.targets}.')
+            raise ValueError('The key of a target must have another name than '
+                             f'its task, got `targets` {self.targets}.')
         if any(not weight >= 0 for weight in self.weights.values()):
             raise ValueError('`weights` must not be negative, got '
                              f'{self.weights}.')
@@ -80,7 +81,7 @@ class MultiTaskModel(BaseModel):
         })
 
     def extract_feat(self, inputs: Tensor) -> Any:
-        """What the trunk makes of images (B, 3, H, W)."""
+        """Features of images (B, 3, H, W), after the trunk."""
         return self.trunk(self.backbone(inputs))
 
     def forward(self,
@@ -139,7 +140,7 @@ class MultiTaskModel(BaseModel):
 
     def _target(self, name: str, sample: BaseDataElement,
                 device: torch.device) -> BaseDataElement:
-        """What a task is to find in an image."""
+        """The target of a task for an image, as ``gt_score``."""
         key = self.targets[name]
         if key not in sample.metainfo:
             raise ValueError(
@@ -154,10 +155,10 @@ class MultiTaskModel(BaseModel):
 
 
 def _build_host(name: str, cfg: dict) -> nn.Module:
-    """A host model of which all but its backbone is used.
+    """A host model without its backbone.
 
     Raises:
-        ValueError: If it has a backbone of its own, or asks for no features.
+        ValueError: If it has a backbone of its own, or no ``extract_feat``.
     """
     if cfg.get('backbone') is not None:
         raise ValueError(f'The task {name!r} has a backbone of its own; its '
@@ -171,7 +172,7 @@ def _build_host(name: str, cfg: dict) -> nn.Module:
 
 @contextmanager
 def _seeing(host: nn.Module, features: Any):
-    """Let a host find these features, behind its neck if it has one."""
+    """Give a host these features, after its neck if it has one."""
     neck = getattr(host, 'neck', None)
 
     def extract_feat(*args, **kwargs):

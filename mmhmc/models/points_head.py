@@ -1,4 +1,4 @@
-"""A head that finds points of an image."""
+"""A head that finds points of an image, e.g. of a face."""
 from collections.abc import Sequence
 from typing import Optional
 
@@ -14,9 +14,9 @@ from mmhmc.registry import MODELS
 class PointsHead(BaseModule):
     """Two layers from a vector to coordinates, for mmpretrain's classifiers.
 
-    It learns from the absolute difference to ``gt_score`` of the data
-    samples and writes ``pred_score``: column and row of each point as shares
-    of width and height.
+    Its loss is the absolute difference to ``gt_score`` of the data samples.
+    It predicts ``pred_score``: column and row of each point, divided by width
+    and height.
 
     Args:
         in_channels: Channels of the vector.
@@ -34,11 +34,11 @@ class PointsHead(BaseModule):
         self.layers = nn.Sequential(
             nn.Linear(in_channels, hidden_channels), nn.ReLU(inplace=True),
             nn.Linear(hidden_channels, 2 * num_points))
-        # In the middle of the image.
+        # Begin in the middle of the image.
         nn.init.constant_(self.layers[-1].bias, 0.5)
 
     def forward(self, feats: Sequence[Tensor]) -> Tensor:
-        """Coordinates (B, 2 P) of the last of some vectors (B, C)."""
+        """Coordinates (B, 2 P) from the last of the vectors (B, C)."""
         return self.layers(feats[-1])
 
     def loss(self, feats: Sequence[Tensor],
@@ -46,7 +46,7 @@ class PointsHead(BaseModule):
         """Mean absolute difference.
 
         Args:
-            feats: Vectors, the last of which counts, (B, C).
+            feats: Vectors (B, C); the last one is used.
             data_samples: With ``gt_score``, shape (2 P,).
 
         Raises:

@@ -1,4 +1,4 @@
-"""Lower precision and another memory format for some modules only."""
+"""bf16 and channels_last for some modules of a model."""
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Optional
@@ -13,30 +13,29 @@ from mmhmc.machine import Arithmetic, choose_arithmetic
 from mmhmc.models import ImageCoding, LatentFeatures
 from mmhmc.registry import HOOKS
 
-#: Of so many input channels a strided 1x1 convolution was never seen to crash.
+#: With so many input channels no strided 1x1 convolution has crashed.
 _SAFE_CHANNELS = 16
 
 
 @HOOKS.register_module()
 class AutocastHook(Hook):
-    """Lets the training forward of named modules run under bf16 autocast.
+    """Runs the training forward of some modules under bf16 autocast.
 
-    It does where the machine computes bf16 natively, else in float32; the log
-    says which and why. ``MMHMC_COMPUTE`` overrules that, see
+    It does so where the machine computes bf16 natively, else in float32; the
+    log says which and why. ``MMHMC_COMPUTE`` overrides that, see
     :mod:`mmhmc.machine`.
 
-    What the modules return is float32 and contiguous again, for mmcv's ops on
+    The outputs of the modules are float32 and contiguous again: mmcv's ops on
     a CPU refuse bf16, and silently read channels_last as if it were
-    contiguous (RoIAlign of mmcv 2.3). For CPUs, where mmengine's
+    contiguous (RoIAlign of mmcv 2.3). The hook is for CPUs, where mmengine's
     ``AmpOptimWrapper`` refuses to run; on a GPU use ``--amp``. bf16 has the
     range of float32, so no gradient scaler is needed.
 
     Args:
         modules: Names of modules that take tensors or tuples and lists of
-            them and return the same, e.g. ``('backbone', 'neck')``; None for
-            whatever holds a codec in front of a host, wherever the host has
-            it, of a codec alone its transforms, and of a host without a
-            codec its ``backbone``.
+            them and return the same, e.g. ``('backbone', 'neck')``. None: the
+            codec wrapper in front of a host, the transforms of a codec
+            without a host, or the ``backbone`` of a host without a codec.
         channels_last: Whether the modules' weights may be kept in
             channels_last, in which CPUs compute convolutions faster.
     """
@@ -88,7 +87,7 @@ class AutocastHook(Hook):
         return [known[name] for name in self.names]
 
     def after_run(self, runner) -> None:
-        """Take it away again."""
+        """Restore the modules' forward and memory format."""
         for module in self._wrapped:
             del module.forward
             # From now on nothing makes their outputs contiguous.
@@ -123,7 +122,7 @@ def _wrapped(module: nn.Module, forward: Callable, bf16: bool) -> Callable:
 
 def _plain(output):
     if isinstance(output, Tensor):
-        # Indices stay what they are.
+        # Indices stay integers.
         output = output.float() if output.is_floating_point() else output
         return output.contiguous()
     if isinstance(output, LatentFeatures):

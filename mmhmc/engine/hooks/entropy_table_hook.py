@@ -1,4 +1,4 @@
-"""Keeps entropy tables true to the weights."""
+"""Keeps entropy tables in step with the weights."""
 from collections.abc import Iterator
 from contextlib import contextmanager
 from copy import deepcopy
@@ -15,21 +15,20 @@ from mmhmc.registry import HOOKS
 
 @HOOKS.register_module()
 class EntropyTableHook(Hook):
-    """Builds the tables for validation, test and what is saved.
+    """Builds entropy tables for validation, test and checkpoints.
 
-    Only where there are none, or the weights that they come from have changed
-    since: a frozen codec keeps the tables of its checkpoint, and reads the
-    files that were written with them.
+    Tables are built where there are none, or where the weights that they
+    depend on have changed. So a frozen codec keeps the tables of its
+    checkpoint, and reads the files that were written with them.
 
-    Solving for the quantiles of the factorised prior is part of it, so no
-    auxiliary loss and no second optimizer is needed. Training needs neither,
-    so in between the tables may be old.
+    Building solves for the quantiles of the factorised prior, so no auxiliary
+    loss and no second optimizer is needed. Training needs no tables, so they
+    may be out of date in between.
 
-    Saving, which only one process does, leaves the model as it is: what is
-    saved gets tables of its own weights, averaged ones with ``EMAHook``. A
-    checkpoint in parts (FSDP's ``local``) is only good to go on with, and
-    keeps the tables that it has; ``state_dict_cfg='full'`` gives one to code
-    with.
+    Only one process saves, and the model does not change then: the tables in
+    a checkpoint are those of its weights, with ``EMAHook`` of the averaged
+    ones. A checkpoint in parts (FSDP's ``local``) can only be resumed, and
+    keeps its tables; ``state_dict_cfg='full'`` gives one to encode with.
     """
 
     # After EMAHook, so that averaged weights get tables of their own; before
@@ -59,7 +58,7 @@ class EntropyTableHook(Hook):
             self._drop_for_ema(runner)
 
     def before_save_checkpoint(self, runner, checkpoint: dict) -> None:
-        """Put tables of the saved weights into what is being saved."""
+        """Put tables of the saved weights into the checkpoint."""
         state = checkpoint['state_dict']
         with _whole_weights(runner.model):
             for name, codec in _codecs(runner.model).items():
@@ -71,8 +70,8 @@ class EntropyTableHook(Hook):
     def _drop_for_ema(runner) -> None:
         """Make all tables empty, if weights are averaged.
 
-        EMAHook swaps buffers, and those of different tables differ in size.
-        Tables that do not change are alike in both models.
+        EMAHook swaps buffers, and different tables differ in size. Tables
+        that do not change are equal in both models.
         """
         averaged = [
             hook.ema_model for hook in runner.hooks
@@ -90,8 +89,10 @@ class EntropyTableHook(Hook):
 
 
 def _renew_tables(codec: ImageCodec, state: dict, prefix: str) -> None:
-    """Give the weights of a codec in ``state`` their tables, if they are all
-    there: FSDP leaves them to one process, or each its part.
+    """Give the weights of a codec in ``state`` their tables.
+
+    Only if all weights are there: with FSDP one process has them all, or each
+    has a part.
     """
     own = {
         key[len(prefix):]: value
@@ -111,7 +112,7 @@ def _renew_tables(codec: ImageCodec, state: dict, prefix: str) -> None:
 
 @contextmanager
 def _whole_weights(model: nn.Module) -> Iterator[None]:
-    """All weights in every process, of which FSDP leaves it a part."""
+    """All weights in every process, also with FSDP."""
     if isinstance(model, FullyShardedDataParallel):
         with FullyShardedDataParallel.summon_full_params(model):
             yield

@@ -1,4 +1,4 @@
-"""Refuses to learn from losses and gradients that are not finite."""
+"""Skips training steps with losses or gradients that are not finite."""
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Optional
@@ -16,11 +16,11 @@ from mmhmc.registry import HOOKS
 class FiniteLossHook(Hook):
     """Skips a step whose loss or gradient is not finite; stops after many.
 
-    There is one verdict before each step, on the losses of all batches that
-    led to it and on the norm of the gradients: a GPU is waited for once. The
-    norm serves clipping, too. Under DDP all processes skip together. With a
-    gradient scaler, gradients that are not finite are the scaler's own
-    affair, and only losses are looked at.
+    Before each step it checks the losses of all batches since the last one
+    and the norm of the gradients, with one GPU synchronisation. Gradient
+    clipping uses the same norm. Under DDP all processes skip together. A
+    gradient scaler handles gradients that are not finite itself, so with one
+    only losses are checked.
 
     Args:
         max_consecutive: Stop when so many steps in a row had to be skipped.
@@ -38,10 +38,10 @@ class FiniteLossHook(Hook):
         self._in_a_row = 0
 
     def before_train(self, runner) -> None:
-        """Stand before the optimizer's update and step."""
+        """Wrap the optimizer's update and step."""
         wrapper = runner.optim_wrapper
         self._logger = runner.logger
-        # Of several optimizers each steps by itself.
+        # Each of several optimizers steps by itself.
         several = isinstance(wrapper, OptimWrapperDict)
         self._guards = [
             _StepGuard(one, self)
@@ -49,7 +49,7 @@ class FiniteLossHook(Hook):
         ]
 
     def after_train(self, runner) -> None:
-        """Step aside again."""
+        """Give the optimizers their own methods back."""
         for guard in self._guards:
             guard.leave()
 
@@ -76,14 +76,14 @@ class FiniteLossHook(Hook):
 
 
 class _StepGuard:
-    """Stands before the step of one optimizer."""
+    """Checks losses and gradients before the step of one optimizer."""
 
     def __init__(self, wrapper: OptimWrapper, hook: FiniteLossHook) -> None:
         self._wrapper, self._hook = wrapper, hook
         self._update, self._step = wrapper.update_params, wrapper.step
         wrapper.update_params = self._note_loss
         wrapper.step = self._step_if_finite
-        # Of all batches since the last step.
+        # Whether the losses of all batches since the last step are finite.
         self._finite: Optional[Tensor] = None
 
     def leave(self) -> None:
@@ -116,13 +116,13 @@ class _StepGuard:
             self._step(**kwargs)
 
     def _refuse(self, what: str) -> None:
-        # Also of other batches: a later sum must not carry it on.
+        # Gradients of earlier batches too, or the next sum has them.
         self._wrapper.zero_grad()
         self._finite = None
         self._hook.refuse(what)
 
     def _norm(self, gradients: list[Tensor]) -> Optional[Tensor]:
-        """Norm of all gradients, as clipping by a norm takes it."""
+        """Norm of all gradients, of the order that clipping uses."""
         if not gradients:
             return None
         order = float((self._wrapper.clip_grad_kwargs
@@ -132,7 +132,10 @@ class _StepGuard:
             torch.stack([one.to(norms[0].device) for one in norms]), order)
 
     def _verdict(self, norm: Optional[Tensor]) -> tuple[float, float, float]:
-        """Whether losses and norm are finite on every process; the norm."""
+        """Whether losses are finite, whether the norm is; the norm.
+
+        Both are True only if they hold on every process.
+        """
         finite, self._finite = self._finite, None
         if norm is None:
             norm = torch.zeros((), device=finite.device)
@@ -147,7 +150,7 @@ class _StepGuard:
     @contextmanager
     def _clipping_by(self, norm: Optional[Tensor],
                      value: float) -> Iterator[None]:
-        """Let the wrapper clip by a norm that is known."""
+        """Let the wrapper clip by the norm that is already computed."""
         wrapper = self._wrapper
         clip = getattr(wrapper, 'clip_func', None)
         if norm is None or clip is not nn.utils.clip_grad_norm_:
@@ -172,6 +175,6 @@ class _StepGuard:
 
 
 def _scales(wrapper: OptimWrapper) -> bool:
-    """Whether a wrapper has a gradient scaler that is at work."""
+    """Whether a wrapper uses a gradient scaler."""
     return isinstance(wrapper,
                       AmpOptimWrapper) and wrapper.loss_scaler.is_enabled()

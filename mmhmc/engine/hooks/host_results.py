@@ -1,4 +1,4 @@
-"""What other hooks and metrics see of a codec's results."""
+"""Keeps a codec's results from disturbing other hooks and metrics."""
 from collections.abc import Sequence
 from typing import Optional
 
@@ -6,19 +6,19 @@ from mmengine.hooks import Hook
 
 from mmhmc.engine.parts import frames_of
 
-#: What our metrics of rate and of images are called by default.
+#: Default prefixes of our metrics of rate and image quality.
 _PREFIXES = ('rate', 'quality')
 
 
 class HostResults(Hook):
-    """Lets a run go on where the host alone would go on.
+    """Lets a run go on where the host without a codec would go on.
 
-    - Where a validation of the host has no results, e.g. of a detector that
-      finds nothing, nothing is saved as the best: what the codec measured is
-      hidden from the hooks that look for a best result, but not from the
-      logs, and is what the validation returns.
-    - What was coded is let go when all metrics have seen it: some metrics
-      keep every data sample, and would keep every image.
+    - A validation may have no results of the host, e.g. of a detector that
+      finds nothing. Then no checkpoint is saved as the best: the codec's
+      metrics are hidden from the hooks that look for a best result, but not
+      from the logs, and the validation returns them.
+    - Images in data samples are freed when all metrics have seen them: some
+      metrics keep every data sample, and would keep every image.
 
     ``RateLossHook`` registers it.
     """
@@ -32,7 +32,7 @@ class HostResults(Hook):
     def after_val_epoch(self,
                         runner,
                         metrics: Optional[dict[str, float]] = None) -> None:
-        """Hide what the codec measured, if there is nothing else."""
+        """Hide the codec's metrics, if there are no others."""
         wanted = {
             name
             for hook in runner.hooks
@@ -45,7 +45,7 @@ class HostResults(Hook):
             metrics.clear()
 
     def after_val(self, runner) -> None:
-        """Give it back."""
+        """Give the codec's metrics back."""
         if self._hidden is not None:
             metrics, values = self._hidden
             metrics.update(values)
@@ -65,7 +65,7 @@ class HostResults(Hook):
 
 
 def _is_of_codec(evaluator, metrics: dict) -> bool:
-    """Whether there are results, but none of the host, which has metrics."""
+    """Whether the host has metrics, but all results are the codec's."""
     measured = getattr(evaluator, 'metrics', [])
     codec = [
         metric for metric in measured

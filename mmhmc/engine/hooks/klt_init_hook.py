@@ -1,4 +1,4 @@
-"""Codecs begin as the best linear ones."""
+"""Initialises transforms of a codec by a Karhunen-Loeve transform."""
 from typing import Optional
 
 import torch
@@ -17,23 +17,23 @@ from .training_stage_hook import wrap_anew
 
 @HOOKS.register_module()
 class KLTInitHook(Hook):
-    """Lets g_a and g_s begin as a Karhunen-Loeve transform of the data.
+    """Initialises g_a and g_s as a Karhunen-Loeve transform of the data.
 
-    A codec with random weights spends thousands of steps before its images
-    are those of a linear transform. This one begins there: axes are those of
-    training images, and the step that of the weights of ``RateLossHook``.
-    For ``frozen_iters`` only the entropy model learns, to which everything is
-    new. Training that resumes, or begins with other weights, is left alone.
+    A codec with random weights needs thousands of steps to become as good as
+    a linear transform. This one begins there: the axes are computed from
+    training images, and the quantisation step from the weights of
+    ``RateLossHook``. For the first ``frozen_iters`` only the entropy model
+    learns. A run that resumes, or loads weights, is not changed.
 
     Args:
-        num_images: Training images that the axes are found from.
-        frozen_iters: Iterations for which g_a and g_s stand still.
+        num_images: Training images from which the axes are computed.
+        frozen_iters: Iterations for which g_a and g_s are frozen.
 
     Raises:
         ValueError: If a number is out of range.
     """
 
-    # Before hooks that look at what trains.
+    # Before hooks that read which parameters learn.
     priority = 'HIGH'
 
     @former_arguments(num_pictures='num_images')
@@ -47,7 +47,7 @@ class KLTInitHook(Hook):
         self._frozen: Optional[list[nn.Parameter]] = None
 
     def before_train(self, runner) -> None:
-        """Set the weights, if training begins with none.
+        """Initialise the weights, unless the run loads some.
 
         Raises:
             ValueError: If there is not exactly one ``RateLossHook`` with
@@ -70,7 +70,7 @@ class KLTInitHook(Hook):
                           runner,
                           batch_idx: int,
                           data_batch: Optional[dict] = None) -> None:
-        """Let the transforms learn when their time comes."""
+        """Let the transforms learn after ``frozen_iters``."""
         if self._frozen and runner.iter >= self.frozen_iters:
             _let_train(runner, self._frozen, True)
             self._frozen = None
@@ -89,7 +89,7 @@ class KLTInitHook(Hook):
         model = unwrap(runner.model)
         wrapper = find_codec_wrapper(model)
         codec = wrapper.codec
-        # Not by the loader, whose workers have begun what comes next.
+        # Not by the loader: its workers have prepared the next batches.
         loader = runner.train_dataloader
         count = len(loader.dataset)
         batches = (

@@ -12,12 +12,12 @@ from .rate_loss_hook import RateLossHook
 
 @HOOKS.register_module()
 class LmbdaScheduleHook(Hook):
-    """Moves one weight of ``RateLossHook`` along straight lines.
+    """Changes one weight of ``RateLossHook`` piecewise linearly.
 
     Args:
         weight: ``'lmbda_rate'``, ``'lmbda_distortion'`` or ``'lmbda_task'``.
         points: (iteration, value) pairs, iterations rising. Between two
-            points the value is interpolated, outside them it stands still.
+            points the value is interpolated, outside them it is constant.
 
     Raises:
         ValueError: If the weight is unknown, or points are out of order or
@@ -38,7 +38,7 @@ class LmbdaScheduleHook(Hook):
         self.weight = weight
 
     def before_train(self, runner) -> None:
-        """Find the hook that is steered.
+        """Find the hook whose weight changes.
 
         Raises:
             ValueError: If there is not exactly one ``RateLossHook``.

@@ -1,4 +1,4 @@
-"""Makes a resumed run draw the numbers that the first would have drawn."""
+"""Lets a resumed run draw the same random numbers as one that is not."""
 import random
 from typing import Optional
 
@@ -20,17 +20,17 @@ class RandomStateHook(Hook):
     bit, with loops that count epochs and with those that count iterations.
 
     Worker processes (``num_workers > 0``) have states of their own, which
-    nobody can save, for they are ahead of the run. What is random in a
-    pipeline is the same again
+    cannot be saved, since they are ahead of the run. Random transforms of a
+    pipeline draw the same numbers again
 
     - after an epoch, unless workers outlive it (``persistent_workers``);
     - with a loop that counts iterations only if mmengine replays the loader,
       as it does for a ``DefaultSampler``; an ``InfiniteSampler`` is moved on
       without loading (mmengine 0.10.12), and the workers begin anew.
 
-    The processes of a distributed run draw different numbers, also if
-    ``randomness`` gave all of them one seed: else they would add the same
-    noise to the latents.
+    The processes of a distributed run draw different numbers, even if
+    ``randomness`` gave all of them one seed: otherwise they would add the
+    same noise to the latents.
     """
 
     # First to restore, so that nothing is drawn before.
@@ -40,10 +40,10 @@ class RandomStateHook(Hook):
     _gathered: Optional[list[dict]] = None
 
     def before_train(self, runner) -> None:
-        """Tell the processes apart, and free the loader of chance."""
-        _tell_processes_apart()
+        """Give each process its seed, and the loader a generator."""
+        _seed_processes_apart()
         # A loop that counts iterations makes an iterator when it resumes,
-        # which would draw from the state that was just restored.
+        # which would otherwise draw from the restored state.
         if hasattr(runner.train_loop, 'dataloader_iterator'):
             runner.train_dataloader.generator = torch.Generator().manual_seed(
                 torch.initial_seed())
@@ -88,15 +88,15 @@ class RandomStateHook(Hook):
         self._restore()
 
     def before_val(self, runner) -> None:
-        """Remember what validation may change.
+        """Remember the states before validation.
 
-        What is saved after it, as the best so far, needs it too.
+        A checkpoint that is saved as the best after it needs them too.
         """
         self._before_val = random_state()
         self._gather()
 
     def after_val(self, runner) -> None:
-        """Forget what validation changed."""
+        """Restore the states from before validation."""
         set_random_state(self._before_val)
 
     def _restore(self) -> None:
@@ -105,8 +105,8 @@ class RandomStateHook(Hook):
             self._waiting = None
 
 
-def _tell_processes_apart() -> None:
-    """Seeds as of ``diff_rank_seed``, where all processes have the same."""
+def _seed_processes_apart() -> None:
+    """Seeds as by ``diff_rank_seed``, where processes have the same state."""
     states = all_gather_object(torch.get_rng_state())
     rank = get_rank()
     if any(torch.equal(state, states[rank]) for state in states[:rank]):

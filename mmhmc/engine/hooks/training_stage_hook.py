@@ -1,4 +1,4 @@
-"""What trains when: codec, adapter, host."""
+"""Stages of training: which of codec, adapter and host learn."""
 from collections.abc import Sequence
 from typing import Optional
 
@@ -25,11 +25,11 @@ class TrainingStageHook(Hook):
                 dict(begin=8, trainable=['adapter'])]            stage C
 
     A frozen part has no gradients. A frozen codec or adapter is in evaluation
-    mode (true rounding, of a whole batch at once, see
-    ``ImageCodec.estimate_latents``); a frozen host keeps its training
-    behaviour, which its losses need, but its normalisation statistics and
-    dropout stand still.
-    What the host itself freezes (``frozen_stages``) stays frozen.
+    mode (latents are rounded, for a whole batch at once, see
+    ``ImageCodec.estimate_latents``). A frozen host stays in training mode,
+    which its losses need, but its normalisation statistics are fixed and its
+    dropout is off. Layers that the host itself freezes (``frozen_stages``)
+    stay frozen.
 
     Under DDP the model is wrapped anew at each switch, so that the reducer
     waits for exactly the parameters that train.
@@ -46,7 +46,7 @@ class TrainingStageHook(Hook):
             train nothing.
     """
 
-    # Before hooks that look at what trains.
+    # Before hooks that read which parameters learn.
     priority = 'HIGH'
 
     def __init__(self,
@@ -81,7 +81,7 @@ class TrainingStageHook(Hook):
                 the adapter would change nothing.
         """
         model = unwrap(runner.model)
-        # The host's own choices, quantiles included, are not to be undone.
+        # Parameters that the host or the codec has frozen stay so.
         self._free = {
             part: [p for p in parameters if p.requires_grad]
             for part, parameters in split_parameters(model).items()
@@ -101,7 +101,7 @@ class TrainingStageHook(Hook):
         self._switch(runner)
 
     def before_train_epoch(self, runner) -> None:
-        """Enter the next stage when its epoch comes."""
+        """Begin the next stage when its epoch comes."""
         if self.by_epoch:
             self._switch(runner)
 
@@ -109,13 +109,13 @@ class TrainingStageHook(Hook):
                           runner,
                           batch_idx: int,
                           data_batch: Optional[dict] = None) -> None:
-        """Enter the next stage when its iteration comes; keep parts frozen.
+        """Begin the next stage when its iteration comes; keep parts frozen.
 
-        The loops call ``model.train()``, which would wake frozen parts.
+        The loops call ``model.train()``, also for frozen parts.
         """
         if not self.by_epoch:
             self._switch(runner)
-        self._rest(unwrap(runner.model))
+        self._keep_frozen(unwrap(runner.model))
 
     def after_train(self, runner) -> None:
         """Leave the model as it was built."""
@@ -140,8 +140,8 @@ class TrainingStageHook(Hook):
         runner.logger.info(f'Stage {due + 1} of {len(self.stages)}: training '
                            f'{", ".join(trainable)}.')
 
-    def _rest(self, model: nn.Module) -> None:
-        """Put frozen parts to rest."""
+    def _keep_frozen(self, model: nn.Module) -> None:
+        """Put frozen parts into evaluation mode."""
         trainable = self.stages[self.current]['trainable']
         wrapper = find_codec_wrapper(model)
         for name in ('codec', 'adapter'):

@@ -96,9 +96,10 @@ class ELIC(SpaceChannelCodec):
                  portable: bool = True,
                  init_cfg: Optional[dict] = None) -> None:
         self.context_channels = _pairs(context_channels, len(groups[1:]))
-        super().__init__(hidden_channels, latent_channels, groups,
-                         [(ANCHORS, BETWEEN_ANCHORS)] * len(groups), portable,
-                         init_cfg)
+        self.groups = tuple(groups)
+        self.schedule = [(ANCHORS, BETWEEN_ANCHORS)] * len(groups)
+        super().__init__(hidden_channels, latent_channels, portable, init_cfg,
+                         'straight_through')
 
     def build_network(self, hidden_channels: int,
                       latent_channels: int) -> nn.Module:

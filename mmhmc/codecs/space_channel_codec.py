@@ -29,15 +29,7 @@ class SpaceChannelCodec(HyperpriorCodec):
 
     In training ``y_hat`` and ``z_hat`` are rounded around their means, as
     they are in evaluation, and likelihoods are those of values with additive
-    noise.
-
-    Args:
-        hidden_channels: See :class:`CompressAICodec`.
-        latent_channels: Channels of ``y``: the sum of ``groups``.
-        groups: Channels of each group, in coding order.
-        schedule: For each group the phases of each step.
-        portable: Whether streams decode identically on every machine.
-        init_cfg: mmengine's initialisation.
+    noise: subclasses have the quantiser ``'straight_through'``.
     """
 
     autoregressive = True
@@ -46,16 +38,10 @@ class SpaceChannelCodec(HyperpriorCodec):
     #: Whether ``params`` enters the channel contexts, before other groups.
     channels_see_params: bool = False
 
-    def __init__(self,
-                 hidden_channels: int,
-                 latent_channels: int,
-                 groups: Sequence[int],
-                 schedule: Sequence[Schedule],
-                 portable: bool = True,
-                 init_cfg: Optional[dict] = None) -> None:
-        self.groups, self.schedule = tuple(groups), tuple(schedule)
-        super().__init__(hidden_channels, latent_channels, portable, init_cfg,
-                         'straight_through')
+    #: Channels of each group, in coding order; they sum to those of ``y``.
+    groups: tuple[int, ...]
+    #: For each group the phases of each step.
+    schedule: Sequence[Schedule]
 
     @property
     def entropy_networks(self) -> tuple[str, ...]:

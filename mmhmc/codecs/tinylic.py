@@ -100,6 +100,7 @@ class TinyLIC(SpaceChannelCodec):
     hidden_maps = 8
     #: Fields of a condition that a codec with several rates accepts.
     controls: tuple[str, ...] = ('quality', )
+    schedule = SCHEDULE
     context_order = ('params', 'spatial', 'channel')
     channels_see_params = True
 
@@ -117,9 +118,9 @@ class TinyLIC(SpaceChannelCodec):
         self.hidden_channels = tuple(hidden_channels)
         self.hyper_channels = hyper_channels
         self.depths, self.drop_path = tuple(depths), drop_path
-        super().__init__(hyper_channels, latent_channels,
-                         slice_channels(latent_channels), SCHEDULE, portable,
-                         init_cfg)
+        self.groups = slice_channels(latent_channels)
+        super().__init__(hyper_channels, latent_channels, portable, init_cfg,
+                         'straight_through')
         if self.variable_rate:
             self.codec_id = self.variable_codec_id
             for name, channels in (('gain', latent_channels),

@@ -13,7 +13,7 @@ from .version import __version__
 _PUBLIC = {
     'mmhmc.adapters': ('DynamicAdaptation', ),
     'mmhmc.codecs':
-    ('AVIF', 'Cheng2020Anchor', 'Cheng2020Attention', 'ELIC',
+    ('AVIF', 'Cheng2020Anchor', 'Cheng2020Attention', 'DCVCUFIntra', 'ELIC',
      'FactorizedPrior', 'HEVCIntra', 'IdentityCodec', 'ImageCodec', 'JPEG',
      'JPEGXL', 'JointAutoregressive', 'LayeredGenerative', 'MPA', 'MRIC',
      'MeanScaleHyperprior', 'ScaleHyperprior', 'TinyLIC', 'VVCIntra', 'WebP'),

@@ -1,7 +1,7 @@
 """Data that codec, adapter, losses and metrics pass to each other."""
 from dataclasses import dataclass, field, replace
 from numbers import Real
-from typing import Optional
+from typing import Optional, Union
 
 from torch import Tensor
 
@@ -49,7 +49,8 @@ class CodingCondition:
 
     Args:
         quality: Rate index, 1 is the lowest rate; also between two integers,
-            where the codec interpolates.
+            where the codec interpolates. In training also one for each image
+            of a batch, where the codec can (``mixes_qualities``).
         task: Name of the task to decode for.
         alpha: Transition between two tasks, in [0, 1].
         beta: Weight of realism against distortion, not negative.
@@ -58,16 +59,21 @@ class CodingCondition:
         TypeError: If one is of another kind.
     """
 
-    quality: Optional[float] = None
+    quality: Union[float, tuple[float, ...], None] = None
     task: Optional[str] = None
     alpha: Optional[float] = None
     beta: Optional[float] = None
 
     def __post_init__(self) -> None:
+        if isinstance(self.quality, list):
+            object.__setattr__(self, 'quality', tuple(self.quality))
         for name in ('quality', 'alpha', 'beta'):
             value = getattr(self, name)
-            if not (value is None or isinstance(value, Real)):
-                raise TypeError(f'`{name}` must be a number, got {value!r}.')
+            several = name == 'quality' and isinstance(value, tuple) and value
+            for one in value if several else (value, ):
+                if not (value is None or isinstance(one, Real)):
+                    raise TypeError(
+                        f'`{name}` must be a number, got {value!r}.')
         if not (self.task is None or isinstance(self.task, str)):
             raise TypeError(f'`task` must be a name, got {self.task!r}.')
 

@@ -24,6 +24,7 @@ from torch import nn
 from mmhmc.adapters import DynamicAdaptation
 from mmhmc.codecs import build_codec
 from mmhmc.datasets import write_image
+from mmhmc.functional.colour import rgb_to_ycbcr
 from mmhmc.machine import tune_cpu
 from mmhmc.models import CodecBackbone
 
@@ -49,6 +50,11 @@ CODECS = dict(
         latent_channels=8,
         groups=(2, 2, 4),
         context_channels=(8, 8)),
+    DCVCUFIntra=dict(
+        hidden_channels=8,
+        latent_channels=8,
+        hyper_channels=8,
+        num_qualities=3),
     MRIC=dict(
         hidden_channels=8,
         latent_channels=8,
@@ -121,10 +127,16 @@ def tiny_codec(name, **kwargs):
     x = smooth_images(1, 128, 128)
     with torch.no_grad():
         last = [m for m in codec.g_a if isinstance(m, nn.Conv2d)][-1]
+        # Some transforms take luma and chroma.
+        seen = rgb_to_ycbcr(x, centred=True) if 'DCVC' in name else x
         for _ in range(3):
-            gain = 4 / codec.g_a(x).square().mean().sqrt()
+            gain = 4 / codec.g_a(seen).square().mean().sqrt()
             last.weight.mul_(gain)
             last.bias.mul_(gain)
+        if 'DCVC' in name:
+            # Its skips double what they see: scales would spread too far.
+            for layer in last_layers(scale_networks(codec)):
+                layer.weight.mul_(0.2)
         for _ in range(3 if name != 'FactorizedPrior' else 0):
             coded = codec.encode_latents(x).symbols['y']
             amplitude = coded.symbols.float().square().mean().sqrt()
@@ -146,6 +158,8 @@ def scale_networks(codec):
 
     There are several where groups of channels have their own, in order.
     """
+    if hasattr(codec, 'spatial'):
+        return [codec.fusion, codec.spatial]
     names = ('scale_context', 'entropy_parameters', 'h_s')
     networks = next(getattr(codec, n) for n in names if hasattr(codec, n))
     if isinstance(networks, nn.Sequential):

@@ -13,18 +13,19 @@ NAMES = {
         'Cheng2020Attention', 'CodecBackbone', 'CodecModel',
         'CodecOptimWrapperConstructor', 'CodecOutput',
         'CodecVisualizationHook', 'CodingCondition', 'CompressedDomainNeck',
-        'DISTSMetric', 'DynamicAdaptation', 'ELIC', 'EntropyTableHook',
-        'FIDMetric', 'FactorizedPrior', 'FeatureLoss', 'FiniteLossHook',
-        'GenerativeCodecModel', 'HEVCIntra', 'HingeLoss', 'IdentityCodec',
-        'ImageCodec', 'ImageStem', 'JPEG', 'JPEGXL', 'JointAutoregressive',
-        'KIDMetric', 'KLTInitHook', 'LPIPSLoss', 'LPIPSMetric',
-        'LatentBackbone', 'LayeredCodecModel', 'LayeredGenerative',
-        'LmbdaScheduleHook', 'MPA', 'MRIC', 'MSSSIMLoss', 'MSSSIMMetric',
-        'MeanScaleHyperprior', 'MultiTaskModel', 'Muon', 'NIQEMetric',
-        'NonSaturatingLoss', 'PSNRMetric', 'PatchDiscriminator', 'PointsHead',
-        'PointsMetric', 'RandomStateHook', 'RateLossHook', 'SSIMMetric',
-        'SavingMetric', 'ScaleHyperprior', 'TinyLIC', 'TrainingStageHook',
-        'TwoScaleDiscriminator', 'VVCIntra', 'WebP', '__version__'
+        'DCVCUFIntra', 'DISTSMetric', 'DynamicAdaptation', 'ELIC',
+        'EntropyTableHook', 'FIDMetric', 'FactorizedPrior', 'FeatureLoss',
+        'FiniteLossHook', 'GenerativeCodecModel', 'HEVCIntra', 'HingeLoss',
+        'IdentityCodec', 'ImageCodec', 'ImageStem', 'JPEG', 'JPEGXL',
+        'JointAutoregressive', 'KIDMetric', 'KLTInitHook', 'LPIPSLoss',
+        'LPIPSMetric', 'LatentBackbone', 'LayeredCodecModel',
+        'LayeredGenerative', 'LmbdaScheduleHook', 'MPA', 'MRIC', 'MSSSIMLoss',
+        'MSSSIMMetric', 'MeanScaleHyperprior', 'MultiTaskModel', 'Muon',
+        'NIQEMetric', 'NonSaturatingLoss', 'PSNRMetric', 'PatchDiscriminator',
+        'PointsHead', 'PointsMetric', 'RandomStateHook', 'RateLossHook',
+        'SSIMMetric', 'SavingMetric', 'ScaleHyperprior', 'TinyLIC',
+        'TrainingStageHook', 'TwoScaleDiscriminator', 'VVCIntra', 'WebP',
+        '__version__'
     ],
     'mmhmc.adapters': ['DynamicAdaptation'],
     'mmhmc.apis': [
@@ -45,7 +46,7 @@ NAMES = {
         'former_fingerprint'
     ],
     'mmhmc.codecs': [
-        'AVIF', 'Cheng2020Anchor', 'Cheng2020Attention', 'ELIC',
+        'AVIF', 'Cheng2020Anchor', 'Cheng2020Attention', 'DCVCUFIntra', 'ELIC',
         'FactorizedPrior', 'HEVCIntra', 'IdentityCodec', 'ImageCodec', 'JPEG',
         'JPEGXL', 'JointAutoregressive', 'LayeredGenerative', 'MPA', 'MRIC',
         'MeanScaleHyperprior', 'ScaleHyperprior', 'TinyLIC', 'VVCIntra',
@@ -56,10 +57,11 @@ NAMES = {
         'WebP'
     ],
     'mmhmc.codecs.layers': [
-        'AttentionStage', 'DivisiveNorm', 'FixedPointNetwork',
-        'MultiPathStage', 'NeighbourhoodAttention', 'PathChoice',
-        'TensorCache', 'Transform', 'TransformerBlock', 'best_step',
-        'exact_gains', 'init_as_klt', 'interpolate_gains', 'saturation'
+        'AttentionStage', 'DepthConvBlock', 'DivisiveNorm',
+        'FactorisedDensity', 'FixedPointNetwork', 'MultiPathStage',
+        'NeighbourhoodAttention', 'PathChoice', 'TensorCache', 'Transform',
+        'TransformerBlock', 'best_step', 'exact_gains', 'init_as_klt',
+        'interpolate_gains', 'saturation'
     ],
     'mmhmc.datasets': [
         'ACCESSORIES', 'CelebAMaskHQ', 'FACE_PARTS', 'FACE_POINTS',
@@ -125,7 +127,7 @@ NAMES = {
 REGISTERED = dict(
     MODELS=[
         'AVIF', 'BackboneLoss', 'Cheng2020Anchor', 'Cheng2020Attention',
-        'CodecBackbone', 'CodecModel', 'CompressedDomainNeck',
+        'CodecBackbone', 'CodecModel', 'CompressedDomainNeck', 'DCVCUFIntra',
         'DynamicAdaptation', 'ELIC', 'FactorizedPrior', 'FeatureLoss',
         'GenerativeCodecModel', 'HEVCIntra', 'HingeLoss', 'IdentityCodec',
         'ImageStem', 'JPEG', 'JPEGXL', 'JointAutoregressive', 'LPIPSLoss',

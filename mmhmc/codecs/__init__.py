@@ -2,6 +2,7 @@
 from .base import ImageCodec, build_codec
 from .bmshj2018 import FactorizedPrior, ScaleHyperprior
 from .cheng2020 import Cheng2020Anchor, Cheng2020Attention
+from .dcvc_uf import DCVCUFIntra
 from .elic import ELIC
 from .identity import IdentityCodec
 from .layered import LayeredGenerative
@@ -12,9 +13,9 @@ from .standard import AVIF, JPEG, JPEGXL, HEVCIntra, VVCIntra, WebP
 from .tinylic import TinyLIC
 
 __all__ = [
-    'AVIF', 'Cheng2020Anchor', 'Cheng2020Attention', 'ELIC', 'FactorizedPrior',
-    'HEVCIntra', 'IdentityCodec', 'ImageCodec', 'JPEG', 'JPEGXL',
-    'JointAutoregressive', 'LayeredGenerative', 'MPA', 'MRIC',
-    'MeanScaleHyperprior', 'ScaleHyperprior', 'TinyLIC', 'VVCIntra', 'WebP',
-    'build_codec'
+    'AVIF', 'Cheng2020Anchor', 'Cheng2020Attention', 'DCVCUFIntra', 'ELIC',
+    'FactorizedPrior', 'HEVCIntra', 'IdentityCodec', 'ImageCodec', 'JPEG',
+    'JPEGXL', 'JointAutoregressive', 'LayeredGenerative', 'MPA', 'MRIC',
+    'MeanScaleHyperprior', 'ScaleHyperprior', 'TinyLIC', 'VVCIntra',
+    'WebP', 'build_codec'
 ]

@@ -46,6 +46,8 @@ class ImageCodec(StreamCoder, TransformRunner, WholeModule):
 
     #: Both sides of a coded image are multiples of this.
     downsampling_factor: int = 1
+    #: Whether images of a training batch may have qualities of their own.
+    mixes_qualities: bool = False
 
     def __init__(self, init_cfg: Optional[dict] = None) -> None:
         super().__init__(init_cfg)

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from mmhmc.bitstream import SymbolDecoder, deterministic_kernels
 from mmhmc.former_names import former_arguments
-from mmhmc.functional.devices import is_estimating
+from mmhmc.functional.devices import device_of, is_estimating
 from mmhmc.structures import CodecOutput, CodingCondition
 from .entropy_model_codec import QUANTISERS, EntropyModelCodec
 from .layers import DivisiveNorm, FixedPointNetwork
@@ -93,7 +93,8 @@ class CompressAICodec(EntropyModelCodec):
         network = self.build_network(hidden_channels, latent_channels)
         for name, part in network.named_children():
             self.add_module(name, part)
-        self.entropy_bottleneck.quantiles.requires_grad_(False)
+        for bottleneck in self._bottlenecks():
+            bottleneck.quantiles.requires_grad_(False)
         replace_layers(self, 'GDN', DivisiveNorm)
         replace_layers(self.g_a, 'Conv2d', _without_pointwise_stride)
         for name in self.entropy_networks:
@@ -187,7 +188,7 @@ class CompressAICodec(EntropyModelCodec):
                      coded_size: tuple[int, int],
                      condition: Optional[CodingCondition] = None) -> Tensor:
         """See :meth:`ImageCodec.read_latents`."""
-        device = self.entropy_bottleneck.quantiles.device
+        device = device_of(self.entropy_bottleneck)
         latent_size = tuple(side // self.downsampling_factor
                             for side in coded_size)
         with self._entropy_arithmetic(device):
@@ -292,7 +293,8 @@ class CompressAICodec(EntropyModelCodec):
     def decoding_tensors(self) -> Iterator[tuple[str, Tensor]]:
         """See :meth:`ImageCodec.decoding_tensors`."""
         yield from self._table_buffers()
-        yield 'medians', self.entropy_bottleneck.quantiles[:, 0, 1]
+        if hasattr(self.entropy_bottleneck, 'quantiles'):
+            yield 'medians', self.entropy_bottleneck.quantiles[:, 0, 1]
         for name in self.entropy_networks:
             network = self.get_submodule(name)
             for key, parameter in network.named_parameters():

@@ -33,6 +33,9 @@ class EntropyModelCodec(ImageCodec):
 
     #: The latent that training decodes, one of :data:`QUANTISERS`.
     quantiser: str = 'noise'
+    #: Smallest and largest scale that have tables, and how many have.
+    scale_range: tuple[float, float] = (0.11, 256.)
+    scale_levels: int = SCALE_LEVELS
     # Digest of the weights for which the tables were made.
     _tables_of: Optional[bytes] = None
 
@@ -173,7 +176,8 @@ class EntropyModelCodec(ImageCodec):
             bottleneck.update(force=True, update_quantiles=update_quantiles)
         if hasattr(self, 'gaussian_conditional'):
             self.gaussian_conditional.update_scale_table(
-                get_scale_table(levels=SCALE_LEVELS), force=True)
+                get_scale_table(*self.scale_range, self.scale_levels),
+                force=True)
         self._forget_hidden()
         self._tables_of = _digest(self._bottleneck_parameters())
 

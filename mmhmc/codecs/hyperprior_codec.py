@@ -80,16 +80,8 @@ class HyperpriorCodec(CompressAICodec):
         """
         z = self.hyper_analysis(y, quality)
         z_hat, z_likelihoods = self.run_bottleneck(z, with_likelihoods)
-        params = self.hyper_synthesis(z_hat, quality)
-        steps = []
-        if self.training or is_estimating():
-            y_hat, y_likelihoods = self.quantise_at_once(
-                y, params, with_likelihoods)
-        else:
-            y_hat, scales_hat, means_hat, steps = self._quantise_each(
-                y, params)
-            _, y_likelihoods = self.run_conditional(y, scales_hat, means_hat,
-                                                    with_likelihoods)
+        y_hat, y_likelihoods, steps = self._quantise_given(
+            self.hyper_synthesis(z_hat, quality), y, with_likelihoods)
         output = CodecOutput(y_hat)
         if with_likelihoods:
             output.likelihoods = dict(y=y_likelihoods, z=z_likelihoods)
@@ -99,6 +91,21 @@ class HyperpriorCodec(CompressAICodec):
                 'y': self._join_steps(steps)
             }
         return output
+
+    def _quantise_given(self, params: Tensor, y: Tensor,
+                        with_likelihoods: bool) -> tuple:
+        """Quantise a batch whose hyper-latent is known.
+
+        Returns:
+            ``y_hat`` and its likelihoods, both (B, M, h, w), and symbols and
+            scales of the first image's steps, if they were made one by one.
+        """
+        if self.training or is_estimating():
+            return *self.quantise_at_once(y, params, with_likelihoods), []
+        y_hat, scales_hat, means_hat, steps = self._quantise_each(y, params)
+        _, likelihoods = self.run_conditional(y, scales_hat, means_hat,
+                                              with_likelihoods)
+        return y_hat, likelihoods, steps
 
     def quantise_at_once(
             self,
@@ -168,12 +175,15 @@ class HyperpriorCodec(CompressAICodec):
                       quality: Optional[float] = None) -> Tensor:
         """See :meth:`CompressAICodec.decode_latent`."""
         z_hat = self.read_bottleneck(decoders['z'], latent_size)
+        return self._decode_given(
+            self.hyper_synthesis(z_hat, quality), decoders['y'])
+
+    def _decode_given(self, params: Tensor, decoder: SymbolDecoder) -> Tensor:
+        """Decode ``y_hat`` where the hyper-latent is known."""
 
         def decode_step(select: Select, scales_hat: Tensor,
                         means_hat: Tensor) -> Tensor:
-            symbols = decoders['y'].decode(
-                self.scale_indexes(scales_hat).flatten())
+            symbols = decoder.decode(self.scale_indexes(scales_hat).flatten())
             return symbols.view(means_hat.shape) + means_hat
 
-        return self.run_context_model(
-            self.hyper_synthesis(z_hat, quality), decode_step)[0]
+        return self.run_context_model(params, decode_step)[0]

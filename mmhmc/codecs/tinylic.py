@@ -3,19 +3,18 @@ import math
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from itertools import accumulate, islice
-from numbers import Real
-from typing import Optional, Union
+from typing import Optional
 
 import torch
 from torch import Tensor, nn
 
-from mmhmc.bitstream import Bitstream, BitstreamError
 from mmhmc.registry import MODELS
-from mmhmc.structures import CodecOutput, CodingCondition
+from mmhmc.structures import CodecOutput
 from .layers import AttentionStage, Transform, exact_gains, interpolate_gains
 from .layers.attention_stage import HEAD_CHANNELS
 from .layers.checkerboard import MaskedConv2d
 from .space_channel_codec import SpaceChannelCodec, channel_context
+from .variable_rate import VariableRateCodec
 
 #: Qualities of a codec with several rates; the highest is the default.
 NUM_QUALITIES = 8
@@ -29,7 +28,7 @@ _EXACT_GAINS = ('inverse_hyper_gain', )
 
 
 @MODELS.register_module()
-class TinyLIC(SpaceChannelCodec):
+class TinyLIC(VariableRateCodec, SpaceChannelCodec):
     """TinyLIC of Lu et al. (2022), with one rate or several.
 
     .. code-block:: none
@@ -98,8 +97,6 @@ class TinyLIC(SpaceChannelCodec):
     receptive_radius = 320
     least_tile_size = 1024
     hidden_maps = 8
-    #: Fields of a condition that a codec with several rates accepts.
-    controls: tuple[str, ...] = ('quality', )
     schedule = SCHEDULE
     context_order = ('params', 'spatial', 'channel')
     channels_see_params = True
@@ -115,6 +112,7 @@ class TinyLIC(SpaceChannelCodec):
                  init_cfg: Optional[dict] = None) -> None:
         _check_sizes(hidden_channels, latent_channels, hyper_channels, depths)
         self.variable_rate = bool(variable_rate)
+        self.num_qualities = NUM_QUALITIES * self.variable_rate
         self.hidden_channels = tuple(hidden_channels)
         self.hyper_channels = hyper_channels
         self.depths, self.drop_path = tuple(depths), drop_path
@@ -194,11 +192,7 @@ class TinyLIC(SpaceChannelCodec):
         """
         kernel_size = 3 if transform.startswith('h') else 7
         return AttentionStage(channels, kernel_size, drop_path,
-                              NUM_QUALITIES * self.variable_rate)
-
-    def controls_of(self, condition: Optional[CodingCondition]) -> dict:
-        """See :meth:`CompressAICodec.controls_of`; the quality."""
-        return dict(quality=self.quality_of(condition))
+                              self.num_qualities)
 
     def quantise_latent(self,
                         y: Tensor,
@@ -208,26 +202,9 @@ class TinyLIC(SpaceChannelCodec):
         return super().quantise_latent(
             self.scale(y, 'gain', quality), with_likelihoods, quality)
 
-    def decode_latents(self,
-                       y_hat: Tensor,
-                       condition: Optional[CodingCondition] = None) -> Tensor:
-        """See :meth:`ImageCodec.decode_latents`."""
-        self.check_condition(condition)
-        return super().decode_latents(y_hat, condition)
-
     def _decode(self, y_hat: Tensor, controls: dict, **of_transform) -> Tensor:
         y_hat = self.scale(y_hat, 'inverse_gain', controls['quality'])
         return super()._decode(y_hat, controls, **of_transform)
-
-    def write(self,
-              output: CodecOutput,
-              size: tuple[int, int],
-              condition: Optional[CodingCondition] = None) -> Bitstream:
-        """See :meth:`ImageCodec.write`; the quality is always stored."""
-        quality = self.quality_of(condition)
-        if quality is not None:
-            condition = CodingCondition(quality=quality)
-        return super().write(output, size, condition)
 
     def hyper_analysis(self,
                        y: Tensor,
@@ -246,15 +223,6 @@ class TinyLIC(SpaceChannelCodec):
         z_hat = self.scale(z_hat, 'inverse_hyper_gain', quality)
         return self.run_entropy_network('h_s', z_hat, quality=quality)
 
-    def quality_of(self,
-                   condition: Optional[CodingCondition]) -> Optional[float]:
-        """The condition's quality, or the highest; None with one rate."""
-        if not self.variable_rate:
-            return None
-        if condition is None or condition.quality is None:
-            return float(NUM_QUALITIES)
-        return float(condition.quality)
-
     def scale(self, t: Tensor, name: str, quality: Optional[float]) -> Tensor:
         """Multiply the channels of ``t`` (B, C, h, w) by a gain."""
         if quality is None:
@@ -262,52 +230,6 @@ class TinyLIC(SpaceChannelCodec):
         gains, exact = getattr(self, name), name in _EXACT_GAINS
         find = exact_gains if exact and self.in_integers else interpolate_gains
         return t * find(gains, quality).view(-1, 1, 1)
-
-    def compress(
-            self,
-            x: Union[Tensor, Sequence[Tensor]],
-            condition: Optional[CodingCondition] = None) -> list[Bitstream]:
-        """See :meth:`ImageCodec.compress`."""
-        # Before the quality is rounded.
-        self.check_condition(condition)
-        return super().compress(x, condition)
-
-    def check_images(self, x: Tensor,
-                     condition: Optional[CodingCondition]) -> None:
-        """See :meth:`ImageCodec.check_images`."""
-        if not self.variable_rate:
-            super().check_images(x, condition)
-            return
-        super().check_images(x, None)
-        self.check_condition(condition)
-
-    def check_condition(self, condition: Optional[CodingCondition]) -> None:
-        """Refuse controls that this codec does not have.
-
-        Raises:
-            ValueError: With the control and its value.
-        """
-        if condition is None or not self.variable_rate:
-            return
-        for name, value in vars(condition).items():
-            if value is not None and name not in self.controls:
-                raise ValueError(
-                    f'{type(self).__name__} has the run-time controls '
-                    f'{list(self.controls)}, but no `{name}`, got {value!r}.')
-        quality = condition.quality
-        if quality is not None and not (isinstance(quality, Real)
-                                        and 1 <= quality <= NUM_QUALITIES):
-            raise ValueError(
-                f'`quality` must be a number from 1 to {NUM_QUALITIES} for '
-                f'{type(self).__name__}, got {quality!r}.')
-
-    def _check_origin(self, bitstream: Bitstream, names: list[str]) -> None:
-        super()._check_origin(bitstream, names)
-        if self.variable_rate and not (bitstream.quality is not None and 1 <=
-                                       bitstream.quality <= NUM_QUALITIES):
-            raise BitstreamError(
-                f'{type(self).__name__} has the qualities 1 to '
-                f'{NUM_QUALITIES}; the file says {bitstream.quality}.')
 
     def decoding_tensors(self) -> Iterator[tuple[str, Tensor]]:
         """See :meth:`ImageCodec.decoding_tensors`."""

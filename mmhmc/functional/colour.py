@@ -11,6 +11,62 @@ LUMA_WEIGHTS = dict(bt601=(0.299, 0.114), bt709=(0.2126, 0.0722))
 CHROMA_STRIDES = {'444': (1, 1), '422': (1, 2), '420': (2, 2), '400': None}
 
 
+def rgb_to_ycbcr(x: Tensor,
+                 matrix: str = 'bt709',
+                 centred: bool = False) -> Tensor:
+    """Convert images to luma and chroma, for networks to learn from.
+
+    With red, green and blue and the luma weights K of the matrix,
+
+    .. code-block:: none
+
+        y = K_r r + K_g g + K_b b
+        u = (b - y) / (2 - 2 K_b)
+        v = (r - y) / (2 - 2 K_r)
+
+    which are in [0, 1], [-1/2, 1/2] and [-1/2, 1/2] for colours in [0, 1].
+
+    Args:
+        x: RGB, shape (B, 3, H, W), of any floating type.
+        matrix: ``'bt601'`` or ``'bt709'``.
+        centred: Whether 1/2 is subtracted from luma.
+
+    Returns:
+        Planes y, u and v, of the type and shape of ``x``.
+    """
+    red_weight, blue_weight = LUMA_WEIGHTS[matrix]
+    red, green, blue = x.split(1, dim=1)
+    # As a sum of differences, so that grey is exact.
+    y = green + red_weight * (red - green) + blue_weight * (blue - green)
+    u = (blue - y) / (2 - 2 * blue_weight)
+    v = (red - y) / (2 - 2 * red_weight)
+    return torch.cat((y - 0.5 if centred else y, u, v), dim=1)
+
+
+def ycbcr_to_rgb(planes: Tensor,
+                 matrix: str = 'bt709',
+                 centred: bool = False) -> Tensor:
+    """The way back from :func:`rgb_to_ycbcr`, not clamped.
+
+    Args:
+        planes: y, u and v, shape (B, 3, H, W), of any floating type.
+        matrix: As the planes were made with.
+        centred: As well.
+
+    Returns:
+        RGB, of the type and shape of ``planes``.
+    """
+    y, u, v = planes.split(1, dim=1)
+    if centred:
+        y = y + 0.5
+    red_weight, blue_weight = LUMA_WEIGHTS[matrix]
+    red = y + (2 - 2 * red_weight) * v
+    blue = y + (2 - 2 * blue_weight) * u
+    green = y - (red_weight * (red - y) + blue_weight *
+                 (blue - y)) / (1 - red_weight - blue_weight)
+    return torch.cat((red, green, blue), dim=1)
+
+
 def rgb_to_yuv(x: Tensor,
                matrix: str = 'bt709',
                full_range: bool = True,
@@ -18,17 +74,10 @@ def rgb_to_yuv(x: Tensor,
                chroma: str = '444') -> tuple[Tensor, ...]:
     """Convert images to the integers that a video codec takes.
 
-    With red, green and blue in [0, 1] and the luma weights K of the matrix,
-
-    .. code-block:: none
-
-        y = K_r r + K_g g + K_b b                in [0, 1]
-        u = (b - y) / (2 - 2 K_b)                in [-1/2, 1/2]
-        v = (r - y) / (2 - 2 K_r)                in [-1/2, 1/2]
-
-    and n bits, the planes are rounded to ``(2^n - 1) y`` and
-    ``(2^n - 1) u + 2^(n-1)`` in the full range, ``2^(n-8) (219 y + 16)`` and
-    ``2^(n-8) (224 u + 128)`` otherwise (ITU-T H.273, equations 20 to 31).
+    With n bits, the planes of :func:`rgb_to_ycbcr` are rounded to
+    ``(2^n - 1) y`` and ``(2^n - 1) u + 2^(n-1)`` in the full range,
+    ``2^(n-8) (219 y + 16)`` and ``2^(n-8) (224 u + 128)`` otherwise (ITU-T
+    H.273, equations 20 to 31).
     Where chroma has fewer samples, each is the mean of its pixels, and so is
     located at their centre.
 
@@ -52,14 +101,9 @@ def rgb_to_yuv(x: Tensor,
     if x.ndim != 4 or x.shape[1] != 3:
         raise ValueError('`x` must be RGB images of shape (B, 3, H, W), got '
                          f'{tuple(x.shape)}.')
-    red_weight, blue_weight = LUMA_WEIGHTS[matrix]
-    red, green, blue = x.clamp(0, 1).split(1, dim=1)
-    # As a sum of differences, so that grey is exact.
-    y = green + red_weight * (red - green) + blue_weight * (blue - green)
+    y, u, v = rgb_to_ycbcr(x.clamp(0, 1), matrix).split(1, dim=1)
     if chroma == '400':
         return _quantise([y], full_range, bit_depth)
-    u = (blue - y) / (2 - 2 * blue_weight)
-    v = (red - y) / (2 - 2 * red_weight)
     stride = CHROMA_STRIDES[chroma]
     if x.shape[-2] % stride[0] or x.shape[-1] % stride[1]:
         raise ValueError(
@@ -105,12 +149,7 @@ def yuv_to_rgb(planes: Sequence[Tensor],
         plane if plane.shape[-2:] == size else interpolate(
             plane, size, mode='bicubic', align_corners=False)
         for plane in rest)
-    red_weight, blue_weight = LUMA_WEIGHTS[matrix]
-    red = y + (2 - 2 * red_weight) * v
-    blue = y + (2 - 2 * blue_weight) * u
-    green = y - (red_weight * (red - y) + blue_weight *
-                 (blue - y)) / (1 - red_weight - blue_weight)
-    return torch.cat([red, green, blue], dim=1).clamp(0, 1)
+    return ycbcr_to_rgb(torch.cat((y, u, v), dim=1), matrix).clamp(0, 1)
 
 
 def check_colour(matrix: str, bit_depth: int, chroma: str = '444') -> None:

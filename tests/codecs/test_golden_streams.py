@@ -23,7 +23,9 @@ from mmhmc.structures import CodingCondition
 
 EXPECTED = Path(__file__).parents[1] / 'expected/golden_streams.json'
 #: Codecs with a quality, between two that have gains of their own.
-CONDITIONS = dict(MPA=CodingCondition(quality=4.5))
+CONDITIONS = dict(
+    DCVCUFIntra=CodingCondition(quality=1.75),
+    MPA=CodingCondition(quality=4.5))
 TABLES = ('_quantized_cdf', '_offset', '_cdf_length', 'scale_table',
           'quantiles')
 

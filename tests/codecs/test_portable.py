@@ -42,7 +42,8 @@ def fresh(name):
 
 #: Codecs that a former version could make portable, with settings.
 FORMER = tuple(
-    name for name in HYPER if name not in ('MPA', 'MRIC', 'TinyLIC'))
+    name for name in HYPER
+    if name not in ('DCVCUFIntra', 'MPA', 'MRIC', 'TinyLIC'))
 
 
 def with_settings(codec):

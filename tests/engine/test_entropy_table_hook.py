@@ -147,8 +147,12 @@ def published(name, seed=3):
     """A codec whose tables are not those that would be made of it now."""
     torch.manual_seed(seed)
     codec = tiny_codec(name)
+    bottleneck = codec.entropy_bottleneck
+    if not hasattr(bottleneck, 'quantiles'):
+        bottleneck._offset = bottleneck._offset - 1
+        return codec
     with torch.no_grad():
-        codec.entropy_bottleneck.quantiles[:, 0, 1] += 0.25
+        bottleneck.quantiles[:, 0, 1] += 0.25
     codec.update_entropy_tables(update_quantiles=False)
     return codec
 
@@ -206,8 +210,8 @@ def test_tables_are_made_anew_only_after_weights_have_changed(name):
         next(loaded.entropy_bottleneck.parameters()).add_(0.5)
     loaded.refresh_entropy_tables()
     assert tables_are_fresh(loaded)
-    assert not torch.equal(loaded.entropy_bottleneck.quantiles,
-                           before['entropy_bottleneck.quantiles'])
+    assert not torch.equal(loaded.entropy_bottleneck._quantized_cdf,
+                           before['entropy_bottleneck._quantized_cdf'])
 
 
 @pytest.mark.parametrize('name', CODECS)

@@ -20,7 +20,7 @@ def test_entropy_models_compute_in_float32_under_autocast(tmp_path, name):
             outputs = output if isinstance(output, tuple) else (output, )
             kinds.update(
                 t.dtype for t in (*args, *outputs)
-                if isinstance(t, torch.Tensor))
+                if isinstance(t, torch.Tensor) and t.is_floating_point())
 
         return look
 

@@ -3,7 +3,9 @@ from mmhmc.former_names import former_attribute
 from . import fixed_point_layers  # noqa: F401, registers integer forms
 from .attention_stage import (AttentionStage, Transform, TransformerBlock,
                               interpolate_gains)
+from .depth_conv import DepthConvBlock
 from .divisive_norm import DivisiveNorm
+from .factorised_density import FactorisedDensity
 from .fixed_point import FixedPointNetwork, saturation
 from .fixed_point_attention import exact_gains
 from .klt import best_step, init_as_klt
@@ -12,7 +14,8 @@ from .neighbourhood_attention import NeighbourhoodAttention
 from .tensor_cache import TensorCache
 
 __all__ = [
-    'AttentionStage', 'DivisiveNorm', 'FixedPointNetwork', 'MultiPathStage',
+    'AttentionStage', 'DepthConvBlock', 'DivisiveNorm', 'FactorisedDensity',
+    'FixedPointNetwork', 'MultiPathStage',
     'NeighbourhoodAttention', 'PathChoice', 'TensorCache', 'Transform',
     'TransformerBlock', 'best_step', 'exact_gains', 'init_as_klt',
     'interpolate_gains', 'saturation'

@@ -167,7 +167,8 @@ class FixedPointNetwork:
     Args:
         layers: A layer, or layers of layers: convolutions (strided, grouped,
             transposed, masked), linear layers, ReLU, LeakyReLU, GELU, Tanh,
-            PixelShuffle, and stages of neighbourhood attention.
+            PixelShuffle, blocks of depthwise convolutions, and stages of
+            neighbourhood attention.
         settings: Integers, shape (n + 1, 3); None for the constants of this
             module.
 

@@ -78,7 +78,7 @@ def _weight_bits(layer: nn.Module, grid: Grid) -> int:
         'weights.')
 
 
-class _Rounding(NamedTuple):
+class Rounding(NamedTuple):
     """From sums of products to integers, the input of the next layer."""
 
     #: Of the outputs, with the half that makes a floor round.
@@ -91,8 +91,12 @@ class _Rounding(NamedTuple):
         return clamp(total.mul_(2.0**-self.shift).floor_(), self.magnitude)
 
 
-def _in_integers(layer: nn.Module, grids: Grids) -> tuple[Tensor, _Rounding]:
-    """Integer kernel of a layer, and the rounding after its sums."""
+def fixed_layer(layer: nn.Module, grids: Grids) -> tuple[Tensor, Rounding]:
+    """Integer kernel of a layer, and the rounding after its sums.
+
+    Returns:
+        Shape (rows, columns, groups, outputs, inputs), and the rounding.
+    """
     entering, leaving = grids.next()
     weight_bits = _weight_bits(layer, entering)
     kernel = divide(_kernel(layer).clone(), -weight_bits)
@@ -102,12 +106,12 @@ def _in_integers(layer: nn.Module, grids: Grids) -> tuple[Tensor, _Rounding]:
     if layer.bias is not None:
         bias = rounded(layer.bias, bits)
     half = 2.0**(shift - 1) if shift > 0 else 0.
-    return kernel, _Rounding(bias + half, shift, leaving.magnitude)
+    return kernel, Rounding(bias + half, shift, leaving.magnitude)
 
 
 @integer_form('Linear')
 def _linear(layer: nn.Linear, grids: Grids) -> Form:
-    kernel, rounding = _in_integers(layer, grids)
+    kernel, rounding = fixed_layer(layer, grids)
     weight = kernel[0, 0, 0].T.contiguous()
     return lambda x, **_: rounding.finish((x @ weight).add_(rounding.bias))
 
@@ -115,7 +119,7 @@ def _linear(layer: nn.Linear, grids: Grids) -> Form:
 @integer_form('Conv2d', 'MaskedConv2d')
 def _convolution(layer: nn.Conv2d, grids: Grids) -> Form:
     _check_padding(layer)
-    kernel, rounding = _in_integers(layer, grids)
+    kernel, rounding = fixed_layer(layer, grids)
     taps = _taps_of(kernel)
     pointwise = (layer.kernel_size, layer.stride, layer.padding,
                  layer.groups) == ((1, 1), (1, 1), (0, 0), 1)
@@ -123,19 +127,25 @@ def _convolution(layer: nn.Conv2d, grids: Grids) -> Form:
 
     def run(x: Tensor, **_) -> Tensor:
         batch, _, height, width = x.shape
-        if not pointwise or batch > 1 or height * width > _FEW_POSITIONS:
+        few = batch == 1 and height * width <= _FEW_POSITIONS
+        if not pointwise or not (few or _is_channels_last(x)):
             return rounding.finish(_convolve(layer, taps, rounding.bias, x))
         # A view in this order: the next layer copies nothing then.
-        total = torch.addmm(rounding.bias, x.flatten(2)[0].T, weight)
-        return rounding.finish(total).T.view(1, -1, height, width)
+        rows = x.permute(0, 2, 3, 1).flatten(0, 2)
+        total = rounding.finish(torch.addmm(rounding.bias, rows, weight))
+        return total.view(batch, height, width, -1).permute(0, 3, 1, 2)
 
     return run
+
+
+def _is_channels_last(x: Tensor) -> bool:
+    return x.is_contiguous(memory_format=torch.channels_last)
 
 
 @integer_form('ConvTranspose2d')
 def _transposed_convolution(layer: nn.ConvTranspose2d, grids: Grids) -> Form:
     _check_padding(layer)
-    kernel, rounding = _in_integers(layer, grids)
+    kernel, rounding = fixed_layer(layer, grids)
     taps = _taps_of(kernel)
     return lambda x, **_: rounding.finish(
         _convolve_transposed(layer, taps, rounding.bias, x))

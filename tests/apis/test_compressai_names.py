@@ -10,7 +10,7 @@ from mmengine.registry import MODELS, DefaultScope
 from mmhmc import cli
 from mmhmc.apis import HMCInferencer, load_codec, mix_codec, read_config
 from mmhmc.apis.benchmark import read_plan, run_benchmark
-from mmhmc.apis.benchmark.run import file_hash
+from mmhmc.apis.benchmark.fingerprints import file_hash
 from mmhmc.apis.training import load_config
 from mmhmc.datasets import read_image, write_image
 from mmhmc.models import CodecModel

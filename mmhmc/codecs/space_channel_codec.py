@@ -99,12 +99,10 @@ class SpaceChannelCodec(HyperpriorCodec):
                 batch, _, *size = known['params'].shape
                 known['spatial'] = known['params'].new_zeros(
                     batch, 2 * self.groups[k], *size)
+            contexts = [known[n] for n in self.context_order if n in known]
             here = self.run_entropy_network(
                 f'entropy_parameters.y{k}',
-                torch.cat([
-                    known[name] for name in self.context_order if name in known
-                ],
-                          dim=1).contiguous())
+                torch.cat(contexts, dim=1).contiguous())
             values = code_step(
                 partial(self._select, k, phases), *here.chunk(2, dim=1))
             y_hat = y_hat + spread_phases(values, phases)

@@ -19,18 +19,15 @@ tasks = dict(
 def _ours(**changes):
     """A point for each weight of the rate."""
     return dict(
-        codec=dict(
-            type='mmhmc.LayeredGenerative',
-            hidden_channels=64,
-            semantic_channels=32,
-            texture_channels=32,
-            hyper_channels=16,
-            texture_widths=(16, 32, 64, 96, 128),
-            decoder_widths=(128, 96, 64, 32, 16),
-            **changes),
+        codec='configs/_base_/codecs/layered_small.py',
         points={
             f'rate{rate}':
-            dict(checkpoint=f'mmhmc://layered-small_parsing_rate{rate}')
+            dict(
+                checkpoint=f'mmhmc://layered-small_parsing_rate{rate}',
+                cfg_options={
+                    f'codec.{name}': value
+                    for name, value in changes.items()
+                })
             for rate in (1, 2, 4, 8)
         })
 

@@ -34,14 +34,15 @@ _rates = (2, 4, 8, 16)
 
 def _ours(name='layered', **changes):
     return dict(
-        codec=dict(
-            type='mmhmc.LayeredGenerative',
-            hidden_channels=128,
-            semantic_channels=48,
-            texture_channels=64,
-            **changes),
+        codec='configs/_base_/codecs/layered.py',
         points={
-            f'rate{rate}': dict(checkpoint=f'checkpoints/{name}_{rate}.pth')
+            f'rate{rate}':
+            dict(
+                checkpoint=f'checkpoints/{name}_{rate}.pth',
+                cfg_options={
+                    f'codec.{key}': value
+                    for key, value in changes.items()
+                })
             for rate in _rates
         })
 

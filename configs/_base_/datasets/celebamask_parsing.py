@@ -1,21 +1,10 @@
-"""CelebAMask-HQ at 256x256 with the classes of pixels, for mmseg.
-
-`tools/dataset_converters/celebamask_hq.py` makes the folder. The published
-set also has a test split: `test_dataloader.dataset.split='test'`.
-"""
-_data_root = 'data/celebamask_hq'
+"""Faces of CelebAMask-HQ with the classes of pixels, for mmseg."""
+_base_ = ['./celebamask.py']
 _load = [dict(type='LoadImageFromFile'), dict(type='LoadAnnotations')]
 # The hosts' own inference looks for it under this name.
 test_pipeline = [*_load, dict(type='PackSegInputs')]
 train_dataloader = dict(
-    batch_size=8,
-    num_workers=1,
-    persistent_workers=True,
-    sampler=dict(type='DefaultSampler', shuffle=True),
     dataset=dict(
-        type='mmhmc.CelebAMaskHQ',
-        data_root=_data_root,
-        split='train',
         target='parsing',
         pipeline=[
             *_load,
@@ -27,15 +16,10 @@ train_dataloader = dict(
             dict(type='PackSegInputs')
         ]))
 val_dataloader = dict(
-    batch_size=1,
-    num_workers=1,
-    sampler=dict(type='DefaultSampler', shuffle=False),
+    _base_.val_dataloader,
     dataset=dict(
-        type='mmhmc.CelebAMaskHQ',
-        data_root=_data_root,
-        split='val',
+        _base_.val_dataloader.dataset,
         target='parsing',
-        test_mode=True,
         pipeline=test_pipeline))
 test_dataloader = val_dataloader
 val_evaluator = [

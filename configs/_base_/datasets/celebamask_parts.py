@@ -4,16 +4,9 @@ With the published annotation (`attributes.json`, which the converter writes)
 the 40 attributes of CelebA: `target='attributes'` in all data sets and
 `model.head.num_classes=40`.
 """
-_data_root = 'data/celebamask_hq'
+_base_ = ['./celebamask.py']
 train_dataloader = dict(
-    batch_size=8,
-    num_workers=1,
-    persistent_workers=True,
-    sampler=dict(type='DefaultSampler', shuffle=True),
     dataset=dict(
-        type='mmhmc.CelebAMaskHQ',
-        data_root=_data_root,
-        split='train',
         target='accessories',
         pipeline=[
             dict(type='LoadImageFromFile'),
@@ -21,15 +14,10 @@ train_dataloader = dict(
             dict(type='PackInputs')
         ]))
 val_dataloader = dict(
-    batch_size=1,
-    num_workers=1,
-    sampler=dict(type='DefaultSampler', shuffle=False),
+    _base_.val_dataloader,
     dataset=dict(
-        type='mmhmc.CelebAMaskHQ',
-        data_root=_data_root,
-        split='val',
+        _base_.val_dataloader.dataset,
         target='accessories',
-        test_mode=True,
         pipeline=[dict(type='LoadImageFromFile'),
                   dict(type='PackInputs')]))
 test_dataloader = val_dataloader

@@ -3,7 +3,7 @@
 Faces of which a point is hidden are left out; nothing is flipped, for points
 would have to change places.
 """
-_data_root = 'data/celebamask_hq'
+_base_ = ['./celebamask.py']
 _pipeline = [
     dict(type='LoadImageFromFile'),
     dict(type='LoadAnnotations'),
@@ -12,27 +12,11 @@ _pipeline = [
         meta_keys=('img_id', 'img_path', 'seg_map_path', 'ori_shape',
                    'img_shape', 'gt_parts', 'gt_points'))
 ]
-train_dataloader = dict(
-    batch_size=8,
-    num_workers=1,
-    persistent_workers=True,
-    sampler=dict(type='DefaultSampler', shuffle=True),
-    dataset=dict(
-        type='mmhmc.CelebAMaskHQ',
-        data_root=_data_root,
-        split='train',
-        target='multi_task',
-        pipeline=_pipeline))
+train_dataloader = dict(dataset=dict(target='multi_task', pipeline=_pipeline))
 val_dataloader = dict(
-    batch_size=1,
-    num_workers=1,
-    sampler=dict(type='DefaultSampler', shuffle=False),
+    _base_.val_dataloader,
     dataset=dict(
-        type='mmhmc.CelebAMaskHQ',
-        data_root=_data_root,
-        split='val',
-        target='multi_task',
-        test_mode=True,
+        _base_.val_dataloader.dataset, target='multi_task',
         pipeline=_pipeline))
 test_dataloader = val_dataloader
 val_evaluator = [

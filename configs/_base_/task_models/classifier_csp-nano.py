@@ -2,6 +2,7 @@
 
 Input: BGR, 0 to 255.
 """
+_base_ = ['../backbones/csp-nano.py']
 data_preprocessor = dict(
     type='ClsDataPreprocessor',
     mean=[0., 0., 0.],
@@ -10,20 +11,7 @@ data_preprocessor = dict(
     num_classes=12)
 model = dict(
     type='ImageClassifier',
-    backbone=dict(
-        type='mmdet.CSPDarknet',
-        deepen_factor=0.33,
-        widen_factor=0.25,
-        use_depthwise=True,
-        out_indices=(4, ),
-        frozen_stages=4,
-        norm_eval=True,
-        norm_cfg=dict(type='BN', momentum=0.03, eps=0.001),
-        act_cfg=dict(type='Swish'),
-        init_cfg=dict(
-            type='Pretrained',
-            checkpoint='data/weights/yolox_nano_mmdet.pth',
-            prefix='backbone.')),
+    backbone=dict(_base_.csp_nano, out_indices=(4, )),
     neck=dict(type='GlobalAveragePooling'),
     head=dict(
         type='LinearClsHead',

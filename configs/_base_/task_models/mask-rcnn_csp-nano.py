@@ -2,26 +2,15 @@
 
 Its statistics are folded, so it must stand still. Input: BGR, 0 to 255.
 """
-_base_ = ['mmdet::_base_/models/mask-rcnn_r50_fpn.py']
+_base_ = [
+    'mmdet::_base_/models/mask-rcnn_r50_fpn.py',
+    '../backbones/csp-nano.py',
+]
 
 _norm_cfg = dict(type='BN', requires_grad=True)
 model = dict(
     data_preprocessor=dict(mean=None, std=None, bgr_to_rgb=False),
-    backbone=dict(
-        _delete_=True,
-        type='CSPDarknet',
-        deepen_factor=0.33,
-        widen_factor=0.25,
-        use_depthwise=True,
-        out_indices=(1, 2, 3, 4),
-        frozen_stages=4,
-        norm_eval=True,
-        norm_cfg=dict(type='BN', momentum=0.03, eps=0.001),
-        act_cfg=dict(type='Swish'),
-        init_cfg=dict(
-            type='Pretrained',
-            checkpoint='data/weights/yolox_nano_mmdet.pth',
-            prefix='backbone.')),
+    backbone=dict(_base_.csp_nano, _delete_=True),
     neck=dict(
         in_channels=[32, 64, 128, 256], out_channels=96, norm_cfg=_norm_cfg),
     rpn_head=dict(in_channels=96, feat_channels=96),

@@ -3,6 +3,7 @@
 A pyramid of features brings the head's input to an eighth of the image.
 Input: BGR, 0 to 255.
 """
+_base_ = ['../backbones/csp-nano.py']
 _norm_cfg = dict(type='BN', requires_grad=True)
 model = dict(
     type='EncoderDecoder',
@@ -13,20 +14,7 @@ model = dict(
         seg_pad_val=11,
         size_divisor=32,
         test_cfg=dict(size_divisor=32)),
-    backbone=dict(
-        type='mmdet.CSPDarknet',
-        deepen_factor=0.33,
-        widen_factor=0.25,
-        use_depthwise=True,
-        out_indices=(1, 2, 3, 4),
-        frozen_stages=4,
-        norm_eval=True,
-        norm_cfg=dict(type='BN', momentum=0.03, eps=0.001),
-        act_cfg=dict(type='Swish'),
-        init_cfg=dict(
-            type='Pretrained',
-            checkpoint='data/weights/yolox_nano_mmdet.pth',
-            prefix='backbone.')),
+    backbone=_base_.csp_nano,
     neck=dict(
         type='FPN',
         in_channels=[32, 64, 128, 256],

@@ -1,13 +1,9 @@
 """Codec and discriminator with an optimizer each, under mmengine's runner."""
-import os
-import warnings
-from datetime import timedelta
-
 import pytest
 import torch
-import torch.distributed as dist
 from conftest import Probe, make_runner, with_val
 from torch import nn
+from two_processes import run_in_two_processes
 
 from mmhmc.codecs import MeanScaleHyperprior
 from mmhmc.engine import (AlternatingOptimWrapperConstructor, AutocastHook,
@@ -187,15 +183,6 @@ def test_bf16_on_a_cpu_is_that_of_the_autocast_hook(tmp_path, bf16):
 
 
 def worker(rank, folder):
-    warnings.simplefilter('ignore')
-    torch.set_num_threads(1)
-    os.environ.update(RANK=str(rank), WORLD_SIZE='2', LOCAL_RANK=str(rank))
-    dist.init_process_group(
-        'gloo',
-        init_method=f'file://{folder}/rendezvous',
-        rank=rank,
-        world_size=2,
-        timeout=timedelta(seconds=60))
     torch.manual_seed(rank)
     model = model_of(VariableRate(8, 8))
     seen = Probe(lambda runner: dict(
@@ -211,16 +198,14 @@ def worker(rank, folder):
         cfg=dict(
             model_wrapper_cfg=dict(
                 device_ids=None, find_unused_parameters=True)))
-    torch.save(seen.seen, f'{folder}/rank_{rank}.pth')
-    dist.destroy_process_group()
+    return seen.seen
 
 
 @pytest.fixture(scope='module')
 def ranks(tmp_path_factory):
     """What two processes saw after each of four steps."""
     folder = tmp_path_factory.mktemp('ranks')
-    torch.multiprocessing.spawn(worker, (str(folder), ), nprocs=2)
-    return [torch.load(folder / f'rank_{rank}.pth') for rank in (0, 1)]
+    return run_in_two_processes(worker, folder)
 
 
 def test_parts_alternate_on_both_processes(ranks):

@@ -1,14 +1,10 @@
 """Two processes over gloo, with everything that has to act together."""
-import os
-import warnings
-from datetime import timedelta
-
 import pytest
 import torch
-import torch.distributed as dist
 from conftest import make_runner, tiny_codec, wrapped_model
 from mmengine.hooks import Hook
 from torch import nn
+from two_processes import run_in_two_processes
 
 from mmhmc.adapters import DynamicAdaptation
 from mmhmc.engine import (EntropyTableHook, FiniteLossHook, RandomStateHook,
@@ -70,15 +66,6 @@ def poison_one_step(model, rank):
 
 
 def worker(rank, folder):
-    warnings.simplefilter('ignore')
-    torch.set_num_threads(1)
-    os.environ.update(RANK=str(rank), WORLD_SIZE='2', LOCAL_RANK=str(rank))
-    dist.init_process_group(
-        'gloo',
-        init_method=f'file://{folder}/rendezvous',
-        rank=rank,
-        world_size=2,
-        timeout=timedelta(seconds=60))
     torch.manual_seed(0)
     adapter = DynamicAdaptation(8)
     nn.init.normal_(adapter.layers[-1].weight, std=0.1)
@@ -108,21 +95,18 @@ def worker(rank, folder):
             batch_size=2,
             num_workers=0,
             sampler=dict(type='DefaultSampler', shuffle=True))).train()
-    torch.save(
-        dict(
-            steps=probe.steps,
-            local=probe.local,
-            skipped=finite.skipped,
-            state=model.state_dict()), f'{folder}/rank_{rank}.pth')
-    dist.destroy_process_group()
+    return dict(
+        steps=probe.steps,
+        local=probe.local,
+        skipped=finite.skipped,
+        state=model.state_dict())
 
 
 @pytest.fixture(scope='module')
 def ranks(tmp_path_factory):
     """What the two processes saw."""
     folder = tmp_path_factory.mktemp('ddp')
-    torch.multiprocessing.spawn(worker, (str(folder), ), nprocs=2)
-    return [torch.load(folder / f'rank_{rank}.pth') for rank in (0, 1)]
+    return run_in_two_processes(worker, folder)
 
 
 def names_of(step):

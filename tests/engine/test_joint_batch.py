@@ -1,16 +1,13 @@
 """Two processes learn what one learns from their joint batch."""
-import os
-import warnings
-from datetime import timedelta
 from itertools import combinations
 from unittest import mock
 
 import pytest
 import torch
-import torch.distributed as dist
 from conftest import (MockTaskModel, Probe, make_runner, tiny_codec, with_val,
                       wrapped_model)
 from torch import nn
+from two_processes import run_in_two_processes
 
 from mmhmc.adapters import DynamicAdaptation
 from mmhmc.engine import (EntropyTableHook, FiniteLossHook, RandomStateHook,
@@ -122,29 +119,18 @@ def tables_and_noise(folder, **kwargs):
 
 
 def worker(rank, folder):
-    warnings.simplefilter('ignore')
-    torch.set_num_threads(1)
-    os.environ.update(RANK=str(rank), WORLD_SIZE='2', LOCAL_RANK=str(rank))
-    dist.init_process_group(
-        'gloo',
-        init_method=f'file://{folder}/rendezvous',
-        rank=rank,
-        world_size=2,
-        timeout=timedelta(seconds=60))
     settings = dict(
         launcher='pytorch', cfg=dict(model_wrapper_cfg=dict(device_ids=None)))
     seen = {mode: gradients(mode, folder, 2, **settings) for mode in MODES}
     seen.update(tables_and_noise(folder, **settings))
-    torch.save(seen, f'{folder}/rank_{rank}.pth')
-    dist.destroy_process_group()
+    return seen
 
 
 @pytest.fixture(scope='module')
 def ranks(tmp_path_factory):
     """What the two processes saw."""
     folder = tmp_path_factory.mktemp('joint')
-    torch.multiprocessing.spawn(worker, (str(folder), ), nprocs=2)
-    return [torch.load(folder / f'rank_{rank}.pth') for rank in (0, 1)]
+    return run_in_two_processes(worker, folder)
 
 
 @pytest.mark.parametrize('mode', MODES)

@@ -1,12 +1,8 @@
 """A layered codec and its discriminator on two processes."""
-import os
-import warnings
-from datetime import timedelta
-
 import pytest
 import torch
-import torch.distributed as dist
 from conftest import CODECS, PREPROCESSOR, Probe, make_runner
+from two_processes import run_in_two_processes
 
 from mmhmc.losses import FeatureLoss
 from mmhmc.models import LayeredCodecModel
@@ -25,15 +21,6 @@ def model_of():
 
 
 def worker(rank, folder):
-    warnings.simplefilter('ignore')
-    torch.set_num_threads(1)
-    os.environ.update(RANK=str(rank), WORLD_SIZE='2', LOCAL_RANK=str(rank))
-    dist.init_process_group(
-        'gloo',
-        init_method=f'file://{folder}/rendezvous',
-        rank=rank,
-        world_size=2,
-        timeout=timedelta(seconds=60))
     torch.manual_seed(rank)
     model = model_of()
     seen = Probe(lambda runner: (model.active_optimizer, {
@@ -56,16 +43,14 @@ def worker(rank, folder):
         cfg=dict(
             model_wrapper_cfg=dict(
                 device_ids=None, find_unused_parameters=True))).train()
-    torch.save(seen.seen, f'{folder}/rank_{rank}.pth')
-    dist.destroy_process_group()
+    return seen.seen
 
 
 @pytest.fixture(scope='module')
 def ranks(tmp_path_factory):
     """What two processes saw after each of four steps."""
     folder = tmp_path_factory.mktemp('ranks')
-    torch.multiprocessing.spawn(worker, (str(folder), ), nprocs=2)
-    return [torch.load(folder / f'rank_{rank}.pth') for rank in (0, 1)]
+    return run_in_two_processes(worker, folder)
 
 
 def test_turns_and_parameters_are_equal_on_both_processes(ranks):

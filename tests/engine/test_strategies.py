@@ -1,15 +1,12 @@
 """mmengine's FlexibleRunner, with the strategies that it has."""
-import os
-import warnings
 from copy import deepcopy
-from datetime import timedelta
 
 import pytest
 import torch
-import torch.distributed as dist
 from conftest import (CODECS, Probe, TinyDataset, needs_fsdp_on_cpu,
                       tiny_codec, with_val, wrapped_model)
 from mmengine.runner._flexible_runner import FlexibleRunner
+from two_processes import run_in_two_processes
 
 from mmhmc.adapters import DynamicAdaptation
 from mmhmc.codecs import build_codec
@@ -83,15 +80,6 @@ def train(strategy, folder, hooks=()):
 
 
 def worker(rank, folder):
-    warnings.simplefilter('ignore')
-    torch.set_num_threads(1)
-    os.environ.update(RANK=str(rank), WORLD_SIZE='2', LOCAL_RANK=str(rank))
-    dist.init_process_group(
-        'gloo',
-        init_method=f'file://{folder}/rendezvous',
-        rank=rank,
-        world_size=2,
-        timeout=timedelta(seconds=60))
     seen = {name: train(name, f'{folder}/{name}') for name in ON_CPU}
     stages = [
         dict(begin=0, trainable=['adapter']),
@@ -99,19 +87,14 @@ def worker(rank, folder):
     ]
     for name in ON_CPU:
         train(name, f'{folder}/{name}_stages', [TrainingStageHook(stages)])
-    torch.save(seen, f'{folder}/rank_{rank}.pth')
-    dist.barrier()
-    dist.destroy_process_group()
-    # Now and then a process that has sharded a model aborts while Python
-    # ends ("terminate called without an active exception"): threads of torch.
-    os._exit(0)
+    return seen
 
 
 @pytest.fixture(scope='module')
 def folder(tmp_path_factory):
     """Where two processes have trained."""
     folder = tmp_path_factory.mktemp('strategies')
-    torch.multiprocessing.spawn(worker, (str(folder), ), nprocs=2)
+    run_in_two_processes(worker, folder)
     return folder
 
 

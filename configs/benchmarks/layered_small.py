@@ -1,7 +1,7 @@
-"""The small layered codec on 100 faces, beside what is standard.
+"""The small layered codec on 100 faces, beside standard codecs.
 
-Images for people, and the network for images on what is decoded; what is
-read from the streams themselves is `configs/tested_models/layered_small.py`.
+Image quality, and the accuracy of the network for images on decoded images;
+`configs/tested_models/layered_small.py` reads the streams themselves.
 The weights are the zoo's; `docs/layered.md` has the commands that make them.
 """
 anchor = 'HEVC'

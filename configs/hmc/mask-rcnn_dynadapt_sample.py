@@ -1,8 +1,8 @@
 """Dynamic adaptation on the built-in data set: `make train`.
 
 A small Mask R-CNN and a small codec for people come trained from the model
-zoo; here codec and adaptation learn before it: stages B and C. All stages from
-nothing: `make train STAGES=all`. Expected: see README.
+zoo; this config trains codec and adaptation for it, stages B and C.
+`make train STAGES=all` trains all stages from scratch. Expected: see README.
 """
 _base_ = [
     '../_base_/sample/instances.py',

@@ -1,7 +1,7 @@
 """All stages of `mask-rcnn_dynadapt_sample.py`: `make train STAGES=all`.
 
-The small Mask R-CNN learns the uncompressed images, a smaller codec learns
-them for people, then both meet. Takes half an hour on two cores.
+First the small Mask R-CNN learns on uncompressed images and a smaller codec
+learns for people, then stages B and C. Takes half an hour on two cores.
 """
 _base_ = ['mask-rcnn_dynadapt_sample.py']
 load_from = None

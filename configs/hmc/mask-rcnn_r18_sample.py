@@ -1,6 +1,6 @@
 """The small Mask R-CNN of the built-in data set, on uncompressed images.
 
-`make train` runs it before the codec comes. Expected: see README.
+`make train STAGES=all` trains it before the codec. Expected: see README.
 """
 _base_ = [
     '../_base_/sample/instances.py',

@@ -3,9 +3,9 @@
 Needs `data/coco_sample` and `data/weights/yolox_nano_mmdet.pth`. The codec for
 people comes first, unless it is given:
 `--cfg-options model.backbone.codec.init_cfg.checkpoint=FILE`. The last
-iterations train the adaptation alone. Besides the detector's losses, the
-features of its backbone are compared: the labels of a few images are soon
-known by heart.
+iterations train the adaptation alone. Besides the detector's losses, a
+perceptual loss compares features of its backbone: the labels alone, of few
+images, would be overfitted.
 """
 _base_ = [
     'mmdet::_base_/default_runtime.py',

@@ -1,7 +1,7 @@
 """Small MPA, stage 2: the path of classification, on objects of COCO.
 
-Images are compared by the features of YOLOX-nano's backbone, which is the
-host's own: small data sets are soon known by heart.
+The perceptual loss compares features of YOLOX-nano's backbone, which is also
+the host's.
 """
 _base_ = [
     'mmpretrain::_base_/default_runtime.py',

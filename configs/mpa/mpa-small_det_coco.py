@@ -1,7 +1,7 @@
 """Small MPA, stage 2: the path of detection, before YOLOX-nano on COCO.
 
-The detector: `data/weights/yolox_nano_mmdet.pth`. Images are also compared
-by the features of its backbone: small data sets are soon known by heart.
+The detector: `data/weights/yolox_nano_mmdet.pth`. The perceptual loss compares
+features of its backbone.
 """
 _base_ = [
     'mmdet::_base_/default_runtime.py',

@@ -1,7 +1,7 @@
 """Small MPA, stage 2: the path of segmentation, before PSPNet on CamVid.
 
-It learns without labels, from the features of the host's own backbone: those
-of 123 images were learnt by heart, and mIoU on others fell.
+It learns without labels, from features of the host's own backbone: with the
+labels of 123 images it overfitted, and mIoU on other images fell.
 """
 _base_ = [
     '../_base_/mmseg_runtime_by_iter.py',

@@ -1,8 +1,7 @@
 """Small MPA, stage 1, first half, on any folder of images.
 
 Images (also links) go to data/pictures, Kodak, where it is tested, to
-data/kodak. Without LPIPS's backbone, whose weights are a download:
-FeatureLoss, a stand-in.
+data/kodak. `FeatureLoss` replaces LPIPS, whose weights are a download.
 """
 _base_ = [
     '../_base_/default_runtime.py',

@@ -1,9 +1,9 @@
 """Small MPA, stage 1, second half: against a discriminator per quality.
 
-MS-SSIM takes LPIPS's place: what people see, by nothing that a host's network
-knows, for the machines' paths are compared with this one. Rates weigh four
-times as much as published, so that the machines' tasks suffer enough for a
-path of their own to help.
+MS-SSIM replaces LPIPS: the paths for machines are compared with this one, so
+it must not learn from features of a network. Rates weigh four times as much as
+published; at the published weights hosts lose too little accuracy for a path
+of their own to help.
 """
 _base_ = ['mpa-small_stage1a_pictures.py']
 stages = [

@@ -1,6 +1,6 @@
 """Faces parsed from the streams of the small layered codec, or from images.
 
-Real bytes of each stream; the network for images sees what nobody coded.
+Real bytes of each stream; the network for images sees uncompressed images.
 """
 metrics = {
     'rate/bpp': 'bpp',

@@ -1,7 +1,7 @@
 """Mask R-CNN behind an adapted codec on Penn-Fudan.
 
-The same weights and bits with adaptation and without it, and images that
-nobody coded.
+The same weights and bits with adaptation and without it, and uncompressed
+images.
 """
 metrics = {
     'rate/bpp': 'bpp',

@@ -1,7 +1,7 @@
 """CelebAMask-HQ at 256x256: classes of pixels, what is worn, and points.
 
-Faces of which a point is hidden are left out; nothing is flipped, for points
-would have to change places.
+Faces with a hidden point are left out. Nothing is flipped: left and right
+points would have to change places.
 """
 _base_ = ['./celebamask.py']
 _pipeline = [

@@ -1,7 +1,7 @@
 """Second stage of the small MPA, on two CPU cores.
 
-Images are compared by the features of the host's own backbone, YOLOX-nano's:
-small data sets are soon known by heart.
+The perceptual loss compares features of YOLOX-nano's backbone, which is also
+the hosts', because labels of small data sets are soon overfitted.
 """
 _base_ = ['./mpa_stage2.py', '../losses/csp-nano.py']
 train_cfg = dict(max_iters=600, val_interval=600)

@@ -1,6 +1,7 @@
 """Mask R-CNN on the frozen backbone of a COCO-trained YOLOX-nano.
 
-Its statistics are folded, so it must stand still. Input: BGR, 0 to 255.
+The statistics of its normalisation are folded into its convolutions, so it
+must stay frozen. Input: BGR, 0 to 255.
 """
 _base_ = [
     'mmdet::_base_/models/mask-rcnn_r50_fpn.py',

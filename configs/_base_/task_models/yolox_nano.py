@@ -1,4 +1,4 @@
-"""YOLOX-nano, to stand still behind a codec. Input: BGR, 0 to 255.
+"""YOLOX-nano, frozen behind a codec. Input: BGR, 0 to 255.
 
 The sizes are those of `mmdet::yolox/yolox_nano_8xb8-300e_coco.py`.
 """

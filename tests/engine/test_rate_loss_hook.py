@@ -16,7 +16,6 @@ from torch import nn
 from mmhmc.adapters import DynamicAdaptation
 from mmhmc.codecs import IdentityCodec
 from mmhmc.engine import RateLossHook
-from mmhmc.engine.host_batches import image_size
 from mmhmc.registry import MODELS
 from mmhmc.structures import CodedBatch, CodedImage, CodingCondition
 
@@ -269,34 +268,6 @@ def test_images_are_not_dumped_with_predictions(model):
     assert sample.coding.x is not None
 
 
-@pytest.mark.parametrize(
-    'img_shape, padded, expected',
-    [
-        ((50, 60), True, (50, 60)),
-        # Padded by the pipeline after a resize of 100x120 by a half.
-        ((64, 64), True, (50, 60)),
-        # Or resized twice.
-        ((64, 64), False, (64, 64)),
-        ((32, 40, 3), True, (32, 40)),
-    ])
-def test_padding_that_is_known_does_not_count(img_shape, padded, expected):
-    sample, = batch_of((50, 60))['data_samples']
-    sample.set_metainfo(dict(img_shape=img_shape))
-    assert image_size(sample, padded) == expected
-
-
-def test_width_and_height_have_scales_of_their_own():
-    sample, = batch_of((64, 64))['data_samples']
-    sample.set_metainfo(dict(ori_shape=(100, 240), scale_factor=(0.25, 0.5)))
-    assert image_size(sample, True) == (50, 60)
-
-
-def test_size_without_a_resize_is_that_of_the_tensor():
-    sample, = batch_of((50, 60))['data_samples']
-    del sample.scale_factor
-    assert image_size(sample, True) == (50, 60)
-
-
 def test_detaching_leaves_nothing_on_the_model(model, tmp_path):
 
     def hooks():
@@ -544,21 +515,6 @@ def coded_batch(quality, x_hat=None, x_bar=None):
         x if x_bar is None else x_bar, [(8, 8), (4, 4)],
         bits, [None] * 2,
         condition=condition)
-
-
-def test_rate_is_weighed_by_the_quality_of_each_batch():
-    hook = RateLossHook(lmbda_rate=[4., 2., 1.])
-    losses = hook._losses([coded_batch(1), coded_batch(3.)])
-    # 1 and 8 bits per pixel.
-    assert losses['loss_rate'].item() == 4.5 * (4 + 1) / 2
-    assert losses['bpp'].item() == 4.5
-
-
-@pytest.mark.parametrize('quality', [None, 0, 4, 1.5])
-def test_rate_without_a_weight_is_an_error(quality):
-    hook = RateLossHook(lmbda_rate=[4., 2., 1.])
-    with pytest.raises(ValueError, match='weights for the qualities 1 to 3'):
-        hook._losses([coded_batch(quality)])
 
 
 class Largest(nn.Module):

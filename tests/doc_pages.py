@@ -125,7 +125,7 @@ class Scratch:
         self.patch = monkeypatch
         self.done = set()
         for name in ('configs', 'docs', 'model_zoo', 'projects',
-                     'requirements', 'tools', 'Makefile', 'setup.cfg'):
+                     'requirements', 'dev', 'tools', 'Makefile', 'setup.cfg'):
             if (ROOT / name).exists():
                 (folder / name).symlink_to(ROOT / name)
         self._shrink_runs()

@@ -26,7 +26,7 @@ case "$*" in
         exit 1 ;;
     "-m venv"*) mkdir -p "${*: -1}/bin"; cp "$0" "${*: -1}/bin/python" ;;
     "-c import sys; print"*) echo "${VERSION:-3.11}" ;;
-    tools/mmcv_wheel.py*)
+    dev/mmcv_wheel.py*)
         [ -z "${SLOW:-}" ] || { echo $$ >slow; sleep 60 >/dev/null 2>&1; }
         mkdir -p "$3" ;;
     *"--find-links "*mmcv_wheel*) touch installed ;;

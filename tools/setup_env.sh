@@ -189,7 +189,7 @@ begin_mmcv() {
         return
     fi
     set -m
-    "$python" tools/mmcv_wheel.py "$mmcv" "$stamps/mmcv_wheel" "$wheels" \
+    "$python" dev/mmcv_wheel.py "$mmcv" "$stamps/mmcv_wheel" "$wheels" \
         </dev/null &
     builder=$!
     set +m

@@ -13,7 +13,7 @@ Analysis in the compressed domain, separate and joint, and the reference on
 images are tests of their own, `tools/test.py CONFIG CHECKPOINT` with
 `configs/layered/layered_*_{latent,joint,rgb}.py`, which report bpp, mIoU,
 pixel accuracy (aAcc) and mean F1 (mFscore); the saving is 1 - bpp / 24. What
-it costs: `tools/analysis_tools/latent_cost.py`. Sets of images (FID, KID) and
+it costs: `dev/latent_cost.py`. Sets of images (FID, KID) and
 DISTS, NIQE: `test_evaluator` of `configs/layered/layered_codec.py`.
 
 Expected: nothing; no number of the paper is known but 99.6 % of saving, that

@@ -1,6 +1,6 @@
 """Get a wheel of mmcv whose compiled ops work here.
 
-    python tools/mmcv_wheel.py onedl-mmcv==2.3.6 FOLDER [WHEELS]
+    python dev/mmcv_wheel.py onedl-mmcv==2.3.6 FOLDER [WHEELS]
 
 A ready-made wheel in the folder ``WHEELS`` is taken if it fits this Python and
 this torch. Otherwise mmcv is built from source, which takes its compiler 80

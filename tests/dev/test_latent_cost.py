@@ -11,7 +11,7 @@ from torch import nn
 
 from mmhmc.models import CompressedDomainNeck
 
-PATH = Path(__file__).parents[2] / 'tools/analysis_tools/latent_cost.py'
+PATH = Path(__file__).parents[2] / 'dev/latent_cost.py'
 SIZE = (40, 70)
 
 

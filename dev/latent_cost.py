@@ -33,7 +33,7 @@ from mmhmc.models import LatentFeatures  # noqa: E402
 from mmhmc.registry import MODELS  # noqa: E402
 from mmhmc.whole_files import write_whole  # noqa: E402
 
-CONFIGS = Path(__file__).parents[2] / 'configs'
+CONFIGS = Path(__file__).parents[1] / 'configs'
 #: Latent config, the host that it replaces, height and width in pixels.
 PAIRS = (
     ('mask-rcnn_latent', 'mask-rcnn_r50_fpn', (800, 1344)),
@@ -250,7 +250,7 @@ A `LatentBackbone` shows y_hat to the host's heads, by way of a
 
 <!-- test: dry takes minutes on the full models -->
 ```bash
-python tools/analysis_tools/latent_cost.py --repeats {repeats}
+python dev/latent_cost.py --repeats {repeats}
 ```
 
 from a bitstream of one image to predictions, in these stages:

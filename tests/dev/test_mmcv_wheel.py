@@ -1,4 +1,4 @@
-"""tools/mmcv_wheel.py, with neither a compiler nor a network."""
+"""dev/mmcv_wheel.py, with neither a compiler nor a network."""
 import importlib.util
 import re
 import sys
@@ -9,7 +9,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-TOOL = Path(__file__).parents[2] / 'tools/mmcv_wheel.py'
+TOOL = Path(__file__).parents[2] / 'dev/mmcv_wheel.py'
 
 SETUP = """
 def get_extensions():

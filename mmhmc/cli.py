@@ -256,7 +256,7 @@ def _add_output(parser: argparse.ArgumentParser) -> None:
         '--force', action='store_true', help='replace outputs that exist')
 
 
-def _add_codec(parser: argparse.ArgumentParser, coding: bool = True) -> None:
+def _add_codec(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--codec',
         required=True,
@@ -275,14 +275,13 @@ def _add_codec(parser: argparse.ArgumentParser, coding: bool = True) -> None:
         default=[],
         metavar='KEY=VALUE',
         help='override settings of the config')
-    if coding:
-        parser.add_argument(
-            '--device', default='cpu', help='cpu (default), cuda or cuda:N')
-        parser.add_argument(
-            '--bf16',
-            action='store_true',
-            help='let the transforms compute in bfloat16, where the machine '
-            'has instructions for it')
+    parser.add_argument(
+        '--device', default='cpu', help='cpu (default), cuda or cuda:N')
+    parser.add_argument(
+        '--bf16',
+        action='store_true',
+        help='let the transforms compute in bfloat16, where the machine '
+        'has instructions for it')
 
 
 def _path(text: str) -> str:
@@ -308,11 +307,11 @@ def _source(args: argparse.Namespace):
     parser.add_argument('--cfg-options', nargs='*', action=OptionsAction)
     options = parser.parse_args(['--cfg-options',
                                  *args.cfg_options]).cfg_options
-    bf16, device = getattr(args, 'bf16', False), getattr(args, 'device', 'cpu')
-    if bf16:
+    if args.bf16:
         from mmhmc.machine import choose_arithmetic
-        _complain(args, f'--bf16: {choose_arithmetic(device)}')
-    return CodecSource(args.codec, args.checkpoint, options, device, bf16)
+        _complain(args, f'--bf16: {choose_arithmetic(args.device)}')
+    return CodecSource(args.codec, args.checkpoint, options, args.device,
+                       args.bf16)
 
 
 def _tell(args: argparse.Namespace, report) -> int:

@@ -85,11 +85,10 @@ def load_config(path: Union[str, Path],
         cfg.work_dir = str(Path('work_dirs') / '_'.join(names))
         if lmbda is not None and _codec_hooks(cfg):
             cfg.work_dir = f'{cfg.work_dir}/lmbda_{lmbda:g}'
-    if lmbda is not None:
-        if not _codec_hooks(cfg):
-            raise TrainingError(
-                f'--lmbda was given, but {path} has no RateLossHook.')
-        _set_lmbda(cfg, lmbda)
+    if lmbda is not None and not _codec_hooks(cfg):
+        raise TrainingError(
+            f'--lmbda was given, but {path} has no RateLossHook.')
+    _set_lmbda(cfg, lmbda)
     return cfg
 
 

@@ -12,15 +12,35 @@ batches; ``mmhmc.RateLossHook`` adds them to the host's losses.
 """
 import math
 from collections.abc import Callable, Sequence
+from numbers import Real
 from typing import Optional, Union
 
 import torch
 from torch import Tensor
 
 from mmhmc.functional import image_mse, valid_mask
-from mmhmc.functional.devices import on_device_of
+from mmhmc.functional.devices import on_device_of, to_device
 from mmhmc.functional.rate import fills, per_pixel
-from mmhmc.structures import CodedBatch, CodingCondition
+from mmhmc.structures import CodedBatch
+
+#: A weight of the objective: a number; or for a codec whose rate varies the
+#: weight at each quality, from 1, or a function of the quality.
+Lmbda = Union[float, Sequence[float], Callable[[float], float]]
+
+
+def check_lmbdas(name: str, lmbda: Lmbda) -> Lmbda:
+    """A weight of the objective, or several.
+
+    Raises:
+        ValueError: If one is negative or not finite, or there is none.
+    """
+    if callable(lmbda):
+        return lmbda
+    if not isinstance(lmbda, Sequence):
+        return check_lmbda(name, lmbda)
+    if not len(lmbda):
+        raise ValueError(f'`{name}` has no weights.')
+    return [check_lmbda(name, value) for value in lmbda]
 
 
 def check_lmbda(name: str, value: float) -> float:
@@ -49,36 +69,61 @@ def bits_per_pixel(batches: Sequence[CodedBatch]) -> Tensor:
     return torch.cat([per_pixel(b.bits, b.sizes) for b in batches])
 
 
-def rate_loss(batches: Sequence[CodedBatch],
-              lmbda: Union[float, Sequence[float]]) -> Tensor:
+def rate_loss(batches: Sequence[CodedBatch], lmbda: Lmbda) -> Tensor:
     """``lmbda_rate * R``.
 
     Args:
         batches: Batches that were coded, at least one.
-        lmbda: Weight; or a list with the weight at each quality, from 1.
+        lmbda: The weight, see :data:`Lmbda`.
 
     Raises:
-        ValueError: If there is no weight for the quality of a batch.
+        ValueError: If there is no weight for the quality of an image.
     """
-    return torch.cat([
-        weight_at(lmbda, b.condition) * per_pixel(b.bits, b.sizes)
-        for b in batches
-    ]).mean()
+    weights = weights_of('lmbda_rate', lmbda, batches)
+    return (weights * bits_per_pixel(batches)).mean()
 
 
-def weight_at(lmbda: Union[float, Sequence[float]],
-              condition: Optional[CodingCondition]) -> float:
-    """Weight of the rate at the quality of a batch.
+def weights_of(name: str, lmbda: Lmbda,
+               batches: Sequence[CodedBatch]) -> Union[float, Tensor]:
+    """A weight of the objective for each image, by its quality.
+
+    Args:
+        name: Of the weight, e.g. ``'lmbda_rate'``.
+        lmbda: See :data:`Lmbda`.
+        batches: Batches that were coded.
+
+    Returns:
+        One number, or shape (number of all images,).
 
     Raises:
-        ValueError: If there are weights and none for this quality.
+        ValueError: If there is no weight for the quality of an image.
     """
-    if not isinstance(lmbda, Sequence):
+    if isinstance(lmbda, Real):
         return lmbda
-    quality = condition and condition.quality
+    weights = [
+        _weight_at(name, lmbda, quality) for b in batches
+        for quality in _qualities(b)
+    ]
+    return to_device(weights, batches[0].bits.device)
+
+
+def _qualities(batch: CodedBatch) -> Sequence[Optional[float]]:
+    """The quality of each image."""
+    quality = batch.condition and batch.condition.quality
+    if isinstance(quality, Sequence):
+        return quality
+    return [quality] * len(batch.bits)
+
+
+def _weight_at(name: str, lmbda: Lmbda, quality: Optional[float]) -> float:
+    if callable(lmbda) and quality is not None:
+        return check_lmbda(name, lmbda(quality))
+    if callable(lmbda):
+        raise ValueError(f'`{name}` is a function of the quality, and a batch '
+                         'was coded without one: set `train_condition`.')
     if quality not in range(1, len(lmbda) + 1):
         raise ValueError(
-            f'`lmbda_rate` has weights for the qualities 1 to '
+            f'`{name}` has weights for the qualities 1 to '
             f'{len(lmbda)}, and a batch was coded with {quality}. Draw '
             'whole ones: `train_condition=dict(quality=[1, 2, ...])`.')
     return lmbda[int(quality) - 1]
@@ -90,9 +135,14 @@ def squared_error(batches: Sequence[CodedBatch]) -> Tensor:
         [image_mse(b.x, b.x_hat, b.sizes, b.real) for b in batches])
 
 
-def distortion_loss(mse: Tensor, lmbda: float) -> Tensor:
-    """``lmbda_distortion * 255^2 * MSE``."""
-    return lmbda * 255**2 * mse.mean()
+def distortion_loss(mse: Tensor, lmbda: Union[float, Tensor]) -> Tensor:
+    """``lmbda_distortion * 255^2 * MSE``.
+
+    Args:
+        mse: Of each image, shape (B,), in squares of [0, 1].
+        lmbda: One weight, or one for each image.
+    """
+    return (lmbda * mse).mean() * 255**2
 
 
 def psnr(mse: Tensor) -> Tensor:

@@ -20,7 +20,8 @@ class ConditionChoice:
         condition: ``quality``, ``task``, ``alpha``, ``beta``, as far as the
             codec has them; None for none.
         train_condition: For some of them a list of values. Each training
-            batch draws one, all equally likely, instead of the fixed one.
+            batch draws one, all equally likely, instead of the fixed one; of
+            the qualities each image, where the codec can.
 
     Raises:
         ValueError: If a name is unknown or there is nothing to draw from.
@@ -44,14 +45,22 @@ class ConditionChoice:
                 raise ValueError(f'`train_condition.{name}` must be a list of '
                                  f'values to draw from, got {values!r}.')
 
-    def __call__(self, training: bool) -> Optional[CodingCondition]:
+    def __call__(self,
+                 training: bool,
+                 images: Optional[int] = None) -> Optional[CodingCondition]:
         """Controls for the next batch; None if there are none.
 
         Args:
             training: Whether it is a training batch.
+            images: Number of images, for each of which a quality is drawn;
+                None draws one for all of them.
         """
         chosen = dict(self._fixed)
         if training:
             for name, values in self._values.items():
-                chosen[name] = values[int(torch.randint(len(values), ()))]
+                count = images if name == 'quality' else None
+                drawn = tuple(
+                    values[int(i)]
+                    for i in torch.randint(len(values), (count or 1, )))
+                chosen[name] = drawn if count else drawn[0]
         return CodingCondition(**chosen) if chosen else None

@@ -517,6 +517,38 @@ def coded_batch(quality, x_hat=None, x_bar=None):
         condition=condition)
 
 
+@pytest.mark.parametrize('lmbda', [[4., 2., 1.], lambda q: 2.**(3 - q)])
+def test_images_of_a_batch_are_weighed_by_qualities_of_their_own(lmbda):
+    x_hat = torch.zeros(2, 3, 8, 8)
+    x_hat[0], x_hat[1, :, :4, :4] = 0.5, 0.25
+    hook = RateLossHook(lmbda_rate=lmbda, lmbda_distortion=lmbda)
+    losses = hook._losses([coded_batch((1, 3), x_hat)])
+    # 1 and 8 bits per pixel; squared errors of 1/4 and 1/16.
+    assert losses['loss_rate'].item() == (4 * 1 + 1 * 8) / 2
+    assert losses['loss_distortion'].item() == pytest.approx(
+        255**2 * (4 / 4 + 1 / 16) / 2)
+
+
+def test_function_of_the_quality_has_weights_between_two():
+    hook = RateLossHook(lmbda_rate=lambda quality: 2 * quality)
+    losses = hook._losses([coded_batch((1.5, 2))])
+    assert losses['loss_rate'].item() == (3 * 1 + 4 * 8) / 2
+
+
+def test_function_of_the_quality_needs_one():
+    hook = RateLossHook(lmbda_rate=lambda quality: 2 * quality)
+    with pytest.raises(ValueError, match='function of the quality, and a bat'):
+        hook._losses([coded_batch(None)])
+
+
+@pytest.mark.parametrize('weight', ['lmbda_rate', 'lmbda_distortion'])
+@pytest.mark.parametrize('value, match', [([], 'has no weights'),
+                                          ([1, -2], 'at least 0, got -2')])
+def test_lists_of_weights_are_checked(weight, value, match):
+    with pytest.raises(ValueError, match=f'`{weight}` .*{match}'):
+        RateLossHook(**{weight: value})
+
+
 class Largest(nn.Module):
 
     def forward(self, x, x_hat):

@@ -90,6 +90,20 @@ def test_training_draws_some_and_keeps_the_others(trained):
         assert qualities == {1, 2, 3}
 
 
+def test_images_draw_qualities_of_their_own_where_the_codec_can():
+    codec = tiny_codec('DCVCUFIntra')
+    model = CodecModel(codec, train_condition=dict(quality=[1, 2, 3])).train()
+    drawn = set()
+    for _ in range(10):
+        with model.recording() as records:
+            model(smooth_images(4, 64, 64))
+        qualities = records[0].condition.quality
+        assert len(qualities) == 4
+        drawn.add(qualities)
+    assert {q for qualities in drawn for q in qualities} == {1, 2, 3}
+    assert any(len(set(qualities)) > 1 for qualities in drawn)
+
+
 def test_without_controls_the_codec_gets_none(trained):
     for model in models_of(controlled(trained)):
         model(smooth_images(1, 64, 64))

@@ -1,4 +1,5 @@
 """Initialises transforms of a codec by a Karhunen-Loeve transform."""
+from numbers import Real
 from typing import Optional
 
 import torch
@@ -82,10 +83,13 @@ class KLTInitHook(Hook):
 
     def _set_weights(self, runner) -> None:
         weights = [h for h in runner.hooks if isinstance(h, RateLossHook)]
-        if len(weights) != 1 or not weights[0].lmbda_distortion:
+        if len(weights) != 1 or not isinstance(
+                weights[0].lmbda_distortion,
+                Real) or not weights[0].lmbda_distortion:
             raise ValueError(
-                'KLTInitHook finds its step from one RateLossHook with '
-                f'`lmbda_distortion`; `custom_hooks` has {len(weights)}.')
+                'KLTInitHook finds its step from one RateLossHook with one '
+                'number as `lmbda_distortion`; `custom_hooks` has '
+                f'{len(weights)}.')
         model = unwrap(runner.model)
         wrapper = find_codec_wrapper(model)
         codec = wrapper.codec

@@ -1,7 +1,7 @@
 """Joins the codec's losses, and what was coded, with the host's results."""
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from typing import Optional, Union
+from typing import Optional
 
 from mmengine.hooks import Hook
 from mmengine.logging import print_log
@@ -61,9 +61,11 @@ class RateLossHook(Hook):
 
     Args:
         lmbda_rate: Weight of the rate, not negative; for a codec whose rate
-            varies also a list, of which the first is for quality 1.
-        lmbda_distortion: Weight of ``255^2 * MSE``, not negative; CompressAI
-            uses .0018 .0035 .0067 .0130 for qualities 1 to 4.
+            varies also a list, of which the first is for quality 1, or a
+            function of the quality.
+        lmbda_distortion: Weight of ``255^2 * MSE``, not negative, or several
+            of them as well; CompressAI uses .0018 .0035 .0067 .0130 for
+            qualities 1 to 4.
         lmbda_task: Weight of the host's losses, not negative. With 0 they
             are not computed, and what learns from them alone stays as it is;
             a host that takes several views still runs, without a backward.
@@ -80,18 +82,17 @@ class RateLossHook(Hook):
     """
 
     def __init__(self,
-                 lmbda_rate: Union[float, Sequence[float]] = 1.,
-                 lmbda_distortion: float = 0.0067,
+                 lmbda_rate: rate_distortion.Lmbda = 1.,
+                 lmbda_distortion: rate_distortion.Lmbda = 0.0067,
                  lmbda_task: float = 1.,
                  perceptual: Optional[dict] = None,
                  lmbda_perceptual: float = 1.,
                  perceptual_of: str = 'x_hat') -> None:
         check = rate_distortion.check_lmbda
-        self.lmbda_rate = lmbda_rate
-        varies = isinstance(lmbda_rate, Sequence)
-        for value in lmbda_rate if varies else [lmbda_rate]:
-            check('lmbda_rate', value)
-        self.lmbda_distortion = check('lmbda_distortion', lmbda_distortion)
+        self.lmbda_rate = rate_distortion.check_lmbdas('lmbda_rate',
+                                                       lmbda_rate)
+        self.lmbda_distortion = rate_distortion.check_lmbdas(
+            'lmbda_distortion', lmbda_distortion)
         self.lmbda_task = check('lmbda_task', lmbda_task)
         self.lmbda_perceptual = check('lmbda_perceptual', lmbda_perceptual)
         self.perceptual = perceptual and MODELS.build(perceptual)
@@ -255,7 +256,7 @@ class RateLossHook(Hook):
     @property
     def _wants_images(self) -> bool:
         """Whether a loss compares decoded images."""
-        return self.lmbda_distortion > 0 or self.perceptual is not None
+        return self.lmbda_distortion != 0 or self.perceptual is not None
 
     def _join(self, model: nn.Module, losses: dict,
               records: Sequence[CodedBatch]) -> dict:
@@ -283,7 +284,10 @@ class RateLossHook(Hook):
             mse = rate_distortion.squared_error(decoded)
             losses.update(
                 loss_distortion=rate_distortion.distortion_loss(
-                    mse, self.lmbda_distortion),
+                    mse,
+                    rate_distortion.weights_of('lmbda_distortion',
+                                               self.lmbda_distortion,
+                                               decoded)),
                 psnr=rate_distortion.psnr(mse))
         if decoded and self.perceptual is not None:
             losses['loss_perceptual'] = self.lmbda_perceptual * \

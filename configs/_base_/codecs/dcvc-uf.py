@@ -1,0 +1,1 @@
+codec = dict(type='mmhmc.DCVCUFIntra')

@@ -6,7 +6,6 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Optional, Union
 
 from torch import Tensor
 
@@ -41,7 +40,7 @@ def _task(number: str) -> str:
 
 #: Patterns in the authors' names and what stands there here, one after the
 #: other.
-_CODEC_NAMES: tuple[tuple[str, Union[str, Callable]], ...] = (
+_CODEC_NAMES: tuple[tuple[str, str | Callable], ...] = (
     (r'^module\.', ''),
     (r'^([gh]_[as])(\d+)\.', r'\1.\2.'),
     (r'\.residual_group\.', '.'),
@@ -65,7 +64,7 @@ _CODEC_NAMES: tuple[tuple[str, Union[str, Callable]], ...] = (
     (r'^cc_transforms\.(\d+)\.', r'channel_context.y\1.'),
     (r'^\w*Gain$', lambda m: _GAINS.get(m[0], m[0])),
 )
-_DISCRIMINATOR_NAMES: tuple[tuple[str, Union[str, Callable]], ...] = (
+_DISCRIMINATOR_NAMES: tuple[tuple[str, str | Callable], ...] = (
     (r'^module\.', ''),
     (r'^context_conv\.(\d+)\.', r'copies.\1.context.0.'),
     (r'^conv(\d+)\.(\d+)\.',
@@ -94,7 +93,7 @@ class AuthorsWeights:
     discriminator: dict[str, Tensor] = field(default_factory=dict)
 
 
-def read_authors_weights(path: Union[str, Path]) -> AuthorsWeights:
+def read_authors_weights(path: str | Path) -> AuthorsWeights:
     """Read a checkpoint of the authors' code of MPA or TinyLIC, as data.
 
     - MPA: https://github.com/NJUVISION/MPA, of stage 1 (the codec for people,
@@ -131,9 +130,9 @@ def read_authors_weights(path: Union[str, Path]) -> AuthorsWeights:
         _renamed(saved.get('state_dict_D') or {}, _DISCRIMINATOR_NAMES))
 
 
-def export_authors_weights(path: Union[str, Path],
-                           out: Union[str, Path],
-                           method: Optional[str] = None) -> list[Path]:
+def export_authors_weights(path: str | Path,
+                           out: str | Path,
+                           method: str | None = None) -> list[Path]:
     """Make a codec of ours out of a checkpoint of the authors.
 
     Entropy tables are made of the quantiles that the file brings, whose
@@ -188,7 +187,7 @@ def _renamed(theirs: dict[str, Tensor], names: tuple) -> dict[str, Tensor]:
     return renamed
 
 
-def _check_bias(theirs: dict[str, Tensor], path: Union[str, Path]) -> None:
+def _check_bias(theirs: dict[str, Tensor], path: str | Path) -> None:
     """Refuse attention without bias: it was trained as another network."""
     for name in theirs:
         stem, qkv, _ = name.partition('.attn.qkv.weight')
@@ -199,7 +198,7 @@ def _check_bias(theirs: dict[str, Tensor], path: Union[str, Path]) -> None:
                 'here have it.')
 
 
-def _codec_of(state: dict[str, Tensor], path: Union[str, Path]) -> dict:
+def _codec_of(state: dict[str, Tensor], path: str | Path) -> dict:
     """Config of the codec, from names and shapes of its weights.
 
     Raises:
@@ -234,7 +233,7 @@ def _codec_of(state: dict[str, Tensor], path: Union[str, Path]) -> dict:
 
 
 def _check_discriminator(state: dict[str, Tensor], latent_channels: int,
-                         path: Union[str, Path]) -> None:
+                         path: str | Path) -> None:
     """Refuse what is not all weights of a discriminator.
 
     Raises:

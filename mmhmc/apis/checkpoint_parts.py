@@ -1,7 +1,6 @@
 """Loading checkpoints that hold only a part of a model."""
 from collections.abc import Callable
 from pathlib import Path
-from typing import Optional, Union
 
 from mmengine.model import BaseTTAModel, is_model_wrapper
 from torch import nn
@@ -12,7 +11,7 @@ from mmhmc.part_weights import (find_part, lacks_weights, load_part,
                                 load_pretrained, pretrained, weights_of)
 
 
-def load_all(model: nn.Module, state: dict, name: Union[str, Path],
+def load_all(model: nn.Module, state: dict, name: str | Path,
              is_apart: Callable[[str], bool]) -> list[str]:
     """Load a model, but for parts that are loaded apart.
 
@@ -39,8 +38,8 @@ def load_all(model: nn.Module, state: dict, name: Union[str, Path],
 
 
 def complete_model(model: nn.Module,
-                   checkpoint: Union[str, Path],
-                   host: Optional[str] = None) -> None:
+                   checkpoint: str | Path,
+                   host: str | None = None) -> None:
     """Load the parts of a model that a checkpoint lacks and its config names.
 
     That is the codec (``codec.init_cfg``) for a bare host, and the host
@@ -66,7 +65,7 @@ def complete_model(model: nn.Module,
         complete_host(model, rest, checkpoint, host)
 
 
-def check_start(model: nn.Module, checkpoint: Union[str, Path]) -> None:
+def check_start(model: nn.Module, checkpoint: str | Path) -> None:
     """Refuse to begin a training with a codec that would not be taken.
 
     A host's checkpoint needs no codec: the codec has its own ``init_cfg``, or
@@ -117,7 +116,7 @@ def _begins(state: dict, prefix: str) -> bool:
 
 
 def complete_codecs(model: nn.Module, state: dict,
-                    name: Union[str, Path]) -> tuple[tuple[str, ...], dict]:
+                    name: str | Path) -> tuple[tuple[str, ...], dict]:
     """Load codecs and adapters that are apart.
 
     Returns:
@@ -136,7 +135,7 @@ def complete_codecs(model: nn.Module, state: dict,
     return tuple(apart), state
 
 
-def _load_apart(part: nn.Module, state: dict, name: Union[str, Path],
+def _load_apart(part: nn.Module, state: dict, name: str | Path,
                 prefix: str) -> dict:
     """Load a part from another place of a checkpoint, or its ``init_cfg``.
 
@@ -162,8 +161,8 @@ def _load_apart(part: nn.Module, state: dict, name: Union[str, Path],
     return state
 
 
-def complete_host(model: nn.Module, state: dict, name: Union[str, Path],
-                  host: Optional[str]) -> bool:
+def complete_host(model: nn.Module, state: dict, name: str | Path,
+                  host: str | None) -> bool:
     """Load a host that is apart.
 
     Args:

@@ -2,7 +2,6 @@
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Optional, Union
 
 import torch
 from mmengine.config import Config, ConfigDict
@@ -32,9 +31,9 @@ class CodecSource:
             :mod:`mmhmc.machine`.
     """
 
-    config: Union[str, Path, dict]
-    checkpoint: Optional[str] = None
-    cfg_options: Optional[dict] = None
+    config: str | Path | dict
+    checkpoint: str | None = None
+    cfg_options: dict | None = None
     device: str = 'cpu'
     bf16: bool = False
 
@@ -68,10 +67,10 @@ def allow_bf16(codec: ImageCodec, device: str) -> Arithmetic:
     return chosen
 
 
-def load_codec(config: Union[str, Path, dict],
-               checkpoint: Union[str, Path, None] = None,
+def load_codec(config: str | Path | dict,
+               checkpoint: str | Path | None = None,
                device: str = 'cpu',
-               cfg_options: Optional[dict] = None,
+               cfg_options: dict | None = None,
                update_quantiles: bool = True) -> ImageCodec:
     """Load a trained codec, ready to code.
 
@@ -124,8 +123,8 @@ def load_codec(config: Union[str, Path, dict],
     return codec
 
 
-def codec_settings(config: Union[str, Path, dict],
-                   cfg_options: Optional[dict]) -> ConfigDict:
+def codec_settings(config: str | Path | dict,
+                   cfg_options: dict | None) -> ConfigDict:
     """Config of the codec in a config; see :func:`load_codec`.
 
     Raises:
@@ -143,7 +142,7 @@ def codec_settings(config: Union[str, Path, dict],
                      f'{", ".join(_PLACES)}.')
 
 
-def _name_of(config: Union[str, Path, dict]) -> str:
+def _name_of(config: str | Path | dict) -> str:
     """A config in few words; its text would fill the screen."""
     if isinstance(config, (str, Path)):
         return str(config)

@@ -22,7 +22,6 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from typing import Optional, Union
 
 import torch
 from torch import Tensor
@@ -61,7 +60,7 @@ class Outcome:
     """
 
     pair: FilePair
-    row: Optional[dict] = None
+    row: dict | None = None
     was_done: bool = False
     error: str = ''
     warnings: list[str] = field(default_factory=list)
@@ -109,10 +108,10 @@ class Report:
         return '\n'.join(lines)
 
 
-def encode_images(inputs: Iterable[Union[str, Path]],
-                  out_dir: Union[str, Path],
+def encode_images(inputs: Iterable[str | Path],
+                  out_dir: str | Path,
                   source: CodecSource,
-                  quality: Optional[float] = None,
+                  quality: float | None = None,
                   psnr: bool = False,
                   jobs: int = 1,
                   force: bool = False) -> Report:
@@ -148,8 +147,8 @@ def encode_images(inputs: Iterable[Union[str, Path]],
     return _code('encode', pairs, Path(out_dir), source, coder, jobs)
 
 
-def decode_bitstreams(inputs: Iterable[Union[str, Path]],
-                      out_dir: Union[str, Path],
+def decode_bitstreams(inputs: Iterable[str | Path],
+                      out_dir: str | Path,
                       source: CodecSource,
                       jobs: int = 1,
                       force: bool = False) -> Report:
@@ -183,7 +182,7 @@ class _Coder(ABC):
         self.force, self.folder = force, Path(folder)
         self.state = _hash_of_weights(self.codec)
 
-    def __call__(self, task: tuple[FilePair, Optional[dict]]) -> Outcome:
+    def __call__(self, task: tuple[FilePair, dict | None]) -> Outcome:
         """Make one output.
 
         Args:
@@ -211,7 +210,7 @@ class _Coder(ABC):
 class _Encoder(_Coder):
 
     def __init__(self, source: CodecSource, force: bool, folder: str,
-                 quality: Optional[float], psnr: bool) -> None:
+                 quality: float | None, psnr: bool) -> None:
         super().__init__(source, force, folder)
         self.condition = None
         if quality is not None:
@@ -251,7 +250,7 @@ class _Encoder(_Coder):
                   row: dict,
                   pair: FilePair,
                   stream: Bitstream,
-                  x: Optional[Tensor] = None) -> dict:
+                  x: Tensor | None = None) -> dict:
         """A row with its PSNR, if that is asked for."""
         if not self.psnr or 'psnr' in row:
             return row
@@ -259,7 +258,7 @@ class _Encoder(_Coder):
             x = read_image(pair.source)[None].to(self.device)
         return {**row, 'psnr': self.measure(x, stream)}
 
-    def existing(self, pair: FilePair) -> Optional[Bitstream]:
+    def existing(self, pair: FilePair) -> Bitstream | None:
         """Bitstream of an earlier run of the same kind, if there is one.
 
         Raises:
@@ -433,7 +432,7 @@ def _hash(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()[:16]
 
 
-def _hash_of_file(path: Union[str, Path]) -> str:
+def _hash_of_file(path: str | Path) -> str:
     return sha256_of(path)[:16]
 
 

@@ -2,7 +2,7 @@
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import NoReturn, Optional
+from typing import NoReturn
 from zipfile import BadZipFile
 
 #: Errors that a user can repair; they need no traceback.
@@ -10,8 +10,7 @@ EXPECTED = (OSError, ValueError, RuntimeError, ImportError, BadZipFile)
 _PACKAGE = str(Path(__file__).parents[1])
 
 
-def run_tool(main: Callable[[], Optional[int]],
-             long: bool = False) -> NoReturn:
+def run_tool(main: Callable[[], int | None], long: bool = False) -> NoReturn:
     """Run a tool and exit.
 
     An error of :data:`EXPECTED` becomes a line on stderr and status 1, an

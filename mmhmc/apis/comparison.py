@@ -9,7 +9,6 @@
 import json
 from copy import deepcopy
 from pathlib import Path
-from typing import Union
 
 import numpy as np
 import torch
@@ -39,7 +38,7 @@ _COLUMNS = {
 
 def compare_adaptation(cfg: Config,
                        checkpoint: str,
-                       out_dir: Union[str, Path],
+                       out_dir: str | Path,
                        num_images: int = 4) -> dict[str, dict[str, float]]:
     """Test three ways and draw some images.
 

@@ -1,6 +1,5 @@
 """Checkpoints that were trained with CompressAI, for our codecs."""
 from pathlib import Path
-from typing import Optional, Union
 
 import torch
 from torch import Tensor
@@ -14,7 +13,7 @@ from .codec_loading import load_codec
 _ELIC = 'latent_codec.y.latent_codec.y{}.context_prediction.weight'
 
 
-def read_compressai_weights(path: Union[str, Path]) -> dict[str, Tensor]:
+def read_compressai_weights(path: str | Path) -> dict[str, Tensor]:
     """Weights that CompressAI saved, by the names of the installed release.
 
     Args:
@@ -32,8 +31,7 @@ def read_compressai_weights(path: Union[str, Path]) -> dict[str, Tensor]:
     return renamed(weights_of(read_checkpoint(path), path))
 
 
-def codec_of_compressai(state: dict[str, Tensor], name: Union[str,
-                                                              Path]) -> dict:
+def codec_of_compressai(state: dict[str, Tensor], name: (str | Path)) -> dict:
     """Config of the codec that weights of CompressAI belong to.
 
     Args:
@@ -64,9 +62,9 @@ def codec_of_compressai(state: dict[str, Tensor], name: Union[str,
     return dict(type=f'mmhmc.{kind}', **sizes)
 
 
-def export_compressai_weights(path: Union[str, Path],
-                              out: Union[str, Path],
-                              codec: Optional[dict] = None) -> list[Path]:
+def export_compressai_weights(path: str | Path,
+                              out: str | Path,
+                              codec: dict | None = None) -> list[Path]:
     """Make a codec of ours out of a checkpoint of CompressAI.
 
     Entropy tables are kept; where there are none, they are made of the
@@ -124,7 +122,7 @@ def write_codec_config(codec: dict, weights: Path) -> Path:
     return path
 
 
-def _kind(state: dict[str, Tensor]) -> Optional[str]:
+def _kind(state: dict[str, Tensor]) -> str | None:
     """Our class for a network of CompressAI; None if there is none."""
     has_context = 'context_prediction.weight' in state
     if 'Gain' in state:

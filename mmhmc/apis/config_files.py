@@ -5,7 +5,6 @@ import re
 from difflib import get_close_matches
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Optional, Union
 
 import yaml
 from mmengine.config import Config, DictAction
@@ -21,8 +20,8 @@ _ENDINGS = ('.py', '.json', '.yaml', '.yml')
 _CONFIGS = Path(__file__).parents[1] / '.mim/configs'
 
 
-def read_config(source: Union[str, Path, dict],
-                options: Optional[dict] = None) -> Config:
+def read_config(source: str | Path | dict,
+                options: dict | None = None) -> Config:
     """Read a config by its path, or out of an installed package.
 
     Args:
@@ -116,7 +115,7 @@ def _instead_of_lazy_base(text: str) -> str:
             f'build a text config on `mmhmc::{"".join(near) or name}`.')
 
 
-def merge_options(cfg: Config, options: Optional[dict]) -> None:
+def merge_options(cfg: Config, options: dict | None) -> None:
     """Set options in a config.
 
     Args:
@@ -142,8 +141,8 @@ class OptionsAction(DictAction):
     def __call__(self,
                  parser: argparse.ArgumentParser,
                  namespace: argparse.Namespace,
-                 values: Union[str, list],
-                 option_string: Optional[str] = None) -> None:
+                 values: str | list,
+                 option_string: str | None = None) -> None:
         """Read ``KEY=VALUE``, any number of them."""
         values = [values] if isinstance(values, str) else values
         for value in values:

@@ -5,7 +5,6 @@ from collections import Counter
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Optional, Union
 
 import numpy as np
 import torch
@@ -47,11 +46,11 @@ class Demo:
     findings: Table
 
 
-def run_demo(image: Union[str, Path, None] = None,
+def run_demo(image: str | Path | None = None,
              model: ModelConfig = DEFAULT_MODEL,
-             checkpoint: Optional[str] = None,
-             out_dir: Union[str, Path] = 'mmhmc_demo',
-             device: Optional[str] = None) -> Demo:
+             checkpoint: str | None = None,
+             out_dir: str | Path = 'mmhmc_demo',
+             device: str | None = None) -> Demo:
     """Encode an image, decode it for people and for a machine, and show it.
 
     Writes the bitstream ``a.png.hmc``, the decoded image ``a.png``, and
@@ -150,8 +149,8 @@ def _coding(hmc: HMCInferencer, path: Path, x: Tensor, decoded: ndarray,
 def _row(name: str,
          num_bytes: int,
          encoded: EncodedImage,
-         original: Optional[ndarray] = None,
-         other: Optional[ndarray] = None) -> tuple[str, ...]:
+         original: ndarray | None = None,
+         other: ndarray | None = None) -> tuple[str, ...]:
     height, width = encoded.original_size
     psnr = ''
     if original is not None:
@@ -184,7 +183,7 @@ def _analysis(hmc: HMCInferencer, encoded: EncodedImage,
         plain_prediction(sample), hmc.dataset_meta.get('classes'))
 
 
-def _findings(plain: dict, classes: Optional[list]) -> Table:
+def _findings(plain: dict, classes: list | None) -> Table:
     """Objects, or classes of pixels or of the image, the surest first."""
 
     def name(label: int) -> str:
@@ -228,7 +227,7 @@ def _jpeg_of_size(image: ndarray, num_bytes: int) -> tuple[ndarray, int]:
     return np.asarray(Image.open(io.BytesIO(data))), len(data)
 
 
-def _commands(path: Path, name: str, checkpoint: Optional[str],
+def _commands(path: Path, name: str, checkpoint: str | None,
               encoded: EncodedImage) -> str:
     """Commands that do each step by itself."""
     stream = encoded.path

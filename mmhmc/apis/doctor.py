@@ -14,7 +14,6 @@ import subprocess
 import sys
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Optional
 
 OK = 'ok'
 MISSING = 'missing'
@@ -268,7 +267,7 @@ def diagnose(env: Environment) -> list[Row]:
 def _package(env: Environment,
              module: str,
              needed: bool = True,
-             specs: Optional[tuple[str, ...]] = None) -> Row:
+             specs: tuple[str, ...] | None = None) -> Row:
     """Judge a package by whether it imports and fits the others."""
     if module in env.errors and not env.absent(module):
         return _broken(env, module, specs)
@@ -290,7 +289,7 @@ def _package(env: Environment,
 
 def _broken(env: Environment,
             module: str,
-            specs: Optional[tuple[str, ...]] = None,
+            specs: tuple[str, ...] | None = None,
             state: str = MISFIT) -> Row:
     """Name the cause of a failed import; the cause is repaired first."""
     error, package = env.errors[module], re.split('[.:]', module)[0]
@@ -308,7 +307,7 @@ def _broken(env: Environment,
     return Row(module, f'{env.describe(package)} fails: {error}', state, specs)
 
 
-def _pair_of_torch(env: Environment) -> Optional[tuple[str, ...]]:
+def _pair_of_torch(env: Environment) -> tuple[str, ...] | None:
     """torchvision 0.(N+15).P belongs to torch 2.N.P, of the same build."""
     torch = env.version('torch')
     major, minor, patch = (*_numbers(torch), 0, 0, 0)[:3]

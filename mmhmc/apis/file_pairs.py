@@ -3,7 +3,6 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Union
 
 from mmhmc.datasets import list_files
 
@@ -23,7 +22,7 @@ class FilePair:
     output: str
 
 
-def pair_files(inputs: Iterable[Union[str, Path]], suffixes: Sequence[str],
+def pair_files(inputs: Iterable[str | Path], suffixes: Sequence[str],
                output_name: Callable[[str], str]) -> list[FilePair]:
     """List files, and those below folders, with a name for each output.
 
@@ -56,7 +55,7 @@ def pair_files(inputs: Iterable[Union[str, Path]], suffixes: Sequence[str],
     return [pairs[output] for output in sorted(pairs)]
 
 
-def checked_path(given: Union[str, Path]) -> Path:
+def checked_path(given: str | Path) -> Path:
     """What was given as a path.
 
     Raises:

@@ -13,7 +13,6 @@ information) is that of a black image of the original's size.
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Optional
 
 import numpy as np
 import torch
@@ -54,9 +53,9 @@ class DecodedImage:
 
     encoded: EncodedImage
     y_hat: Tensor
-    x_hat: Optional[Tensor] = None
-    x_bar: Optional[Tensor] = None
-    sample: Optional[BaseDataElement] = None
+    x_hat: Tensor | None = None
+    x_bar: Tensor | None = None
+    sample: BaseDataElement | None = None
 
     @property
     def name(self) -> str:

@@ -1,6 +1,5 @@
 """Images to bitstreams and back, as an inferencer wants them."""
 from dataclasses import asdict, replace
-from typing import Optional
 
 import torch
 from torch import Tensor
@@ -32,7 +31,7 @@ class InferenceCodec:
                  condition: dict) -> None:
         self.coder, self.codec, self.device = coder, coder.codec, device
         self._condition = condition
-        self._host: Optional[HostAnalysis] = None
+        self._host: HostAnalysis | None = None
         self.choose_condition(None)
 
     def show_to(self, host: HostAnalysis) -> None:
@@ -49,8 +48,8 @@ class InferenceCodec:
             return self._host.image_to_code(x)
         return x[None]
 
-    def choose_condition(
-            self, condition: Optional[dict]) -> Optional[CodingCondition]:
+    def choose_condition(self,
+                         condition: dict | None) -> CodingCondition | None:
         """Controls of a call, else those of the class, else of the config.
 
         Raises:
@@ -69,7 +68,7 @@ class InferenceCodec:
         return chosen
 
     def compress(
-            self, x: Tensor, condition: Optional[CodingCondition]
+            self, x: Tensor, condition: CodingCondition | None
     ) -> tuple[CodecOutput, Bitstream]:
         """Encode one image (1, 3, H, W) at its own size."""
         size = x.shape[-2], x.shape[-1]
@@ -80,7 +79,7 @@ class InferenceCodec:
 
     @torch.no_grad()
     def encode(self, item: InputItem,
-               condition: Optional[CodingCondition]) -> EncodedImage:
+               condition: CodingCondition | None) -> EncodedImage:
         """The bitstream of an item; an image is encoded."""
         if item.is_stream:
             return load_stream(item)
@@ -98,8 +97,7 @@ class InferenceCodec:
                             self.codec.num_bytes(stream), bits)
 
     @torch.no_grad()
-    def decode(self, encoded: EncodedImage,
-               condition: Optional[CodingCondition],
+    def decode(self, encoded: EncodedImage, condition: CodingCondition | None,
                wants_image: bool) -> DecodedImage:
         """Decode what people see, if anybody asks, and what the host sees.
 

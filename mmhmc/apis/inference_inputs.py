@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatch
 from itertools import takewhile
 from pathlib import Path
-from typing import Optional, Union
+from typing import Union
 
 import numpy as np
 import torch
@@ -41,8 +41,8 @@ class EncodedImage:
     bitstream: Bitstream
     original_size: Size
     num_bytes: int
-    bits: Optional[float] = None
-    path: Optional[Path] = None
+    bits: float | None = None
+    path: Path | None = None
 
     @property
     def bpp(self) -> float:
@@ -208,7 +208,7 @@ def _items(given: One, number: int,
             f'bitstream; got a {type(given).__name__}.')
 
 
-def _files(given: Union[str, Path],
+def _files(given: str | Path,
            suffixes: Sequence[str]) -> Iterator[tuple[Path, str]]:
     """Files, each with its name below what was given."""
     path = checked_path(given)

@@ -1,7 +1,6 @@
 """Images in; bitstreams, images and predictions out."""
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Optional, Union
 
 import torch
 from mmengine.logging import print_log
@@ -82,11 +81,11 @@ class HMCInferencer:
 
     def __init__(self,
                  model: ModelConfig,
-                 checkpoint: Union[str, Path, None] = None,
-                 device: Optional[str] = None,
-                 options: Optional[dict] = None,
-                 condition: Optional[dict] = None,
-                 protocol: Optional[str] = None,
+                 checkpoint: str | Path | None = None,
+                 device: str | None = None,
+                 options: dict | None = None,
+                 condition: dict | None = None,
+                 protocol: str | None = None,
                  bf16: bool = False) -> None:
         if protocol not in (None, *PROTOCOLS):
             raise ValueError(f'`protocol` must be one of {list(PROTOCOLS)}, '
@@ -106,7 +105,7 @@ class HMCInferencer:
         self._coding = InferenceCodec(self.coder, self.device, condition or {})
         sees_latents = isinstance(self.coder, LatentBackbone)
         self.protocol = protocol or PROTOCOLS[sees_latents]
-        self._host: Optional[HostAnalysis] = None
+        self._host: HostAnalysis | None = None
         if not isinstance(self.model, CodecModel):
             self._host = HostAnalysis(self.model, self.coder, self.cfg,
                                       self.device,
@@ -115,7 +114,7 @@ class HMCInferencer:
         elif protocol == PROTOCOLS[1]:
             raise ValueError("`protocol='in the model'` needs a host model "
                              'behind the codec; this is a codec alone.')
-        self._painter: Optional[PredictionPainter] = None
+        self._painter: PredictionPainter | None = None
 
     @property
     def has_task(self) -> bool:
@@ -125,9 +124,9 @@ class HMCInferencer:
     @former_arguments(return_pictures='return_images')
     def __call__(self,
                  inputs: Inputs,
-                 out_dir: Union[str, Path, None] = None,
+                 out_dir: str | Path | None = None,
                  batch_size: int = 1,
-                 condition: Optional[dict] = None,
+                 condition: dict | None = None,
                  pred_score_thr: float = 0.3,
                  return_vis: bool = False,
                  return_images: bool = False,
@@ -194,9 +193,9 @@ class HMCInferencer:
 
     def encode(self,
                inputs: Inputs,
-               out_dir: Union[str, Path, None] = None,
-               quality: Optional[float] = None,
-               condition: Optional[dict] = None,
+               out_dir: str | Path | None = None,
+               quality: float | None = None,
+               condition: dict | None = None,
                show_progress: bool = True) -> list[EncodedImage]:
         """Encode images.
 
@@ -231,9 +230,9 @@ class HMCInferencer:
     @torch.no_grad()
     def decode(self,
                inputs: Inputs,
-               out_dir: Union[str, Path, None] = None,
+               out_dir: str | Path | None = None,
                adapted: bool = False,
-               condition: Optional[dict] = None,
+               condition: dict | None = None,
                show_progress: bool = True) -> list[ndarray]:
         """Decode bitstreams to images.
 
@@ -274,9 +273,9 @@ class HMCInferencer:
 
     def analyze(self,
                 inputs: Inputs,
-                out_dir: Union[str, Path, None] = None,
+                out_dir: str | Path | None = None,
                 batch_size: int = 1,
-                condition: Optional[dict] = None,
+                condition: dict | None = None,
                 pred_score_thr: float = 0.3,
                 return_vis: bool = False,
                 return_datasamples: bool = False,
@@ -348,10 +347,9 @@ class HMCInferencer:
         return self._coding.image_to_code(x)
 
     @torch.no_grad()
-    def code(
-            self,
-            x: Tensor,
-            condition: Optional[dict] = None) -> tuple[CodecOutput, Bitstream]:
+    def code(self,
+             x: Tensor,
+             condition: dict | None = None) -> tuple[CodecOutput, Bitstream]:
         """Encode one image at its own size, to look into a codec.
 
         Args:
@@ -366,7 +364,7 @@ class HMCInferencer:
                                      self._coding.choose_condition(condition))
 
     def _analyzed(self, encoded: Iterable[EncodedImage],
-                  condition: Optional[CodingCondition], batch_size: int,
+                  condition: CodingCondition | None, batch_size: int,
                   wants_images: bool) -> Iterator[DecodedImage]:
         """Decode, and predict in batches of images of one size."""
         if batch_size < 1:
@@ -397,7 +395,7 @@ class HMCInferencer:
             yield one
 
     def _keep(self, one: DecodedImage, results: dict, writer: ResultWriter,
-              score_thr: Optional[float], return_vis: bool,
+              score_thr: float | None, return_vis: bool,
               return_datasamples: bool) -> None:
         """Add a prediction to the results and to the folder."""
         if one.sample is None:

@@ -2,7 +2,7 @@
 from collections.abc import Iterator
 from copy import deepcopy
 from pathlib import Path
-from typing import Optional, Union
+from typing import Union
 
 from mmengine.config import Config, ConfigDict
 from mmengine.logging import print_log
@@ -29,8 +29,8 @@ Part = Union[dict, str, Path]
 
 def mix_codec(cfg: Config,
               codec: Part,
-              adapter: Optional[Part] = None,
-              losses: Optional[dict] = None) -> Config:
+              adapter: Part | None = None,
+              losses: dict | None = None) -> Config:
     """Put a codec into a host's config; all else stays what it is.
 
     - The backbone is wrapped in ``mmhmc.CodecBackbone``, wherever the model
@@ -121,7 +121,7 @@ def _part(part: Part, name: str) -> dict:
     return deepcopy(part)
 
 
-def _keep_imports(cfg: Config, *parts: Optional[Part]) -> None:
+def _keep_imports(cfg: Config, *parts: Part | None) -> None:
     """Add the imports of the files of parts to a mixed config."""
     for part in parts:
         if not isinstance(part, (str, Path)):
@@ -164,7 +164,7 @@ def backbone_place(cfg: Config) -> tuple:
     return found
 
 
-def _find_backbone(model: dict) -> Optional[tuple]:
+def _find_backbone(model: dict) -> tuple | None:
     """The dictionary or list that holds the uppermost backbone, and its key.
 
     Raises:
@@ -203,7 +203,7 @@ def _refuse_wrapped(part: dict) -> None:
             '--cfg-options model.backbone.codec.type=...')
 
 
-def host_of(cfg: Config) -> Optional[str]:
+def host_of(cfg: Config) -> str | None:
     """Package of the host that a config is for; None if it does not say.
 
     Lazy configs have no ``default_scope``, their types say where they are
@@ -216,7 +216,7 @@ def host_of(cfg: Config) -> Optional[str]:
     return cfg.get('default_scope') or (scope if scope in _HOSTS else None)
 
 
-def metrics_of(evaluator: Union[dict, list, None]) -> list[dict]:
+def metrics_of(evaluator: dict | list | None) -> list[dict]:
     """Configs of all metrics of an evaluator."""
     if isinstance(evaluator, dict):
         if 'metrics' not in evaluator:
@@ -227,7 +227,7 @@ def metrics_of(evaluator: Union[dict, list, None]) -> list[dict]:
     return list(evaluator or ())
 
 
-def _scope(cfg: Config, part: dict) -> Optional[str]:
+def _scope(cfg: Config, part: dict) -> str | None:
     """Host that a part of a config belongs to."""
     return type_scope(part) or part.get('_scope_') or cfg.get('default_scope')
 
@@ -320,7 +320,7 @@ def _transforms(cfg: Config) -> list[dict]:
 # Metrics and the optimizer.
 
 
-def _with_metrics(evaluator: Union[dict, list], name: str):
+def _with_metrics(evaluator: dict | list, name: str):
     """A host's evaluator, and our metrics."""
     ours = [dict(type=f'mmhmc.{metric}') for metric in _METRICS]
     if isinstance(evaluator, (list, tuple)):

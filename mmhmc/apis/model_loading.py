@@ -6,7 +6,7 @@ the user, and weights are read as data.
 import copy
 import warnings
 from pathlib import Path
-from typing import Optional, Union
+from typing import Union
 
 import torch
 from mmengine.config import Config, ConfigDict
@@ -34,7 +34,7 @@ ModelConfig = Union[str, Path, dict]
 
 def read_model_config(
         model: ModelConfig,
-        options: Optional[dict] = None) -> tuple[Config, Optional[str]]:
+        options: dict | None = None) -> tuple[Config, str | None]:
     """Config of a model, and its name if it is one of the zoo.
 
     Args:
@@ -60,7 +60,7 @@ def read_model_config(
     return cfg, text
 
 
-def choose_device(device: Optional[str]) -> torch.device:
+def choose_device(device: str | None) -> torch.device:
     """The device that is asked for; a GPU if there is one and none is.
 
     Raises:
@@ -77,7 +77,7 @@ def choose_device(device: Optional[str]) -> torch.device:
     return chosen
 
 
-def load_model(cfg: Config, checkpoint: Union[str, Path, None],
+def load_model(cfg: Config, checkpoint: str | Path | None,
                device: torch.device) -> nn.Module:
     """Build a model and give it its weights.
 
@@ -133,7 +133,7 @@ def _is_codec_alone(cfg: Config) -> bool:
     return isinstance(kind, type) and issubclass(kind, ImageCoding)
 
 
-def _load_codec_model(cfg: Config, checkpoint: Union[str, Path, None],
+def _load_codec_model(cfg: Config, checkpoint: str | Path | None,
                       device: torch.device) -> CodecModel:
     """A codec without a host, and without the parts that only train it."""
     settings = cfg.get('model') or {}
@@ -156,8 +156,8 @@ def _settings(cfg: Config) -> ConfigDict:
     return settings
 
 
-def _load_weights(model: nn.Module, saved: dict, name: Union[str, Path],
-                  host: Optional[str]) -> None:
+def _load_weights(model: nn.Module, saved: dict, name: str | Path,
+                  host: str | None) -> None:
     """Give all parts their weights; see :func:`load_model`."""
     state = weights_of(saved, name)
     apart, rest = complete_codecs(model, state, name)

@@ -2,7 +2,6 @@
 import colorsys
 import inspect
 import warnings
-from typing import Optional
 from uuid import uuid4
 
 import numpy as np
@@ -22,7 +21,7 @@ _VISUALIZERS = dict(
 
 
 def plain_prediction(sample: BaseDataElement,
-                     classes: Optional[list] = None) -> dict:
+                     classes: list | None = None) -> dict:
     """A host's prediction as numbers, lists and arrays.
 
     Args:
@@ -72,7 +71,7 @@ def _instances(instances) -> dict:
     return found
 
 
-def _scores(sample: BaseDataElement, classes: Optional[list]) -> dict:
+def _scores(sample: BaseDataElement, classes: list | None) -> dict:
     scores = sample.pred_score
     label = int(scores.argmax())
     found = dict(

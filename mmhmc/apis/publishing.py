@@ -3,7 +3,7 @@ from collections import OrderedDict
 from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, Optional, Union
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -27,7 +27,7 @@ _LARGE = 5000
 def only_weights(
         checkpoint: dict,
         only: Sequence[str] = (),
-        rename: Optional[tuple[str, str]] = None) -> OrderedDict[str, Tensor]:
+        rename: tuple[str, str] | None = None) -> OrderedDict[str, Tensor]:
     """The weights of a checkpoint, without its training state.
 
     Besides the optimizer, logs and the like these are the running averages
@@ -124,10 +124,10 @@ def in_eight_bits(
 
 
 def publish_weights(weights: OrderedDict[str, Tensor],
-                    out: Union[str, Path],
-                    config: Optional[str] = None,
-                    options: Optional[dict] = None,
-                    dataset_meta: Optional[dict] = None) -> dict[str, Any]:
+                    out: str | Path,
+                    config: str | None = None,
+                    options: dict | None = None,
+                    dataset_meta: dict | None = None) -> dict[str, Any]:
     """Write weights, and give their row of a metafile.
 
     With a config that has a codec, the codec is loaded strictly, and the

@@ -3,7 +3,6 @@ import re
 from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
-from typing import Optional
 
 from mmhmc.evaluation import (all_columns, compare_codecs, compare_published,
                               read_results)
@@ -44,16 +43,16 @@ class BenchmarkTables:
                 f'failed, first: {outcome.failures[0]["error"]}')
         self.results = read_results(outcome.path)
 
-    def points(self, columns: Columns, anchor: Optional[str] = None) -> Table:
+    def points(self, columns: Columns, anchor: str | None = None) -> Table:
         """Rate and quality of each point; has no anchor."""
         return point_table(self.results, self._checked(columns))
 
-    def summary(self, columns: Columns, anchor: Optional[str] = None) -> Table:
+    def summary(self, columns: Columns, anchor: str | None = None) -> Table:
         """BD-rates against an anchor."""
         return benchmark_table(
             self.results, self._checked(columns), anchor=self._anchor(anchor))
 
-    def deltas(self, columns: Columns, anchor: Optional[str] = None) -> Table:
+    def deltas(self, columns: Columns, anchor: str | None = None) -> Table:
         """BD-rates with intervals, those of published curves too.
 
         A data set that a codec did not encode has no row. One that was
@@ -83,7 +82,7 @@ class BenchmarkTables:
                     f'has {", ".join(map("/".join, there))}.')
         return columns or there
 
-    def _anchor(self, anchor: Optional[str]) -> str:
+    def _anchor(self, anchor: str | None) -> str:
         """The anchor, by default that of the benchmark.
 
         Raises:
@@ -97,7 +96,7 @@ class BenchmarkTables:
 
 
 def write_tables(pages: Sequence[Path],
-                 config: Optional[str] = None,
+                 config: str | None = None,
                  check: bool = False,
                  jobs: int = 1) -> list[Path]:
     """Write tables into pages, where a page asks for them.

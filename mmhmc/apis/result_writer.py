@@ -3,7 +3,6 @@ import json
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Union
 
 import numpy as np
 from numpy import ndarray
@@ -30,7 +29,7 @@ class ResultWriter:
     """
 
     def __init__(self,
-                 out_dir: Union[str, Path, None],
+                 out_dir: str | Path | None,
                  items: Sequence[InputItem],
                  stream: str = 'streams',
                  image: str = 'images') -> None:

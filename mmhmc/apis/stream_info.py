@@ -1,11 +1,10 @@
 """The header of a bitstream file, as a dictionary and as text."""
 from pathlib import Path
-from typing import Union
 
 from mmhmc.bitstream import Bitstream
 
 
-def describe_bitstream(path: Union[str, Path]) -> dict:
+def describe_bitstream(path: str | Path) -> dict:
     """Read a bitstream's header; no codec is needed.
 
     Returns:

@@ -14,7 +14,6 @@ import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Union
 
 from mmengine.config import Config
 
@@ -31,8 +30,8 @@ _KEYS = {'config', 'checkpoint', 'cfg_options'}
 _NONE = '–'
 
 
-def tabulate_tests(path: Union[str, Path],
-                   out_dir: Union[str, Path] = 'work_dirs') -> Table:
+def tabulate_tests(path: str | Path,
+                   out_dir: str | Path = 'work_dirs') -> Table:
     """Test the models that a config lists, as `tools/test.py` does.
 
     A test with the same settings, weights and images is not run again:

@@ -2,7 +2,6 @@
 from collections.abc import Sequence
 from copy import deepcopy
 from dataclasses import replace
-from typing import Optional
 
 from mmengine.config import Config, ConfigDict
 
@@ -24,9 +23,9 @@ _META_KEYS = ('img_id', 'img_path', 'ori_shape', 'img_shape', 'scale_factor')
 def run_test(cfg: Config,
              checkpoint: str,
              launcher: str = 'none',
-             out: Optional[str] = None,
+             out: str | None = None,
              show: bool = False,
-             show_dir: Optional[str] = None,
+             show_dir: str | None = None,
              wait_time: float = 2,
              tta: bool = False) -> dict[str, float]:
     """Test a checkpoint.
@@ -115,7 +114,7 @@ def _augment(cfg: Config) -> None:
     dataset.pipeline = cfg.tta_pipeline
 
 
-def _show(cfg: Config, show: bool, show_dir: Optional[str],
+def _show(cfg: Config, show: bool, show_dir: str | None,
           wait_time: float) -> None:
     """Switch the host's visualization hook on; each host names it its way."""
     hook = (cfg.get('default_hooks') or {}).get('visualization')

@@ -5,7 +5,6 @@ import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Optional, Union
 from uuid import uuid4
 
 from mmengine.config import Config
@@ -34,12 +33,12 @@ class TrainingError(RuntimeError):
     """A run cannot start; the message says why and what to do."""
 
 
-def load_config(path: Union[str, Path],
-                options: Optional[dict] = None,
-                work_dir: Optional[str] = None,
-                lmbda: Optional[float] = None,
-                codec: Optional[str] = None,
-                adapter: Optional[str] = None,
+def load_config(path: str | Path,
+                options: dict | None = None,
+                work_dir: str | None = None,
+                lmbda: float | None = None,
+                codec: str | None = None,
+                adapter: str | None = None,
                 sample_data: bool = False) -> Config:
     """Read a config as the hosts' tools do, and mix a codec into it.
 
@@ -92,15 +91,14 @@ def load_config(path: Union[str, Path],
     return cfg
 
 
-def _short(config: Union[str, Path]) -> str:
+def _short(config: str | Path) -> str:
     """Name of a folder for what is made with a config."""
     if is_compressai(config):
         return config.removeprefix(COMPRESSAI).replace('/', '_')
     return Path(config).stem
 
 
-def _given_parts(cfg: Config, codec: Optional[str],
-                 adapter: Optional[str]) -> dict:
+def _given_parts(cfg: Config, codec: str | None, adapter: str | None) -> dict:
     """Codec and adapter that the command line or the config names."""
     parts = {}
     if 'mix_codec' in cfg:
@@ -175,8 +173,7 @@ def _coco_files(
     return files
 
 
-def run_training(cfg: Config, path: Union[str, Path],
-                 **common) -> Optional[str]:
+def run_training(cfg: Config, path: str | Path, **common) -> str | None:
     """Train by a config, after the stages that it needs.
 
     A config may list ``stages``, each a ``name``, a ``config`` beside it, and
@@ -215,8 +212,8 @@ def run_training(cfg: Config, path: Union[str, Path],
     return _run_once(cfg, **common)
 
 
-def _run_stage(stage: dict, cfg: Config, path: Union[str, Path],
-               common: dict) -> Optional[str]:
+def _run_stage(stage: dict, cfg: Config, path: str | Path,
+               common: dict) -> str | None:
     config = Path(path).parent / stage['config']
     stage_cfg = load_config(
         config, work_dir=str(Path(cfg.work_dir) / stage['name']))
@@ -230,9 +227,9 @@ def _run_stage(stage: dict, cfg: Config, path: Union[str, Path],
 def _run_once(cfg: Config,
               amp: bool = False,
               auto_scale_lr: bool = False,
-              resume: Union[bool, str, None] = None,
+              resume: bool | str | None = None,
               launcher: str = 'none',
-              lmbda: Optional[float] = None) -> Optional[str]:
+              lmbda: float | None = None) -> str | None:
     """One run of mmengine's runner, unless a resumed one has finished."""
     import torch
     from mmengine.runner import Runner
@@ -338,7 +335,7 @@ def _codec_hooks(cfg: Config) -> list:
     ]
 
 
-def _set_lmbda(cfg: Config, lmbda: Optional[float]) -> None:
+def _set_lmbda(cfg: Config, lmbda: float | None) -> None:
     if lmbda is not None:
         for hook in _codec_hooks(cfg):
             objective = cfg[hook.settings] if 'settings' in hook else hook
@@ -405,7 +402,7 @@ def _has_checkpoint(work_dir: str) -> bool:
     return last is not None
 
 
-def _finished(work_dir: str, marks: dict[str, str]) -> Optional[str]:
+def _finished(work_dir: str, marks: dict[str, str]) -> str | None:
     """Checkpoint of a finished run; None if it is to go on for longer.
 
     Raises:
@@ -434,7 +431,7 @@ def _finished(work_dir: str, marks: dict[str, str]) -> Optional[str]:
     return content['checkpoint']
 
 
-def _last_checkpoint(work_dir: str) -> Optional[tuple[str, int]]:
+def _last_checkpoint(work_dir: str) -> tuple[str, int] | None:
     """The last checkpoint of a folder, and when it was noted."""
     note = Path(work_dir) / 'last_checkpoint'
     if not note.is_file():

@@ -1,6 +1,5 @@
 """The model zoo for users: its models, their configs, their weights."""
 from pathlib import Path
-from typing import Optional, Union
 
 from mmengine.config import Config
 
@@ -30,8 +29,8 @@ def load_config(name: str) -> Config:
 
 
 def download_model(name: str,
-                   dest: Union[str, Path] = '.',
-                   base_url: Optional[str] = None,
+                   dest: str | Path = '.',
+                   base_url: str | None = None,
                    progress: bool = True) -> tuple[Path, Path]:
     """Put the weights and the whole config of a model into a folder.
 

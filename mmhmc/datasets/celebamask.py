@@ -1,7 +1,6 @@
 """CelebAMask-HQ: images of faces, with a class for each pixel."""
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Optional, Union
 
 import numpy as np
 from mmengine.dataset import BaseDataset
@@ -79,7 +78,7 @@ def find_accessories(labels: ndarray) -> list[int]:
     return [int(FACE_PARTS.index(part) in seen) for part in ACCESSORIES]
 
 
-def face_points(labels: ndarray) -> Optional[ndarray]:
+def face_points(labels: ndarray) -> ndarray | None:
     """Points of a face, found from its parts.
 
     The data set has no landmarks of its own. These are centres of the eyes
@@ -110,7 +109,7 @@ def _positions(labels: ndarray, *parts: str) -> ndarray:
     return np.argwhere(np.isin(labels, values))[:, ::-1]
 
 
-def read_labels(path: Union[str, Path]) -> ndarray:
+def read_labels(path: str | Path) -> ndarray:
     """Classes of pixels, uint8, shape (H, W).
 
     Raises:
@@ -191,8 +190,8 @@ class CelebAMaskHQ(BaseDataset):
                  data_root: str,
                  split: str = 'train',
                  target: str = 'parsing',
-                 pipeline: Sequence[Union[dict, Callable]] = (),
-                 indices: Optional[int] = None,
+                 pipeline: Sequence[dict | Callable] = (),
+                 indices: int | None = None,
                  test_mode: bool = False) -> None:
         target = former_value(
             'target', target, parts='accessories', several='multi_task')
@@ -267,7 +266,7 @@ class CelebAMaskHQ(BaseDataset):
                 "target='accessories'.")
         return read_json(path)
 
-    def prepare_data(self, idx: int) -> Optional[dict]:
+    def prepare_data(self, idx: int) -> dict | None:
         """See mmengine; what is packed is checked.
 
         Raises:

@@ -1,7 +1,6 @@
 """Say early, and in full, which files of COCO are missing."""
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Union
 
 COCO2017_ANN_FILES = ('annotations/instances_train2017.json',
                       'annotations/instances_val2017.json')
@@ -12,7 +11,7 @@ _HOW_TO_GET_COCO = (
 
 
 def missing_coco_files(
-        data_root: Union[str, Path],
+        data_root: str | Path,
         ann_files: Sequence[str] = COCO2017_ANN_FILES,
         img_prefixes: Sequence[str] = COCO2017_IMG_PREFIXES) -> list[Path]:
     """List what a COCO data set lacks.
@@ -37,7 +36,7 @@ def missing_coco_files(
     return missing
 
 
-def check_coco(data_root: Union[str, Path],
+def check_coco(data_root: str | Path,
                ann_files: Sequence[str] = COCO2017_ANN_FILES,
                img_prefixes: Sequence[str] = COCO2017_IMG_PREFIXES,
                how_to_get: str = _HOW_TO_GET_COCO) -> None:

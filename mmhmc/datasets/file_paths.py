@@ -2,14 +2,13 @@
 import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Optional, Union
 
 #: What macOS writes beside a file on other disks; it has the file's ending.
 _COMPANION = '._'
 
 
-def list_files(folder: Union[str, Path],
-               suffixes: Optional[Sequence[str]] = None) -> list[Path]:
+def list_files(folder: str | Path,
+               suffixes: Sequence[str] | None = None) -> list[Path]:
     """Files below a folder, links followed, sorted by path.
 
     A folder that links to itself, or to one that it lies in, is not entered
@@ -52,8 +51,7 @@ def _walk(folder: str, above: tuple) -> Iterator[str]:
             yield entry.path
 
 
-def path_below(path: Union[str, Path], root: Union[str,
-                                                   Path]) -> Optional[str]:
+def path_below(path: str | Path, root: (str | Path)) -> str | None:
     """Path of a file below a folder, by name, not by the target of links.
 
     An image of the folder may be a link to elsewhere, and the folder may

@@ -6,7 +6,7 @@ import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO, Optional, Union
+from typing import BinaryIO
 
 import cv2
 import numpy as np
@@ -44,7 +44,7 @@ _DAMAGED = (OSError, SyntaxError, ValueError, EOFError, ArithmeticError,
 _PILLOW_LIMIT = threading.RLock()
 
 
-def read_image(path: Union[str, Path]) -> Tensor:
+def read_image(path: str | Path) -> Tensor:
     """Read an image as a codec takes it.
 
     PNG, JPEG, WebP, BMP and TIFF of 8 or 16 bits a channel. Grey becomes
@@ -84,7 +84,7 @@ def read_image(path: Union[str, Path]) -> Tensor:
     return torch.from_numpy(planes).div_(most)
 
 
-def read_size(path: Union[str, Path]) -> tuple[int, int]:
+def read_size(path: str | Path) -> tuple[int, int]:
     """Height and width of what :func:`read_image` gives, by the header.
 
     Raises:
@@ -100,7 +100,7 @@ def read_size(path: Union[str, Path]) -> tuple[int, int]:
         return height, width
 
 
-def is_marked_as_turned(path: Union[str, Path]) -> bool:
+def is_marked_as_turned(path: str | Path) -> bool:
     """Whether a file says that its image is turned, heeded or not.
 
     Raises:
@@ -111,9 +111,7 @@ def is_marked_as_turned(path: Union[str, Path]) -> bool:
         return _mark(image, path) != 1
 
 
-def write_image(path: Union[str, Path],
-                x: Tensor,
-                note: Optional[str] = None) -> None:
+def write_image(path: str | Path, x: Tensor, note: str | None = None) -> None:
     """Write an 8-bit PNG; the file appears whole or not at all.
 
     Args:
@@ -132,9 +130,9 @@ def write_image(path: Union[str, Path],
     write_png(path, Image.fromarray(to_pixels(x)), note)
 
 
-def write_png(path: Union[str, Path],
+def write_png(path: str | Path,
               image: Image.Image,
-              note: Optional[str] = None) -> None:
+              note: str | None = None) -> None:
     """Write an image of Pillow; the file appears whole or not at all.
 
     Args:
@@ -149,7 +147,7 @@ def write_png(path: Union[str, Path],
         image.save(part, 'PNG', pnginfo=texts)
 
 
-def read_note(path: Union[str, Path]) -> Optional[str]:
+def read_note(path: str | Path) -> str | None:
     """Text that :func:`write_image` kept; None if there is none.
 
     Raises:
@@ -160,7 +158,7 @@ def read_note(path: Union[str, Path]) -> Optional[str]:
         return image.info.get(_NOTE)
 
 
-def has_note(path: Union[str, Path], note: str) -> bool:
+def has_note(path: str | Path, note: str) -> bool:
     """Whether a file is an image with this note; False if there is none."""
     try:
         return read_note(path) == note

@@ -2,7 +2,6 @@
 import logging
 from collections import Counter
 from pathlib import Path
-from typing import Optional
 
 import cv2
 from mmengine.dataset import BaseDataset
@@ -81,7 +80,7 @@ class ImageFolder(BaseDataset):
             for number, path in enumerate(images)
         ]
 
-    def prepare_data(self, idx: int) -> Optional[dict]:
+    def prepare_data(self, idx: int) -> dict | None:
         """See mmengine; a file that cannot be read is named.
 
         Raises:
@@ -100,7 +99,7 @@ class ImageFolder(BaseDataset):
                 f'{reason} Remove it; in training, `skip_unreadable=True` '
                 'goes on without it.') from error
 
-    def _reason(self, idx: int) -> Optional[str]:
+    def _reason(self, idx: int) -> str | None:
         """Why a file cannot be read; None if it can."""
         try:
             read_image(self.get_data_info(idx)['img_path'])

@@ -11,7 +11,7 @@ from functools import lru_cache
 from importlib.util import find_spec
 from math import isqrt
 from pathlib import Path
-from typing import Any, Optional
+from typing import Any
 
 import numpy as np
 from numpy import ndarray
@@ -199,7 +199,7 @@ def _texture(name: str, split: str) -> ndarray:
 
 
 def _place_shape(shape: str, objects: Sequence[SampleObject],
-                 full_areas: Sequence[int], dice: Dice) -> Optional[ndarray]:
+                 full_areas: Sequence[int], dice: Dice) -> ndarray | None:
     """Find a place that leaves enough of each other object visible.
 
     Returns:

@@ -3,7 +3,6 @@ import hashlib
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import Optional, Union
 
 import numpy as np
 from numpy import ndarray
@@ -33,12 +32,11 @@ _INFO = dict(
     })
 
 
-def make_sample_instances(
-        root: Union[str, Path],
-        num_train: int = 240,
-        num_val: int = 48,
-        seed: int = 0,
-        on_image: Optional[Callable[[], None]] = None) -> Path:
+def make_sample_instances(root: str | Path,
+                          num_train: int = 240,
+                          num_val: int = 48,
+                          seed: int = 0,
+                          on_image: Callable[[], None] | None = None) -> Path:
     """Make the sample data set, unless it is there already.
 
     The set appears under its name only when it is finished, so several
@@ -88,7 +86,7 @@ def make_sample_instances(
     return root
 
 
-def digest_sample_instances(root: Union[str, Path]) -> str:
+def digest_sample_instances(root: str | Path) -> str:
     """SHA-256 over the decoded pixels and the annotations of a sample set.
 
     It does not depend on how PNG files are compressed or JSON is laid out.
@@ -111,7 +109,7 @@ def digest_sample_instances(root: Union[str, Path]) -> str:
 
 
 def _write_split(root: Path, split: str, count: int, seed: int,
-                 on_image: Optional[Callable[[], None]]) -> None:
+                 on_image: Callable[[], None] | None) -> None:
     """Write the images of a split and their annotations."""
     (root / split).mkdir(parents=True)
     images, annotations = [], []

@@ -1,7 +1,6 @@
 """Labels of the built-in images for segmentors and classifiers."""
 import json
 from pathlib import Path
-from typing import Union
 
 import numpy as np
 from numpy import ndarray
@@ -15,8 +14,7 @@ from .stamped_folders import STAMP, is_finished, make_folder
 SEMANTIC_CLASSES = ('background', *CLASSES)
 
 
-def make_sample_labels(root: Union[str, Path], labels: Union[str,
-                                                             Path]) -> Path:
+def make_sample_labels(root: str | Path, labels: (str | Path)) -> Path:
     """Write labels beside a sample set, unless they are there already.
 
     They appear under their name only when they are finished, so several

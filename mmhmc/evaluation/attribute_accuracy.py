@@ -1,6 +1,5 @@
 """Accuracy of binary attributes, of which an image may have many."""
 from collections.abc import Sequence
-from typing import Optional
 
 import numpy as np
 from mmengine.evaluator import BaseMetric
@@ -27,8 +26,8 @@ class AttributeAccuracy(BaseMetric):
 
     def __init__(self,
                  threshold: float = 0.5,
-                 task: Optional[str] = None,
-                 prefix: Optional[str] = None,
+                 task: str | None = None,
+                 prefix: str | None = None,
                  collect_device: str = 'cpu') -> None:
         super().__init__(collect_device=collect_device, prefix=prefix)
         self.threshold, self.task = threshold, task

@@ -3,7 +3,6 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Optional, Union
 
 import numpy as np
 from numpy import ndarray
@@ -130,17 +129,16 @@ class Results:
         return RateCurve(codec, bpp, quality, labels, metric,
                          self._lower_is_better(dataset, metric))
 
-    def uncompressed(self, dataset: str, metric: str) -> Optional[float]:
+    def uncompressed(self, dataset: str, metric: str) -> float | None:
         """The metric on images that were not compressed, if measured."""
         row = self._task_row(None, None, dataset, metric)
         return None if row is None else row['metrics'][_key_of(metric)]
 
-    def image_curve(
-            self,
-            codec: str,
-            dataset: str,
-            metric: str,
-            annotations: Optional[Union[str, Path]] = None) -> ImageCurve:
+    def image_curve(self,
+                    codec: str,
+                    dataset: str,
+                    metric: str,
+                    annotations: str | Path | None = None) -> ImageCurve:
         """The same curve, image by image, for a bootstrap.
 
         What a task found is read from the files that its lines name as
@@ -232,8 +230,8 @@ class Results:
                 whole.setdefault(row['point'], points.get(row['point'], []))
         return whole
 
-    def _task_row(self, codec: Optional[str], point: Optional[str],
-                  dataset: str, metric: str) -> Optional[dict]:
+    def _task_row(self, codec: str | None, point: str | None, dataset: str,
+                  metric: str) -> dict | None:
         """The task's line that holds a metric."""
         task = metric.split(':')[0] if ':' in metric else None
         for row in self.tasks:
@@ -245,7 +243,7 @@ class Results:
                 return row
         return None
 
-    def _lower_is_better(self, dataset: str, metric: str) -> Optional[bool]:
+    def _lower_is_better(self, dataset: str, metric: str) -> bool | None:
         """Whether tasks say that less is better; None if none says."""
         task, key = metric.split(':')[0], _key_of(metric)
         for row in self.tasks:
@@ -256,7 +254,7 @@ class Results:
         return None
 
     def _quality(self, codec: str, point: str, dataset: str, metric: str,
-                 rows: Sequence[dict]) -> Optional[float]:
+                 rows: Sequence[dict]) -> float | None:
         """Quality of a point, None where it was not measured."""
         row = self._task_row(codec, point, dataset, metric)
         if row is not None:
@@ -268,7 +266,7 @@ class Results:
         return in_decibel(mean) if metric == 'ms_ssim_db' else mean
 
     def _rate(self, codec: str, point: str, dataset: str, metric: str,
-              rows: Sequence[dict]) -> Optional[float]:
+              rows: Sequence[dict]) -> float | None:
         """Rate of a point: the task's own where it coded by itself."""
         row = self._task_row(codec, point, dataset, metric)
         if row is not None and _RATE in row['metrics']:
@@ -276,7 +274,7 @@ class Results:
         return np.mean([_bpp(row) for row in rows]) if rows else None
 
     def _image_rates(self, codec: str, point: str, dataset: str, metric: str,
-                     rows: Sequence[dict]) -> dict[str, Optional[float]]:
+                     rows: Sequence[dict]) -> dict[str, float | None]:
         """Rate of each image: the task's own where it coded by itself."""
         row = self._task_row(codec, point, dataset, metric)
         if row is None or _RATE not in row['metrics']:
@@ -285,8 +283,8 @@ class Results:
         return dict(zip(_names(found), found.get('BitrateMetric', ())))
 
     def _scorer(
-        self, codec: str, point: str, dataset: str, metric: str,
-        rows: Sequence[dict], annotations: Optional[Union[str, Path]]
+            self, codec: str, point: str, dataset: str, metric: str,
+            rows: Sequence[dict], annotations: str | Path | None
     ) -> tuple[ImageScore, tuple[str, ...]]:
         """Scorer for a selection of images, and the names of the images."""
         row = self._task_row(codec, point, dataset, metric)
@@ -307,7 +305,7 @@ class Results:
         tasks = self.run.get('settings', {}).get('tasks', {})
         return metric in tasks.get(task, {}).get('metrics', [metric])
 
-    def _annotations(self, dataset: str) -> Optional[str]:
+    def _annotations(self, dataset: str) -> str | None:
         """COCO file of a data set, where the run names one."""
         datasets = self.run.get('settings', {}).get('datasets', {})
         return datasets.get(dataset, {}).get('annotations')
@@ -333,15 +331,14 @@ def _bpp(row: dict) -> float:
     return 8 * row['bytes'] / (row['width'] * row['height'])
 
 
-def _values(rows: Sequence[dict], metric: str) -> Optional[ndarray]:
+def _values(rows: Sequence[dict], metric: str) -> ndarray | None:
     """A metric of each image; None if one lacks it."""
     key = 'ms_ssim' if metric == 'ms_ssim_db' else metric
     values = [row.get(key) for row in rows]
     return None if None in values or not values else np.array(values)
 
 
-def _task_scorer(path: Path, metric: str, annotations: Optional[Union[str,
-                                                                      Path]],
+def _task_scorer(path: Path, metric: str, annotations: None | (str | Path),
                  coded: Sequence[str]) -> tuple[ImageScore, tuple[str, ...]]:
     """Scorer for a selection of images, from the predictions of a task."""
     found = read_json(path)

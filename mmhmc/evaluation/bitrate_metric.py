@@ -2,7 +2,6 @@
 import json
 import os
 from collections.abc import Sequence
-from typing import Optional
 
 from mmengine.evaluator import BaseMetric
 
@@ -34,8 +33,8 @@ class BitrateMetric(BaseMetric):
     lower_is_better = ('bpp', )
 
     def __init__(self,
-                 out_file: Optional[str] = None,
-                 prefix: Optional[str] = None,
+                 out_file: str | None = None,
+                 prefix: str | None = None,
                  collect_device: str = 'cpu') -> None:
         super().__init__(collect_device=collect_device, prefix=prefix)
         self.out_file = out_file

@@ -1,7 +1,6 @@
 """How far a Bjøntegaard delta depends on the images that were taken."""
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Optional
 
 import numpy as np
 
@@ -44,7 +43,7 @@ class BootstrapInterval:
 
 def bootstrap_bd(anchor: ImageCurve,
                  test: ImageCurve,
-                 method: Optional[str] = None,
+                 method: str | None = None,
                  num_samples: int = 1000,
                  seed: int = 0,
                  level: float = 0.95,

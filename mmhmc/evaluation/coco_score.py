@@ -3,7 +3,7 @@ import contextlib
 import io
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Optional, Union
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy import ndarray
@@ -45,10 +45,10 @@ class CocoScore:
     """
 
     def __init__(self,
-                 annotations: Union[str, Path],
+                 annotations: str | Path,
                  predictions: Sequence[dict],
                  iou_type: str = 'bbox',
-                 images: Optional[Sequence[str]] = None) -> None:
+                 images: Sequence[str] | None = None) -> None:
         evaluation = _evaluated(annotations, predictions, iou_type, images)
         truth, params = evaluation.cocoGt, evaluation.params
         self.images = tuple(truth.imgs[number]['file_name']
@@ -58,7 +58,7 @@ class CocoScore:
         self._recalls = params.recThrs
         self._collect(evaluation.evalImgs)
 
-    def _collect(self, matches: Sequence[Optional[dict]]) -> None:
+    def _collect(self, matches: Sequence[dict | None]) -> None:
         """Flatten the matches of all categories, best score first.
 
         .. code-block:: none
@@ -161,7 +161,7 @@ class CocoScore:
 
 
 def _sorted_predictions(
-        found: Sequence[Optional[dict]]) -> tuple[ndarray, ndarray, ndarray]:
+        found: Sequence[dict | None]) -> tuple[ndarray, ndarray, ndarray]:
     """Image, hits and ignored flags of one category, best score first."""
     kept = [(image, match) for image, match in enumerate(found)
             if match is not None and match['dtScores']]
@@ -179,8 +179,8 @@ def _sorted_predictions(
     return images[order], matched & ~ignored, ignored
 
 
-def _evaluated(annotations: Union[str, Path], predictions: Sequence[dict],
-               iou_type: str, images: Optional[Sequence[str]]) -> 'COCOeval':
+def _evaluated(annotations: str | Path, predictions: Sequence[dict],
+               iou_type: str, images: Sequence[str] | None) -> 'COCOeval':
     """Matches of predictions with objects, by ``pycocotools``."""
     # Imported here: only who evaluates detectors has it.
     from pycocotools.coco import COCO
@@ -214,7 +214,7 @@ def _evaluated(annotations: Union[str, Path], predictions: Sequence[dict],
     return evaluation
 
 
-def _ids(truth: 'COCO', annotations: Union[str, Path],
+def _ids(truth: 'COCO', annotations: str | Path,
          images: Sequence[str]) -> list[int]:
     """Numbers of images, by their names."""
     numbers = {image['file_name']: key for key, image in truth.imgs.items()}
@@ -224,7 +224,7 @@ def _ids(truth: 'COCO', annotations: Union[str, Path],
     return sorted(numbers[name] for name in images)
 
 
-def _check_images(truth: 'COCO', annotations: Union[str, Path],
+def _check_images(truth: 'COCO', annotations: str | Path,
                   predictions: Sequence[dict]) -> None:
     """Refuse predictions that belong to another data set."""
     unknown = {row['image_id'] for row in predictions} - set(truth.imgs)

@@ -3,7 +3,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
-from typing import Optional, Union
+from typing import Union
 
 import numpy as np
 
@@ -44,12 +44,12 @@ class Comparison:
     column: Column
     rate: Mapping[str, BjontegaardDelta]
     quality: Mapping[str, BjontegaardDelta]
-    interval: Optional[BootstrapInterval] = None
+    interval: BootstrapInterval | None = None
     refusals: tuple[str, ...] = ()
-    quality_interval: Optional[BootstrapInterval] = None
+    quality_interval: BootstrapInterval | None = None
 
     @property
-    def method(self) -> Optional[str]:
+    def method(self) -> str | None:
         """Method of the figure that stands in tables; None if there is none.
 
         That of the interval, if there is one. Else the cubic, as in the
@@ -82,9 +82,9 @@ class Comparison:
 
 def compare_codecs(results: Results,
                    anchor: str,
-                   columns: Optional[Sequence[Column]] = None,
+                   columns: Sequence[Column] | None = None,
                    num_samples: int = 0,
-                   annotations: Optional[Files] = None) -> list[Comparison]:
+                   annotations: Files | None = None) -> list[Comparison]:
     """Compare every codec with the anchor.
 
     What cannot be computed does not stop the rest: it is among the

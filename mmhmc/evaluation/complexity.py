@@ -3,7 +3,6 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Optional
 
 import torch
 from torch import Tensor, nn
@@ -23,7 +22,7 @@ _ENCODER, _DECODER = 'g_a', 'g_s'
 
 
 def count_parameters(codec: ImageCodec,
-                     adapter: Optional[nn.Module] = None) -> dict[str, int]:
+                     adapter: nn.Module | None = None) -> dict[str, int]:
     """Parameters of each part: encoder, hyper, decoder, adapter.
 
     ``hyper`` has all that is neither ``g_a`` nor ``g_s``: hyper transforms,
@@ -40,8 +39,8 @@ def count_parameters(codec: ImageCodec,
 @torch.no_grad()
 def count_kmac(codec: ImageCodec,
                size: tuple[int, int],
-               condition: Optional[CodingCondition] = None,
-               adapter: Optional[nn.Module] = None) -> dict[str, float]:
+               condition: CodingCondition | None = None,
+               adapter: nn.Module | None = None) -> dict[str, float]:
     """Thousand multiply-accumulates per pixel of each part.
 
     Of encoding and decoding one image in evaluation mode, as
@@ -142,8 +141,8 @@ def _part_of(name: str) -> str:
 @torch.no_grad()
 def time_coding(codec: ImageCodec,
                 x: Tensor,
-                condition: Optional[CodingCondition] = None,
-                runs: int = 3) -> dict[str, Optional[float]]:
+                condition: CodingCondition | None = None,
+                runs: int = 3) -> dict[str, float | None]:
     """Milliseconds from image to bytes and back, and peak memory.
 
     Args:
@@ -186,7 +185,7 @@ def _timed(device: torch.device, call: Callable) -> tuple[float, object]:
     return time.perf_counter() - start, result
 
 
-def _reset_peak(device: torch.device) -> Optional[int]:
+def _reset_peak(device: torch.device) -> int | None:
     """Forget how much memory was needed; bytes that are used now."""
     if device.type == 'cuda':
         torch.cuda.reset_peak_memory_stats(device)
@@ -199,13 +198,13 @@ def _reset_peak(device: torch.device) -> Optional[int]:
     return _of_process('VmRSS')
 
 
-def _peak(device: torch.device) -> Optional[int]:
+def _peak(device: torch.device) -> int | None:
     if device.type == 'cuda':
         return torch.cuda.max_memory_allocated(device)
     return _of_process('VmHWM')
 
 
-def _of_process(name: str) -> Optional[int]:
+def _of_process(name: str) -> int | None:
     try:
         lines = Path('/proc/self/status').read_text().splitlines()
     except OSError:

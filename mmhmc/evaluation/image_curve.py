@@ -1,7 +1,6 @@
 """Rate-distortion curves that can be computed for any selection of images."""
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Optional
 
 import numpy as np
 from numpy import ndarray
@@ -46,7 +45,7 @@ class ImageCurve:
     images: Sequence[str]
     points: Sequence[RDPoint]
     metric: str = ''
-    lower_is_better: Optional[bool] = None
+    lower_is_better: bool | None = None
 
     def __post_init__(self) -> None:
         for point in self.points:

@@ -1,7 +1,6 @@
 """Distances between the set of decoded images and the set of originals."""
 from abc import abstractmethod
 from collections.abc import Callable, Sequence
-from typing import Optional
 
 import numpy as np
 import torch
@@ -140,8 +139,8 @@ class _InceptionMetric(BaseMetric):
     @former_arguments(num_pictures='num_images')
     def __init__(self,
                  num_images: int = 2000,
-                 extractor: Optional[Extractor] = None,
-                 prefix: Optional[str] = None,
+                 extractor: Extractor | None = None,
+                 prefix: str | None = None,
                  collect_device: str = 'cpu') -> None:
         super().__init__(collect_device=collect_device, prefix=prefix)
         if num_images < 2:
@@ -232,8 +231,8 @@ class KIDMetric(_InceptionMetric):
     def __init__(self,
                  num_images: int = 2000,
                  subset_size: int = 1000,
-                 extractor: Optional[Extractor] = None,
-                 prefix: Optional[str] = None,
+                 extractor: Extractor | None = None,
+                 prefix: str | None = None,
                  collect_device: str = 'cpu') -> None:
         super().__init__(num_images, extractor, prefix, collect_device)
         if not 2 <= subset_size <= num_images:

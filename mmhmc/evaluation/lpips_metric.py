@@ -1,5 +1,4 @@
 """Learned perceptual distance of what was decoded."""
-from typing import Optional, Union
 
 import torch
 from torch import Tensor, nn
@@ -35,9 +34,9 @@ class LPIPSMetric(_ImageQualityMetric):
 
     def __init__(self,
                  net: str = 'alex',
-                 weights: Optional[str] = None,
-                 loss: Union[nn.Module, dict, None] = None,
-                 prefix: Optional[str] = None,
+                 weights: str | None = None,
+                 loss: nn.Module | dict | None = None,
+                 prefix: str | None = None,
                  collect_device: str = 'cpu') -> None:
         super().__init__(collect_device=collect_device, prefix=prefix)
         self.name = f'lpips_{net}'

@@ -1,6 +1,5 @@
 """How far points are from where they should be."""
 from collections.abc import Sequence
-from typing import Optional
 
 import numpy as np
 from mmengine.evaluator import BaseMetric
@@ -25,8 +24,8 @@ class PointsMetric(BaseMetric):
     lower_is_better = ('nme', 'failures')
 
     def __init__(self,
-                 task: Optional[str] = None,
-                 prefix: Optional[str] = None,
+                 task: str | None = None,
+                 prefix: str | None = None,
                  collect_device: str = 'cpu') -> None:
         super().__init__(collect_device=collect_device, prefix=prefix)
         self.task = task

@@ -2,7 +2,6 @@
 import json
 from functools import cache
 from importlib.resources import files
-from typing import Optional
 
 import numpy as np
 
@@ -66,7 +65,7 @@ def list_published() -> list[dict]:
     return curves
 
 
-def published_uncompressed(dataset: str, metric: str) -> Optional[float]:
+def published_uncompressed(dataset: str, metric: str) -> float | None:
     """Published value of uncompressed images; None if there is none.
 
     Args:

@@ -1,6 +1,5 @@
 """Measures of quality that the package pyiqa has."""
 from functools import cached_property
-from typing import Optional
 
 import torch
 from torch import Tensor, nn
@@ -20,7 +19,7 @@ class _PyIQAMetric(_ImageQualityMetric):
     with_original = True
 
     def __init__(self,
-                 prefix: Optional[str] = None,
+                 prefix: str | None = None,
                  collect_device: str = 'cpu') -> None:
         super().__init__(collect_device=collect_device, prefix=prefix)
         self._network  # a missing package or weights show at once

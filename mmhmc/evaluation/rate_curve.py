@@ -1,7 +1,6 @@
 """Quality against rate: the points of one codec, lowest rate first."""
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Optional
 
 import numpy as np
 from numpy import ndarray
@@ -34,7 +33,7 @@ class RateCurve:
     quality: ndarray
     labels: Sequence[str] = ()
     metric: str = ''
-    lower_is_better: Optional[bool] = None
+    lower_is_better: bool | None = None
 
     def __post_init__(self) -> None:
         bpp = np.asarray(self.bpp, np.float64)

@@ -1,7 +1,6 @@
 """The results file of a benchmark: JSON lines."""
 import json
 from pathlib import Path
-from typing import Optional, Union
 
 from .benchmark_results import Results
 
@@ -16,7 +15,7 @@ _NAMES = dict(
     failure=('codec', 'point', 'dataset', 'stage', 'task', 'image'))
 
 
-def read_results(path: Union[str, Path]) -> Results:
+def read_results(path: str | Path) -> Results:
     """Read a results file: JSON lines, the first one on the run.
 
     Lines that an interruption cut are ignored and counted.
@@ -93,7 +92,7 @@ def _add(tables: dict[str, dict], path: Path, number: int, row: dict) -> None:
                   for name in _NAMES['failure']), None)
 
 
-def parse_line(line: bytes) -> Optional[dict]:
+def parse_line(line: bytes) -> dict | None:
     """A line; None for half a line."""
     try:
         row = json.loads(line)

@@ -1,6 +1,5 @@
 """Images of each coding step, sent to mmengine's visualizer."""
 from collections.abc import Iterator, Sequence
-from typing import Optional
 
 import torch
 from mmengine.dist import is_main_process
@@ -67,8 +66,8 @@ class CodecVisualizationHook(Hook):
     def _after_iter(self,
                     runner,
                     batch_idx: int,
-                    data_batch: Optional[dict] = None,
-                    outputs: Optional[Sequence] = None,
+                    data_batch: dict | None = None,
+                    outputs: Sequence | None = None,
                     mode: str = 'train') -> None:
         """Show images of a batch that was validated or tested.
 
@@ -134,7 +133,7 @@ def draw_coding(coder: nn.Module, x: Tensor) -> Iterator[tuple[str, ndarray]]:
                                                    target)
 
 
-def _coded(sample) -> Optional[Tensor]:
+def _coded(sample) -> Tensor | None:
     """Image that was coded, RGB, shape (3, H, W); None if not known."""
     coding = sample.metainfo.get('coding')
     if 'coding' in sample.metainfo and coding is None:

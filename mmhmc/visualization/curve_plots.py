@@ -1,7 +1,6 @@
 """Rate curves for print: one figure per data set and metric."""
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Optional, Union
 
 from mmhmc.evaluation import RateCurve, lower_is_better
 from mmhmc.whole_files import whole_file
@@ -49,9 +48,9 @@ _AXES = {
 
 
 def draw_curves(curves: Sequence[RateCurve],
-                out_file: Union[str, Path],
+                out_file: str | Path,
                 dataset: str = '',
-                uncompressed: Optional[float] = None,
+                uncompressed: float | None = None,
                 log_rate: bool = False) -> list[Path]:
     """Draw curves of one metric, as PNG (300 dpi) and as SVG.
 
@@ -117,7 +116,7 @@ def axis_label(metric: str) -> str:
 
 
 def _draw(axes, curves: Sequence[RateCurve],
-          uncompressed: Optional[float]) -> None:
+          uncompressed: float | None) -> None:
     """Lines with markers, and the dashed one."""
     for number, curve in enumerate(curves):
         axes.plot(

@@ -2,7 +2,6 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Union
 
 from numpy import ndarray
 
@@ -25,7 +24,7 @@ class DemoFigure:
     pixels: ndarray
 
 
-def write_demo_page(out_file: Union[str, Path], title: str, note: str,
+def write_demo_page(out_file: str | Path, title: str, note: str,
                     figures: Sequence[DemoFigure], tables: Sequence[Table],
                     commands: str) -> Path:
     """Write a page with images, tables and commands.

@@ -2,7 +2,6 @@
 import base64
 import io
 from pathlib import Path
-from typing import Union
 
 import numpy as np
 from jinja2 import Environment, PackageLoader
@@ -12,7 +11,7 @@ from PIL import Image
 from mmhmc.whole_files import write_whole
 
 
-def write_page(template: str, out_file: Union[str, Path], **content) -> Path:
+def write_page(template: str, out_file: str | Path, **content) -> Path:
     """Write a page; text of ``content`` is escaped.
 
     Args:

@@ -1,7 +1,6 @@
 """Images with titles, in rows and columns."""
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Union
 
 from numpy import ndarray
 
@@ -13,7 +12,7 @@ TitledImage = tuple[str, ndarray]
 
 
 def draw_image_grid(columns: Sequence[Sequence[TitledImage]],
-                    out_file: Union[str, Path]) -> Path:
+                    out_file: str | Path) -> Path:
     """Draw columns of images of one size, one below the other.
 
     A pixel of an image becomes a square of whole pixels of the PNG.

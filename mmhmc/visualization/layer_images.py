@@ -1,7 +1,6 @@
 """Figure of the images and predictions of each layer of a bitstream."""
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Optional, Union
 
 import numpy as np
 import torch
@@ -20,9 +19,9 @@ _TINT = 0.6  # of a class's colour over the image
 
 @torch.no_grad()
 def write_layer_images(inferencer,
-                       images: Sequence[Union[str, Path]],
-                       out_file: Union[str, Path],
-                       reference: Optional[nn.Module] = None) -> Path:
+                       images: Sequence[str | Path],
+                       out_file: str | Path,
+                       reference: nn.Module | None = None) -> Path:
     """Draw images and predictions from a whole file and from its base layer.
 
     A row for each image: the original, decoded from the base layer alone
@@ -59,7 +58,7 @@ def write_layer_images(inferencer,
 
 
 def _row(inferencer, x: Tensor,
-         reference: Optional[nn.Module]) -> list[tuple[str, ndarray]]:
+         reference: nn.Module | None) -> list[tuple[str, ndarray]]:
     """See :func:`write_layer_images`."""
     stream, = inferencer.codec.compress(x[None])
     data = stream.to_bytes()

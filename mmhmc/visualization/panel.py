@@ -3,7 +3,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from math import inf, log10
 from pathlib import Path
-from typing import TYPE_CHECKING, Optional, Union
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy import ndarray
@@ -40,8 +40,8 @@ class Instances:
 
     boxes: ndarray
     labels: ndarray
-    masks: Optional[ndarray] = None
-    scores: Optional[ndarray] = None
+    masks: ndarray | None = None
+    scores: ndarray | None = None
 
 
 @dataclass
@@ -66,10 +66,10 @@ class PanelRow:
     image: ndarray
     x_hat: ndarray
     bpp: float
-    x_bar: Optional[ndarray] = None
-    bits: Optional[ndarray] = None
-    bits_size: Optional[tuple[int, int]] = None
-    ground_truth: Optional[Instances] = None
+    x_bar: ndarray | None = None
+    bits: ndarray | None = None
+    bits_size: tuple[int, int] | None = None
+    ground_truth: Instances | None = None
     predictions: dict[str, Instances] = field(default_factory=dict)
     name: str = 'image'
 
@@ -80,12 +80,12 @@ class _Cell:
 
     title: str
     image: ndarray
-    instances: Optional[Instances] = None
+    instances: Instances | None = None
 
 
 def draw_panel(rows: Sequence[PanelRow],
                class_names: Sequence[str],
-               out_file: Union[str, Path],
+               out_file: str | Path,
                score_thr: float = 0.3) -> Path:
     """Draw images, what became of them, and what was found in them.
 

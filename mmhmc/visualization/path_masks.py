@@ -2,7 +2,6 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Optional, Union
 
 import numpy as np
 from numpy import ndarray
@@ -32,7 +31,7 @@ class TaskColumn:
 
 def tint_side_path(image: ndarray,
                    mask: ndarray,
-                   coded_size: Optional[tuple[int, int]] = None) -> ndarray:
+                   coded_size: tuple[int, int] | None = None) -> ndarray:
     """Tint the positions of an image that take the side path.
 
     Args:
@@ -63,8 +62,8 @@ def tint_side_path(image: ndarray,
 
 
 def draw_task_images(columns: Sequence[TaskColumn],
-                     out_file: Union[str, Path],
-                     coded_size: Optional[tuple[int, int]] = None) -> Path:
+                     out_file: str | Path,
+                     coded_size: tuple[int, int] | None = None) -> Path:
     """Draw one image as each task gets it, and the paths that it took.
 
     .. code-block:: none

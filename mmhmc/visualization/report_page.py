@@ -4,7 +4,7 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from html import escape
 from pathlib import Path
-from typing import Optional, Union
+from typing import Union
 
 from mmhmc.datasets import read_image
 from mmhmc.evaluation import (Comparison, RateCurve, Results, all_columns,
@@ -25,13 +25,13 @@ _SYMBOLS = ('circle', 'square', 'diamond', 'triangle-down', 'triangle-up',
 
 
 def write_report(results: Results,
-                 out_file: Union[str, Path],
+                 out_file: str | Path,
                  anchor: str = 'HEVC',
-                 columns: Optional[Sequence[tuple[str, str]]] = None,
+                 columns: Sequence[tuple[str, str]] | None = None,
                  num_samples: int = 1000,
                  published: Sequence[str] = (),
-                 image_folders: Optional[Folders] = None,
-                 comparisons: Optional[Sequence[Comparison]] = None) -> Path:
+                 image_folders: Folders | None = None,
+                 comparisons: Sequence[Comparison] | None = None) -> Path:
     """Write a benchmark as one HTML file.
 
     It holds the curves (interactive where ``plotly`` is installed, else as
@@ -152,7 +152,7 @@ def _curves(results: Results, columns: Sequence[tuple[str, str]],
 
 
 def _interactive(curves: Sequence[RateCurve], dataset: str,
-                 uncompressed: Optional[float]) -> dict:
+                 uncompressed: float | None) -> dict:
     """Curves that show numbers and can be zoomed, as plotly takes them."""
     traces = [
         dict(
@@ -207,7 +207,7 @@ def _interactive(curves: Sequence[RateCurve], dataset: str,
 
 
 def _drawn(curves: Sequence[RateCurve], dataset: str,
-           uncompressed: Optional[float]) -> str:
+           uncompressed: float | None) -> str:
     """The same curves as a drawing."""
     with tempfile.TemporaryDirectory() as folder:
         _, drawing = draw_curves(curves,

@@ -1,6 +1,5 @@
 """The tables of a benchmark, in the papers' form and in full."""
 from collections.abc import Sequence
-from typing import Optional
 
 from mmhmc.evaluation import (BootstrapInterval, Comparison, Results,
                               all_columns, compare_codecs)
@@ -10,11 +9,10 @@ from .tables import Table
 _NOTHING = '–'
 
 
-def benchmark_table(
-        results: Results,
-        columns: Optional[Sequence[tuple[str, str]]] = None,
-        anchor: str = 'HEVC',
-        comparisons: Optional[Sequence[Comparison]] = None) -> Table:
+def benchmark_table(results: Results,
+                    columns: Sequence[tuple[str, str]] | None = None,
+                    anchor: str = 'HEVC',
+                    comparisons: Sequence[Comparison] | None = None) -> Table:
     """BD-rates against the anchor: a row per codec, a column per benchmark.
 
     The anchor comes first, with 0. A figure in doubt has a ``*``; where none
@@ -104,7 +102,7 @@ def doubt_table(comparisons: Sequence[Comparison]) -> Table:
 
 
 def point_table(results: Results,
-                columns: Optional[Sequence[tuple[str, str]]] = None) -> Table:
+                columns: Sequence[tuple[str, str]] | None = None) -> Table:
     """Rate and quality of every point.
 
     Args:
@@ -194,7 +192,7 @@ def _has_curve(results: Results, codec: str, column: tuple[str, str]) -> bool:
     return True
 
 
-def _bd_rate_text(comparison: Optional[Comparison]) -> str:
+def _bd_rate_text(comparison: Comparison | None) -> str:
     """A figure as it stands in the papers' table."""
     if comparison is None or comparison.method is None:
         return _NOTHING
@@ -204,7 +202,7 @@ def _bd_rate_text(comparison: Optional[Comparison]) -> str:
     return text + '*' * bool(comparison.flags)
 
 
-def _interval_text(interval: Optional[BootstrapInterval],
+def _interval_text(interval: BootstrapInterval | None,
                    unit: str = '',
                    digits: int = 2) -> str:
     """An estimate, its interval, and what has to be known of both."""
@@ -226,6 +224,6 @@ def _signed(value: float, unit: str = '', digits: int = 2) -> str:
     return f'{value:+.{digits}f}{unit}'.replace('-', '−')
 
 
-def _number(value: Optional[float], digits: int) -> str:
+def _number(value: float | None, digits: int) -> str:
     """A number with separated thousands; a dash for None."""
     return _NOTHING if value is None else f'{value:,.{digits}f}'

@@ -1,6 +1,5 @@
 """Figure of one bitstream, decoded for people and for each task."""
 from pathlib import Path
-from typing import Optional, Union
 
 import torch
 from torch import Tensor
@@ -16,8 +15,8 @@ from .path_masks import TaskColumn, draw_task_images
 @torch.no_grad()
 def write_task_images(codec: ImageCodec,
                       x: Tensor,
-                      out_file: Union[str, Path],
-                      quality: Optional[float] = None,
+                      out_file: str | Path,
+                      quality: float | None = None,
                       alpha: float = 0.5) -> Path:
     """Draw the images that people and each task get from one bitstream.
 
@@ -71,7 +70,7 @@ def write_task_images(codec: ImageCodec,
 
 
 def _column(title: str, codec: ImageCodec, x: Tensor, stream: Bitstream,
-            condition: Optional[CodingCondition]) -> TaskColumn:
+            condition: CodingCondition | None) -> TaskColumn:
     x_hat = crop_to(codec.decompress([stream], condition), stream.size)
     psnr = PSNRMetric().measure(x[None], x_hat)
     return TaskColumn(f'{title}: {psnr:.2f} dB', to_pixels(x_hat[0]))

@@ -3,7 +3,6 @@ import json
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Union
 
 from .curve_plots import _STYLE, COLOURS, _plain, _save
 
@@ -14,7 +13,7 @@ _ACROSS = 3  # plots in a row
 Scalars = dict[str, dict[int, float]]
 
 
-def read_scalars(work_dir: Union[str, Path]) -> Scalars:
+def read_scalars(work_dir: str | Path) -> Scalars:
     """Read the scalars that mmengine logged below a work folder.
 
     Of a training that was resumed all parts count, and where they overlap
@@ -50,7 +49,7 @@ def read_scalars(work_dir: Union[str, Path]) -> Scalars:
 
 
 def draw_training(runs: Mapping[str, Scalars], quantities: Sequence[str],
-                  out_file: Union[str, Path]) -> Path:
+                  out_file: str | Path) -> Path:
     """Draw a plot for each quantity, with a line for each training.
 
     Args:

@@ -2,7 +2,6 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Optional, Union
 
 from mmhmc.evaluation import RateCurve, Results, bd_quality
 
@@ -31,7 +30,7 @@ class WorstImage:
     image: str
     bpp: float
     psnr: float
-    gain: Optional[float]
+    gain: float | None
     original: Path
     decoded: Path
 
@@ -39,7 +38,7 @@ class WorstImage:
 def worst_images(results: Results,
                  dataset: str,
                  anchor: str,
-                 folder: Union[str, Path],
+                 folder: str | Path,
                  num_images: int = 1) -> list[WorstImage]:
     """Images of the largest loss against the anchor, for each codec.
 
@@ -92,7 +91,7 @@ def _curves(results: Results, codec: str,
     return curves
 
 
-def _gain(anchor: RateCurve, test: RateCurve) -> Optional[float]:
+def _gain(anchor: RateCurve, test: RateCurve) -> float | None:
     """dB above the anchor; None where the curves do not allow it."""
     try:
         return bd_quality(anchor, test, 'pchip').value
@@ -101,8 +100,7 @@ def _gain(anchor: RateCurve, test: RateCurve) -> Optional[float]:
 
 
 def _shown(results: Results, codec: str, dataset: str, curve: RateCurve,
-           name: str, folder: Path,
-           gain: Optional[float]) -> Optional[WorstImage]:
+           name: str, folder: Path, gain: float | None) -> WorstImage | None:
     """The image at its lowest rate, if it was kept."""
     rows: Sequence[dict] = results.images(codec, curve.labels[0], dataset)
     for row in rows:

@@ -10,7 +10,7 @@ from difflib import get_close_matches
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, Optional, Union
+from typing import Any
 from urllib.parse import urlparse
 
 COMPRESSAI = 'compressai://'
@@ -57,7 +57,7 @@ class CompressAIWeights:
     weights: str
     sha256: str
     new_tables: bool = False
-    size: Optional[int] = None
+    size: int | None = None
 
     @property
     def codec(self) -> dict[str, Any]:
@@ -124,7 +124,7 @@ class CompressAIWeights:
         return network
 
 
-def is_compressai(path: Union[str, Path]) -> bool:
+def is_compressai(path: str | Path) -> bool:
     """Whether a path is an address of CompressAI's model zoo."""
     return isinstance(path, str) and path.startswith(COMPRESSAI)
 
@@ -197,7 +197,7 @@ def _addresses() -> dict[str, str]:
     return urls
 
 
-def _widths(architecture: str, quality: Optional[int] = None) -> tuple:
+def _widths(architecture: str, quality: int | None = None) -> tuple:
     for module in _modules():
         if architecture in module.cfgs:
             found = module.cfgs[architecture]

@@ -3,7 +3,7 @@ import os
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Optional, Union
+from typing import Union
 from urllib.parse import quote
 
 from mmhmc.progress import byte_progress
@@ -19,7 +19,7 @@ _CHECKOUT = Path(__file__).resolve().parents[2] / 'model_zoo'
 
 
 def fetch_weights(name: str,
-                  base_url: Optional[str] = None,
+                  base_url: str | None = None,
                   progress: bool = True) -> Path:
     """Download the weights of a model; a file is whole and right, or absent.
 
@@ -91,7 +91,7 @@ def _fetch(source: str, file: Path, model: Wanted, progress: bool) -> Path:
     return file
 
 
-def _source(model: ZooModel, base_url: Optional[str]) -> Union[str, Path]:
+def _source(model: ZooModel, base_url: str | None) -> str | Path:
     """Address on the web, or file."""
     base = base_url or os.environ.get('MMHMC_ZOO_URL')
     if not base:

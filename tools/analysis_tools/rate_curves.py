@@ -13,7 +13,6 @@ import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Optional
 
 from mmhmc.apis.benchmark import report_results
 from mmhmc.apis.command import run_tool
@@ -25,7 +24,7 @@ from mmhmc.visualization import delta_table, doubt_table, draw_curves
 Column = tuple[str, str]
 
 
-def parse_args(arguments: Optional[Sequence[str]]) -> argparse.Namespace:
+def parse_args(arguments: Sequence[str] | None) -> argparse.Namespace:
     """Arguments of the command line."""
     parser = argparse.ArgumentParser(
         description=__doc__,
@@ -67,7 +66,7 @@ def parse_args(arguments: Optional[Sequence[str]]) -> argparse.Namespace:
     return args
 
 
-def main(arguments: Optional[Sequence[str]] = None) -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
     """Draw and compare."""
     args = parse_args(arguments)
     try:

@@ -13,7 +13,6 @@ alone stays one; it ends in .pth or .safetensors.
 """
 import argparse
 from pathlib import Path
-from typing import Optional
 
 import torch
 from torch import Tensor
@@ -65,7 +64,7 @@ def take_path(base: dict[str, Tensor],
               trained: dict[str, Tensor],
               task: str,
               source: str,
-              name: Optional[str] = None) -> dict[str, Tensor]:
+              name: str | None = None) -> dict[str, Tensor]:
     """The path of a task that was trained from ``base``.
 
     Args:

@@ -3,7 +3,6 @@ import time
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Optional
 
 import torch
 from torch import Tensor, nn
@@ -73,7 +72,7 @@ class LoadedPoint:
     """
 
     codec: ImageCodec
-    adapter: Optional[nn.Module]
+    adapter: nn.Module | None
 
 
 class ImageCoder:
@@ -180,7 +179,7 @@ def load_point(point: Point) -> LoadedPoint:
     return LoadedPoint(codec, None if adapter is None else adapter.eval())
 
 
-def _load_adapter(adapter: nn.Module, checkpoint: Optional[str]) -> None:
+def _load_adapter(adapter: nn.Module, checkpoint: str | None) -> None:
     if checkpoint is None:
         raise ValueError('An adapter needs a `checkpoint` with its weights.')
     state = weights_of(read_checkpoint(checkpoint), checkpoint)
@@ -191,8 +190,7 @@ def _load_adapter(adapter: nn.Module, checkpoint: Optional[str]) -> None:
     load_part(adapter, state, checkpoint, place, others=not place)
 
 
-def adapt(loaded: LoadedPoint, x_hat: Tensor,
-          y_hat: Optional[Tensor]) -> Tensor:
+def adapt(loaded: LoadedPoint, x_hat: Tensor, y_hat: Tensor | None) -> Tensor:
     """The image for the machine, in 8 bits.
 
     Args:

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from types import ModuleType
-from typing import Any, Optional
+from typing import Any
 
 from mmengine.config import Config, ConfigDict
 
@@ -42,7 +42,7 @@ class ImageSet:
     name: str
     root: str
     files: tuple[str, ...]
-    annotations: Optional[str] = None
+    annotations: str | None = None
 
 
 @dataclass(frozen=True)
@@ -63,9 +63,9 @@ class Point:
     codec: str
     name: str
     source: CodecSource
-    condition: Optional[CodingCondition] = None
-    adapter: Optional[dict] = None
-    without_adapter: Optional[str] = None
+    condition: CodingCondition | None = None
+    adapter: dict | None = None
+    without_adapter: str | None = None
     datasets: tuple[str, ...] = ()
 
     @property
@@ -116,13 +116,13 @@ class Plan:
     """
 
     work_dir: Path
-    anchor: Optional[str]
+    anchor: str | None
     datasets: dict[str, ImageSet]
     points: tuple[Point, ...]
     tasks: tuple[Task, ...]
     image_metrics: tuple[str, ...]
     protocol: str
-    complexity: Optional[tuple[int, int]]
+    complexity: tuple[int, int] | None
     published: tuple[str, ...]
     settings: dict
 
@@ -223,8 +223,8 @@ def read_plan(cfg: Config) -> Plan:
 
 
 def load_plan(path: str,
-              cfg_options: Optional[dict] = None,
-              work_dir: Optional[str] = None) -> Plan:
+              cfg_options: dict | None = None,
+              work_dir: str | None = None) -> Plan:
     """Read a benchmark config from a file; see :func:`read_plan`.
 
     Args:

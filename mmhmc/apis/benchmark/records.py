@@ -1,5 +1,4 @@
 """Failures of a benchmark, as its records have them."""
-from typing import Union
 
 import cv2
 
@@ -11,7 +10,7 @@ ERRORS = (OSError, ValueError, RuntimeError, MemoryError, LookupError,
 LOST = 'It ended its process, perhaps for lack of memory.'
 
 
-def failure(stage: str, error: Union[str, BaseException], **origin) -> dict:
+def failure(stage: str, error: str | BaseException, **origin) -> dict:
     """Record of a result that could not be made.
 
     Args:

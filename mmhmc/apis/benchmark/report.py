@@ -1,7 +1,6 @@
 """Figures, tables and a page from the results of a benchmark."""
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Optional
 
 from mmhmc.evaluation import (Results, all_columns, compare_codecs,
                               compare_published, curves_of, read_results)
@@ -46,8 +45,8 @@ def report_run(plan: Plan, outcome: Outcome) -> str:
 
 def report_results(path: Path,
                    anchor: str,
-                   out: Optional[Path] = None,
-                   columns: Optional[Sequence[Column]] = None,
+                   out: Path | None = None,
+                   columns: Sequence[Column] | None = None,
                    published: Sequence[str] = (),
                    num_samples: int = 1000,
                    log_rate: bool = False) -> str:

@@ -18,7 +18,6 @@ from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Optional
 
 from mmhmc.engine.ranks import Ranks, join_ranks
 from mmhmc.engine.workers import work
@@ -103,8 +102,8 @@ class _Run:
         self.known: dict[str, dict] = {}
         # Fingerprint of each record that is wanted; None: it could not be
         # found out, so what there is stays.
-        self.wanted: dict[str, Optional[str]] = {}
-        self.point_keys: dict[tuple[str, str], Optional[str]] = {}
+        self.wanted: dict[str, str | None] = {}
+        self.point_keys: dict[tuple[str, str], str | None] = {}
         self.new: dict[str, dict] = {}
         self.failures: list[dict] = []
 
@@ -192,7 +191,7 @@ class _Run:
                                       str(self.plan.work_dir)))
         return tasks
 
-    def _image_key(self, point: Point, path: str) -> Optional[str]:
+    def _image_key(self, point: Point, path: str) -> str | None:
         """Fingerprint of a coded image; None if the point is not known."""
         key = self.point_keys[point.codec, point.name]
         if key is None:
@@ -214,7 +213,7 @@ class _Run:
                     ]
         return [run for run in runs if run is not None]
 
-    def _task_key(self, task: Task) -> Optional[str]:
+    def _task_key(self, task: Task) -> str | None:
         """Fingerprint of a host's test; None, and a failure, if unknown."""
         try:
             return task_key(task, self.plan)
@@ -223,8 +222,8 @@ class _Run:
                 failure('task', error, dataset=task.dataset, task=task.name))
             return None
 
-    def _host_run(self, task: Task, row: Optional[str], point: Optional[Point],
-                  base: Optional[str]):
+    def _host_run(self, task: Task, row: str | None, point: Point | None,
+                  base: str | None):
         """A test that is to be done; None if it is done or cannot be."""
         from .tasks import TaskRun
         keys = [base, row]
@@ -270,7 +269,7 @@ class _Run:
             self.wanted[name] = key
         return tasks
 
-    def _has(self, name: str, key: Optional[str]) -> bool:
+    def _has(self, name: str, key: str | None) -> bool:
         """Whether a record is there, and the image that it speaks of."""
         record = self.known.get(name)
         if record is None or key not in (None, record.get('key')):

@@ -5,7 +5,6 @@ import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Optional
 
 import numpy as np
 from mmengine.config import Config
@@ -47,8 +46,8 @@ class TaskRun:
     """
 
     task: Task
-    row: Optional[str]
-    point: Optional[Point]
+    row: str | None
+    point: Point | None
     key: str
 
     @property
@@ -323,9 +322,9 @@ class FirstBatchMeter(Hook):
     """
 
     def __init__(self) -> None:
-        self.macs: Optional[float] = None
+        self.macs: float | None = None
         self.pixels = 0
-        self._counter: Optional[FlopCounterMode] = None
+        self._counter: FlopCounterMode | None = None
 
     def before_test_iter(self, runner, batch_idx, data_batch=None) -> None:
         """Begin with the first batch."""
@@ -394,7 +393,7 @@ def _is_right(result: dict) -> int:
     return int(best == int(result['gt_label']))
 
 
-def _bpp(result: list[dict]) -> Optional[float]:
+def _bpp(result: list[dict]) -> float | None:
     """Of our BitrateMetric, mean over the frames of a sample.
 
     None where nothing was really coded.

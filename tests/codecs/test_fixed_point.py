@@ -6,8 +6,9 @@ import torch
 from compressai.layers import GDN, MaskedConv2d, subpel_conv3x3
 from torch import nn
 
-from mmhmc.codecs.layers import (AttentionStage, FixedPointNetwork, Transform,
-                                 exact_gains, interpolate_gains, saturation)
+from mmhmc.codecs.layers import (AttentionStage, DepthConvBlock,
+                                 FixedPointNetwork, Transform, exact_gains,
+                                 interpolate_gains, saturation)
 from mmhmc.codecs.layers.fixed_point import (ACTIVATION_BITS, EXACT_IN_FLOAT64,
                                              MAGNITUDE_BITS)
 
@@ -33,6 +34,9 @@ SMOOTH = dict(
     gelu=lambda: nn.Sequential(
         nn.Conv2d(4, 8, 3, padding=1), nn.GELU(), nn.Conv2d(8, 4, 1)),
     tanh=lambda: nn.Sequential(nn.Conv2d(4, 8, 3, padding=1), nn.Tanh()),
+    depth_conv=lambda: nn.Sequential(
+        DepthConvBlock(4, 8), DepthConvBlock(8, 8, adapts=True, skips=True),
+        nn.Conv2d(8, 6, 1)),
     attention=lambda: Transform(
         nn.ConvTranspose2d(4, 32, 3, stride=2), AttentionStage(
             32, 3, [0., 0.]), nn.Conv2d(32, 6, 1)))

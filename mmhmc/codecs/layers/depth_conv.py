@@ -13,11 +13,11 @@ import torch
 from torch import Tensor, nn
 
 from mmhmc.functional.exact_math import exact_exp, exact_table
-from .fixed_point import (ACTIVATION_BITS, Form, Grids, clamp, divide,
-                          integer_form)
+from .fixed_point import (ACTIVATION_BITS, Form, Grids, clamp, integer_form,
+                          rounded)
 from .fixed_point_layers import fixed_layer
 
-#: Channels of which one becomes.
+#: Neighbouring channels that are added up.
 GROUP = 4
 #: Of the table of gates: fraction bits of the argument, and from where on the
 #: gate is 0 or 1 in its own fraction bits.
@@ -56,6 +56,8 @@ class DepthConvBlock(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Run both branches on ``x`` (B, C', H, W)."""
+        # Pointwise convolutions are faster so, on a CPU too.
+        x = x.contiguous(memory_format=torch.channels_last)
         if self.adaptor is not None:
             x = self.adaptor(x)
         hidden = _silu(_convolve(x, self.enter, 4))
@@ -132,11 +134,12 @@ def _block(block: DepthConvBlock, grids: Grids) -> Form:
         x = x.permute(0, 2, 3, 1).contiguous()
         if adaptor is not None:
             x = adaptor(x)
-        hidden = divide(_gate(enter(x)), _GATE_BITS)
+        hidden = clamp(rounded(_wsilu(enter.in_float32(x)), ACTIVATION_BITS))
         hidden = finish.finish(_depthwise(hidden, taps, finish.bias))
         out = clamp(leave(hidden).add_(x))
-        a, b, c, d = _gate(widen(out)).chunk(GROUP, dim=-1)
-        hidden = clamp(divide((a + b).add_(c).add_(d), _GATE_BITS))
+        a, b, c, d = _wsilu(widen.in_float32(out)).chunk(GROUP, dim=-1)
+        hidden = (a + b).add_(c).add_(d)
+        hidden = clamp(rounded(hidden, ACTIVATION_BITS))
         out = clamp(narrow(hidden).add_(out))
         if block.skips:
             out = clamp(out.add_(x))
@@ -159,13 +162,22 @@ class _Pointwise:
                  grids: Grids,
                  order: Callable[[Tensor], Tensor] = lambda t: t) -> None:
         kernel, rounding = fixed_layer(layer, grids)
-        self._weight = order(kernel[0, 0, 0]).T.contiguous()
+        # Products with columns in one piece are quicker.
+        self._weight = order(kernel[0, 0, 0]).contiguous().T
         self._rounding = rounding._replace(bias=order(rounding.bias))
 
     def __call__(self, x: Tensor) -> Tensor:
+        return self._rounding.finish(self._sums(x))
+
+    def in_float32(self, x: Tensor) -> Tensor:
+        """The sums as the nearest numbers of float32, not as integers."""
+        bits = self._rounding.shift + ACTIVATION_BITS
+        return self._sums(x).float().mul_(2.0**-bits)
+
+    def _sums(self, x: Tensor) -> Tensor:
         total = torch.addmm(self._rounding.bias, x.flatten(0, -2),
                             self._weight)
-        return self._rounding.finish(total).view(*x.shape[:-1], -1)
+        return total.view(*x.shape[:-1], -1)
 
 
 def _depthwise(x: Tensor, taps: Tensor, bias: Tensor) -> Tensor:
@@ -186,14 +198,15 @@ def _depthwise(x: Tensor, taps: Tensor, bias: Tensor) -> Tensor:
     return total
 
 
-def _gate(x: Tensor) -> Tensor:
-    """WSiLU of integers, with :data:`_GATE_BITS` more fraction bits; in place.
+def _wsilu(x: Tensor) -> Tensor:
+    """WSiLU in float32, by single operations that IEEE 754 rounds alike; in
+    place. Its gates are numbers of few bits from a table.
     """
     last = _GATE_LIMIT << _ARGUMENT_BITS
     gates = exact_table(exact_gate, -last, last, _ARGUMENT_BITS, _GATE_BITS,
-                        x.device)
+                        x.device).float().mul_(2.0**-_GATE_BITS)
     # What is not negative is rounded by leaving off its fraction.
-    places = (x * 2.0**(_ARGUMENT_BITS - ACTIVATION_BITS)).add_(last + 0.5)
+    places = (x * 2.0**_ARGUMENT_BITS).add_(last + 0.5)
     places = places.clamp_(0, 2 * last).int().flatten()
     return x.mul_(gates.index_select(0, places).view(x.shape))
 

@@ -1,12 +1,12 @@
 """The ``mmhmc`` command: one sub-command per task.
 
-A sub-command is a function ``_add_<name>`` which adds its parser and sets
-``run``; what it needs is imported when it runs, so ``mmhmc --help`` is quick.
+``_add_<name>`` adds the parser of a sub-command, ``_<name>`` runs it; what it
+needs is imported when it runs, so ``mmhmc --help`` is quick.
 """
 import argparse
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from mmhmc.version import __version__
 
@@ -16,15 +16,31 @@ _RESUME = ('What an earlier run has finished is kept: the same command goes '
            'on where it was stopped.')
 
 
-def _add_doctor(commands: argparse._SubParsersAction) -> None:
+def _command(commands: argparse._SubParsersAction,
+             run: Callable[[argparse.Namespace], int], help: str,
+             description: str) -> argparse.ArgumentParser:
+    """Add the sub-command that a function runs, by the function's name."""
     parser = commands.add_parser(
-        'doctor',
-        help='say what is installed, what is missing and how to repair it',
-        description='Say what is installed, what is missing and how to '
+        run.__name__[1:], help=help, description=description)
+    parser.set_defaults(run=_guarded(run))
+    return parser
+
+
+def _add_path(parser: argparse.ArgumentParser, names: str, metavar: str,
+              help: str, **more) -> None:
+    """Add an argument that is a path; ``names`` are apart by a space."""
+    parser.add_argument(
+        *names.split(), type=_path, metavar=metavar, help=help, **more)
+
+
+def _add_doctor(commands: argparse._SubParsersAction) -> None:
+    parser = _command(
+        commands, _doctor,
+        'say what is installed, what is missing and how to repair it',
+        'Say what is installed, what is missing and how to '
         'repair it. Exit status 0: everything needed is there; 1: it is not.')
     parser.add_argument(
         '--json', action='store_true', help='print one JSON document')
-    parser.set_defaults(run=_doctor)
 
 
 def _doctor(args: argparse.Namespace) -> int:
@@ -33,20 +49,13 @@ def _doctor(args: argparse.Namespace) -> int:
 
 
 def _add_encode(commands: argparse._SubParsersAction) -> None:
-    parser = commands.add_parser(
-        'encode',
-        help='encode images to bitstreams',
-        description='Encode images: a.png becomes DIR/a.png.hmc, and '
+    parser = _command(
+        commands, _encode, 'encode images to bitstreams',
+        'Encode images: a.png becomes DIR/a.png.hmc, and '
         f'DIR/encode.jsonl gets a line of results. {_RESUME} {_LAUNCHERS} '
         'Exit status 0: all are encoded; 1: one is not.')
-    parser.add_argument(
-        'inputs',
-        nargs='+',
-        type=_path,
-        metavar='IMAGE',
-        help='PNG, JPEG, WebP, BMP or TIFF file, or folder of such')
-    _add_output(parser)
-    _add_codec(parser)
+    _add_coding(parser, 'IMAGE',
+                'PNG, JPEG, WebP, BMP or TIFF file, or folder of such')
     parser.add_argument(
         '--quality',
         type=float,
@@ -56,7 +65,6 @@ def _add_encode(commands: argparse._SubParsersAction) -> None:
         '--psnr',
         action='store_true',
         help='decode, too, and measure the PSNR of the 8-bit image')
-    parser.set_defaults(run=_guarded(_encode))
 
 
 def _encode(args: argparse.Namespace) -> int:
@@ -68,22 +76,13 @@ def _encode(args: argparse.Namespace) -> int:
 
 
 def _add_decode(commands: argparse._SubParsersAction) -> None:
-    parser = commands.add_parser(
-        'decode',
-        help='decode bitstreams to PNG',
-        description='Decode bitstreams to 8-bit PNG: a.png.hmc becomes '
+    parser = _command(
+        commands, _decode, 'decode bitstreams to PNG',
+        'Decode bitstreams to 8-bit PNG: a.png.hmc becomes '
         'DIR/a.png, a.jpg.hmc becomes DIR/a.jpg.png, and DIR/decode.jsonl '
         f'gets a line of results. {_RESUME} {_LAUNCHERS} Exit status 0: all '
         'is decoded; 1: something is not.')
-    parser.add_argument(
-        'inputs',
-        nargs='+',
-        type=_path,
-        metavar='FILE',
-        help='bitstream, or folder of .hmc files')
-    _add_output(parser)
-    _add_codec(parser)
-    parser.set_defaults(run=_guarded(_decode))
+    _add_coding(parser, 'FILE', 'bitstream, or folder of .hmc files')
 
 
 def _decode(args: argparse.Namespace) -> int:
@@ -95,16 +94,13 @@ def _decode(args: argparse.Namespace) -> int:
 
 
 def _add_info(commands: argparse._SubParsersAction) -> None:
-    parser = commands.add_parser(
-        'info',
-        help='print the headers of bitstreams',
-        description='Print the headers of bitstreams; no codec is needed. '
+    parser = _command(
+        commands, _info, 'print the headers of bitstreams',
+        'Print the headers of bitstreams; no codec is needed. '
         'Exit status 0: all are whole; 1: a file is damaged or no bitstream.')
-    parser.add_argument(
-        'files', nargs='+', type=_path, metavar='FILE', help='bitstream')
+    _add_path(parser, 'files', 'FILE', 'bitstream', nargs='+')
     parser.add_argument(
         '--json', action='store_true', help='print one JSON object a line')
-    parser.set_defaults(run=_guarded(_info))
 
 
 def _info(args: argparse.Namespace) -> int:
@@ -122,10 +118,9 @@ def _info(args: argparse.Namespace) -> int:
 
 
 def _add_download(commands: argparse._SubParsersAction) -> None:
-    parser = commands.add_parser(
-        'download',
-        help='get models of the model zoo',
-        description='Put the weights and the config of models into a folder. '
+    parser = _command(
+        commands, _download, 'get models of the model zoo',
+        'Put the weights and the config of models into a folder. '
         'A download that was cut off goes on where it ended, and what is not '
         'the file that the zoo names is refused. Exit status 0: all are '
         'there; 1: one is not.')
@@ -133,18 +128,12 @@ def _add_download(commands: argparse._SubParsersAction) -> None:
         'names', nargs='*', metavar='NAME', help='model, see --list')
     parser.add_argument(
         '--list', action='store_true', help='show all models, with results')
-    parser.add_argument(
-        '--dest',
-        default='.',
-        type=_path,
-        metavar='DIR',
-        help='default: this folder')
+    _add_path(parser, '--dest', 'DIR', 'default: this folder', default='.')
     parser.add_argument(
         '--base-url',
         metavar='URL',
         help='where the weights are, an address or a folder; default: '
         '$MMHMC_ZOO_URL, else model_zoo of a checkout')
-    parser.set_defaults(run=_guarded(_download))
 
 
 def _download(args: argparse.Namespace) -> int:
@@ -160,37 +149,31 @@ def _download(args: argparse.Namespace) -> int:
 
 
 def _add_demo(commands: argparse._SubParsersAction) -> None:
-    parser = commands.add_parser(
-        'demo',
-        help='encode one image and show what people and a machine get',
-        description='Encode an image, decode it, let a model predict from '
+    parser = _command(
+        commands, _demo,
+        'encode one image and show what people and a machine get',
+        'Encode an image, decode it, let a model predict from '
         'the bitstream alone, and write a page that shows all of it.')
-    parser.add_argument(
+    _add_path(
+        parser,
         'image',
-        nargs='?',
-        type=_path,
-        metavar='IMAGE',
-        help='image file; default: one that scikit-image carries')
+        'IMAGE',
+        'image file; default: one that scikit-image carries',
+        nargs='?')
     parser.add_argument(
         '--model',
         metavar='NAME',
         help='model of the zoo, or a config; default: a small Mask R-CNN for '
         'pedestrians')
-    parser.add_argument(
-        '--checkpoint',
-        type=_path,
-        metavar='FILE',
-        help='weights, for a config')
-    parser.add_argument(
-        '-o',
-        '--out',
-        default='mmhmc_demo',
-        type=_path,
-        metavar='DIR',
-        help='output folder; default mmhmc_demo')
+    _add_path(parser, '--checkpoint', 'FILE', 'weights, for a config')
+    _add_path(
+        parser,
+        '-o --out',
+        'DIR',
+        'output folder; default mmhmc_demo',
+        default='mmhmc_demo')
     parser.add_argument(
         '--device', help='cpu, cuda or cuda:N; default: a GPU if there is one')
-    parser.set_defaults(run=_guarded(_demo))
 
 
 def _demo(args: argparse.Namespace) -> int:
@@ -205,27 +188,24 @@ def _demo(args: argparse.Namespace) -> int:
 
 
 def _add_export(commands: argparse._SubParsersAction) -> None:
-    parser = commands.add_parser(
-        'export',
-        help='make a codec of weights that other code has saved',
-        description='Make a codec of a checkpoint of the authors of MPA or '
+    parser = _command(
+        commands, _export, 'make a codec of weights that other code has saved',
+        'Make a codec of a checkpoint of the authors of MPA or '
         'TinyLIC: OUT.safetensors gets its weights, OUT.py its config, for '
         '`mmhmc encode --codec OUT.py`.')
-    parser.add_argument('file', type=_path, metavar='FILE', help='checkpoint')
+    _add_path(parser, 'file', 'FILE', 'checkpoint')
     parser.add_argument(
         '--from',
         required=True,
         choices=('mpa', 'tinylic'),
         dest='method',
         help='whose code has saved it')
-    parser.add_argument(
-        '-o',
-        '--out',
-        required=True,
-        type=_path,
-        metavar='OUT.safetensors',
-        help='file for the weights')
-    parser.set_defaults(run=_guarded(_export))
+    _add_path(
+        parser,
+        '-o --out',
+        'OUT.safetensors',
+        'file for the weights',
+        required=True)
 
 
 def _export(args: argparse.Namespace) -> int:
@@ -238,14 +218,11 @@ def _export(args: argparse.Namespace) -> int:
     return 0
 
 
-def _add_output(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        '-o',
-        '--out',
-        required=True,
-        type=_path,
-        metavar='DIR',
-        help='output folder')
+def _add_coding(parser: argparse.ArgumentParser, metavar: str,
+                help: str) -> None:
+    """Arguments of encoding and decoding: inputs, outputs, the codec."""
+    _add_path(parser, 'inputs', metavar, help, nargs='+')
+    _add_path(parser, '-o --out', 'DIR', 'output folder', required=True)
     parser.add_argument(
         '--jobs',
         type=_positive,
@@ -254,21 +231,14 @@ def _add_output(parser: argparse.ArgumentParser) -> None:
         help='processes, with one thread each; default 1, with all threads')
     parser.add_argument(
         '--force', action='store_true', help='replace outputs that exist')
-
-
-def _add_codec(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
+    _add_path(
+        parser,
         '--codec',
-        required=True,
-        type=_path,
-        metavar='CONFIG',
-        help='config of the codec, or weights that CompressAI publishes: '
-        'compressai://ARCHITECTURE/METRIC/QUALITY')
-    parser.add_argument(
-        '--checkpoint',
-        type=_path,
-        metavar='FILE',
-        help='its weights; default: those that the config names')
+        'CONFIG', 'config of the codec, or weights that CompressAI publishes: '
+        'compressai://ARCHITECTURE/METRIC/QUALITY',
+        required=True)
+    _add_path(parser, '--checkpoint', 'FILE',
+              'its weights; default: those that the config names')
     parser.add_argument(
         '--cfg-options',
         nargs='+',
@@ -357,13 +327,9 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument('--version', action='version', version=__version__)
     commands = parser.add_subparsers(
         metavar='COMMAND', dest='command', required=True)
-    _add_encode(commands)
-    _add_decode(commands)
-    _add_info(commands)
-    _add_download(commands)
-    _add_demo(commands)
-    _add_export(commands)
-    _add_doctor(commands)
+    for add in (_add_encode, _add_decode, _add_info, _add_download, _add_demo,
+                _add_export, _add_doctor):
+        add(commands)
     return parser
 
 

@@ -1,15 +1,14 @@
 """Test a checkpoint: `python tools/test.py CONFIG CHECKPOINT`."""
-import argparse
 import os
 
-from mmhmc.apis.command import run_tool
+from mmhmc.apis.command import run_tool, tool_parser
 from mmhmc.apis.config_files import add_run_arguments
 from mmhmc.machine import tune_cpu
 
 
-def parse_args() -> argparse.Namespace:
-    """Arguments of mmdet's tool, and those of the codec."""
-    parser = argparse.ArgumentParser(description='Test a checkpoint')
+def main() -> None:
+    """Test by the arguments of mmdet's tool, and those of the codec."""
+    parser = tool_parser(__doc__)
     add_run_arguments(parser)
     parser.add_argument('checkpoint', help='checkpoint file')
     parser.add_argument('--out', help='pickle file for all predictions')
@@ -22,12 +21,6 @@ def parse_args() -> argparse.Namespace:
     args = parser.parse_args()
     if args.out and not args.out.endswith(('.pkl', '.pickle')):
         parser.error(f'--out must end in .pkl or .pickle, got {args.out!r}')
-    return args
-
-
-def main() -> None:
-    """Test."""
-    args = parse_args()
     os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
     tune_cpu()
     from mmhmc.apis.testing import run_test

@@ -1,15 +1,14 @@
 """Train by a config: `python tools/train.py CONFIG [--codec FILE]`."""
-import argparse
 import os
 
-from mmhmc.apis.command import run_tool
+from mmhmc.apis.command import run_tool, tool_parser
 from mmhmc.apis.config_files import add_run_arguments
 from mmhmc.machine import tune_cpu
 
 
-def parse_args() -> argparse.Namespace:
-    """Arguments of mmdet's tool, and those of the codec."""
-    parser = argparse.ArgumentParser(description='Train by a config')
+def main() -> None:
+    """Train by the arguments of mmdet's tool, and those of the codec."""
+    parser = tool_parser(__doc__)
     add_run_arguments(parser)
     parser.add_argument(
         '--lmbda',
@@ -28,12 +27,7 @@ def parse_args() -> argparse.Namespace:
         const=True,
         help='go on from this checkpoint, or from the last one; finished '
         'stages are kept')
-    return parser.parse_args()
-
-
-def main() -> None:
-    """Train."""
-    args = parse_args()
+    args = parser.parse_args()
     os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
     tune_cpu()
     from mmhmc.apis.training import load_config, run_training

@@ -1,4 +1,5 @@
 """Errors of the command and the tools, reported in one line."""
+import argparse
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -8,6 +9,12 @@ from zipfile import BadZipFile
 #: Errors that a user can repair; they need no traceback.
 EXPECTED = (OSError, ValueError, RuntimeError, ImportError, BadZipFile)
 _PACKAGE = str(Path(__file__).parents[1])
+
+
+def tool_parser(text: str) -> argparse.ArgumentParser:
+    """Parser of a tool; ``text`` is the one at the head of its file."""
+    return argparse.ArgumentParser(
+        description=text, formatter_class=argparse.RawDescriptionHelpFormatter)
 
 
 def run_tool(main: Callable[[], int | None], long: bool = False) -> NoReturn:

@@ -3,16 +3,15 @@
 Results go to WORK_DIR/results.jsonl, curves, tables and a page beside it.
 Started by torchrun or srun, the processes share the work.
 """
-import argparse
 
-from mmhmc.apis.command import run_tool
+from mmhmc.apis.command import run_tool, tool_parser
 from mmhmc.apis.config_files import OptionsAction
 from mmhmc.machine import tune_cpu
 
 
 def main() -> int:
     """Run and report; 1 if something failed."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = tool_parser(__doc__)
     parser.add_argument('config', help='benchmark config')
     parser.add_argument(
         '--resume',

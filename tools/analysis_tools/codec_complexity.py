@@ -8,7 +8,6 @@ of convolutions, linear layers and attention for each pixel. With --seconds
 also the best time of that many forward passes on one thread, entropy coding
 left out, all codecs in turns.
 """
-import argparse
 import time
 from collections.abc import Callable
 from functools import partial
@@ -17,7 +16,7 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
-from mmhmc.apis.command import run_tool
+from mmhmc.apis.command import run_tool, tool_parser
 from mmhmc.codecs import build_codec
 from mmhmc.evaluation import count_kmac, count_parameters
 from mmhmc.structures import CodingCondition
@@ -53,21 +52,14 @@ def best_seconds(actions: dict[str, Callable[[], None]],
     return best
 
 
-def parse_args() -> argparse.Namespace:
-    """Arguments of the command line."""
-    parser = argparse.ArgumentParser(
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter)
+def main() -> None:
+    """Print a table with a row for each codec."""
+    parser = tool_parser(__doc__)
     parser.add_argument(
         '--codecs', nargs='+', choices=ROWS, default=list(ROWS))
     parser.add_argument('--size', type=int, nargs=2, default=(256, 256))
     parser.add_argument('--seconds', type=int, metavar='RUNS')
-    return parser.parse_args()
-
-
-def main() -> None:
-    """Print a table with a row for each codec."""
-    args = parse_args()
+    args = parser.parse_args()
     torch.manual_seed(0)
     torch.set_num_threads(1)
     x = torch.rand(1, 3, *args.size)

@@ -1,16 +1,15 @@
 """Table and image: with adaptation, without it, uncompressed."""
-import argparse
 import sys
 from pathlib import Path
 
-from mmhmc.apis.command import run_tool
+from mmhmc.apis.command import run_tool, tool_parser
 from mmhmc.apis.config_files import OptionsAction
 from mmhmc.machine import tune_cpu
 
 
 def main() -> None:
     """Compare."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = tool_parser(__doc__)
     parser.add_argument('config', help='config of a detector with a codec')
     parser.add_argument(
         'checkpoint',

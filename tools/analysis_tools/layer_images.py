@@ -1,15 +1,14 @@
 """What each layer of a bitstream shows, to people and to a network."""
-import argparse
 import sys
 
-from mmhmc.apis.command import run_tool
+from mmhmc.apis.command import run_tool, tool_parser
 from mmhmc.apis.config_files import OptionsAction
 from mmhmc.machine import tune_cpu
 
 
 def main(argv=None) -> None:
     """Draw."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = tool_parser(__doc__)
     parser.add_argument(
         'config', help="config of an mmseg model on a layered codec's latents")
     parser.add_argument('checkpoint', help='its weights')

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from mmhmc.apis.benchmark import report_results
-from mmhmc.apis.command import run_tool
+from mmhmc.apis.command import run_tool, tool_parser
 from mmhmc.evaluation import (Comparison, RateCurve, compare_curves,
                               list_published, published_curve,
                               published_uncompressed)
@@ -26,9 +26,7 @@ Column = tuple[str, str]
 
 def parse_args(arguments: Sequence[str] | None) -> argparse.Namespace:
     """Arguments of the command line."""
-    parser = argparse.ArgumentParser(
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = tool_parser(__doc__)
     parser.add_argument('results', nargs='?', type=Path, help='JSON lines')
     parser.add_argument(
         '--anchor', help='curve compared with; HEVC, or HM '

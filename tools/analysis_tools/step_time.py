@@ -4,13 +4,12 @@ Times training steps (forward, backward, optimizer) of the codec alone, the
 detector alone and both together, all parts trained, on one batch, in one
 process, in turns; the ratio is joint / (codec + detector).
 """
-import argparse
 import statistics
 import time
 from collections.abc import Callable
 from copy import deepcopy
 
-from mmhmc.apis.command import run_tool
+from mmhmc.apis.command import run_tool, tool_parser
 from mmhmc.machine import tune_cpu
 
 tune_cpu()  # before torch is loaded
@@ -68,7 +67,7 @@ def make_step(model: torch.nn.Module, batch: dict) -> Callable[[], None]:
 
 def main() -> None:
     """Measure and print."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = tool_parser(__doc__)
     parser.add_argument(
         'config',
         nargs='?',

@@ -1,15 +1,14 @@
 """An image as people and each task of a codec get it, with its paths."""
-import argparse
 import sys
 
-from mmhmc.apis.command import run_tool
+from mmhmc.apis.command import run_tool, tool_parser
 from mmhmc.apis.config_files import OptionsAction
 from mmhmc.machine import tune_cpu
 
 
 def main(argv=None) -> None:
     """Draw."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = tool_parser(__doc__)
     parser.add_argument('config', help='config of a codec with several tasks')
     parser.add_argument('checkpoint', help='its weights')
     parser.add_argument('image', help='image file')

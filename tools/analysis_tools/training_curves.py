@@ -5,19 +5,16 @@
 
 A line is named by its folder.
 """
-import argparse
 import sys
 from pathlib import Path
 
-from mmhmc.apis.command import run_tool
+from mmhmc.apis.command import run_tool, tool_parser
 from mmhmc.visualization import draw_training, read_scalars
 
 
 def main(argv=None) -> None:
     """Read and draw."""
-    parser = argparse.ArgumentParser(
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = tool_parser(__doc__)
     parser.add_argument('work_dirs', nargs='+', type=Path)
     parser.add_argument('--quantities', nargs='+', default=['loss'])
     parser.add_argument('--out', type=Path, required=True, help='PNG')

@@ -12,17 +12,16 @@ against the anchor of CONFIG or another codec. Or it is `tests`, and CONFIG
 lists models that are tested (`mmhmc.apis.tested_models`). Results of the same
 settings are kept.
 """
-import argparse
 import sys
 from pathlib import Path
 
-from mmhmc.apis.command import run_tool
+from mmhmc.apis.command import run_tool, tool_parser
 from mmhmc.machine import tune_cpu
 
 
 def main(argv=None) -> None:
     """Run what the pages name, and write it into them."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = tool_parser(__doc__)
     parser.add_argument('pages', nargs='+', type=Path, help='Markdown files')
     parser.add_argument(
         '--config', help='only the tables of this benchmark config')

@@ -9,7 +9,6 @@ The folder is the unpacked download (`CelebA-HQ-img`,
 by the nearest class; the split is CelebA's own. What is there of the same
 images, labels and size is kept.
 """
-import argparse
 import json
 from collections.abc import Iterator
 from hashlib import sha256
@@ -19,7 +18,7 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image
 
-from mmhmc.apis.command import run_tool
+from mmhmc.apis.command import run_tool, tool_parser
 from mmhmc.datasets import has_note, write_png
 from mmhmc.datasets.celebamask import (FACE_PARTS, celeba_split, merge_parts,
                                        read_labels)
@@ -36,15 +35,6 @@ class Face(NamedTuple):
     split: str
     image: Path
     labels: tuple[Path, ...]
-
-
-def parse_args() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument('source', type=Path)
-    parser.add_argument('--out', type=Path, default=Path('data/celebamask_hq'))
-    parser.add_argument(
-        '--size', type=int, default=256, help='side of the images in pixels')
-    return parser.parse_args()
 
 
 def published_faces(source: Path) -> Iterator[Face]:
@@ -136,7 +126,12 @@ def read_attributes(source: Path) -> dict:
 
 def main() -> None:
     """Convert."""
-    args = parse_args()
+    parser = tool_parser(__doc__)
+    parser.add_argument('source', type=Path)
+    parser.add_argument('--out', type=Path, default=Path('data/celebamask_hq'))
+    parser.add_argument(
+        '--size', type=int, default=256, help='side of the images in pixels')
+    args = parser.parse_args()
     faces = find_faces(args.source)
     for face in faces:
         write_face(face, args.out, args.size)

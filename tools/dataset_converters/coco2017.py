@@ -6,14 +6,13 @@ python tools/dataset_converters/coco2017.py --out data/coco --download
 The archives have 19 GB and are deleted once they are unpacked; twice that
 must be free. An interrupted download goes on where it stopped.
 """
-import argparse
 import shutil
 import sys
 import zlib
 from pathlib import Path
 from zipfile import BadZipFile, ZipFile
 
-from mmhmc.apis.command import run_tool
+from mmhmc.apis.command import run_tool, tool_parser
 from mmhmc.datasets.checks import missing_coco_files
 from mmhmc.progress import byte_progress
 from mmhmc.zoo.downloading import download, part_of, size_on_server
@@ -27,18 +26,6 @@ ARCHIVES = {
     'zips/val2017.zip': ('val2017', ),
     'zips/train2017.zip': ('train2017', ),
 }
-
-
-def parse_args() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        description='Say which files of COCO 2017 are there; with '
-        '--download, fetch the missing ones (19 GB).')
-    parser.add_argument('--out', type=Path, default=Path('data/coco'))
-    parser.add_argument(
-        '--download',
-        action='store_true',
-        help='fetch and unpack what is missing; run again to resume')
-    return parser.parse_args()
 
 
 def print_state(out: Path) -> bool:
@@ -143,7 +130,13 @@ def _move_into(source: Path, target: Path) -> None:
 
 
 def main() -> int:
-    args = parse_args()
+    parser = tool_parser(__doc__)
+    parser.add_argument('--out', type=Path, default=Path('data/coco'))
+    parser.add_argument(
+        '--download',
+        action='store_true',
+        help='fetch and unpack what is missing; run again to resume')
+    args = parser.parse_args()
     if args.download:
         try:
             download_missing(args.out)

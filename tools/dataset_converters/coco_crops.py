@@ -7,31 +7,16 @@ Of every object whose box has no side below `--smallest` the square around it,
 with a margin, becomes `OUT/SPLIT/SUPERCATEGORY/ANNOTATION.png` of `--size`
 pixels a side. What is there of the same object, image and size is kept.
 """
-import argparse
 from pathlib import Path
 
 from PIL import Image
 
-from mmhmc.apis.command import run_tool
+from mmhmc.apis.command import run_tool, tool_parser
 from mmhmc.datasets import has_note, write_png
 from mmhmc.whole_files import read_json, sha256_of
 
 SPLITS = ('train', 'val')
 _MARGIN = 1.2
-
-
-def parse_args() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument('source', type=Path)
-    parser.add_argument('--out', type=Path, default=Path('data/coco_crops'))
-    parser.add_argument(
-        '--size', type=int, default=128, help='side of the crops in pixels')
-    parser.add_argument(
-        '--smallest',
-        type=int,
-        default=48,
-        help='shortest side of a box that is taken, in pixels')
-    return parser.parse_args()
 
 
 def square_around(box: list[float]) -> tuple[int, int, int, int]:
@@ -92,7 +77,17 @@ def cut_out(source: Path, split: str, out: Path, size: int,
 
 
 def main() -> None:
-    args = parse_args()
+    parser = tool_parser(__doc__)
+    parser.add_argument('source', type=Path)
+    parser.add_argument('--out', type=Path, default=Path('data/coco_crops'))
+    parser.add_argument(
+        '--size', type=int, default=128, help='side of the crops in pixels')
+    parser.add_argument(
+        '--smallest',
+        type=int,
+        default=48,
+        help='shortest side of a box that is taken, in pixels')
+    args = parser.parse_args()
     for split in SPLITS:
         count = cut_out(args.source, split, args.out, args.size, args.smallest)
         print(f'{split}: {count} objects in {args.out / split}')

@@ -1,28 +1,24 @@
 """Make the built-in sample data set for instance segmentation.
 
+It is drawn from the photographs that come with scikit-image: 5 classes, COCO
+format, no download.
+
 python tools/dataset_converters/make_sample.py --out data/mmhmc_sample
 """
-import argparse
 from pathlib import Path
 
-from mmhmc.apis.command import run_tool
+from mmhmc.apis.command import run_tool, tool_parser
 from mmhmc.datasets import digest_sample_instances, make_sample_instances
 from mmhmc.progress import progress
 
 
-def parse_args() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        description='Make the built-in sample data set from the photographs '
-        'that come with scikit-image: 5 classes, COCO format, no download.')
+def main() -> None:
+    parser = tool_parser(__doc__)
     parser.add_argument('--out', type=Path, default='data/mmhmc_sample')
     parser.add_argument('--num-train', type=int, default=240)
     parser.add_argument('--num-val', type=int, default=48)
     parser.add_argument('--seed', type=int, default=0)
-    return parser.parse_args()
-
-
-def main() -> None:
-    args = parse_args()
+    args = parser.parse_args()
     with progress('Drawing', args.num_train + args.num_val) as advance:
         root = make_sample_instances(args.out, args.num_train, args.num_val,
                                      args.seed, advance)

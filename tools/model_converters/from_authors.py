@@ -6,20 +6,17 @@ IN is what the authors' own code saves; OUT.safetensors gets the weights by
 the names used here, with entropy tables, and OUT.py a config of the codec
 that names them: `mmhmc encode photo.png -o DIR --codec OUT.py`.
 """
-import argparse
 import sys
 from pathlib import Path
 
 from mmhmc.apis.authors_weights import (METHODS, TINYLIC_WARNING,
                                         export_authors_weights)
-from mmhmc.apis.command import run_tool
+from mmhmc.apis.command import run_tool, tool_parser
 
 
-def parse_args() -> argparse.Namespace:
-    """Arguments of the command line."""
-    parser = argparse.ArgumentParser(
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter)
+def main() -> None:
+    """Convert one checkpoint."""
+    parser = tool_parser(__doc__)
     parser.add_argument('checkpoint', type=Path)
     parser.add_argument('out', type=Path)
     parser.add_argument(
@@ -27,12 +24,6 @@ def parse_args() -> argparse.Namespace:
     args = parser.parse_args()
     if args.out.suffix != '.safetensors':
         parser.error(f'`out` must end in .safetensors, got {args.out}')
-    return args
-
-
-def main() -> None:
-    """Convert one checkpoint."""
-    args = parse_args()
     for file in export_authors_weights(args.checkpoint, args.out, args.method):
         print(file)
     if args.method == 'tinylic':

@@ -10,20 +10,21 @@ sizes. With entropy tables (of `model.update()`) IN decodes to the same images
 as in CompressAI; without, they are made of the quantiles that IN brings. OUT
 is not kept unless it codes an image to the same bytes as IN.
 """
-import argparse
 from pathlib import Path
 
 from mmhmc.apis.codec_loading import codec_settings
-from mmhmc.apis.command import run_tool
+from mmhmc.apis.command import run_tool, tool_parser
 from mmhmc.apis.compressai_weights import export_compressai_weights
 from mmhmc.apis.config_files import OptionsAction
 
 
-def parse_args() -> argparse.Namespace:
-    """Arguments of the command line."""
-    parser = argparse.ArgumentParser(
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter)
+def main() -> None:
+    """Convert one checkpoint.
+
+    Raises:
+        RuntimeError: If the result codes otherwise.
+    """
+    parser = tool_parser(__doc__)
     parser.add_argument('checkpoint', type=Path)
     parser.add_argument('out', type=Path)
     parser.add_argument('--codec', metavar='CONFIG')
@@ -33,16 +34,6 @@ def parse_args() -> argparse.Namespace:
         parser.error(f'`out` must end in .safetensors, got {args.out}')
     if args.cfg_options and not args.codec:
         parser.error('--cfg-options change the config of --codec')
-    return args
-
-
-def main() -> None:
-    """Convert one checkpoint.
-
-    Raises:
-        RuntimeError: If the result codes otherwise.
-    """
-    args = parse_args()
     codec = codec_settings(args.codec, args.cfg_options) if args.codec \
         else None
     files = export_compressai_weights(args.checkpoint, args.out, codec)

@@ -15,7 +15,7 @@ backbone.=backbone.backbone. puts a detector's backbone behind a codec, and
 import argparse
 from pathlib import Path
 
-from mmhmc.apis.command import run_tool
+from mmhmc.apis.command import run_tool, tool_parser
 from mmhmc.apis.publishing import only_weights
 from mmhmc.checkpoints import (read_checkpoint, read_trusted_checkpoint,
                                write_safetensors)
@@ -23,9 +23,7 @@ from mmhmc.checkpoints import (read_checkpoint, read_trusted_checkpoint,
 
 def parse_args() -> argparse.Namespace:
     """Arguments of the command line."""
-    parser = argparse.ArgumentParser(
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = tool_parser(__doc__)
     parser.add_argument('checkpoint')
     parser.add_argument('out', type=Path)
     parser.add_argument(

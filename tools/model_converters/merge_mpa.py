@@ -17,7 +17,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from mmhmc.apis.command import run_tool
+from mmhmc.apis.command import run_tool, tool_parser
 from mmhmc.checkpoints import read_checkpoint, write_safetensors
 from mmhmc.codecs.mpa import belongs_to
 from mmhmc.whole_files import whole_file
@@ -123,9 +123,7 @@ def merge(base: dict[str, Tensor],
 
 
 def parse_args() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = tool_parser(__doc__)
     parser.add_argument('base', type=Path)
     parser.add_argument('out', type=Path)
     parser.add_argument(

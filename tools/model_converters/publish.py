@@ -21,7 +21,7 @@ from pathlib import Path
 
 import yaml
 
-from mmhmc.apis.command import run_tool
+from mmhmc.apis.command import run_tool, tool_parser
 from mmhmc.apis.config_files import OptionsAction
 from mmhmc.apis.publishing import (MAX_BYTES, in_eight_bits, in_half,
                                    only_weights, publish_weights)
@@ -36,9 +36,7 @@ _SMALLER = {
 
 def parse_args() -> argparse.Namespace:
     """Arguments of the command line."""
-    parser = argparse.ArgumentParser(
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = tool_parser(__doc__)
     parser.add_argument('checkpoint', type=Path)
     parser.add_argument('out', type=Path)
     parser.add_argument('--config', help='of the model')

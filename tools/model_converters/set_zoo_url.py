@@ -7,11 +7,10 @@ addresses there. URL is where the files of model_zoo/ are served; the URL
 model_zoo brings the paths of the repository back. `mmhmc download` needs none
 of this: there MMHMC_ZOO_URL or --base-url does.
 """
-import argparse
 import re
 from pathlib import Path
 
-from mmhmc.apis.command import run_tool
+from mmhmc.apis.command import run_tool, tool_parser
 from mmhmc.whole_files import write_whole
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -37,9 +36,7 @@ def set_zoo_url(root: Path, url: str) -> int:
 
 def main() -> None:
     """Rewrite and say how many."""
-    parser = argparse.ArgumentParser(
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = tool_parser(__doc__)
     parser.add_argument('url')
     parser.add_argument('--root', type=Path, default=ROOT)
     args = parser.parse_args()

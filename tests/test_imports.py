@@ -23,7 +23,7 @@ LAYERS = [
     {'bitstream'},
     {'codecs', 'adapters', 'losses', 'datasets'},
     {'models'},
-    {'engine', 'evaluation'},
+    {'engine', 'evaluation', 'refinement'},
     {'visualization'},
     {'apis'},
     {'cli'},

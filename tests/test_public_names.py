@@ -107,6 +107,10 @@ NAMES = {
         'GenerativeCodecModel', 'ImageCoding', 'ImageStem', 'LatentBackbone',
         'LatentFeatures', 'LayeredCodecModel', 'MultiTaskModel', 'PointsHead'
     ],
+    'mmhmc.refinement': [
+        'FeatureReader', 'LatentRefinement', 'RefinedImage',
+        'RefinementObjective'
+    ],
     'mmhmc.visualization': [
         'CodecVisualizationHook', 'DemoFigure', 'ERROR_GAIN', 'Instances',
         'PanelRow', 'Table', 'TaskColumn', 'WorstImage', 'axis_label',

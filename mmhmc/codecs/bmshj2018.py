@@ -9,6 +9,7 @@ from mmhmc.registry import MODELS
 from mmhmc.structures import CodecOutput
 from .compressai_codec import CompressAICodec
 from .hyperprior_codec import HyperpriorCodec
+from .latent_search import searched
 
 
 @MODELS.register_module()
@@ -51,6 +52,7 @@ class FactorizedPrior(CompressAICodec):
                         y: Tensor,
                         with_likelihoods: bool = True) -> CodecOutput:
         """See :meth:`CompressAICodec.quantise_latent`; stream ``y``."""
+        y = searched('y', lambda y=y: y)
         y_hat, likelihoods = self.run_bottleneck(y, with_likelihoods)
         output = CodecOutput(y_hat)
         if with_likelihoods:

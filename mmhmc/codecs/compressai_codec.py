@@ -13,6 +13,7 @@ from mmhmc.former_names import former_arguments
 from mmhmc.functional.devices import device_of, is_estimating
 from mmhmc.structures import CodecOutput, CodingCondition
 from .entropy_model_codec import QUANTISERS, EntropyModelCodec
+from .latent_search import kept
 from .layers import DivisiveNorm, FixedPointNetwork
 from .layers.fixed_point import ARITHMETIC
 from .layers.replacing import convolution_of, replace_layers
@@ -131,8 +132,9 @@ class CompressAICodec(EntropyModelCodec):
 
     def _encode(self, x: Tensor, with_likelihoods: bool, controls: dict,
                 **of_transform) -> CodecOutput:
-        y = self.run_transform(self.g_a, x, Fraction(1, 16), **controls,
-                               **of_transform)
+        y = kept(
+            'g_a', lambda: self.run_transform(self.g_a, x, Fraction(1, 16), **
+                                              controls, **of_transform))
         self._check_latent(y)
         with self._entropy_arithmetic(x.device):
             # Contiguous, as in the decoder.

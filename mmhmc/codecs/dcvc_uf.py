@@ -16,6 +16,7 @@ from mmhmc.registry import MODELS
 from mmhmc.structures import CodecOutput, LatentSymbols
 from .compressai_codec import check_channels
 from .hyperprior_codec import CodeStep, HyperpriorCodec
+from .latent_search import relaxation, searched
 from .layers import DepthConvBlock, FactorisedDensity, Transform
 from .layers.depth_conv import (GROUP, downsampling, initialise_convolutions,
                                 upsampling)
@@ -170,14 +171,17 @@ class DCVCUFIntra(VariableRateCodec, HyperpriorCodec):
         """See :meth:`CompressAICodec.quantise_latent`; streams ``z``, ``y``.
         """
         quality = quality or self.num_qualities
-        z = self.run_hyper_analysis(y)
+        z = searched('z', lambda y=y: self.run_hyper_analysis(y))
+        y = searched('y', lambda y=y: self.q_y_enc(y, quality))
+        relax = relaxation()
+        z_hat = relax('z', z) if relax else round_ste(z)
         y_hat, likelihoods, steps = self._quantise_given(
-            self.hyper_synthesis(round_ste(z)), self.q_y_enc(y, quality),
-            with_likelihoods)
+            self.hyper_synthesis(z_hat), y, with_likelihoods)
         output = CodecOutput(y_hat)
         if with_likelihoods:
             output.likelihoods = dict(
-                y=likelihoods, z=self._hyper_likelihoods(z, quality))
+                y=likelihoods,
+                z=self._hyper_likelihoods(z_hat if relax else z, quality))
         if self.needs_symbols(y):
             output.symbols = {
                 'z': self.bottleneck_symbols(z, quality=quality),
@@ -192,12 +196,22 @@ class DCVCUFIntra(VariableRateCodec, HyperpriorCodec):
             means_hat: Optional[Tensor] = None,
             with_likelihoods: bool = True) -> tuple[Tensor, Optional[Tensor]]:
         """See :meth:`EntropyModelCodec.run_conditional`."""
+        return super().run_conditional(y, self._bounded(scales_hat), means_hat,
+                                       with_likelihoods)
+
+    def conditional_likelihoods(self, y_hat: Tensor, scales_hat: Tensor,
+                                means_hat: Tensor) -> Tensor:
+        """See :meth:`EntropyModelCodec.conditional_likelihoods`."""
+        return super().conditional_likelihoods(y_hat,
+                                               self._bounded(scales_hat),
+                                               means_hat)
+
+    def _bounded(self, scales_hat: Tensor) -> Tensor:
         # There is no table for a larger scale; it may learn to be smaller.
         least, largest = (
             torch.full_like(scales_hat, end)
             for end in (-torch.inf, self.scale_range[1]))
-        return super().run_conditional(y, bound(scales_hat, least, largest),
-                                       means_hat, with_likelihoods)
+        return bound(scales_hat, least, largest)
 
     def decode_latent(self,
                       decoders: dict[str, SymbolDecoder],
@@ -260,8 +274,11 @@ class DCVCUFIntra(VariableRateCodec, HyperpriorCodec):
         return math.floor(quality + 0.5) - 1
 
     def _hyper_likelihoods(self, z: Tensor, quality: Quality) -> Tensor:
-        """Of ``z`` with noise in training, and rounded otherwise."""
-        seen = z + torch.rand_like(z) - 0.5 if self.training else z.round()
+        """Of ``z`` with noise in training, in a search as it is, else rounded.
+        """
+        seen = z if relaxation() else z.round()
+        if self.training:
+            seen = z + torch.rand_like(z) - 0.5
         qualities = [quality] if isinstance(quality, Real) else quality
         rows = to_device([self._row_of(q) for q in qualities], z.device)
         return self.entropy_bottleneck(seen, rows)

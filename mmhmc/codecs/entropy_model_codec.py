@@ -14,6 +14,7 @@ from mmhmc.former_names import former_arguments
 from mmhmc.functional.rounding import round_ste
 from mmhmc.structures import LatentSymbols
 from .base import ImageCodec
+from .latent_search import relaxation
 
 _TABLE_BUFFERS = ('_quantized_cdf', '_offset', '_cdf_length', 'scale_table')
 #: Scales that have a table, evenly spaced by logarithm from 0.11 to 256. With
@@ -60,6 +61,11 @@ class EntropyModelCodec(ImageCodec):
         """
         bottleneck = self.get_submodule(name)
         medians = _medians_of(bottleneck)
+        if relaxation() is not None:
+            latent = next(stream for stream, model in self._entropy_models()
+                          if model is bottleneck)
+            z_hat = relaxation()(latent, z - medians) + medians
+            return z_hat, _bottleneck_likelihoods(bottleneck, z_hat)
         if not with_likelihoods:
             rounded = round_ste if self.training else torch.round
             return rounded(z - medians) + medians, None
@@ -81,6 +87,13 @@ class EntropyModelCodec(ImageCodec):
         if means_hat is None:
             return torch.round(y), None
         return torch.round(y - means_hat) + means_hat, None
+
+    def conditional_likelihoods(self, y_hat: Tensor, scales_hat: Tensor,
+                                means_hat: Tensor) -> Tensor:
+        """Likelihoods of given values, rounded or not, of one shape."""
+        model = self.gaussian_conditional
+        return model.likelihood_lower_bound(
+            model._likelihood(y_hat, scales_hat, means_hat))
 
     def decoded_in_training(self,
                             t: Tensor,
@@ -271,6 +284,17 @@ class EntropyModelCodec(ImageCodec):
 def _medians_of(bottleneck: nn.Module) -> Tensor:
     """Centres of rounding, shape (C, 1, 1)."""
     return bottleneck.quantiles.detach()[:, 0, 1].view(-1, 1, 1)
+
+
+def _bottleneck_likelihoods(bottleneck: nn.Module, z_hat: Tensor) -> Tensor:
+    """Likelihoods (B, C, h, w) of given values, rounded or not."""
+    by_channel = z_hat.transpose(0, 1)
+    likelihoods = bottleneck._likelihood(
+        by_channel.reshape(len(by_channel), 1, -1))
+    if isinstance(likelihoods, tuple):  # since CompressAI 1.2.8
+        likelihoods = likelihoods[0]
+    return bottleneck.likelihood_lower_bound(likelihoods).reshape(
+        by_channel.shape).transpose(0, 1)
 
 
 def _digest(tensors: dict[str, Tensor]) -> bytes:

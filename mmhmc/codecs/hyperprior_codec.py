@@ -10,6 +10,7 @@ from mmhmc.functional.devices import is_estimating
 from mmhmc.functional.rounding import round_ste
 from mmhmc.structures import CodecOutput, LatentSymbols
 from .compressai_codec import CompressAICodec
+from .latent_search import relaxation, searched
 
 #: Selects the elements of a step from a latent (B, M, h, w).
 Select = Callable[[Tensor], Tensor]
@@ -78,7 +79,8 @@ class HyperpriorCodec(CompressAICodec):
                         quality: Optional[float] = None) -> CodecOutput:
         """See :meth:`CompressAICodec.quantise_latent`; streams ``z``, ``y``.
         """
-        z = self.hyper_analysis(y, quality)
+        y = searched('y', lambda y=y: y)
+        z = searched('z', lambda: self.hyper_analysis(y, quality))
         z_hat, z_likelihoods = self.run_bottleneck(z, with_likelihoods)
         y_hat, y_likelihoods, steps = self._quantise_given(
             self.hyper_synthesis(z_hat, quality), y, with_likelihoods)
@@ -100,6 +102,8 @@ class HyperpriorCodec(CompressAICodec):
             ``y_hat`` and its likelihoods, both (B, M, h, w), and symbols and
             scales of the first image's steps, if they were made one by one.
         """
+        if relaxation() is not None:
+            return *self._quantise_relaxed(y, params), []
         if self.training or is_estimating():
             return *self.quantise_at_once(y, params, with_likelihoods), []
         y_hat, scales_hat, means_hat, steps = self._quantise_each(y, params)
@@ -136,6 +140,26 @@ class HyperpriorCodec(CompressAICodec):
                                                   with_likelihoods)
         # The noise that is decoded is the one whose rate is counted.
         return noisy if self.quantiser == 'noise' else y_hat, likelihoods
+
+    def _quantise_relaxed(self, y: Tensor,
+                          params: Tensor) -> tuple[Tensor, Tensor]:
+        """Quantise one latent for a search, step by step, with gradients.
+
+        Returns:
+            ``y_hat``, and likelihoods in the order of coding, shape (1, n).
+        """
+        likelihoods, relax = [], relaxation()
+
+        def relax_step(select: Select, scales_hat: Tensor,
+                       means_hat: Tensor) -> Tensor:
+            values = relax('y', select(y) - means_hat) + means_hat
+            likelihoods.append(
+                self.conditional_likelihoods(values, scales_hat,
+                                             means_hat).flatten())
+            return values
+
+        y_hat = self.run_context_model(params, relax_step)[0]
+        return y_hat, torch.cat(likelihoods)[None]
 
     def _quantise_each(self, y: Tensor, params: Tensor) -> tuple:
         """Image after image, as the decoder does.

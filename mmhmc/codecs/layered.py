@@ -14,6 +14,7 @@ from mmhmc.registry import MODELS
 from mmhmc.structures import CodecOutput, CodingCondition, LatentSymbols
 from .compressai_codec import check_channels
 from .hyperprior_codec import HyperpriorCodec
+from .latent_search import kept, searched
 from .layers import Transform
 from .layers.adaptive_norm import ResidualHalving, StyledUpsampling
 
@@ -172,7 +173,9 @@ class LayeredGenerative(HyperpriorCodec):
                        with_likelihoods: bool = True) -> CodecOutput:
         """See :meth:`ImageCodec.encode_latents`; ``t`` is the texture."""
         output = super().encode_latents(x, condition, with_likelihoods)
-        texture = self.run_transform(self.g_a_texture, x, Fraction(1, 32))
+        texture = kept(
+            'texture',
+            lambda: self.run_transform(self.g_a_texture, x, Fraction(1, 32)))
         self._check_latent(texture)
         with torch.autocast(x.device.type, enabled=False):
             texture = self._pool(texture.float().contiguous())
@@ -195,6 +198,7 @@ class LayeredGenerative(HyperpriorCodec):
         self, t: Tensor, with_likelihoods: bool
     ) -> tuple[Tensor, Optional[Tensor], Optional[LatentSymbols]]:
         """Quantised texture, its likelihoods and its symbols."""
+        t = searched('t', lambda t=t: t)
         t_hat, likelihoods = self.run_bottleneck(t, with_likelihoods, _TEXTURE)
         symbols = None
         if self.needs_symbols(t):

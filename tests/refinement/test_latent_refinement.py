@@ -1,0 +1,170 @@
+"""A search at encode time makes files better, and never worse."""
+import copy
+
+import pytest
+import torch
+from conftest import CODECS, smooth_images, tiny_codec
+
+from mmhmc.codecs import build_codec
+from mmhmc.refinement import FeatureReader, LatentRefinement
+from mmhmc.structures import CodingCondition
+
+LMBDA = 0.01
+CONDITIONS = {
+    'MPA': CodingCondition(quality=3., task='perceptual'),
+    'MRIC': CodingCondition(beta=1.)
+}
+
+
+@pytest.fixture(scope='module')
+def codecs():
+    return {}
+
+
+def codec_of(codecs, name):
+    if name not in codecs:
+        codecs[name] = seeing_codec(name)
+    return codecs[name]
+
+
+def seeing_codec(name):
+    """A codec whose images depend on its latents within [0, 1]."""
+    codec = tiny_codec(name)
+    x = smooth_images(1, 64, 128)
+    last = [m for m in codec.g_s.modules() if hasattr(m, 'kernel_size')][-1]
+    with torch.no_grad():
+        last.bias.zero_()
+        last.weight.mul_(0.2 / codec(x, CONDITIONS.get(name)).x_hat.std())
+        last.bias.add_(0.5 - codec(x, CONDITIONS.get(name)).x_hat.mean())
+    return codec
+
+
+@pytest.mark.parametrize('name', CODECS)
+def test_every_codec_gains_and_stays_what_it_is(codecs, name):
+    codec, x = codec_of(codecs, name), smooth_images(1, 64, 128)
+    state = copy.deepcopy(codec.state_dict())
+    condition = CONDITIONS.get(name)
+    found = LatentRefinement(
+        LMBDA, steps=15, lr=0.2).refine(codec, x, condition)
+    assert found.steps == 15
+    assert found.is_refined and found.after < found.before
+    # An ordinary file: a codec that knows nothing of the search reads it.
+    reader = copy.deepcopy(codec)
+    y_hat = reader.read(found.bitstream, condition)
+    assert y_hat.isfinite().all()
+    assert found.bitstream.device is None
+    for key, value in codec.state_dict().items():
+        assert torch.equal(value, state[key]), key
+    assert all(p.grad is None for p in codec.parameters())
+    plain, = codec.compress(x, condition)
+    assert torch.equal(
+        codec.read(plain, condition),
+        codec.encode_latents(x, condition, False).y_hat)
+
+
+def test_the_objective_is_that_of_the_file(codecs):
+    codec, x = codec_of(codecs,
+                        'MeanScaleHyperprior'), smooth_images(1, 60, 100)
+    found = LatentRefinement(LMBDA, steps=8).refine(codec, x)
+    x_hat = codec.decompress([found.bitstream])
+    bpp = 8 * found.bitstream.num_bytes / (60 * 100)
+    mse = (x_hat - x).square().mean().item()
+    assert found.after == pytest.approx(bpp + LMBDA * 255**2 * mse, rel=1e-5)
+
+
+def test_a_seed_gives_the_same_file_and_another_one_another(codecs):
+    codec, x = codec_of(codecs,
+                        'MeanScaleHyperprior'), smooth_images(1, 64, 64)
+
+    def coded(seed):
+        found = LatentRefinement(LMBDA, steps=10, seed=seed).refine(codec, x)
+        return found.bitstream.to_bytes()
+
+    assert coded(0) == coded(0) != coded(1)
+
+
+def test_a_search_that_finds_nothing_better_leaves_the_file(codecs):
+    codec, x = codec_of(codecs,
+                        'MeanScaleHyperprior'), smooth_images(1, 64, 64)
+    # Steps so long that what comes out is nonsense.
+    found = LatentRefinement(LMBDA, steps=1, lr=50.).refine(codec, x)
+    assert not found.is_refined
+    assert found.after == found.before
+    plain, = codec.compress(x)
+    assert found.bitstream.to_bytes() == plain.to_bytes()
+
+
+def test_features_of_a_reader_come_nearer(codecs):
+    codec, x = codec_of(codecs,
+                        'MeanScaleHyperprior'), smooth_images(1, 64, 64)
+    torch.manual_seed(3)
+    network = torch.nn.Conv2d(3, 8, 5, stride=4).requires_grad_(False)
+
+    def features(image):
+        return [network(image).relu()]
+
+    def distance(stream):
+        seen = features(codec.decompress([stream]))[0]
+        return (seen - features(x)[0]).square().mean().item()
+
+    plain = LatentRefinement(LMBDA, steps=15).refine(codec, x)
+    asked = LatentRefinement(
+        LMBDA, steps=15, readers=[FeatureReader(features,
+                                                500.)]).refine(codec, x)
+    assert distance(asked.bitstream) < distance(plain.bitstream)
+
+
+def test_important_pixels_are_decoded_better(codecs):
+    codec, x = codec_of(codecs,
+                        'MeanScaleHyperprior'), smooth_images(1, 64, 128)
+    left = torch.zeros(1, 1, 64, 128)
+    left[..., :64] = 1
+    refinement = LatentRefinement(LMBDA, steps=25)
+
+    def errors(importance):
+        found = refinement.refine(codec, x, importance=importance)
+        error = (codec.decompress([found.bitstream]) - x).square().mean((0, 1))
+        return error[:, :48].mean() / error[:, 80:].mean()
+
+    assert errors(left) < errors(None)
+
+
+def test_progress_is_told_step_by_step(codecs):
+    codec, x = codec_of(codecs, 'FactorizedPrior'), smooth_images(1, 64, 64)
+    steps = []
+    LatentRefinement(LMBDA, steps=4).refine(codec, x, on_step=steps.append)
+    assert steps == [1, 2, 3, 4]
+
+
+@pytest.mark.parametrize('kwargs, message', [
+    (dict(steps=0), '`steps` must be a positive integer, got 0'),
+    (dict(steps=2.5), '`steps` must be'),
+    (dict(lr=0.), '`lr` must be positive'),
+    (dict(lmbda=float('nan')), '`lmbda` must be positive'),
+    (dict(lmbda=-1.), '`lmbda` must be positive'),
+])
+def test_arguments_that_make_no_sense(kwargs, message):
+    with pytest.raises(ValueError, match=message):
+        LatentRefinement(**{'lmbda': LMBDA, **kwargs})
+
+
+@pytest.mark.parametrize('importance, message', [
+    (torch.ones(1, 1, 32, 64), 'must have the shape'),
+    (-torch.ones(1, 1, 64, 64), 'not negative'),
+    (torch.zeros(1, 1, 64, 64), 'positive somewhere'),
+    (torch.full((1, 1, 64, 64), float('nan')), 'must be finite'),
+])
+def test_maps_that_make_no_sense(codecs, importance, message):
+    codec = codec_of(codecs, 'FactorizedPrior')
+    with pytest.raises(ValueError, match=message):
+        LatentRefinement(LMBDA).refine(
+            codec, smooth_images(1, 64, 64), importance=importance)
+
+
+def test_a_codec_without_latents_and_a_batch_are_refused(codecs):
+    identity = build_codec(dict(type='mmhmc.IdentityCodec'))
+    with pytest.raises(RuntimeError, match='writes no bits'):
+        LatentRefinement(LMBDA).refine(identity, smooth_images(1, 64, 64))
+    with pytest.raises(ValueError, match='for one image'):
+        LatentRefinement(LMBDA).refine(
+            codec_of(codecs, 'FactorizedPrior'), smooth_images(2, 64, 64))

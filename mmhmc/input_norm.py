@@ -1,6 +1,6 @@
 """Between a host's normalised input and a codec's RGB image in [0, 1]."""
 from collections.abc import Sequence
-from typing import Optional
+from typing import Optional, Union
 
 import torch
 from torch import Tensor, nn
@@ -48,7 +48,8 @@ class InputNorm(nn.Module):
                 persistent=False)
 
     @classmethod
-    def from_preprocessor(cls, data_preprocessor: dict) -> 'InputNorm':
+    def from_preprocessor(
+            cls, data_preprocessor: Union[dict, 'InputNorm']) -> 'InputNorm':
         """Read the normalisation from a host's data preprocessor config.
 
         Args:
@@ -56,7 +57,7 @@ class InputNorm(nn.Module):
                 host's own. Images are loaded as BGR, as all hosts do;
                 ``bgr_to_rgb`` (mmpretrain: ``to_rgb``) turns them into RGB.
                 Where that is not so, ``channel_order`` says what the model
-                sees.
+                sees. An :class:`InputNorm` is returned as it is.
 
         Returns:
             The normalisation.
@@ -64,6 +65,8 @@ class InputNorm(nn.Module):
         Raises:
             TypeError: If it is no dictionary.
         """
+        if isinstance(data_preprocessor, InputNorm):
+            return data_preprocessor
         if not isinstance(data_preprocessor, dict):
             raise TypeError(
                 '`input_norm` must be the data preprocessor of the host, a '

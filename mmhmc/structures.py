@@ -78,6 +78,10 @@ class CodingCondition:
             raise TypeError(f'`task` must be a name, got {self.task!r}.')
 
 
+#: Run-time controls, or None for a codec's own.
+Condition = Optional[CodingCondition]
+
+
 @dataclass
 class CodedBatch:
     """A batch of images that was encoded and decoded in front of a host.
@@ -110,7 +114,7 @@ class CodedBatch:
     bits: Tensor
     num_bytes: list[Optional[int]]
     y_hat: Optional[Tensor] = None
-    condition: Optional[CodingCondition] = None
+    condition: Condition = None
     extra_losses: dict[str, Tensor] = field(default_factory=dict)
     stream_bytes: list[dict[str, int]] = field(default_factory=list)
     real: Optional[Tensor] = None

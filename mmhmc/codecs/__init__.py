@@ -16,6 +16,6 @@ __all__ = [
     'AVIF', 'Cheng2020Anchor', 'Cheng2020Attention', 'DCVCUFIntra', 'ELIC',
     'FactorizedPrior', 'HEVCIntra', 'IdentityCodec', 'ImageCodec', 'JPEG',
     'JPEGXL', 'JointAutoregressive', 'LayeredGenerative', 'MPA', 'MRIC',
-    'MeanScaleHyperprior', 'ScaleHyperprior', 'TinyLIC', 'VVCIntra',
-    'WebP', 'build_codec'
+    'MeanScaleHyperprior', 'ScaleHyperprior', 'TinyLIC', 'VVCIntra', 'WebP',
+    'build_codec'
 ]

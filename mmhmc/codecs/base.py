@@ -14,7 +14,7 @@ from mmhmc.functional.devices import (estimating, is_estimating,
                                       reads_without_waiting)
 from mmhmc.part_weights import WholeModule
 from mmhmc.registry import MODELS
-from mmhmc.structures import CodecOutput, CodingCondition
+from mmhmc.structures import CodecOutput, Condition
 from .layers import TensorCache
 from .streams import StreamCoder, use_integers
 from .transforms import TransformRunner
@@ -65,7 +65,7 @@ class ImageCodec(StreamCoder, TransformRunner, WholeModule):
     @abstractmethod
     def encode_latents(self,
                        x: Tensor,
-                       condition: Optional[CodingCondition] = None,
+                       condition: Condition = None,
                        with_likelihoods: bool = True) -> CodecOutput:
         """Image to quantised latents, without decoding an image.
 
@@ -80,22 +80,14 @@ class ImageCodec(StreamCoder, TransformRunner, WholeModule):
             evaluation mode also ``symbols``.
         """
 
-    def estimate_latents(
-            self,
-            x: Tensor,
-            condition: Optional[CodingCondition] = None) -> CodecOutput:
+    def estimate_latents(self,
+                         x: Tensor,
+                         condition: Condition = None) -> CodecOutput:
         """Quantised latents of a frozen codec, while other parts learn.
 
         As :meth:`encode_latents`, but in floating point and for a whole
         batch, without symbols, and without waiting for a GPU. A codec with a
         serial context approximates its latents in fewer steps.
-
-        Args:
-            x: See :meth:`encode_latents`.
-            condition: See :meth:`encode_latents`.
-
-        Returns:
-            Output with ``y_hat`` and ``likelihoods``.
         """
         with use_integers(False), estimating():
             return self.encode_latents(x, condition)
@@ -103,14 +95,13 @@ class ImageCodec(StreamCoder, TransformRunner, WholeModule):
     @abstractmethod
     def decode_latents(self,
                        y_hat: Tensor,
-                       condition: Optional[CodingCondition] = None) -> Tensor:
+                       condition: Condition = None) -> Tensor:
         """Quantised latents (B, M, h, w) to RGB (B, 3, H, W), not clamped."""
 
     def decode_with_losses(
-        self,
-        y_hat: Tensor,
-        condition: Optional[CodingCondition] = None
-    ) -> tuple[Tensor, dict[str, Tensor]]:
+            self,
+            y_hat: Tensor,
+            condition: Condition = None) -> tuple[Tensor, dict[str, Tensor]]:
         """As :meth:`decode_latents`, with losses that decoding adds.
 
         Returns:
@@ -122,7 +113,7 @@ class ImageCodec(StreamCoder, TransformRunner, WholeModule):
     def read_latents(self,
                      decoders: dict[str, SymbolDecoder],
                      coded_size: tuple[int, int],
-                     condition: Optional[CodingCondition] = None) -> Tensor:
+                     condition: Condition = None) -> Tensor:
         """Decode ``y_hat`` of one image.
 
         Args:
@@ -146,9 +137,10 @@ class ImageCodec(StreamCoder, TransformRunner, WholeModule):
         weights of the encoder, or of the transform to the image.
         """
 
-    @abstractmethod
     def update_entropy_tables(self, update_quantiles: bool = True) -> None:
         """Make tables from the present weights; needed before coding.
+
+        A codec without weights does nothing here.
 
         Args:
             update_quantiles: False keeps the quantiles of the factorised
@@ -176,25 +168,13 @@ class ImageCodec(StreamCoder, TransformRunner, WholeModule):
         """Whether training may change the weights that tables are made of."""
         return False
 
-    @abstractmethod
     def drop_entropy_tables(self) -> None:
         """Drop the tables, as in a newly built codec."""
 
-    def forward(self,
-                x: Tensor,
-                condition: Optional[CodingCondition] = None) -> CodecOutput:
-        """Encode and decode images.
+    def forward(self, x: Tensor, condition: Condition = None) -> CodecOutput:
+        """As :meth:`encode_latents`, and decode images to ``x_hat``.
 
-        Args:
-            x: RGB in [0, 1], of any floating type, shape (B, 3, H, W), H and
-                W multiples of ``downsampling_factor``.
-            condition: Run-time controls, for codecs that have any.
-
-        Returns:
-            Output with ``x_hat``, ``y_hat`` and ``likelihoods``.
-
-        Raises:
-            ValueError: If ``x`` is not finite or of the wrong shape.
+        They may be of any floating type.
         """
         output = self.encode_latents(self._in_own_type(x), condition)
         output.x_hat, losses = self.decode_with_losses(output.y_hat, condition)
@@ -218,8 +198,7 @@ class ImageCodec(StreamCoder, TransformRunner, WholeModule):
         own = next((p.dtype for p in self.parameters()), x.dtype)
         return x.to(own) if x.is_floating_point() else x
 
-    def check_input(self, x: Tensor,
-                    condition: Optional[CodingCondition]) -> None:
+    def check_input(self, x: Tensor, condition: Condition) -> None:
         """Refuse images that cannot be encoded without padding.
 
         Raises:
@@ -244,8 +223,7 @@ class ImageCodec(StreamCoder, TransformRunner, WholeModule):
         return reads_without_waiting(x) or not (self.training
                                                 or is_estimating())
 
-    def check_images(self, x: Tensor,
-                     condition: Optional[CodingCondition]) -> None:
+    def check_images(self, x: Tensor, condition: Condition) -> None:
         """Refuse images that cannot be encoded at any size.
 
         In training on a GPU values are not checked, see

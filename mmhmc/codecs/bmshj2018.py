@@ -83,18 +83,8 @@ class ScaleHyperprior(HyperpriorCodec):
         EB = entropy bottleneck, GC = Gaussian conditional
 
     Network, entropy models and weights are CompressAI's
-    ``bmshj2018-hyperprior``. Notation: ``latent_channels`` is the paper's M,
-    ``hidden_channels`` its N.
-
-    Differences from the paper: the quantiles are solved for instead of
-    learnt with an auxiliary loss.
-
-    Reference:
-        J. Ballé, D. Minnen, S. Singh, S. J. Hwang, N. Johnston: "Variational
-        Image Compression with a Scale Hyperprior", ICLR 2018.
-        https://arxiv.org/abs/1802.01436
-
-    Arguments are those of :class:`CompressAICodec`.
+    ``bmshj2018-hyperprior``. Notation, differences from the paper, reference
+    and arguments as in :class:`FactorizedPrior`.
     """
 
     downsampling_factor = 64

@@ -32,13 +32,7 @@ class Cheng2020Anchor(JointAutoregressive):
         hidden_channels: Channels of the transforms' hidden layers.
         latent_channels: Channels of the latent ``y``; as many as hidden ones
             if not given.
-        portable: See :class:`CompressAICodec`.
-        init_cfg: mmengine's initialisation.
-        quantiser: See :class:`CompressAICodec`.
-
-    Raises:
-        ValueError: If a channel count is not positive, or the quantiser is
-            unknown.
+        **kwargs: The other arguments of :class:`CompressAICodec`.
     """
 
     codec_id = 'cheng2020'
@@ -48,13 +42,10 @@ class Cheng2020Anchor(JointAutoregressive):
     def __init__(self,
                  hidden_channels: int = 192,
                  latent_channels: Optional[int] = None,
-                 portable: bool = True,
-                 init_cfg: Optional[dict] = None,
-                 quantiser: str = 'noise') -> None:
+                 **kwargs) -> None:
         if latent_channels is None:
             latent_channels = hidden_channels
-        super().__init__(hidden_channels, latent_channels, portable, init_cfg,
-                         quantiser)
+        super().__init__(hidden_channels, latent_channels, **kwargs)
 
     @staticmethod
     def build_network(hidden_channels: int, latent_channels: int) -> nn.Module:

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from mmhmc.bitstream import SymbolDecoder, deterministic_kernels
 from mmhmc.former_names import former_arguments
 from mmhmc.functional.devices import device_of, is_estimating
-from mmhmc.structures import CodecOutput, CodingCondition
+from mmhmc.structures import CodecOutput, Condition
 from .entropy_model_codec import QUANTISERS, EntropyModelCodec
 from .latent_search import kept
 from .layers import DivisiveNorm, FixedPointNetwork
@@ -94,7 +94,7 @@ class CompressAICodec(EntropyModelCodec):
         network = self.build_network(hidden_channels, latent_channels)
         for name, part in network.named_children():
             self.add_module(name, part)
-        for bottleneck in self._bottlenecks():
+        for bottleneck in self._bottlenecks().values():
             bottleneck.quantiles.requires_grad_(False)
         replace_layers(self, 'GDN', DivisiveNorm)
         replace_layers(self.g_a, 'Conv2d', _without_pointwise_stride)
@@ -124,7 +124,7 @@ class CompressAICodec(EntropyModelCodec):
     @former_arguments(rate='with_likelihoods')
     def encode_latents(self,
                        x: Tensor,
-                       condition: Optional[CodingCondition] = None,
+                       condition: Condition = None,
                        with_likelihoods: bool = True) -> CodecOutput:
         """See :meth:`ImageCodec.encode_latents`."""
         self.check_input(x, condition)
@@ -141,15 +141,11 @@ class CompressAICodec(EntropyModelCodec):
             return self.quantise_latent(y.float().contiguous(),
                                         with_likelihoods, **controls)
 
-    def controls_of(self, condition: Optional[CodingCondition]) -> dict:
+    def controls_of(self, condition: Condition) -> dict:
         """Controls of transforms and entropy networks; here there are none.
 
-        Args:
-            condition: See :meth:`ImageCodec.encode_latents`.
-
-        Returns:
-            Keyword arguments of :meth:`run_transform`,
-            :meth:`quantise_latent` and :meth:`decode_latent`.
+        They are keyword arguments of :meth:`run_transform`,
+        :meth:`quantise_latent` and :meth:`decode_latent`.
         """
         return {}
 
@@ -163,7 +159,7 @@ class CompressAICodec(EntropyModelCodec):
 
     def decode_latents(self,
                        y_hat: Tensor,
-                       condition: Optional[CodingCondition] = None) -> Tensor:
+                       condition: Condition = None) -> Tensor:
         """See :meth:`ImageCodec.decode_latents`."""
         return self._decode(y_hat, self.controls_of(condition))
 
@@ -188,7 +184,7 @@ class CompressAICodec(EntropyModelCodec):
     def read_latents(self,
                      decoders: dict[str, SymbolDecoder],
                      coded_size: tuple[int, int],
-                     condition: Optional[CodingCondition] = None) -> Tensor:
+                     condition: Condition = None) -> Tensor:
         """See :meth:`ImageCodec.read_latents`."""
         device = device_of(self.entropy_bottleneck)
         latent_size = tuple(side // self.downsampling_factor
@@ -255,16 +251,8 @@ class CompressAICodec(EntropyModelCodec):
     def run_entropy_network(self, name: str, x: Tensor, **controls) -> Tensor:
         """Run one of :attr:`entropy_networks`; see :attr:`in_integers`.
 
-        The gradient is that of the network in floating point.
-
-        Args:
-            name: Name of the network.
-            x: Its input.
-            controls: Of a :class:`~mmhmc.codecs.layers.Transform`, e.g.
-                ``quality``.
-
-        Returns:
-            Its output.
+        Controls are those of a :class:`~mmhmc.codecs.layers.Transform`. The
+        gradient is that of the network in floating point.
         """
         network = self.get_submodule(name)
         if not self.in_integers:

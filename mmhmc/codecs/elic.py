@@ -2,7 +2,7 @@
 import re
 from collections.abc import Sequence
 from itertools import accumulate
-from typing import Optional, Union
+from typing import Union
 
 from torch import nn
 
@@ -74,8 +74,7 @@ class ELIC(SpaceChannelCodec):
             ``latent_channels``.
         context_channels: Hidden channels of the channel contexts: a pair for
             all of them, or one for each group but the first.
-        portable: See :class:`CompressAICodec`.
-        init_cfg: mmengine's initialisation.
+        **kwargs: ``portable`` and ``init_cfg`` of :class:`CompressAICodec`.
 
     Raises:
         ValueError: If a channel count is too small, the groups do not sum to
@@ -93,13 +92,15 @@ class ELIC(SpaceChannelCodec):
                  latent_channels: int = 320,
                  groups: Sequence[int] = (16, 16, 32, 64, 192),
                  context_channels: Sequence[Union[int, tuple]] = (224, 128),
-                 portable: bool = True,
-                 init_cfg: Optional[dict] = None) -> None:
+                 **kwargs) -> None:
         self.context_channels = _pairs(context_channels, len(groups[1:]))
         self.groups = tuple(groups)
         self.schedule = [(ANCHORS, BETWEEN_ANCHORS)] * len(groups)
-        super().__init__(hidden_channels, latent_channels, portable, init_cfg,
-                         'straight_through')
+        super().__init__(
+            hidden_channels,
+            latent_channels,
+            quantiser='straight_through',
+            **kwargs)
 
     def build_network(self, hidden_channels: int,
                       latent_channels: int) -> nn.Module:
@@ -149,11 +150,7 @@ class ELIC(SpaceChannelCodec):
 
 def _pairs(context_channels: Sequence,
            count: int) -> tuple[tuple[int, int], ...]:
-    """Hidden channels of each of some channel contexts.
-
-    Raises:
-        ValueError: If it is neither a pair nor as many pairs.
-    """
+    """Hidden channels of each of some channel contexts."""
     pairs = [*context_channels]
     if all(isinstance(width, int) for width in pairs):
         pairs = [pairs] * count

@@ -185,7 +185,7 @@ class EntropyModelCodec(ImageCodec):
     def update_entropy_tables(self, update_quantiles: bool = True) -> None:
         """See :meth:`ImageCodec.update_entropy_tables`."""
         from compressai.models.base import get_scale_table
-        for bottleneck in self._bottlenecks():
+        for bottleneck in self._bottlenecks().values():
             bottleneck.update(force=True, update_quantiles=update_quantiles)
         if hasattr(self, 'gaussian_conditional'):
             self.gaussian_conditional.update_scale_table(
@@ -228,15 +228,18 @@ class EntropyModelCodec(ImageCodec):
                     setattr(part, name, old.new_empty(0))
         self._tables_of = None
 
-    def _bottlenecks(self) -> list[nn.Module]:
-        return [part for part in self.modules() if hasattr(part, 'quantiles')]
+    def _bottlenecks(self) -> dict[str, nn.Module]:
+        return {
+            name: part
+            for name, part in self.named_modules()
+            if hasattr(part, 'quantiles')
+        }
 
     def _bottleneck_parameters(self) -> dict[str, Tensor]:
         """Weights from which the tables are made, by name."""
         return {
             f'{name}.{key}': parameter
-            for name, part in self.named_modules()
-            if hasattr(part, 'quantiles')
+            for name, part in self._bottlenecks().items()
             for key, parameter in part.named_parameters()
         }
 
@@ -252,10 +255,9 @@ class EntropyModelCodec(ImageCodec):
                 part.weight.masked_fill_(part.mask == 0, 0)
 
     def _load_from_state_dict(self, state_dict, prefix, *args) -> None:
-        for name, part in self.named_modules():
-            if hasattr(part, 'quantiles'):
-                names = dict(part.named_parameters())
-                respell_bottleneck(state_dict, f'{prefix}{name}.', names)
+        for name, part in self._bottlenecks().items():
+            names = dict(part.named_parameters())
+            respell_bottleneck(state_dict, f'{prefix}{name}.', names)
         # Sizes of tables depend on the weights: adapt to those that come.
         for name, part in self.named_modules():
             for buffer in _TABLE_BUFFERS:

@@ -96,11 +96,8 @@ class HyperpriorCodec(CompressAICodec):
 
     def _quantise_given(self, params: Tensor, y: Tensor,
                         with_likelihoods: bool) -> tuple:
-        """Quantise a batch whose hyper-latent is known.
-
-        Returns:
-            ``y_hat`` and its likelihoods, both (B, M, h, w), and symbols and
-            scales of the first image's steps, if they were made one by one.
+        """``y_hat``, likelihoods, and symbols and scales of the first image's
+        steps, if the images of the batch were quantised one by one.
         """
         if relaxation() is not None:
             return *self._quantise_relaxed(y, params), []
@@ -162,11 +159,8 @@ class HyperpriorCodec(CompressAICodec):
         return y_hat, torch.cat(likelihoods)[None]
 
     def _quantise_each(self, y: Tensor, params: Tensor) -> tuple:
-        """Image after image, as the decoder does.
-
-        Returns:
-            ``y_hat``, ``scales_hat``, ``means_hat``, all (B, M, h, w), and
-            symbols and scales of the first image's steps.
+        """``y_hat``, scales, means, and symbols and scales of the first
+        image's steps, image after image, as the decoder does.
         """
         gradients = torch.is_grad_enabled() and not self.autoregressive
         with torch.set_grad_enabled(gradients):

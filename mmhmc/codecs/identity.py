@@ -1,13 +1,12 @@
 """No codec: image in, image out."""
 from collections.abc import Iterator
-from typing import Optional
 
 from torch import Tensor
 
 from mmhmc.bitstream import Bitstream
 from mmhmc.former_names import former_arguments
 from mmhmc.registry import MODELS
-from mmhmc.structures import CodecOutput, CodingCondition
+from mmhmc.structures import CodecOutput, Condition
 from .base import ImageCodec
 
 _NO_BITS = (
@@ -26,7 +25,7 @@ class IdentityCodec(ImageCodec):
     @former_arguments(rate='with_likelihoods')
     def encode_latents(self,
                        x: Tensor,
-                       condition: Optional[CodingCondition] = None,
+                       condition: Condition = None,
                        with_likelihoods: bool = True) -> CodecOutput:
         """``y_hat`` is ``x`` itself; there are no likelihoods."""
         self.check_input(x, condition)
@@ -34,14 +33,14 @@ class IdentityCodec(ImageCodec):
 
     def decode_latents(self,
                        y_hat: Tensor,
-                       condition: Optional[CodingCondition] = None) -> Tensor:
+                       condition: Condition = None) -> Tensor:
         """``x_hat`` is ``y_hat`` itself."""
         return y_hat
 
     def read_latents(self,
                      decoders: dict,
                      coded_size: tuple[int, int],
-                     condition: Optional[CodingCondition] = None) -> Tensor:
+                     condition: Condition = None) -> Tensor:
         """Refuses: there is nothing to decode.
 
         Raises:
@@ -57,16 +56,10 @@ class IdentityCodec(ImageCodec):
         """None."""
         return iter(())
 
-    def update_entropy_tables(self, update_quantiles: bool = True) -> None:
-        """Nothing to do."""
-
-    def drop_entropy_tables(self) -> None:
-        """Nothing to do."""
-
     def write(self,
               output: CodecOutput,
               size: tuple[int, int],
-              condition: Optional[CodingCondition] = None) -> Bitstream:
+              condition: Condition = None) -> Bitstream:
         """Refuses: there is nothing to code.
 
         Raises:

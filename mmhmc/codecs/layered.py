@@ -11,7 +11,7 @@ from mmhmc.bitstream import Bitstream, SymbolDecoder
 from mmhmc.former_names import former_arguments
 from mmhmc.functional.devices import to_device
 from mmhmc.registry import MODELS
-from mmhmc.structures import CodecOutput, CodingCondition, LatentSymbols
+from mmhmc.structures import CodecOutput, Condition, LatentSymbols
 from .compressai_codec import check_channels
 from .hyperprior_codec import HyperpriorCodec
 from .latent_search import kept, searched
@@ -92,8 +92,7 @@ class LayeredGenerative(HyperpriorCodec):
         base_only_rate: Chance in training, in [0, 1], that an image is
             decoded without its enhancement.
         base_only: Whether evaluation cuts the enhancement off every file.
-        portable: See :class:`CompressAICodec`.
-        init_cfg: mmengine's initialisation.
+        **kwargs: ``portable`` and ``init_cfg`` of :class:`CompressAICodec`.
 
     Raises:
         ValueError: If a channel count is not positive, or another argument
@@ -118,8 +117,7 @@ class LayeredGenerative(HyperpriorCodec):
                  fusion: str = 'adain',
                  base_only_rate: float = 0.1,
                  base_only: bool = False,
-                 portable: bool = True,
-                 init_cfg: Optional[dict] = None) -> None:
+                 **kwargs) -> None:
         check_channels(
             semantic_channels=semantic_channels,
             texture_channels=texture_channels,
@@ -134,8 +132,11 @@ class LayeredGenerative(HyperpriorCodec):
         self.decoder_widths = tuple(decoder_widths)
         self.driver, self.fusion = driver, fusion
         self.base_only_rate, self.base_only = base_only_rate, base_only
-        super().__init__(hidden_channels, semantic_channels, portable,
-                         init_cfg, 'straight_through')
+        super().__init__(
+            hidden_channels,
+            semantic_channels,
+            quantiser='straight_through',
+            **kwargs)
         self.latent_channels = semantic_channels + texture_channels
         self.texture_bottleneck.quantiles.requires_grad_(False)
         self.default_texture = nn.Parameter(torch.zeros(texture_channels))
@@ -169,7 +170,7 @@ class LayeredGenerative(HyperpriorCodec):
     @former_arguments(rate='with_likelihoods')
     def encode_latents(self,
                        x: Tensor,
-                       condition: Optional[CodingCondition] = None,
+                       condition: Condition = None,
                        with_likelihoods: bool = True) -> CodecOutput:
         """See :meth:`ImageCodec.encode_latents`; ``t`` is the texture."""
         output = super().encode_latents(x, condition, with_likelihoods)
@@ -241,7 +242,7 @@ class LayeredGenerative(HyperpriorCodec):
 
     def decode_latents(self,
                        y_hat: Tensor,
-                       condition: Optional[CodingCondition] = None) -> Tensor:
+                       condition: Condition = None) -> Tensor:
         """See :meth:`ImageCodec.decode_latents`."""
         y_s, y_r = self.split(y_hat)
         if self.driver == 'texture':
@@ -256,7 +257,7 @@ class LayeredGenerative(HyperpriorCodec):
     def read_latents(self,
                      decoders: dict[str, SymbolDecoder],
                      coded_size: tuple[int, int],
-                     condition: Optional[CodingCondition] = None) -> Tensor:
+                     condition: Condition = None) -> Tensor:
         """See :meth:`ImageCodec.read_latents`; ``t`` may be missing."""
         y_s = super().read_latents(decoders, coded_size, condition)
         if 't' not in decoders:
@@ -271,7 +272,7 @@ class LayeredGenerative(HyperpriorCodec):
     def write(self,
               output: CodecOutput,
               size: tuple[int, int],
-              condition: Optional[CodingCondition] = None) -> Bitstream:
+              condition: Condition = None) -> Bitstream:
         """See :meth:`ImageCodec.write`; with ``base_only`` it is cut."""
         stream = super().write(output, size, condition)
         return stream.keep(2) if self.base_only else stream
@@ -312,11 +313,7 @@ def _texture_analysis(widths: Sequence[int], channels: int) -> nn.Sequential:
 def _check_layers(texture_stride: Optional[int], texture_widths: Sequence[int],
                   decoder_widths: Sequence[int], driver: str,
                   base_only_rate: float) -> None:
-    """Refuse layers that cannot be built or would not work.
-
-    Raises:
-        ValueError: With the argument and its value.
-    """
+    """Refuse layers that cannot be built or would not work."""
     if texture_stride not in TEXTURE_STRIDES:
         raise ValueError('`texture_stride` must be one of '
                          f'{list(TEXTURE_STRIDES)}, got {texture_stride!r}.')

@@ -14,19 +14,10 @@ from .hyperprior_codec import CodeStep, HyperpriorCodec
 class MeanScaleHyperprior(HyperpriorCodec):
     """Mean-scale hyperprior codec of Minnen et al. (2018), without context.
 
-    .. code-block:: none
-
-              ┌───┐  y                      y_hat ┌───┐
-        x ──►─┤g_a├──►─┬──────────►── GC ──►──────┤g_s├──►── x_hat
-              └───┘    │              ▲           └───┘
-                       │              └────◄────┐ scales_hat, means_hat
-                       │ ┌───┐  z       z_hat ┌─┴─┐
-                       └─┤h_a├──►── EB ──►────┤h_s├
-                         └───┘                └───┘
-        EB = entropy bottleneck, GC = Gaussian conditional
-
-    Network, entropy models and weights are CompressAI's ``mbt2018-mean``.
-    Notation: ``latent_channels`` is the paper's M, ``hidden_channels`` its N.
+    Data flow as in :class:`ScaleHyperprior`, but ``h_a`` sees ``y`` with its
+    signs, and ``h_s`` gives ``means_hat`` besides ``scales_hat``. Network,
+    entropy models and weights are CompressAI's ``mbt2018-mean``. Notation:
+    ``latent_channels`` is the paper's M, ``hidden_channels`` its N.
 
     Differences from the paper: the transforms of Ballé et al. (2018); the
     quantiles are solved for instead of learnt with an auxiliary loss.
@@ -82,21 +73,12 @@ class JointAutoregressive(HyperpriorCodec):
     context that its own decoder does not have). The quantiles are solved for
     instead of learnt with an auxiliary loss.
 
-    Reference:
-        D. Minnen, J. Ballé, G. Toderici: "Joint Autoregressive and
-        Hierarchical Priors for Learned Image Compression", NeurIPS 2018.
-        https://arxiv.org/abs/1809.02736
+    Reference: that of :class:`MeanScaleHyperprior`.
 
     Args:
         hidden_channels: Channels of the transforms' hidden layers.
         latent_channels: Channels of the latent ``y``.
-        portable: See :class:`CompressAICodec`.
-        init_cfg: mmengine's initialisation.
-        quantiser: See :class:`CompressAICodec`.
-
-    Raises:
-        ValueError: If a channel count is not positive, or the quantiser is
-            unknown.
+        **kwargs: The other arguments of :class:`CompressAICodec`.
     """
 
     downsampling_factor = 64
@@ -108,11 +90,8 @@ class JointAutoregressive(HyperpriorCodec):
     def __init__(self,
                  hidden_channels: int = 192,
                  latent_channels: int = 192,
-                 portable: bool = True,
-                 init_cfg: Optional[dict] = None,
-                 quantiser: str = 'noise') -> None:
-        super().__init__(hidden_channels, latent_channels, portable, init_cfg,
-                         quantiser)
+                 **kwargs) -> None:
+        super().__init__(hidden_channels, latent_channels, **kwargs)
 
     @staticmethod
     def build_network(hidden_channels: int, latent_channels: int) -> nn.Module:
@@ -209,11 +188,6 @@ class _Context:
     Encoder and decoder call the same kernels on the same shapes, which makes
     their results equal to the last bit; those of a portable codec compute in
     integers, so that theirs are equal anywhere.
-
-    Args:
-        codec: Gives context prediction and entropy parameters.
-        height: Rows h of the latent.
-        width: Columns w of the latent.
     """
 
     def __init__(self, codec: JointAutoregressive, height: int,

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from mmhmc.former_names import former_arguments
 from mmhmc.registry import MODELS
-from mmhmc.structures import CodecOutput, CodingCondition
+from mmhmc.structures import CodecOutput, Condition
 from .layers import MultiPathStage, PathChoice
 from .layers.multi_path import PATH_WIDTHS, strongest_part
 from .tinylic import NUM_QUALITIES, TinyLIC
@@ -73,13 +73,7 @@ class MPA(TinyLIC):
         trained_task: The task that learns, all other weights being frozen;
             None trains all.
         lmbda_ratio: Weight of the ratio loss, not negative.
-        hidden_channels: See :class:`TinyLIC`; so are the others.
-        latent_channels: Channels M of the latent ``y``.
-        hyper_channels: Channels of the hyper-latent ``z``.
-        depths: Blocks of each stage.
-        drop_path: Chance in training that an image skips a branch.
-        portable: See :class:`CompressAICodec`.
-        init_cfg: mmengine's initialisation.
+        **kwargs: The other arguments of :class:`TinyLIC`.
 
     Raises:
         ValueError: If a task has no fitting name or kind, the trained task is
@@ -95,13 +89,7 @@ class MPA(TinyLIC):
                  tasks: Union[Sequence[str], dict[str, str]] = (),
                  trained_task: Optional[str] = None,
                  lmbda_ratio: float = 10.,
-                 hidden_channels: Sequence[int] = (128, 192, 256),
-                 latent_channels: int = 320,
-                 hyper_channels: int = 192,
-                 depths: Sequence[int] = (2, 2, 6, 2, 2, 2),
-                 drop_path: float = 0.1,
-                 portable: bool = True,
-                 init_cfg: Optional[dict] = None) -> None:
+                 **kwargs) -> None:
         self.tasks = _kinds_of(tasks)
         if trained_task is not None and trained_task not in self.tasks:
             raise ValueError(f'`trained_task` must be one of `tasks`, '
@@ -111,8 +99,7 @@ class MPA(TinyLIC):
                              'must be finite and at least 0, got '
                              f'{lmbda_ratio}.')
         self.trained_task, self.lmbda_ratio = trained_task, lmbda_ratio
-        super().__init__(True, hidden_channels, latent_channels,
-                         hyper_channels, depths, drop_path, portable, init_cfg)
+        super().__init__(variable_rate=True, **kwargs)
         if trained_task is not None:
             self.requires_grad_(False)
             for part in self.task_parts(trained_task):
@@ -146,7 +133,7 @@ class MPA(TinyLIC):
     @former_arguments(rate='with_likelihoods')
     def encode_latents(self,
                        x: Tensor,
-                       condition: Optional[CodingCondition] = None,
+                       condition: Condition = None,
                        with_likelihoods: bool = True) -> CodecOutput:
         """See :meth:`ImageCodec.encode_latents`."""
         self.check_input(x, condition)
@@ -160,15 +147,14 @@ class MPA(TinyLIC):
 
     def decode_latents(self,
                        y_hat: Tensor,
-                       condition: Optional[CodingCondition] = None) -> Tensor:
+                       condition: Condition = None) -> Tensor:
         """See :meth:`ImageCodec.decode_latents`."""
         return self.decode_with_losses(y_hat, condition)[0]
 
     def decode_with_losses(
-        self,
-        y_hat: Tensor,
-        condition: Optional[CodingCondition] = None
-    ) -> tuple[Tensor, dict[str, Tensor]]:
+            self,
+            y_hat: Tensor,
+            condition: Condition = None) -> tuple[Tensor, dict[str, Tensor]]:
         """See :meth:`ImageCodec.decode_with_losses`."""
         self.check_condition(condition)
         path = decoder_path(condition)
@@ -180,10 +166,9 @@ class MPA(TinyLIC):
             return x_hat, {}
         return x_hat, {'decoder_ratio': self.lmbda_ratio * path.ratio_loss()}
 
-    def path_masks(
-            self,
-            x: Tensor,
-            condition: Optional[CodingCondition] = None) -> dict[str, Tensor]:
+    def path_masks(self,
+                   x: Tensor,
+                   condition: Condition = None) -> dict[str, Tensor]:
         """Positions that take the main path, for visualisation.
 
         Args:
@@ -211,7 +196,7 @@ class MPA(TinyLIC):
             masks.update(zip(stages, path.masks if path else ()))
         return masks
 
-    def check_condition(self, condition: Optional[CodingCondition]) -> None:
+    def check_condition(self, condition: Condition) -> None:
         """See :meth:`TinyLIC.check_condition`."""
         super().check_condition(condition)
         if condition is None:
@@ -273,7 +258,7 @@ def encoder_path(quality: float) -> PathChoice:
     return PathChoice(_LOW, (5**grown - 1) / 4, round(quality) - 1)
 
 
-def decoder_path(condition: Optional[CodingCondition]) -> Optional[PathChoice]:
+def decoder_path(condition: Condition) -> Optional[PathChoice]:
     """The decoder's side path and the main path's share; None: main only."""
     if condition is None or condition.task in (None, MAIN_TASK):
         return None
@@ -283,12 +268,7 @@ def decoder_path(condition: Optional[CodingCondition]) -> Optional[PathChoice]:
 
 
 def belongs_to(key: str, task: str) -> bool:
-    """Whether a state dict's key is of one task's path.
-
-    Args:
-        key: With any prefix, or none.
-        task: Name of the task.
-    """
+    """Whether a state dict's key, with any prefix, is of a task's path."""
     names = key.split('.')
     return 'g_s' in names and any(
         pair in (('predictors', task), ('sides', task))
@@ -296,11 +276,7 @@ def belongs_to(key: str, task: str) -> bool:
 
 
 def _kinds_of(tasks: Union[Sequence[str], dict[str, str]]) -> dict[str, str]:
-    """For each task the kind of its side path.
-
-    Raises:
-        ValueError: If a name cannot be one, or a kind is unknown.
-    """
+    """For each task the kind of its side path."""
     if isinstance(tasks, str):
         raise ValueError('`tasks` must be a list of names, or a dictionary, '
                          f'got {tasks!r}.')

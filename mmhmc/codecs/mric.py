@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from mmhmc.registry import MODELS
-from mmhmc.structures import CodingCondition
+from mmhmc.structures import CodingCondition, Condition
 from .elic import elic_network
 from .hyperprior_codec import CodeStep, HyperpriorCodec
 from .layers import Transform
@@ -76,8 +76,7 @@ class MRIC(HyperpriorCodec):
         context_channels: Hidden channels of the networks that predict
             scales, means and residuals.
         embedding_channels: Width of the embedding of ``beta``.
-        portable: See :class:`CompressAICodec`.
-        init_cfg: mmengine's initialisation.
+        **kwargs: ``portable`` and ``init_cfg`` of :class:`CompressAICodec`.
 
     Raises:
         ValueError: If a channel count is too small, or the slices do not
@@ -97,14 +96,16 @@ class MRIC(HyperpriorCodec):
                  num_slices: int = 10,
                  context_channels: tuple[int, int] = (224, 128),
                  embedding_channels: int = 512,
-                 portable: bool = True,
-                 init_cfg: Optional[dict] = None) -> None:
+                 **kwargs) -> None:
         self.hyper_channels = hyper_channels
         self.num_slices = num_slices
         self.context_channels = tuple(context_channels)
         self.embedding_channels = embedding_channels
-        super().__init__(hidden_channels, latent_channels, portable, init_cfg,
-                         'straight_through')
+        super().__init__(
+            hidden_channels,
+            latent_channels,
+            quantiser='straight_through',
+            **kwargs)
 
     def build_network(self, hidden_channels: int,
                       latent_channels: int) -> nn.Module:
@@ -143,12 +144,7 @@ class MRIC(HyperpriorCodec):
 
     def _contexts(self, latent_channels: int, own: int, *last:
                   nn.Module) -> nn.ModuleDict:
-        """A network for each slice.
-
-        Args:
-            latent_channels: All slices together.
-            own: Inputs in addition to the slices before, in slices.
-        """
+        """A network for each slice, over ``own`` more than those before it."""
         width = latent_channels // self.num_slices
         return nn.ModuleDict({
             f'y{k}':
@@ -194,17 +190,8 @@ class MRIC(HyperpriorCodec):
 
     def decode_latents(self,
                        y_hat: Tensor,
-                       condition: Optional[CodingCondition] = None) -> Tensor:
-        """See :meth:`ImageCodec.decode_latents`.
-
-        Args:
-            y_hat: Quantised latent, shape (B, M, h, w).
-            condition: With ``beta`` in [0, 5.12], from closest to the
-                original to most realistic; 0 if left out.
-
-        Raises:
-            ValueError: If ``beta`` is outside, or there is another control.
-        """
+                       condition: Condition = None) -> Tensor:
+        """See :meth:`ImageCodec.decode_latents` and :meth:`beta_of`."""
         weight = self.beta_embedding[0].weight
         features = beta_features(self.beta_of(condition)).to(
             weight, non_blocking=True)
@@ -212,12 +199,14 @@ class MRIC(HyperpriorCodec):
         return self.run_transform(
             self.g_s, y_hat, Fraction(16), embedding=embedding).float()
 
-    def beta_of(self, condition: Optional[CodingCondition]) -> float:
+    def beta_of(self, condition: Condition) -> float:
         """Realism that a condition asks for; 0 if it does not.
 
+        From closest to the original, 0, to most realistic, 5.12.
+
         Raises:
-            ValueError: If it is outside of [0, 5.12], or the condition has
-                another control.
+            ValueError: If it is outside, or the condition has another
+                control.
         """
         if condition is None:
             return 0.
@@ -230,8 +219,7 @@ class MRIC(HyperpriorCodec):
                              f'must be in {list(BETA_RANGE)}, got {beta}.')
         return float(beta)
 
-    def check_images(self, x: Tensor,
-                     condition: Optional[CodingCondition]) -> None:
+    def check_images(self, x: Tensor, condition: Condition) -> None:
         """See :meth:`ImageCodec.check_images`; ``beta`` is allowed."""
         super().check_images(x, None)
         self.beta_of(condition)
@@ -257,12 +245,7 @@ class ConditionalBlock(nn.Module):
                 nn.Linear(embedding_channels, conv.out_channels, bias=False))
 
     def forward(self, x: Tensor, embedding: Optional[Tensor] = None) -> Tensor:
-        """Shape (B, C, H, W) to the same.
-
-        Args:
-            x: Shape (B, C, H, W).
-            embedding: Shape (1, E); None adds nothing.
-        """
+        """Shape (B, C, H, W) to the same, by an embedding (1, E) or none."""
         out = self._shift(self.conv1(x).relu(), self.shift1, embedding)
         out = self._shift(self.conv2(out).relu(), self.shift2, embedding)
         return x + self._shift(self.conv3(out), self.shift3, embedding)

@@ -75,16 +75,10 @@ class SpaceChannelCodec(HyperpriorCodec):
     def _code_group(self, k: int, params_of: Callable[[Sequence[int]], Tensor],
                     channel: Optional[Tensor],
                     code_step: CodeStep) -> tuple[Tensor, Tensor, Tensor]:
-        """The steps of one group, g channels.
+        """``y_hat``, scales and means (B, g, h, w) of group ``k``.
 
-        Args:
-            k: The group.
-            params_of: Some phases of the parameters from ``h_s``.
-            channel: Its channel context, (B, 2 g, h, w).
-            code_step: See :meth:`run_context_model`.
-
-        Returns:
-            ``y_hat``, ``scales_hat`` and ``means_hat``, all (B, g, h, w).
+        ``params_of`` gives phases of the parameters from ``h_s``, ``channel``
+        is the group's channel context, (B, 2 g, h, w).
         """
         y_hat = both = 0
         for step, phases in enumerate(self.schedule[k]):

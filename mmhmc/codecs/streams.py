@@ -14,7 +14,7 @@ from mmhmc.bitstream import (QUALITY_STEP, Bitstream, BitstreamError,
                              CdfTables, SymbolDecoder, device_fingerprint,
                              encode_symbols, former_fingerprint)
 from mmhmc.functional import crop_to, extend_edges, padded_size
-from mmhmc.structures import CodecOutput, CodingCondition
+from mmhmc.structures import CodecOutput, CodingCondition, Condition
 from .layers import saturation
 
 #: Whether the file that is being read is portable; None: no file is read.
@@ -69,10 +69,9 @@ class StreamCoder(nn.Module):
                                       if asked is None else asked)
 
     @torch.no_grad()
-    def compress(
-            self,
-            x: Union[Tensor, Sequence[Tensor]],
-            condition: Optional[CodingCondition] = None) -> list[Bitstream]:
+    def compress(self,
+                 x: Union[Tensor, Sequence[Tensor]],
+                 condition: Condition = None) -> list[Bitstream]:
         """Encode images of any size; padding is done here.
 
         Args:
@@ -100,8 +99,7 @@ class StreamCoder(nn.Module):
             for image in batch
         ]
 
-    def _compress_one(self, x: Tensor,
-                      condition: Optional[CodingCondition]) -> Bitstream:
+    def _compress_one(self, x: Tensor, condition: Condition) -> Bitstream:
         size = x.shape[-2], x.shape[-1]
         target = padded_size(size, self.downsampling_factor)
         with saturation() as ratios:
@@ -117,11 +115,9 @@ class StreamCoder(nn.Module):
         return self.write(output, size, condition)
 
     @torch.no_grad()
-    def decompress(
-        self,
-        bitstreams: Sequence[Bitstream],
-        condition: Optional[CodingCondition] = None
-    ) -> Union[Tensor, list[Tensor]]:
+    def decompress(self,
+                   bitstreams: Sequence[Bitstream],
+                   condition: Condition = None) -> Union[Tensor, list[Tensor]]:
         """Decode images.
 
         Args:
@@ -168,7 +164,7 @@ class StreamCoder(nn.Module):
     def write(self,
               output: CodecOutput,
               size: tuple[int, int],
-              condition: Optional[CodingCondition] = None) -> Bitstream:
+              condition: Condition = None) -> Bitstream:
         """Entropy-code the output of :meth:`encode_latents` for one image.
 
         Args:
@@ -207,7 +203,7 @@ class StreamCoder(nn.Module):
 
     def read(self,
              bitstream: Bitstream,
-             condition: Optional[CodingCondition] = None) -> Tensor:
+             condition: Condition = None) -> Tensor:
         """Decode ``y_hat`` of one image, shape (1, M, h, w).
 
         A stream in floating point is read in floating point, also by a
@@ -222,8 +218,7 @@ class StreamCoder(nn.Module):
         with use_integers(bitstream.device is None):
             return self._read(bitstream, condition)
 
-    def _read(self, bitstream: Bitstream,
-              condition: Optional[CodingCondition]) -> Tensor:
+    def _read(self, bitstream: Bitstream, condition: Condition) -> Tensor:
         tables = self._present_tables()
         self._check_origin(bitstream, list(tables))
         decoders = {
@@ -254,11 +249,7 @@ class StreamCoder(nn.Module):
         return tables
 
     def _check_origin(self, bitstream: Bitstream, names: list[str]) -> None:
-        """Refuse bitstreams that this codec did not write.
-
-        Raises:
-            BitstreamError: With the difference.
-        """
+        """Refuse bitstreams that this codec did not write."""
         name = type(self).__name__
         codec_id = self.codec_id or name
         if bitstream.codec != codec_id:
@@ -346,11 +337,7 @@ class StreamCoder(nn.Module):
 
 
 def _check_symbols(name: str, symbols: Tensor) -> None:
-    """Refuse symbols that were NaN or huge before they were rounded.
-
-    Raises:
-        ValueError: If there is such a symbol.
-    """
+    """Refuse symbols that were NaN or huge before they were rounded."""
     if symbols.numel():
         low, high = (int(end) for end in symbols.aminmax())
         if not -_MOST_SYMBOL < low <= high < _MOST_SYMBOL:
@@ -359,8 +346,7 @@ def _check_symbols(name: str, symbols: Tensor) -> None:
                 f'{_NOT_SENSIBLE}')
 
 
-def as_stored(
-        condition: Optional[CodingCondition]) -> Optional[CodingCondition]:
+def as_stored(condition: Condition) -> Condition:
     """Controls with the quality rounded as in a file."""
     if condition is None or condition.quality is None:
         return condition
@@ -368,9 +354,7 @@ def as_stored(
     return replace(condition, quality=steps * QUALITY_STEP)
 
 
-def _with_quality_of(
-        bitstream: Bitstream,
-        condition: Optional[CodingCondition]) -> Optional[CodingCondition]:
+def _with_quality_of(bitstream: Bitstream, condition: Condition) -> Condition:
     if bitstream.quality is None:
         return condition
     return replace(condition or CodingCondition(), quality=bitstream.quality)

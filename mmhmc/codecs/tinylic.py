@@ -31,22 +31,8 @@ _EXACT_GAINS = ('inverse_hyper_gain', )
 class TinyLIC(VariableRateCodec, SpaceChannelCodec):
     """TinyLIC of Lu et al. (2022), with one rate or several.
 
-    .. code-block:: none
-
-              ┌───┐  y                        y_hat      ┌───┐
-        x ──►─┤g_a├──►─┬───────►──── GC ──►──────┬───►───┤g_s├─► x_hat
-              └───┘    │              ▲          │       └───┘
-                       │   scales_hat │   ┌──────┴──────┐
-                       │    means_hat │   │ SC: phases  │ of this slice
-                       │           ┌──┴─┐ │ CC: slices  │ before
-                       │           │ EP ├─┴──────◄──────┘
-                       │           └──┬─┘        ▲
-                       │ ┌───┐  z     │ params   │  ┌───┐
-                       └─┤h_a├──►──── EB ──►─────┴──┤h_s├
-                         └───┘             z_hat    └───┘
-        EB = entropy bottleneck, GC = Gaussian conditional, EP = entropy
-        parameters, SC = spatial context, CC = channel context
-
+    Data flow as in :class:`ELIC`, but the spatial context is of the phases of
+    a slice of channels, and the channel context sees ``params``, too.
     Transforms alternate strided convolutions with stages of residual blocks
     of neighbourhood attention. The channels of ``y`` are four slices, uneven
     by a cosine; the 2 x 2 phases of a slice are coded in 4, 2, 2 and 1 steps,
@@ -81,8 +67,7 @@ class TinyLIC(VariableRateCodec, SpaceChannelCodec):
             those of the hyperprior; the decoder has them in reverse.
         drop_path: Chance in training that an image skips a residual branch
             of the last block; less in those before it.
-        portable: See :class:`CompressAICodec`.
-        init_cfg: mmengine's initialisation.
+        **kwargs: ``portable`` and ``init_cfg`` of :class:`CompressAICodec`.
 
     Raises:
         ValueError: If a channel count is no positive multiple of 16, or there
@@ -108,8 +93,7 @@ class TinyLIC(VariableRateCodec, SpaceChannelCodec):
                  hyper_channels: int = 192,
                  depths: Sequence[int] = (2, 2, 6, 2, 2, 2),
                  drop_path: float = 0.1,
-                 portable: bool = True,
-                 init_cfg: Optional[dict] = None) -> None:
+                 **kwargs) -> None:
         _check_sizes(hidden_channels, latent_channels, hyper_channels, depths)
         self.variable_rate = bool(variable_rate)
         self.num_qualities = NUM_QUALITIES * self.variable_rate
@@ -117,8 +101,11 @@ class TinyLIC(VariableRateCodec, SpaceChannelCodec):
         self.hyper_channels = hyper_channels
         self.depths, self.drop_path = tuple(depths), drop_path
         self.groups = slice_channels(latent_channels)
-        super().__init__(hyper_channels, latent_channels, portable, init_cfg,
-                         'straight_through')
+        super().__init__(
+            hyper_channels,
+            latent_channels,
+            quantiser='straight_through',
+            **kwargs)
         if self.variable_rate:
             self.codec_id = self.variable_codec_id
             for name, channels in (('gain', latent_channels),
@@ -183,13 +170,7 @@ class TinyLIC(VariableRateCodec, SpaceChannelCodec):
 
     def make_stage(self, transform: str, channels: int,
                    drop_path: list[float]) -> nn.Module:
-        """A stage of blocks.
-
-        Args:
-            transform: The part that it belongs to, e.g. ``'g_a'``.
-            channels: Channels of the stage.
-            drop_path: For each block, see :class:`AttentionStage`.
-        """
+        """A stage of blocks, of a transform, e.g. ``'g_a'``."""
         kernel_size = 3 if transform.startswith('h') else 7
         return AttentionStage(channels, kernel_size, drop_path,
                               self.num_qualities)
@@ -341,11 +322,7 @@ def _synthesis(stages: list[nn.Module], out_channels: int) -> Transform:
 
 def _check_sizes(hidden_channels: Sequence[int], latent_channels: int,
                  hyper_channels: int, depths: Sequence[int]) -> None:
-    """Refuse sizes with which the codec cannot be built.
-
-    Raises:
-        ValueError: With the name and the value.
-    """
+    """Refuse sizes with which the codec cannot be built."""
     for name, values, count in (('hidden_channels', hidden_channels,
                                  3), ('latent_channels', [latent_channels], 1),
                                 ('hyper_channels', [hyper_channels], 1)):

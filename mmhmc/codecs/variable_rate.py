@@ -6,7 +6,7 @@ from typing import Optional, Union
 from torch import Tensor
 
 from mmhmc.bitstream import Bitstream, BitstreamError
-from mmhmc.structures import CodecOutput, CodingCondition
+from mmhmc.structures import CodecOutput, CodingCondition, Condition
 from .base import ImageCodec
 from .layers.gain import Quality
 
@@ -23,8 +23,7 @@ class VariableRateCodec(ImageCodec):
     #: Fields of a condition that the codec knows.
     controls: tuple[str, ...] = ('quality', )
 
-    def quality_of(self,
-                   condition: Optional[CodingCondition]) -> Optional[Quality]:
+    def quality_of(self, condition: Condition) -> Optional[Quality]:
         """What a condition says or the highest; None with one rate."""
         if not self.num_qualities:
             return None
@@ -34,21 +33,20 @@ class VariableRateCodec(ImageCodec):
             return float(condition.quality)
         return condition.quality
 
-    def controls_of(self, condition: Optional[CodingCondition]) -> dict:
+    def controls_of(self, condition: Condition) -> dict:
         """See :meth:`CompressAICodec.controls_of`."""
         return dict(quality=self.quality_of(condition))
 
     def decode_latents(self,
                        y_hat: Tensor,
-                       condition: Optional[CodingCondition] = None) -> Tensor:
+                       condition: Condition = None) -> Tensor:
         """See :meth:`ImageCodec.decode_latents`."""
         self.check_condition(condition)
         return super().decode_latents(y_hat, condition)
 
-    def compress(
-            self,
-            x: Union[Tensor, Sequence[Tensor]],
-            condition: Optional[CodingCondition] = None) -> list[Bitstream]:
+    def compress(self,
+                 x: Union[Tensor, Sequence[Tensor]],
+                 condition: Condition = None) -> list[Bitstream]:
         """See :meth:`ImageCodec.compress`."""
         # Before the quality is rounded.
         self.check_condition(condition)
@@ -60,15 +58,14 @@ class VariableRateCodec(ImageCodec):
     def write(self,
               output: CodecOutput,
               size: tuple[int, int],
-              condition: Optional[CodingCondition] = None) -> Bitstream:
+              condition: Condition = None) -> Bitstream:
         """See :meth:`ImageCodec.write`; the quality is always stored."""
         quality = self.quality_of(condition)
         if quality is not None:
             condition = CodingCondition(quality=quality)
         return super().write(output, size, condition)
 
-    def check_images(self, x: Tensor,
-                     condition: Optional[CodingCondition]) -> None:
+    def check_images(self, x: Tensor, condition: Condition) -> None:
         """See :meth:`ImageCodec.check_images`."""
         if not self.num_qualities:
             super().check_images(x, condition)
@@ -81,7 +78,7 @@ class VariableRateCodec(ImageCodec):
                              f'batch of {len(x)} images; give one for each, '
                              'or one for all.')
 
-    def check_condition(self, condition: Optional[CodingCondition]) -> None:
+    def check_condition(self, condition: Condition) -> None:
         """Refuse controls that this codec does not have.
 
         Raises:

@@ -23,11 +23,7 @@ class AlternatingOptimWrapper(OptimWrapperDict):
 
     @contextmanager
     def optim_context(self, model: nn.Module) -> Iterator[None]:
-        """Around the forward of a batch; keeps the active optimizer's name.
-
-        Args:
-            model: Model with ``active_optimizer``, wrapped or not.
-        """
+        """Around the forward of a batch; keeps the active optimizer's name."""
         self._active = former_member(unwrap(model), 'active_optimizer', 'turn')
         with self[self._active].optim_context(model):
             yield
@@ -35,10 +31,7 @@ class AlternatingOptimWrapper(OptimWrapperDict):
     def update_params(self, loss: Tensor, *args, **kwargs) -> None:
         """Let the optimizer step that was active in the forward.
 
-        Args:
-            loss: Of that part only.
-            *args: See :meth:`mmengine.optim.OptimWrapper.update_params`.
-            **kwargs: As well.
+        See :meth:`mmengine.optim.OptimWrapper.update_params`.
 
         Raises:
             RuntimeError: If there was no forward within ``optim_context``.
@@ -79,12 +72,7 @@ class AlternatingOptimWrapperConstructor:
             discriminator=DefaultOptimWrapperConstructor(discriminator))
 
     def __call__(self, model: nn.Module) -> AlternatingOptimWrapper:
-        """Build the optimizers.
-
-        Args:
-            model: Model, wrapped or not, with ``codec`` and, unless it is
-                None, ``discriminator``.
-        """
+        """Build the optimizers of ``codec`` and, if any, ``discriminator``."""
         model = unwrap(model)
         parts = dict(generator=model.codec, discriminator=model.discriminator)
         return AlternatingOptimWrapper(

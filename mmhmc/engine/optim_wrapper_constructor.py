@@ -63,11 +63,7 @@ class CodecOptimWrapperConstructor:
                 paramwise_cfg=host_cfg))
 
     def __call__(self, model: nn.Module) -> OptimWrapper:
-        """Build the optimizer wrapper.
-
-        Args:
-            model: Model, wrapped or not, that holds one codec.
-        """
+        """Build the optimizer wrapper of a model that holds one codec."""
         model = getattr(model, 'module', model)
         with _bare_host(model):
             wrapper = self.host_constructor(model)

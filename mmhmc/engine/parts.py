@@ -35,10 +35,7 @@ def find_codec_wrappers(model: nn.Module) -> list[nn.Module]:
 
 
 def find_codec_wrapper(model: nn.Module) -> nn.Module:
-    """The one codec wrapper of ``model``.
-
-    Args:
-        model: Unwrapped model, e.g. ``runner.model.module`` under DDP.
+    """The one codec wrapper of ``model``, unwrapped.
 
     Raises:
         ValueError: If there is none, or more than one.

@@ -75,9 +75,7 @@ class BackboneLoss(PerceptualLoss):
         network = nn.Module()
         network.backbone = MODELS.build(backbone)
         _take_weights(network.backbone, init)
-        network.norm = (
-            input_norm if isinstance(input_norm, InputNorm) else
-            InputNorm.from_preprocessor(input_norm))
+        network.norm = InputNorm.from_preprocessor(input_norm)
         super().__init__(network)
         self.unit = unit
         self._taps: Optional[list[str]] = None
@@ -227,12 +225,7 @@ def _features(network: nn.Module, x: Tensor) -> Sequence[Tensor]:
 
 
 def _take_weights(backbone: nn.Module, init: dict) -> None:
-    """Initialise a backbone as mmengine does, and check that all is loaded.
-
-    Raises:
-        OSError: If the file cannot be read.
-        ValueError: If it lacks weights.
-    """
+    """Initialise a backbone as mmengine does, and check that all is loaded."""
     if type(backbone).init_weights is BaseModule.init_weights:
         load_pretrained(backbone, init, others=True)
         return

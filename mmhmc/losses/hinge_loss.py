@@ -16,19 +16,10 @@ class HingeLoss(nn.Module):
     """
 
     def discriminator(self, real: Tensor, fake: Tensor) -> Tensor:
-        """The discriminator's loss, a scalar, not negative.
-
-        Args:
-            real: Logits of originals, any shape.
-            fake: Logits of decoded images, any shape.
-        """
+        """The discriminator's loss, a scalar, not negative."""
         return ((1 - real.float()).relu().mean() +
                 (1 + fake.float()).relu().mean())
 
     def generator(self, fake: Tensor) -> Tensor:
-        """The codec's loss, a scalar.
-
-        Args:
-            fake: The discriminator's logits of decoded images.
-        """
+        """The codec's loss, a scalar."""
         return -fake.float().mean()

@@ -56,11 +56,7 @@ class LPIPSLoss(PerceptualLoss):
 
 
 def _build(net: str) -> nn.Module:
-    """The package's network, with random weights in its backbone.
-
-    Raises:
-        ImportError: If the package is missing.
-    """
+    """The package's network, with random weights in its backbone."""
     try:
         from lpips import LPIPS
     except ImportError as error:
@@ -75,12 +71,7 @@ def _build(net: str) -> nn.Module:
 
 def _load_backbone(backbone: nn.Module, name: str,
                    weights: Optional[str]) -> None:
-    """Put torchvision's weights into the package's slices of its network.
-
-    Raises:
-        RuntimeError: If they cannot be read or downloaded.
-        ValueError: If they are of another network.
-    """
+    """Put torchvision's weights into the package's slices of its network."""
     source = weights or f'torchvision://{name}'
     try:
         state = read_checkpoint(source)

@@ -21,14 +21,7 @@ class MSSSIMLoss(nn.Module):
     """
 
     def forward(self, x: Tensor, x_hat: Tensor) -> Tensor:
-        """Compare images.
-
-        Args:
-            x: RGB, nominally in [0, 1], shape (B, 3, H, W).
-            x_hat: What is compared with it, same shape.
-
-        Returns:
-            Distance of each image in [0, 1], shape (B,), float32.
+        """Compare images, as :meth:`PerceptualLoss.forward`; in [0, 1].
 
         Raises:
             ValueError: If the shapes differ, or a side has fewer than 161

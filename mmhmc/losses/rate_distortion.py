@@ -152,13 +152,7 @@ def psnr(mse: Tensor) -> Tensor:
 
 def perceptual_distance(batches: Sequence[CodedBatch], distance: Callable,
                         compared: str) -> Tensor:
-    """d(x, x_hat) or d(x, x_bar) of each image.
-
-    Args:
-        batches: Batches with ``x_hat``.
-        distance: Compares two batches of images, (B, 3, H, W), e.g.
-            ``LPIPSLoss``.
-        compared: ``'x_hat'`` or ``'x_bar'``.
+    """d(x, x_hat) or d(x, x_bar) of each image; batches have ``x_hat``.
 
     Raises:
         ValueError: If the machine sees latents, and ``x_bar`` is asked for.

@@ -25,10 +25,8 @@ class TwoScaleDiscriminator(nn.Module):
     semantic layer of a ``LayeredGenerative``.
 
     Reference:
-        T.-C. Wang et al.: "High-Resolution Image Synthesis and Semantic
-        Manipulation with Conditional GANs", CVPR 2018.
-        https://arxiv.org/abs/1711.11585, with spectral instead of instance
-        normalisation (T. Miyato et al.: "Spectral Normalization for
+        That of :func:`feature_matching_loss`, with spectral instead of
+        instance normalisation (T. Miyato et al.: "Spectral Normalization for
         Generative Adversarial Networks", ICLR 2018,
         https://arxiv.org/abs/1802.05957)
 
@@ -67,17 +65,10 @@ class TwoScaleDiscriminator(nn.Module):
                 images: Tensor,
                 y_hat: Tensor,
                 quality: int = 1) -> Tensor:
-        """Judge images.
+        """As :meth:`PatchDiscriminator.forward`, for one quality and any size.
 
-        Args:
-            images: Originals or decoded images, RGB, nominally in [0, 1],
-                shape (B, 3, H, W).
-            y_hat: Latent of each, shape (B, M, h, w); no gradient goes there.
-            quality: 1: one network judges one rate.
-
-        Returns:
-            Logits, above 0 for an original, shape (B, 2, h', w'). Those of
-            the coarse scale are repeated, so that in a mean both count alike.
+        The logits, shape (B, 2, h', w'), are those of both scales. Those of
+        the coarse scale are repeated, so that in a mean both count alike.
 
         Raises:
             ValueError: If ``quality`` is not 1.
@@ -89,15 +80,10 @@ class TwoScaleDiscriminator(nn.Module):
 
     def judge(self, images: Tensor,
               y_hat: Tensor) -> tuple[Tensor, list[Tensor]]:
-        """Logits and features.
+        """Logits as of :meth:`forward`, and features.
 
-        Args:
-            images: As in :meth:`forward`.
-            y_hat: As in :meth:`forward`.
-
-        Returns:
-            Logits as in :meth:`forward`, and the outputs (B, C, h', w') of all
-            hidden layers of both scales.
+        These are the outputs (B, C, h', w') of all hidden layers of both
+        scales.
         """
         context = self.context(y_hat[:, :self.seen_channels].detach())
         context = nn.functional.interpolate(

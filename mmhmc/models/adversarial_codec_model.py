@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from mmhmc.former_names import former_property
-from mmhmc.structures import CodecOutput, CodingCondition
+from mmhmc.structures import CodecOutput, Condition
 from .codec_model import CodecModel
 
 
@@ -47,20 +47,10 @@ class AdversarialCodecModel(CodecModel):
                 inputs: Tensor,
                 data_samples: Optional[list] = None,
                 mode: str = 'tensor') -> Union[dict, list]:
-        """Code images; see :meth:`CodecModel.forward`.
+        """As :meth:`CodecModel.forward`, but for mode ``'loss'``.
 
-        Args:
-            inputs: From the data preprocessor, shape (B, 3, H, W); in mode
-                ``'loss'`` H and W are multiples of the codec's stride.
-            data_samples: One for each image.
-            mode: ``'tensor'``, ``'loss'`` or ``'predict'``.
-
-        Returns:
-            In mode ``'loss'`` the losses of the part that learns, and logs.
-
-        Raises:
-            ValueError: If the mode is unknown, or images are not finite or
-                do not fit the stride.
+        It gives the losses of the part that learns, and logs. H and W are
+        multiples of the codec's stride then.
         """
         if mode != 'loss':
             return super().forward(inputs, data_samples, mode)
@@ -72,19 +62,17 @@ class AdversarialCodecModel(CodecModel):
         self.num_batches += 1
         return losses(x, condition)
 
-    def _draw_condition(self) -> Optional[CodingCondition]:
+    def _draw_condition(self) -> Condition:
         """Run-time controls of the next batch."""
         return self.choose_condition(training=True)
 
     @abstractmethod
-    def _generator_losses(
-            self, x: Tensor,
-            condition: Optional[CodingCondition]) -> dict[str, Tensor]:
+    def _generator_losses(self, x: Tensor,
+                          condition: Condition) -> dict[str, Tensor]:
         """Losses of the codec and logs; the batch has been counted."""
 
-    def _discriminator_losses(
-            self, x: Tensor,
-            condition: Optional[CodingCondition]) -> dict[str, Tensor]:
+    def _discriminator_losses(self, x: Tensor,
+                              condition: Condition) -> dict[str, Tensor]:
         with torch.no_grad():
             output = self.codec(x, condition)
         # In one forward, so that both are judged by the same spectral norms.
@@ -98,7 +86,7 @@ class AdversarialCodecModel(CodecModel):
             loss_discriminator=self.adversarial.discriminator(real, fake),
             discriminator_accuracy=right)
 
-    def _judged_quality(self, condition: Optional[CodingCondition]) -> int:
+    def _judged_quality(self, condition: Condition) -> int:
         """Which quality the discriminator judges, from 1."""
         return 1
 
@@ -117,7 +105,7 @@ class AdversarialCodecModel(CodecModel):
                 parameter.requires_grad_()
 
     def _adversarial_loss(self, output: CodecOutput,
-                          condition: Optional[CodingCondition]) -> Tensor:
+                          condition: Condition) -> Tensor:
         """L_G, which the codec minimises."""
         with self._frozen_discriminator() as discriminator:
             logits = discriminator(output.x_hat, output.y_hat,
@@ -129,17 +117,13 @@ class AdversarialCodecModel(CodecModel):
         super()._save_to_state_dict(destination, prefix, keep_vars)
         destination[f'{prefix}num_batches'] = torch.tensor(self.num_batches)
 
-    def _load_from_state_dict(self, state_dict: dict, prefix: str,
-                              local_metadata: dict, strict: bool,
-                              missing_keys: list, unexpected_keys: list,
-                              error_msgs: list) -> None:
+    def _load_from_state_dict(self, state_dict, prefix, *args) -> None:
+        super()._load_from_state_dict(state_dict, prefix, *args)
         key = f'{prefix}num_batches'
-        super()._load_from_state_dict(state_dict, prefix, local_metadata,
-                                      strict, missing_keys, unexpected_keys,
-                                      error_msgs)
+        _, _, missing, unexpected, _ = args
         if key in state_dict:
             self.num_batches = int(state_dict[key])
-            if key in unexpected_keys:
-                unexpected_keys.remove(key)
+            if key in unexpected:
+                unexpected.remove(key)
         else:
-            missing_keys.append(key)
+            missing.append(key)

@@ -40,10 +40,7 @@ class CodecBackbone(ImageCoding, BaseModule):
         adapter: Adapter or its config, e.g. ``DynamicAdaptation``.
         test_cfg: ``adapter``: False bypasses the adapter at test time, at
             identical bits; ``real_bits``: False only estimates. Default True.
-        condition: Run-time controls of the codec, ``quality``, ``task``,
-            ``alpha``, ``beta``, as far as it has them.
-        train_condition: For some of them a list of values; each training
-            batch draws one.
+        condition, train_condition: See :class:`ConditionChoice`.
         pretrained: As ``init_cfg``, in the form that segmentors give it.
         init_cfg: Initialisation of the host backbone, if that is a config:
             some hosts set it for any backbone. Codec and adapter have their
@@ -68,9 +65,7 @@ class CodecBackbone(ImageCoding, BaseModule):
                  init_cfg: Optional[dict] = None) -> None:
         super().__init__()
         self.choose_condition = ConditionChoice(condition, train_condition)
-        if not isinstance(input_norm, InputNorm):
-            input_norm = InputNorm.from_preprocessor(input_norm)
-        self.input_norm = input_norm
+        self.input_norm = InputNorm.from_preprocessor(input_norm)
         self.codec = build_codec(codec)
         self.adapter = build_adapter(adapter, self.codec)
         self.test_cfg = complete_test_cfg(test_cfg)
@@ -158,11 +153,7 @@ class CodecBackbone(ImageCoding, BaseModule):
 
     def _take_host_checkpoint(self, state_dict: dict, prefix: str,
                               given: list[str]) -> None:
-        """Rename a bare host's keys in place; codec and adapter stay.
-
-        Raises:
-            ValueError: If nothing fits, or a tensor has another shape.
-        """
+        """Rename a bare host's keys in place; codec and adapter stay."""
         inner = self.backbone.state_dict()
         hits = [k for k in given if k[len(prefix):] in inner]
         name = type(self.backbone).__name__

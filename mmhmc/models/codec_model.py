@@ -30,10 +30,7 @@ class CodecModel(ImageCoding, BaseModel):
         data_preprocessor: Config of mmengine's ``ImgDataPreprocessor``; the
             default turns loaded images (BGR) into RGB.
         test_cfg: ``real_bits``: False only estimates. Default True.
-        condition: Run-time controls of the codec, ``quality``, ``task``,
-            ``alpha``, ``beta``, as far as it has them.
-        train_condition: For some of them a list of values; each training
-            batch draws one.
+        condition, train_condition: See :class:`ConditionChoice`.
         init_cfg: mmengine's initialisation.
     """
 

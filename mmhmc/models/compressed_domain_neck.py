@@ -81,11 +81,7 @@ class CompressedDomainNeck(BaseModule):
             self._build_levels(_octaves(self.strides, latent_stride))
 
     def _build_levels(self, octaves: list[int]) -> None:
-        """Build the layers up and down, and a convolution for each level.
-
-        Args:
-            octaves: Number of halvings of each level; negative: doublings.
-        """
+        """Build the layers up and down, and a convolution for each level."""
 
         def width(octave: int) -> int:
             return max(1, self.out_channels >> max(0, -octave))
@@ -168,11 +164,7 @@ def _conv(in_channels: int, out_channels: int, stride: int = 1) -> nn.Module:
 
 
 def _octaves(strides: Sequence[int], latent_stride: int) -> list[int]:
-    """Number of halvings of the latent for each stride.
-
-    Raises:
-        ValueError: If it cannot be reached.
-    """
+    """Number of halvings of the latent for each stride."""
     if not strides or list(strides) != sorted(set(strides)):
         raise ValueError('`strides` must be one or more rising numbers, or '
                          f'None for a vector; got {tuple(strides)}.')

@@ -5,7 +5,7 @@ from typing import Optional
 
 import torch
 
-from mmhmc.structures import CodingCondition
+from mmhmc.structures import CodingCondition, Condition
 
 _NAMES = tuple(field.name for field in fields(CodingCondition))
 
@@ -47,7 +47,7 @@ class ConditionChoice:
 
     def __call__(self,
                  training: bool,
-                 images: Optional[int] = None) -> Optional[CodingCondition]:
+                 images: Optional[int] = None) -> Condition:
         """Controls for the next batch; None if there are none.
 
         Args:

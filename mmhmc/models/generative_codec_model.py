@@ -11,9 +11,8 @@ from mmhmc.functional import count_bits
 from mmhmc.losses import random_pad_crop_resize
 from mmhmc.losses.rate_distortion import check_lmbda, distortion_loss, psnr
 from mmhmc.registry import MODELS, build_part
-from mmhmc.structures import CodingCondition
+from mmhmc.structures import CodingCondition, Condition
 from .adversarial_codec_model import AdversarialCodecModel
-from .codec_model import RGB
 
 #: A codec that knows no `beta` is trained as if this were it.
 _BETA_OF_THE_WEIGHTS = 2.56
@@ -75,11 +74,8 @@ class GenerativeCodecModel(AdversarialCodecModel):
         max_shift: Images are padded and cropped by up to so many pixels
             before they are compared, see
             :func:`~mmhmc.losses.random_pad_crop_resize`.
-        data_preprocessor: See :class:`CodecModel`.
-        test_cfg: See :class:`CodecModel`.
-        condition: See :class:`CodecModel`; in training its quality is drawn.
-        train_condition: See :class:`CodecModel`.
-        init_cfg: mmengine's initialisation.
+        **kwargs: The other arguments of :class:`CodecModel`; in training the
+            quality of ``condition`` is drawn.
 
     Raises:
         ValueError: If a weight is negative, the range is empty, or the
@@ -101,18 +97,8 @@ class GenerativeCodecModel(AdversarialCodecModel):
                  lmbda_perceptual: float = 4.26,
                  lmbda_adversarial: float = 2.56,
                  max_shift: int = 15,
-                 data_preprocessor: dict = RGB,
-                 test_cfg: Optional[dict] = None,
-                 condition: Optional[dict] = None,
-                 train_condition: Optional[dict] = None,
-                 init_cfg: Optional[dict] = None) -> None:
-        super().__init__(
-            codec,
-            data_preprocessor,
-            test_cfg,
-            condition=condition,
-            train_condition=train_condition,
-            init_cfg=init_cfg)
+                 **kwargs) -> None:
+        super().__init__(codec, **kwargs)
         first, last = quality_range or (1, 1)
         if first > last or len(lmbda_rate) != last - first + 1:
             raise ValueError(
@@ -138,7 +124,7 @@ class GenerativeCodecModel(AdversarialCodecModel):
             discriminator = {**sizes, **discriminator}
         self.discriminator = build_part(discriminator)
 
-    def _draw_condition(self) -> Optional[CodingCondition]:
+    def _draw_condition(self) -> Condition:
         condition = super()._draw_condition()
         if self.quality_range is None:
             return condition
@@ -149,14 +135,13 @@ class GenerativeCodecModel(AdversarialCodecModel):
             condition or CodingCondition(),
             quality=self.quality_range[0] + index)
 
-    def _judged_quality(self, condition: Optional[CodingCondition]) -> int:
+    def _judged_quality(self, condition: Condition) -> int:
         if self.quality_range is None:
             return 1
         return condition.quality - self.quality_range[0] + 1
 
-    def _generator_losses(
-            self, x: Tensor,
-            condition: Optional[CodingCondition]) -> dict[str, Tensor]:
+    def _generator_losses(self, x: Tensor,
+                          condition: Condition) -> dict[str, Tensor]:
         output = self.codec(x, condition)
         size = tuple(x.shape[-2:])
         bits = count_bits(output.likelihoods, [size] * len(x), size)

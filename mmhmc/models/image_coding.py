@@ -14,7 +14,7 @@ from mmhmc.functional import (bound, count_bits, crop_to, extend_edges,
 from mmhmc.functional.devices import ImageSizes
 from mmhmc.functional.rate import fills
 from mmhmc.registry import build_part
-from mmhmc.structures import CodecOutput, CodedBatch, CodingCondition
+from mmhmc.structures import CodecOutput, CodedBatch, Condition
 from .condition_choice import ConditionChoice
 
 Size = tuple[int, int]
@@ -114,7 +114,7 @@ class ImageCoding:
         return coded
 
     def _code_batch(self, x: Tensor, sizes: list[Size],
-                    condition: Optional[CodingCondition]) -> CodedBatch:
+                    condition: Condition) -> CodedBatch:
         canvas = tuple(x.shape[-2:])
         output, bits, _ = self._encode_batch(x, sizes, condition)
         with self._codec_gradients():
@@ -142,9 +142,8 @@ class ImageCoding:
             real=real)
 
     def _encode_batch(
-        self, x: Tensor, sizes: list[Size],
-        condition: Optional[CodingCondition]
-    ) -> tuple[CodecOutput, Tensor, Size]:
+            self, x: Tensor, sizes: list[Size],
+            condition: Condition) -> tuple[CodecOutput, Tensor, Size]:
         """Latents of a training batch, bits, and the size that was coded."""
         target = padded_size(x.shape[-2:], self.codec.downsampling_factor)
         # A frozen codec needs no symbols.
@@ -157,7 +156,7 @@ class ImageCoding:
 
     @torch.no_grad()
     def _code_each(self, x: Tensor, sizes: list[Size],
-                   condition: Optional[CodingCondition]) -> CodedBatch:
+                   condition: Condition) -> CodedBatch:
         # Decoders give values in [0, 1]; x exceeds it by rounding at most.
         x = x.clamp(0, 1)
         x_hat, x_bar = x.clone(), x.clone()
@@ -171,8 +170,7 @@ class ImageCoding:
             streams.append(stream)
         return self._written(x, x_hat, x_bar, sizes, bits, streams, condition)
 
-    def _code_one(self, x: Tensor, size: Size,
-                  condition: Optional[CodingCondition]) -> tuple:
+    def _code_one(self, x: Tensor, size: Size, condition: Condition) -> tuple:
         y_hat, bits, stream = self._code_latent(x, size, condition)
         x_hat = self.codec.decode_latents(y_hat, condition)
         x_bar = self._adapt(y_hat, x_hat, condition, self.uses_adapter)
@@ -180,7 +178,7 @@ class ImageCoding:
                 crop_to(x_bar, size).clamp(0, 1), bits, stream)
 
     def _code_latent(
-        self, x: Tensor, size: Size, condition: Optional[CodingCondition]
+            self, x: Tensor, size: Size, condition: Condition
     ) -> tuple[Tensor, Tensor, Optional[Bitstream]]:
         """Latent of one image, its estimated bits and its bitstream."""
         target = padded_size(size, self.codec.downsampling_factor)
@@ -205,7 +203,7 @@ class ImageCoding:
     def _written(self, x: Tensor, x_hat: Optional[Tensor], x_bar: Tensor,
                  sizes: list[Size], bits: Sequence[Tensor],
                  streams: Sequence[Optional[Bitstream]],
-                 condition: Optional[CodingCondition]) -> CodedBatch:
+                 condition: Condition) -> CodedBatch:
         """A batch of which each image may have a bitstream."""
         return CodedBatch(
             x,
@@ -233,7 +231,7 @@ class ImageCoding:
         return self.adapter is not None and self.test_cfg['adapter']
 
     def adapt(self, y_hat: Tensor, x_hat: Tensor,
-              condition: Optional[CodingCondition]) -> Tensor:
+              condition: Condition) -> Tensor:
         """What a host sees of a decoded image at test time.
 
         Args:
@@ -243,8 +241,8 @@ class ImageCoding:
         """
         return self._adapt(y_hat, x_hat, condition, self.uses_adapter)
 
-    def _adapt(self, y_hat: Tensor, x_hat: Tensor,
-               condition: Optional[CodingCondition], active: bool) -> Tensor:
+    def _adapt(self, y_hat: Tensor, x_hat: Tensor, condition: Condition,
+               active: bool) -> Tensor:
         if not active:
             return x_hat
         if self.adapter.placement == 'latent':

@@ -12,7 +12,7 @@ from mmhmc.functional import crop_to, padded_size, valid_mask
 from mmhmc.functional.rate import fills
 from mmhmc.input_norm import InputNorm
 from mmhmc.registry import MODELS
-from mmhmc.structures import CodedBatch, CodingCondition
+from mmhmc.structures import CodedBatch, Condition
 from .condition_choice import ConditionChoice
 from .image_coding import ImageCoding, Size, complete_test_cfg
 
@@ -58,10 +58,7 @@ class LatentBackbone(ImageCoding, BaseModule):
     for DDP. In evaluation ``test_cfg['image']`` decides alone; without it,
     metrics of image quality raise.
 
-    Reference:
-        R. Torfason, F. Mentzer, E. Agustsson, M. Tschannen, R. Timofte, L.
-        Van Gool: "Towards Image Understanding from Deep Compression without
-        Decoding", ICLR 2018. https://arxiv.org/abs/1803.06131
+    Reference: Torfason et al., see :class:`CompressedDomainNeck`.
 
     Args:
         codec: Codec, or its config; trained weights come by its own
@@ -73,10 +70,7 @@ class LatentBackbone(ImageCoding, BaseModule):
             bitstream, False only estimates bits, default True;
             ``image``: whether evaluation decodes x_hat, for metrics, default
             False.
-        condition: Run-time controls of the codec, ``quality``, ``task``,
-            ``alpha``, ``beta``, as far as it has them.
-        train_condition: For some of them a list of values; each training
-            batch draws one.
+        condition, train_condition: See :class:`ConditionChoice`.
         seen_channels: How many channels of the latent heads see, from the
             first, or the first one and the one after the last; all if left
             out. ``semantic_channels`` of a codec with layers shows its base
@@ -101,9 +95,7 @@ class LatentBackbone(ImageCoding, BaseModule):
                  init_cfg: Optional[dict] = None) -> None:
         super().__init__(init_cfg)
         self.choose_condition = ConditionChoice(condition, train_condition)
-        if not isinstance(input_norm, InputNorm):
-            input_norm = InputNorm.from_preprocessor(input_norm)
-        self.input_norm = input_norm
+        self.input_norm = InputNorm.from_preprocessor(input_norm)
         self.codec = build_codec(codec)
         if getattr(self.codec, 'latent_channels', None) is None:
             raise ValueError(
@@ -118,11 +110,7 @@ class LatentBackbone(ImageCoding, BaseModule):
     def _range_of(
             self, seen_channels: Union[int, tuple[int, int],
                                        None]) -> tuple[int, int]:
-        """First channel that is seen, and the one after the last.
-
-        Raises:
-            ValueError: If there are no such channels.
-        """
+        """First channel that is seen, and the one after the last."""
         channels = self.codec.latent_channels
         if seen_channels is None:
             return 0, channels
@@ -167,7 +155,7 @@ class LatentBackbone(ImageCoding, BaseModule):
         return LatentFeatures.over([seen], canvas)
 
     def _code_batch(self, x: Tensor, sizes: list[Size],
-                    condition: Optional[CodingCondition]) -> CodedBatch:
+                    condition: Condition) -> CodedBatch:
         output, bits, target = self._encode_batch(x, sizes, condition)
         y_hat = seen = output.y_hat
         if not fills(sizes, target):
@@ -180,7 +168,7 @@ class LatentBackbone(ImageCoding, BaseModule):
 
     @torch.no_grad()
     def _code_each(self, x: Tensor, sizes: list[Size],
-                   condition: Optional[CodingCondition]) -> CodedBatch:
+                   condition: Condition) -> CodedBatch:
         # As for a CodecBackbone, so that both write the same bytes.
         x = x.clamp(0, 1)
         latents, bits, streams = zip(
@@ -199,8 +187,7 @@ class LatentBackbone(ImageCoding, BaseModule):
         return self._written(x, x_hat, seen, sizes, bits, streams, condition)
 
     def _decode_each(self, x: Tensor, latents: Iterable[Tensor],
-                     sizes: list[Size],
-                     condition: Optional[CodingCondition]) -> Tensor:
+                     sizes: list[Size], condition: Condition) -> Tensor:
         x_hat = x.clone()
         for one, y_hat, (h, w) in zip(x_hat, latents, sizes):
             decoded = self.codec.decode_latents(y_hat, condition)[0]

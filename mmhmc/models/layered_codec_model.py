@@ -1,5 +1,5 @@
 """A layered codec alone that learns against a discriminator."""
-from typing import Optional, Union
+from typing import Union
 
 import torch
 from torch import Tensor, nn
@@ -10,9 +10,8 @@ from mmhmc.functional import count_bits
 from mmhmc.losses import feature_matching_loss
 from mmhmc.losses.rate_distortion import check_lmbda, distortion_loss, psnr
 from mmhmc.registry import MODELS, build_part
-from mmhmc.structures import CodecOutput, CodingCondition
+from mmhmc.structures import CodecOutput, Condition
 from .adversarial_codec_model import AdversarialCodecModel
-from .codec_model import RGB
 
 
 @MODELS.register_module()
@@ -47,9 +46,7 @@ class LayeredCodecModel(AdversarialCodecModel):
         lmbda_adversarial: Weight of L_G, not negative.
         lmbda_matching: Weight of L_F, not negative.
         adversarial_begin: Batches before the discriminator joins.
-        data_preprocessor: See :class:`CodecModel`.
-        test_cfg: See :class:`CodecModel`.
-        init_cfg: mmengine's initialisation.
+        **kwargs: The other arguments of :class:`CodecModel`.
 
     Raises:
         ValueError: If a weight is negative or not finite.
@@ -70,10 +67,8 @@ class LayeredCodecModel(AdversarialCodecModel):
                  lmbda_adversarial: float = 1.,
                  lmbda_matching: float = 10.,
                  adversarial_begin: int = 0,
-                 data_preprocessor: dict = RGB,
-                 test_cfg: Optional[dict] = None,
-                 init_cfg: Optional[dict] = None) -> None:
-        super().__init__(codec, data_preprocessor, test_cfg, init_cfg=init_cfg)
+                 **kwargs) -> None:
+        super().__init__(codec, **kwargs)
         self.lmbda_rate = check_lmbda('lmbda_rate', lmbda_rate)
         self.lmbda_l1 = check_lmbda('lmbda_l1', lmbda_l1)
         self.lmbda_mse = check_lmbda('lmbda_mse', lmbda_mse)
@@ -99,9 +94,8 @@ class LayeredCodecModel(AdversarialCodecModel):
             return 'generator'
         return super().active_optimizer
 
-    def _generator_losses(
-            self, x: Tensor,
-            condition: Optional[CodingCondition]) -> dict[str, Tensor]:
+    def _generator_losses(self, x: Tensor,
+                          condition: Condition) -> dict[str, Tensor]:
         output = self.codec(x, condition)
         losses = self._rate_losses(x, output)
         difference = x.float() - output.x_hat.float()

@@ -155,11 +155,7 @@ class MultiTaskModel(BaseModel):
 
 
 def _build_host(name: str, cfg: dict) -> nn.Module:
-    """A host model without its backbone.
-
-    Raises:
-        ValueError: If it has a backbone of its own, or no ``extract_feat``.
-    """
+    """A host model without its backbone."""
     if cfg.get('backbone') is not None:
         raise ValueError(f'The task {name!r} has a backbone of its own; its '
                          'features come from the trunk.')

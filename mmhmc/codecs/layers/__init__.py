@@ -15,10 +15,9 @@ from .tensor_cache import TensorCache
 
 __all__ = [
     'AttentionStage', 'DepthConvBlock', 'DivisiveNorm', 'FactorisedDensity',
-    'FixedPointNetwork', 'MultiPathStage',
-    'NeighbourhoodAttention', 'PathChoice', 'TensorCache', 'Transform',
-    'TransformerBlock', 'best_step', 'exact_gains', 'init_as_klt',
-    'interpolate_gains', 'saturation'
+    'FixedPointNetwork', 'MultiPathStage', 'NeighbourhoodAttention',
+    'PathChoice', 'TensorCache', 'Transform', 'TransformerBlock', 'best_step',
+    'exact_gains', 'init_as_klt', 'interpolate_gains', 'saturation'
 ]
 
 __getattr__ = former_attribute(__name__)

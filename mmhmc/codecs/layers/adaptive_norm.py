@@ -32,14 +32,9 @@ class AdaptiveInstanceNorm(nn.Module):
         self.style = nn.Conv2d(style_channels, 2 * channels, 1)
 
     def forward(self, x: Tensor, style: Tensor) -> Tensor:
-        """Normalise.
+        """Normalise x (B, C, H, W) by a style (B, S, h, w).
 
-        Args:
-            x: Shape (B, C, H, W).
-            style: Shape (B, S, h, w); h and w divide H and W.
-
-        Returns:
-            Shape (B, C, H, W).
+        The sides h and w divide H and W.
         """
         both = nn.functional.leaky_relu(self.style(style), 0.2)
         scale, shift = _over(both, x).chunk(2, dim=1)

@@ -32,6 +32,8 @@ def interpolate_gains(gains: Tensor, quality: float) -> Tensor:
 class TransformerBlock(nn.Module):
     """Attention, then a two-layer network for each position, both residual.
 
+    A quality is in [1, Q], or None for a block without gains.
+
     Args:
         dim: Channels C, a multiple of 16, the channels of a head.
         kernel_size: Side of the attention's window.
@@ -58,15 +60,7 @@ class TransformerBlock(nn.Module):
         initialise_linear(self)
 
     def forward(self, x: Tensor, quality: Optional[float] = None) -> Tensor:
-        """Both branches.
-
-        Args:
-            x: Shape (B, H, W, C).
-            quality: In [1, Q]; None for a block without gains.
-
-        Returns:
-            Shape (B, H, W, C).
-        """
+        """Both branches added to ``x`` (B, H, W, C)."""
         x = self.attend(x, quality)
         return x + self.refine(x, quality)
 
@@ -79,15 +73,9 @@ class TransformerBlock(nn.Module):
                x: Tensor,
                quality: Optional[float] = None,
                path: Optional[nn.Module] = None) -> Tensor:
-        """The second branch alone.
+        """The second branch alone, of any positions (B, ..., C).
 
-        Args:
-            x: Any positions, shape (B, ..., C).
-            quality: In [1, Q]; None for a block without gains.
-            path: A network in place of norm and MLP; None for these.
-
-        Returns:
-            Of the shape of ``x``.
+        A ``path`` is a network in place of norm and MLP.
         """
         branch = self.mlp(self.norm2(x)) if path is None else path(x)
         return self._finish(branch, 'gamma_2', quality)
@@ -130,15 +118,7 @@ class AttentionStage(nn.Module):
             for rate in drop_path)
 
     def forward(self, x: Tensor, quality: Optional[float] = None) -> Tensor:
-        """Run the blocks.
-
-        Args:
-            x: Shape (B, C, H, W).
-            quality: In [1, Q]; None for a stage without gains.
-
-        Returns:
-            Shape (B, C, H, W).
-        """
+        """Run the blocks on ``x`` (B, C, H, W)."""
         tokens = x.permute(0, 2, 3, 1)
         for block in self.blocks:
             tokens = block(tokens, quality)
@@ -153,15 +133,7 @@ class Transform(nn.Sequential):
     """
 
     def forward(self, x: Tensor, **controls) -> Tensor:
-        """Run the layers.
-
-        Args:
-            x: Shape (B, C, H, W).
-            controls: For those layers that list them.
-
-        Returns:
-            Shape (B, C', H', W'), as the layers make it.
-        """
+        """Run the layers on ``x`` (B, C, H, W)."""
         for layer in self:
             x = layer(x, **known_controls(layer, controls))
         return x

@@ -183,10 +183,7 @@ class _Pointwise:
 def _depthwise(x: Tensor, taps: Tensor, bias: Tensor) -> Tensor:
     """Sums of a depthwise 3x3 convolution, one product after another.
 
-    Args:
-        x: Integers, shape (B, H, W, C).
-        taps: Weights, shape (9, C).
-        bias: Shape (C,).
+    Integers (B, H, W, C), weights (9, C) and bias (C,).
     """
     height, width = x.shape[1:3]
     x = nn.functional.pad(x, (0, 0, 1, 1, 1, 1))

@@ -146,11 +146,6 @@ def rounded(x: Tensor, bits: int) -> Tensor:
     return divide(x.detach().to(torch.float64, copy=True), -bits)
 
 
-# Layers with weights.
-
-# Layers without weights, and layers of layers.
-
-
 class FixedPointNetwork:
     """A network with the same results on every machine.
 

@@ -29,14 +29,9 @@ _QUALITY_STEPS = round(1 / QUALITY_STEP)
 
 
 def exact_gains(gains: Tensor, quality: float) -> Tensor:
-    """As :func:`interpolate_gains`, the same on every machine.
+    """As :func:`interpolate_gains`, in float64, the same on every machine.
 
-    Args:
-        gains: Of the qualities 1 to Q, shape (Q, C).
-        quality: In [1, Q]; rounded to 1/256, as in a file.
-
-    Returns:
-        Not negative, float64, shape (C,).
+    The quality is rounded to 1/256, as in a file.
     """
     steps = round((quality - 1) * _QUALITY_STEPS)
     lower, share = divmod(steps, _QUALITY_STEPS)
@@ -86,14 +81,7 @@ def _exact_attention(queries: Tensor, keys: Tensor, values: Tensor,
                      attn_mask: Tensor) -> Tensor:
     """As ``scaled_dot_product_attention``, of integers.
 
-    Args:
-        queries: Shape (..., n, d).
-        keys: Shape (..., m, d).
-        values: Shape (..., m, d).
-        attn_mask: Added to the scores, float64, (..., n, m).
-
-    Returns:
-        Integers, shape (..., n, d).
+    Queries (..., n, d), keys and values (..., m, d), mask (..., n, m).
     """
     queries, keys = (
         clamp(

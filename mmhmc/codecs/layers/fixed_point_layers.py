@@ -55,12 +55,7 @@ def _largest_sum(layer: nn.Module, grid: Grid, weight_bits: int) -> float:
 
 
 def _weight_bits(layer: nn.Module, grid: Grid) -> int:
-    """Fraction bits of a layer's weights.
-
-    Raises:
-        RuntimeError: If a sum could reach 2^53 with the bits that are set.
-        ValueError: If a sum could reach it with the fewest bits.
-    """
+    """Fraction bits of a layer's weights."""
     if grid.weight_bits is not None:
         largest = _largest_sum(layer, grid, grid.weight_bits)
         if not largest < EXACT_IN_FLOAT64:
@@ -229,17 +224,10 @@ def _sum_taps(x: Tensor, taps: Sequence[tuple[int, int, Tensor]],
     """Sum of matrix products, one for each tap of a kernel.
 
     Rows are kept as wide as they are in ``x``: so the positions that a tap
-    multiplies are one piece of the flat map, and nothing is copied.
-
-    Args:
-        x: Shape (B, C, H, W), with a row that no output needs.
-        taps: Row and column that the first output reads, and weights
-            (groups, outputs, inputs).
-        size: Rows and columns of the output.
-        start: Initial sum: one for each output, or of the returned shape.
-
-    Returns:
-        Shape (B, C', *size).
+    multiplies are one piece of the flat map, and nothing is copied. So ``x``
+    has a row that no output needs. A tap is the row and the column that the
+    first output reads, and its weights; ``start`` is the initial sum, one for
+    each output or of the returned shape (B, C', *size).
     """
     batch, width = len(x), x.shape[-1]
     groups, outputs, inputs = taps[0][2].shape

@@ -27,16 +27,7 @@ class Gain(nn.Module):
         self.gains = nn.Parameter(torch.ones(num_qualities, channels))
 
     def forward(self, x: Tensor, quality: Optional[Quality] = None) -> Tensor:
-        """Scale ``x``.
-
-        Args:
-            x: Shape (B, C, H, W).
-            quality: In [1, Q]; one, or one for each image. None leaves it as
-                it is.
-
-        Returns:
-            Shape (B, C, H, W).
-        """
+        """Scale ``x`` (B, C, H, W); no quality leaves it as it is."""
         if quality is None:
             return x
         # Under autocast a gain shall not make all that follows float32.

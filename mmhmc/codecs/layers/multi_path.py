@@ -63,14 +63,9 @@ class PathPredictor(nn.Module):
         initialise_linear(self)
 
     def forward(self, x: Tensor, level: int) -> Tensor:
-        """Score.
+        """Logits (B, H, W) of ``x``, (B, H, W, C).
 
-        Args:
-            x: Shape (B, H, W, C).
-            level: Which shift is added in training.
-
-        Returns:
-            Logits, shape (B, H, W).
+        In training the shift of this level is added.
         """
         own, other = self.local(x).chunk(2, dim=-1)
         other = other.mean(dim=(1, 2), keepdim=True).expand_as(own)
@@ -94,11 +89,8 @@ class MultiPathStage(AttentionStage):
     is computed on its path only.
 
     Args:
-        dim: Channels C, a multiple of 16.
-        kernel_size: Side of the attention's window.
-        drop_path: For each block, see :class:`TransformerBlock`.
-        num_qualities: See :class:`TransformerBlock`; also the number of the
-            predictors' shifts.
+        dim, kernel_size, drop_path: See :class:`AttentionStage`.
+        num_qualities: As well; also the number of the predictors' shifts.
         paths: For each side path its kind, ``'bottleneck'`` or
             ``'inverted'``: a hidden width of half the channels, or twice.
     """
@@ -126,15 +118,9 @@ class MultiPathStage(AttentionStage):
                 x: Tensor,
                 quality: Optional[float] = None,
                 path: Optional[PathChoice] = None) -> Tensor:
-        """Run the blocks.
+        """Run the blocks on ``x`` (B, C, H, W).
 
-        Args:
-            x: Shape (B, C, H, W).
-            quality: In [1, Q]; None runs without gains.
-            path: The side path; None leaves all positions on the main one.
-
-        Returns:
-            Shape (B, C, H, W).
+        Without a path all positions take the main one.
         """
         if path is None:
             return super().forward(x, quality)

@@ -68,22 +68,11 @@ class NeighbourhoodAttention(nn.Module):
         self.proj = nn.Linear(dim, dim)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Attend.
-
-        Args:
-            x: Shape (B, H, W, C).
-
-        Returns:
-            Shape (B, H, W, C).
-        """
+        """Attend, (B, H, W, C) to the same shape."""
         return self.proj(self._attend(self.qkv(x)))
 
     def count_macs(self, x: Tensor) -> int:
-        """Multiply-accumulates of one forward, whatever computes it.
-
-        Args:
-            x: As for :meth:`forward`.
-        """
+        """Multiply-accumulates of one forward, whatever computes it."""
         keys = [min(self.kernel_size, side) for side in x.shape[1:3]]
         # Products with keys and with values; linear layers before and after.
         return x.numel() * (2 * keys[0] * keys[1] + 4 * x.shape[-1])
@@ -177,17 +166,9 @@ def _attend_tiles(near: Tensor,
                   row: '_Span',
                   column: '_Span',
                   attend: Callable = F.scaled_dot_product_attention) -> Tensor:
-    """Tiles of queries, each over its block of keys.
+    """Tiles of queries (B, rows, columns, C), each over its block of keys.
 
-    Args:
-        near: Queries, keys and values around the tiles, (B, H', W', 3 C).
-        rpb: Bias by offset, (heads, 2 k - 1, 2 k - 1).
-        row: Rows of the tiles in the whole map.
-        column: Their columns.
-        attend: See :func:`attend_in_blocks`.
-
-    Returns:
-        Shape (B, rows, columns, C) of the tiles.
+    Queries, keys and values around the tiles are ``near``, (B, H', W', 3 C).
     """
     queries, keys, values = near.chunk(3, dim=-1)
     top, left = row.first - row.first_key, column.first - column.first_key
@@ -208,11 +189,7 @@ def _attend_tiles(near: Tensor,
 
 def _tiles(x: Tensor, heads: int, height: int, width: int, down: int,
            right: int) -> Tensor:
-    """Cut (B, H, W, C) into tiles, ``down`` and ``right`` apart.
-
-    Returns:
-        Shape (B * tiles, heads, height * width, C / heads).
-    """
+    """Cut (B, H, W, C) into (B * tiles, heads, height * width, C / heads)."""
     tiles = x.unfold(1, height, down).unfold(2, width, right)
     # (B, row tiles, column tiles, heads, head channels, height, width)
     tiles = tiles.unflatten(3, (heads, -1))
@@ -272,10 +249,8 @@ class _Span:
                      self.kernel_size)
 
     def offsets(self, device: torch.device) -> Tensor:
-        """Place of each key of the first tile in the table of biases.
-
-        Returns:
-            From 0, int64, shape (tile, keys); 2 k - 1 outside the window.
+        """Places (tile, keys) of the first tile's keys in the table of biases;
+        2 k - 1 outside the window.
         """
         k = self.kernel_size
         query = torch.arange(self.tile, device=device)[:, None] + self.first

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from mmhmc.bitstream import Bitstream, BitstreamError, CdfTables
 from mmhmc.former_names import former_arguments
-from mmhmc.structures import CodecOutput, CodingCondition
+from mmhmc.structures import CodecOutput, CodingCondition, Condition
 from ..base import ImageCodec
 
 _STREAM = 'file'
@@ -110,19 +110,13 @@ class StandardCodec(ImageCodec):
     @former_arguments(rate='with_likelihoods')
     def encode_latents(self,
                        x: Tensor,
-                       condition: Optional[CodingCondition] = None,
+                       condition: Condition = None,
                        with_likelihoods: bool = True) -> CodecOutput:
-        """Code images to files.
+        """As :meth:`ImageCodec.encode_latents`, of any size, to files.
 
-        Args:
-            x: RGB, clamped to [0, 1], shape (B, 3, H, W), of any size.
-            condition: Its quality overrides the codec's.
-            with_likelihoods: False leaves out the likelihoods.
-
-        Returns:
-            Output with ``y_hat`` (B, 3 + n, 1, 1), int32: height, width, the
-            length of the file, and its bytes; and ``likelihoods['file']``
-            (B, n, 1, 1), 1/256 where there is a byte.
+        ``y_hat`` (B, 3 + n, 1, 1), int32, is height, width, the length of the
+        file, and its bytes; ``likelihoods['file']`` (B, n, 1, 1) is 1/256
+        where there is a byte.
 
         Raises:
             RuntimeError: In training mode, or if the encoder is missing or
@@ -148,16 +142,10 @@ class StandardCodec(ImageCodec):
 
     def decode_latents(self,
                        y_hat: Tensor,
-                       condition: Optional[CodingCondition] = None) -> Tensor:
-        """Decode the files in ``y_hat``.
+                       condition: Condition = None) -> Tensor:
+        """Decode the files in ``y_hat``, from :meth:`encode_latents`.
 
-        Args:
-            y_hat: From :meth:`encode_latents`.
-            condition: Not used.
-
-        Returns:
-            RGB in [0, 1], float32, not rounded to 8 bits, shape
-            (B, 3, H, W).
+        The images are in [0, 1], float32, and not rounded to 8 bits.
 
         Raises:
             BitstreamError: If a decoder does not take its file.
@@ -170,16 +158,8 @@ class StandardCodec(ImageCodec):
     def write(self,
               output: CodecOutput,
               size: tuple[int, int],
-              condition: Optional[CodingCondition] = None) -> Bitstream:
-        """Put the file of one image into a container, as it is.
-
-        Args:
-            output: From :meth:`encode_latents`, of a batch of one.
-            size: Height and width of the image in pixels.
-            condition: That of :meth:`encode_latents`; its quality is stored.
-
-        Returns:
-            The container, with one stream.
+              condition: Condition = None) -> Bitstream:
+        """See :meth:`ImageCodec.write`; the file enters it as it is.
 
         Raises:
             ValueError: If there is not one image, or of another size.
@@ -197,7 +177,7 @@ class StandardCodec(ImageCodec):
 
     def read(self,
              bitstream: Bitstream,
-             condition: Optional[CodingCondition] = None) -> Tensor:
+             condition: Condition = None) -> Tensor:
         """Take the file out of its container, (1, 3 + n, 1, 1), int32.
 
         Raises:
@@ -210,7 +190,7 @@ class StandardCodec(ImageCodec):
     def read_latents(self,
                      decoders: dict,
                      coded_size: tuple[int, int],
-                     condition: Optional[CodingCondition] = None) -> Tensor:
+                     condition: Condition = None) -> Tensor:
         """Refuses: no symbols were entropy-coded here.
 
         Raises:
@@ -233,25 +213,16 @@ class StandardCodec(ImageCodec):
         """None."""
         return iter(())
 
-    def update_entropy_tables(self, update_quantiles: bool = True) -> None:
-        """Nothing to do."""
-
-    def drop_entropy_tables(self) -> None:
-        """Nothing to do."""
-
     def weights_hash(self) -> bytes:
         """First 4 bytes of a SHA-256 of :meth:`decoding_settings`."""
         text = json.dumps(self.decoding_settings(), sort_keys=True)
         return hashlib.sha256(text.encode()).digest()[:4]
 
-    def check_images(self, x: Tensor,
-                     condition: Optional[CodingCondition]) -> None:
-        """Refuse what cannot be coded.
+    def check_images(self, x: Tensor, condition: Condition) -> None:
+        """As :meth:`ImageCodec.check_images`; a quality is allowed.
 
         Raises:
-            TypeError: If ``x`` holds integers.
-            ValueError: If ``x`` has the wrong shape or is not finite, or if
-                the condition has more than a quality, or one out of range.
+            ValueError: If the condition has more, or one out of range.
         """
         super().check_images(x, None)
         if condition is None:

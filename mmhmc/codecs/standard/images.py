@@ -86,11 +86,7 @@ class PillowCodec(StandardCodec):
         return torch.from_numpy(samples).permute(2, 0, 1)[None].float() / 255
 
     def _load_format(self) -> None:
-        """See that Pillow knows the format.
-
-        Raises:
-            RuntimeError: If it does not.
-        """
+        """See that Pillow knows the format."""
         if not features.check(self._feature):
             raise RuntimeError(
                 f'This Pillow was built without {self._format}: `pip install '

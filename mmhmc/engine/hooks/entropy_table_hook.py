@@ -2,7 +2,6 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from copy import deepcopy
-from typing import Optional
 
 from mmengine.hooks import EMAHook, Hook
 from mmengine.model import is_model_wrapper
@@ -49,9 +48,9 @@ class EntropyTableHook(Hook):
     def _after_iter(self,
                     runner,
                     batch_idx: int,
-                    data_batch: Optional[dict] = None,
-                    outputs: Optional[list] = None,
-                    mode: str = 'train') -> None:
+                    *args,
+                    mode: str = 'train',
+                    **kwargs) -> None:
         """Drop tables after the last image; EMAHook could not swap them."""
         if mode != 'train' and self.end_of_epoch(
                 getattr(runner, f'{mode}_dataloader'), batch_idx):

@@ -53,10 +53,10 @@ class HostResults(Hook):
 
     def _after_iter(self,
                     runner,
-                    batch_idx: int,
-                    data_batch: Optional[dict] = None,
-                    outputs: Optional[Sequence] = None,
-                    mode: str = 'train') -> None:
+                    *args,
+                    outputs: Sequence = (),
+                    mode: str = 'train',
+                    **kwargs) -> None:
         """Free the images of a batch that was validated or tested."""
         for sample in frames_of(outputs or ()) if mode != 'train' else ():
             coding = getattr(sample, 'metainfo', {}).get('coding')

@@ -67,10 +67,7 @@ class KLTInitHook(Hook):
             ]
             _let_train(runner, self._frozen, False)
 
-    def before_train_iter(self,
-                          runner,
-                          batch_idx: int,
-                          data_batch: Optional[dict] = None) -> None:
+    def before_train_iter(self, runner, *args, **kwargs) -> None:
         """Let the transforms learn after ``frozen_iters``."""
         if self._frozen and runner.iter >= self.frozen_iters:
             _let_train(runner, self._frozen, True)

@@ -1,6 +1,5 @@
 """Changes a weight of the objective while training goes on."""
 from collections.abc import Sequence
-from typing import Optional
 
 import numpy as np
 from mmengine.hooks import Hook
@@ -49,10 +48,7 @@ class LmbdaScheduleHook(Hook):
                              f'`custom_hooks` has {len(steered)}.')
         self._steered = steered[0]
 
-    def before_train_iter(self,
-                          runner,
-                          batch_idx: int,
-                          data_batch: Optional[dict] = None) -> None:
+    def before_train_iter(self, runner, *args, **kwargs) -> None:
         """Set the weight for this iteration."""
         setattr(self._steered, self.weight, self.value_at(runner.iter))
 

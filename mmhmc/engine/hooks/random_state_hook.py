@@ -52,11 +52,7 @@ class RandomStateHook(Hook):
         """Gather before hooks that save, since only one process saves."""
         self._gather()
 
-    def after_train_iter(self,
-                         runner,
-                         batch_idx: int,
-                         data_batch: Optional[dict] = None,
-                         outputs: Optional[dict] = None) -> None:
+    def after_train_iter(self, runner, *args, **kwargs) -> None:
         """Gather in iterations that save."""
         savers = [h for h in runner.hooks if isinstance(h, CheckpointHook)]
         if any(not h.by_epoch and self.every_n_train_iters(runner, h.interval)
@@ -80,10 +76,7 @@ class RandomStateHook(Hook):
         """Restore before the first batch is loaded."""
         call_after_replay(runner.train_loop, runner.iter, self._restore)
 
-    def before_train_iter(self,
-                          runner,
-                          batch_idx: int,
-                          data_batch: Optional[dict] = None) -> None:
+    def before_train_iter(self, runner, *args, **kwargs) -> None:
         """Restore, for loops that have no epoch."""
         self._restore()
 

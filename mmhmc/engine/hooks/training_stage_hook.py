@@ -105,10 +105,7 @@ class TrainingStageHook(Hook):
         if self.by_epoch:
             self._switch(runner)
 
-    def before_train_iter(self,
-                          runner,
-                          batch_idx: int,
-                          data_batch: Optional[dict] = None) -> None:
+    def before_train_iter(self, runner, *args, **kwargs) -> None:
         """Begin the next stage when its iteration comes; keep parts frozen.
 
         The loops call ``model.train()``, also for frozen parts.

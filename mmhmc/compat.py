@@ -102,12 +102,9 @@ def _call_after(batches: Iterator, count: int, function: Callable) -> Iterator:
 
 
 def autocast_type(device: str) -> Any:
-    """Type of autocast on a device; None if it is off.
+    """Type of autocast on ``'cpu'`` or ``'cuda'``; None if it is off.
 
     torch before 2.4 has a function for each device.
-
-    Args:
-        device: ``'cpu'`` or ``'cuda'``.
     """
     import torch
     if hasattr(torch, 'get_autocast_dtype'):

@@ -95,9 +95,6 @@ def _asked_for(text: str) -> tuple[str | None, str | None]:
 
 def computes_bf16(device: str | torch.device = 'cpu') -> tuple[bool, str]:
     """Whether a device has instructions for bfloat16, and how that is known.
-
-    Args:
-        device: ``'cpu'``, ``'cuda'`` or ``'cuda:1'``.
     """
     import torch
     device = torch.device(device)
@@ -178,9 +175,7 @@ def _cgroup_quotas(groups: Path = Path('/proc/self/cgroup'),
                    root: Path = Path('/sys/fs/cgroup')) -> list[float]:
     """Number of cores that each control group of this process may use.
 
-    Args:
-        groups: File with the groups of this process.
-        root: Folder of their settings.
+    The groups are in the first file, their settings in folders of the other.
     """
     try:
         lines = groups.read_text().splitlines()

@@ -210,11 +210,7 @@ def lacks_weights(module: nn.Module, keys: Iterable[str]) -> list[str]:
 
 
 def _refuse_some(module: nn.Module, state: dict, prefix: str) -> None:
-    """Refuse a checkpoint with some weights of a module.
-
-    Raises:
-        ValueError: If there are some, but not all, or of other shapes.
-    """
+    """Refuse a checkpoint with some weights of a module."""
     given = {
         key[len(prefix):]: value
         for key, value in state.items() if key.startswith(prefix)

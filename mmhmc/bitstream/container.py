@@ -221,11 +221,7 @@ class Bitstream:
 
 
 def _as_size(size: Any) -> tuple[int, int]:
-    """Height and width, also of a list or of a tensor's shape.
-
-    Raises:
-        BitstreamError: If it is none.
-    """
+    """Height and width, also of a list or of a tensor's shape."""
     try:
         height, width = map(index, size)
     except (TypeError, ValueError) as error:

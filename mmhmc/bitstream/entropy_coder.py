@@ -253,11 +253,7 @@ _CHECKED = WeakTensorKeyDictionary()
 
 
 def _check_borders(borders: Tensor) -> None:
-    """Refuse what is not ascending; look once, until it changes.
-
-    Raises:
-        ValueError: If the borders are not ascending.
-    """
+    """Refuse what is not ascending; look once, until it changes."""
     # Inference tensors do not count their changes.
     version = None if borders.is_inference() else borders._version
     if version is None or _CHECKED.get(borders) != version:
@@ -267,12 +263,7 @@ def _check_borders(borders: Tensor) -> None:
 
 
 def _as_array(integers: Tensor, name: str) -> np.ndarray:
-    """One tensor of int32 or int64 as a flat array of int32.
-
-    Raises:
-        TypeError: If it is of another type.
-        ValueError: If it has more than one axis, or is out of range.
-    """
+    """One tensor of int32 or int64 as a flat array of int32."""
     if integers.dtype == torch.int64:
         if integers.numel() and not (-1 << 31 <= integers.min()
                                      and integers.max() < 1 << 31):

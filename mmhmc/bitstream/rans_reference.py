@@ -45,9 +45,7 @@ class Tables:
     """Tables, checked and in the form that coding takes.
 
     Args:
-        cdf: Cumulative 16-bit frequencies, int32, shape (K, L), padded.
-        lengths: Entries that count in each row, int32, shape (K,).
-        offsets: Smallest symbol of each row, int32, shape (K,).
+        cdf, lengths, offsets: See :class:`CdfTables`.
 
     Raises:
         ValueError: If a table is not valid.
@@ -90,19 +88,7 @@ class Tables:
 
 
 def encode(tables: Tables, symbols: np.ndarray, indexes: np.ndarray) -> bytes:
-    """Entropy-code integers.
-
-    Args:
-        tables: The tables.
-        symbols: int32, shape (n,).
-        indexes: Table of each symbol, int32, shape (n,).
-
-    Returns:
-        The payload, as ``docs/bitstream.md`` describes it.
-
-    Raises:
-        ValueError: If the shapes differ, or an index names no table.
-    """
+    """See :func:`encode_symbols`; symbols and indexes are int32."""
     if symbols.ndim != 1 or symbols.shape != indexes.shape:
         raise ValueError(f'There are {symbols.size} symbols with '
                          f'{indexes.size} indexes; each needs one.')
@@ -173,8 +159,7 @@ class Decoder:
     """Reads a payload piece by piece; a call that fails changes nothing.
 
     Args:
-        payload: From :func:`encode`.
-        tables: The tables it was coded with.
+        payload, tables: See :class:`SymbolDecoder`.
 
     Raises:
         StreamError: If the payload does not begin as one.
@@ -211,19 +196,7 @@ class Decoder:
         self._next = head
 
     def decode(self, indexes: np.ndarray) -> np.ndarray:
-        """Decode the next symbols.
-
-        Args:
-            indexes: Table of each symbol, int32, shape (n,).
-
-        Returns:
-            Symbols, int32, shape (n,).
-
-        Raises:
-            RuntimeError: If another thread is using the decoder.
-            StreamError: If the payload ends early or makes no sense.
-            ValueError: If an index names no table.
-        """
+        """See :meth:`SymbolDecoder.decode`."""
         if indexes.ndim != 1:
             raise ValueError('`indexes` must be 1-D.')
         with self._turn():
@@ -245,11 +218,7 @@ class Decoder:
             return bits + sum(s.bit_length() - 31 for s in self._states)
 
     def finish(self) -> None:
-        """Check that the payload ends here.
-
-        Raises:
-            StreamError: If it does not, or the states are not the first ones.
-        """
+        """See :meth:`SymbolDecoder.finish`."""
         with self._turn():
             left = len(self._payload) - self._next
             if left:

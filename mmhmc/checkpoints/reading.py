@@ -98,14 +98,8 @@ def read_checkpoint(path: Union[str, Path],
 def read_trusted_checkpoint(path: Union[str, Path]) -> dict:
     """Read a checkpoint and RUN the code that is in it.
 
-    For converting a file whose origin is known
+    For converting a file by ``torch.save`` whose origin is known
     (``tools/model_converters/publish.py --trust``), nothing else.
-
-    Args:
-        path: File written by ``torch.save``.
-
-    Returns:
-        What was saved.
     """
     return torch.load(path, map_location='cpu', weights_only=False)
 

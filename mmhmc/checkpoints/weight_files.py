@@ -94,11 +94,7 @@ def _without_ends(table: Tensor, lengths: Tensor) -> Tensor:
 
 
 def _with_ends(rows: Tensor, lengths: Tensor) -> Tensor:
-    """Reverse :func:`_without_ends`.
-
-    Raises:
-        ValueError: If the lengths are not those of the rows.
-    """
+    """Reverse :func:`_without_ends`."""
     if rows.ndim != 1 or not rows.numel():
         return rows
     if lengths.ndim != 1 or lengths.sum() != rows.numel() or (lengths
@@ -137,11 +133,7 @@ def in_steps(weight: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _from_steps(state_dict: OrderedDict[str, Tensor]) -> None:
-    """Replace weights in 8 bits by float32.
-
-    Raises:
-        ValueError: If steps belong to no weight.
-    """
+    """Replace weights in 8 bits by float32."""
     for key in [key for key in state_dict if key.endswith(STEP)]:
         size, name = state_dict.pop(key), key.removesuffix(STEP)
         steps = state_dict.get(name)

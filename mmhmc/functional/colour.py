@@ -46,16 +46,7 @@ def rgb_to_ycbcr(x: Tensor,
 def ycbcr_to_rgb(planes: Tensor,
                  matrix: str = 'bt709',
                  centred: bool = False) -> Tensor:
-    """The way back from :func:`rgb_to_ycbcr`, not clamped.
-
-    Args:
-        planes: y, u and v, shape (B, 3, H, W), of any floating type.
-        matrix: As the planes were made with.
-        centred: As well.
-
-    Returns:
-        RGB, of the type and shape of ``planes``.
-    """
+    """The way back from :func:`rgb_to_ycbcr`, not clamped."""
     y, u, v = planes.split(1, dim=1)
     if centred:
         y = y + 0.5
@@ -124,9 +115,7 @@ def yuv_to_rgb(planes: Sequence[Tensor],
 
     Args:
         planes: Integers y, u and v, or y alone, each of shape (B, 1, h, w).
-        matrix: As the planes were made with.
-        full_range: As the planes were made with.
-        bit_depth: As the planes were made with.
+        matrix, full_range, bit_depth: As the planes were made with.
 
     Returns:
         RGB in [0, 1], float32, not rounded to 8 bits, shape (B, 3, H, W).

@@ -19,11 +19,7 @@ _EXP_TERMS, _ERF_TERMS = 18, 90
 
 
 def exact_exp(x: np.ndarray) -> np.ndarray:
-    """``e**x`` to about 15 digits.
-
-    Args:
-        x: Float64 within +-700, any shape.
-    """
+    """``e**x`` of float64 within +-700, to about 15 digits."""
     doublings = np.rint(x * (1 / math.log(2)))
     rest = x - doublings * math.log(2)
     result = np.ones_like(x)

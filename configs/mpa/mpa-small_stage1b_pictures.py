@@ -30,8 +30,7 @@ train_dataloader = dict(
 train_cfg = dict(max_iters=1500)
 optim_wrapper = dict(
     optimizer=dict(_delete_=True, type='mmhmc.Muon', lr=2e-3, adamw_lr=3e-4),
-    discriminator=dict(
-        optimizer=dict(type='Adam', lr=1e-3, betas=(0.5, 0.9))))
+    discriminator=dict(optimizer=dict(type='Adam', lr=1e-3, betas=(0.5, 0.9))))
 param_scheduler = [
     dict(
         type='CosineAnnealingLR',

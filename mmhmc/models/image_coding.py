@@ -104,7 +104,8 @@ class ImageCoding:
         recording = self._recording or _Recording()
         sizes, expected = recording.find_sizes(x, inputs)
         condition = self.choose_condition(
-            self.training, len(x) if self.codec.mixes_qualities else None)
+            self.training,
+            len(x) if self.codec.mixes_qualities else None)
         if self.training:
             coded = self._code_batch(x, sizes, condition)
         else:

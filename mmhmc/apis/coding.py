@@ -223,7 +223,7 @@ class _Encoder(_Coder):
     def code(self, pair: FilePair, known: dict) -> tuple[dict, bool]:
         output = self.folder / pair.output
         there = None if self.force else self.existing(pair)
-        hashes = dict(state=self.state, input_hash=_hash_of_file(pair.source))
+        hashes = dict(state=self.state, input_hash=sha256_of(pair.source)[:16])
         if there is not None:
             hashes['output_hash'] = _hash(there.to_bytes())
             if hashes.items() <= known.items():
@@ -259,11 +259,7 @@ class _Encoder(_Coder):
         return {**row, 'psnr': self.measure(x, stream)}
 
     def existing(self, pair: FilePair) -> Bitstream | None:
-        """Bitstream of an earlier run of the same kind, if there is one.
-
-        Raises:
-            FileExistsError: If another file has the output's name.
-        """
+        """Bitstream of an earlier run of the same kind, if there is one."""
         path = self.folder / pair.output
         if not path.exists():
             return None
@@ -310,7 +306,7 @@ class _Decoder(_Coder):
         was_done = output.exists() and not self.force
         if was_done:
             self.check_existing(output, note)
-            hashes['output_hash'] = _hash_of_file(output)
+            hashes['output_hash'] = sha256_of(output)[:16]
             if hashes.items() <= known.items():
                 return known, True
         start = time.perf_counter()
@@ -321,16 +317,12 @@ class _Decoder(_Coder):
         elif not torch.equal(read_image(output), to_8_bits(x_hat)):
             raise FileExistsError(f'{output} exists and was changed after this'
                                   f' stream was decoded to it. {_REPLACE}')
-        hashes['output_hash'] = _hash_of_file(output)
+        hashes['output_hash'] = sha256_of(output)[:16]
         return _row(pair, stream, seconds=seconds, **hashes), was_done
 
     @staticmethod
     def check_existing(path: Path, note: str) -> None:
-        """Refuse a file that is not the image of this stream.
-
-        Raises:
-            FileExistsError: With the remedy.
-        """
+        """Refuse a file that is not the image of this stream."""
         if not has_note(path, note):
             raise FileExistsError(f'{path} exists and is not the image of '
                                   f'this stream by this codec. {_REPLACE}')
@@ -430,10 +422,6 @@ def _hash_of_weights(codec: ImageCodec) -> str:
 def _hash(data: bytes) -> str:
     """16 hexadecimal digits that stand for a file's content."""
     return hashlib.sha256(data).hexdigest()[:16]
-
-
-def _hash_of_file(path: str | Path) -> str:
-    return sha256_of(path)[:16]
 
 
 def _mean(rows: list[dict], key: str) -> float:

@@ -39,27 +39,14 @@ def survey():
     }
     versions = {name: d.version for name, d in known.items()}
     # Python 3.10 does not look into the file lists.
-    suppliers = {
-        **{
-            name: [name]
-            for name in known
-        },
-        **packages_distributions()
-    }
-    return {
-        'versions': versions,
-        'requires': {
-            name: d.requires or []
-            for name, d in known.items()
-        },
-        'installed': {
-            module: {
-                n: versions[n]
-                for n in sorted(map(str.lower, names))
-            }
-            for module, names in suppliers.items()
-        }
-    }
+    suppliers = dict(zip(known, zip(known)))
+    suppliers.update(packages_distributions())
+    installed = {}
+    for module, names in suppliers.items():
+        names = sorted(map(str.lower, names))
+        installed[module] = {name: versions[name] for name in names}
+    requires = {name: d.requires or [] for name, d in known.items()}
+    return dict(versions=versions, requires=requires, installed=installed)
 
 
 def resolve_bases():

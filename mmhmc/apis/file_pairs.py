@@ -48,7 +48,7 @@ def pair_files(inputs: Iterable[str | Path], suffixes: Sequence[str],
         for source, relative in _sources(given, suffixes):
             output = relative.with_name(output_name(relative.name)).as_posix()
             other = pairs.setdefault(output, FilePair(str(source), output))
-            if not _is_same(other.source, source):
+            if os.path.realpath(other.source) != os.path.realpath(source):
                 raise ValueError(f'{other.source} and {source} would both '
                                  f'become {output}. Rename one, or give them '
                                  'different output folders.')
@@ -94,7 +94,3 @@ def _sources(given: Path,
                          f'{", ".join(suffixes)}.')
     for path in files:
         yield path, path.relative_to(given)
-
-
-def _is_same(one: str, other: Path) -> bool:
-    return os.path.realpath(one) == os.path.realpath(other)

@@ -197,7 +197,7 @@ def _items(given: One, number: int,
            suffixes: Sequence[str]) -> Iterator[InputItem]:
     if isinstance(given, (str, Path)):
         for path, name in _files(given, suffixes):
-            yield InputItem(_image_of(name), path)
+            yield InputItem(name.removesuffix(STREAM_SUFFIX), path)
     elif isinstance(given, EncodedImage):
         yield InputItem(given.name, given)
     elif isinstance(given, (ndarray, bytes, Bitstream)):
@@ -249,10 +249,6 @@ def _fits(parts: Sequence[str], pattern: Sequence[str]) -> bool:
     if not parts or (parts[0][0] == '.' and pattern[0][0] != '.'):
         return False
     return fnmatch(parts[0], pattern[0]) and _fits(parts[1:], pattern[1:])
-
-
-def _image_of(name: str) -> str:
-    return name.removesuffix(STREAM_SUFFIX)
 
 
 def _area(size: Size) -> int:

@@ -104,11 +104,7 @@ def mix_codec(cfg: Config,
 
 
 def _part(part: Part, name: str) -> dict:
-    """Config of a codec or an adapter.
-
-    Raises:
-        ValueError: If it is not there.
-    """
+    """Config of a codec or an adapter."""
     where = f'`{name}`'
     if isinstance(part, (str, Path)):
         where = str(part)
@@ -166,9 +162,6 @@ def backbone_place(cfg: Config) -> tuple:
 
 def _find_backbone(model: dict) -> tuple | None:
     """The dictionary or list that holds the uppermost backbone, and its key.
-
-    Raises:
-        ValueError: If there is a codec already.
     """
     level = [model]
     while level:
@@ -236,16 +229,14 @@ def _scope(cfg: Config, part: dict) -> str | None:
 
 
 def _input_norm(cfg: Config) -> dict:
-    """Mean, standard deviation and channel order of what the host sees.
-
-    Raises:
-        ValueError: If there is no telling.
-    """
+    """Mean, standard deviation and channel order of what the host sees."""
     settings = _preprocessor(cfg)
     to_rgb = settings.get('bgr_to_rgb') or settings.get('to_rgb')
     if settings.get('mean') is None:
         in_pipeline = [
-            t for t in _transforms(cfg) if type_name(t) == 'Normalize'
+            t for dataset in _datasets(cfg)
+            for t in dataset.get('pipeline') or []
+            if isinstance(t, dict) and type_name(t) == 'Normalize'
         ]
         if in_pipeline:
             settings = in_pipeline[0]
@@ -272,11 +263,7 @@ def _input_norm(cfg: Config) -> dict:
 
 
 def _preprocessor(cfg: Config) -> dict:
-    """The settings of the data preprocessor, wherever it is.
-
-    Raises:
-        ValueError: If there is none, or it is not one for images.
-    """
+    """The settings of the data preprocessor, wherever it is."""
     model = cfg.get('model')
     model = model if isinstance(model, dict) else {}
     found = model.get('data_preprocessor') or cfg.get('data_preprocessor')
@@ -308,13 +295,6 @@ def _datasets(cfg: Config) -> Iterator[dict]:
         elif isinstance(one, dict):
             yield one
             waiting.extend([one.get('dataset'), one.get('datasets')])
-
-
-def _transforms(cfg: Config) -> list[dict]:
-    return [
-        t for dataset in _datasets(cfg) for t in dataset.get('pipeline') or []
-        if isinstance(t, dict)
-    ]
 
 
 # Metrics and the optimizer.

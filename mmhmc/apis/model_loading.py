@@ -96,7 +96,8 @@ def load_model(cfg: Config, checkpoint: str | Path | None,
     """
     use_for_mmengine()
     checkpoint = checkpoint or cfg.get('load_from')
-    with _scope_of(cfg), warnings.catch_warnings():
+    scope = DefaultScope.overwrite_default_scope(host_of(cfg))
+    with scope, warnings.catch_warnings():
         # CompressAI's, on being imported.
         warnings.simplefilter('ignore', FutureWarning)
         if _is_codec_alone(cfg):
@@ -120,7 +121,9 @@ def load_model(cfg: Config, checkpoint: str | Path | None,
     if device.type == 'cpu':
         model = revert_sync_batchnorm(model)
     model = model.to(device).eval()
-    _make_missing_tables(coder)
+    tables = coder.codec.entropy_tables().values()
+    if not all(table.cdf.numel() for table in tables):
+        coder.codec.update_entropy_tables()
     return model
 
 
@@ -172,12 +175,6 @@ def _load_weights(model: nn.Module, saved: dict, name: str | Path,
             logger='current')
 
 
-def _make_missing_tables(coder: ImageCoding) -> None:
-    tables = coder.codec.entropy_tables().values()
-    if not all(table.cdf.numel() for table in tables):
-        coder.codec.update_entropy_tables()
-
-
 def _dataset_meta(cfg: Config, saved: dict) -> dict:
     """Classes and colours, by data set, config and checkpoint."""
     meta = {}
@@ -197,8 +194,3 @@ def _dataset_meta(cfg: Config, saved: dict) -> dict:
     classes = meta.get('classes')
     # A file of class names, as some data sets take it, is not read here.
     return meta if isinstance(classes, (list, tuple)) else {}
-
-
-def _scope_of(cfg: Config):
-    """Context in which names of types are those of the config's host."""
-    return DefaultScope.overwrite_default_scope(host_of(cfg))

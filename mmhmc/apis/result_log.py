@@ -3,6 +3,7 @@ import json
 from collections.abc import Iterable
 from pathlib import Path
 
+from mmhmc.evaluation.results_file import parse_line
 from mmhmc.whole_files import write_whole
 
 
@@ -36,8 +37,8 @@ class ResultLog:
         rows = {}
         for path in [self._merged, *self._parts()]:
             if path.exists():
-                for row in map(_parsed, path.read_bytes().splitlines()):
-                    if row is not None:
+                for row in map(parse_line, path.read_bytes().splitlines()):
+                    if row is not None and 'output' in row:
                         rows[row['output']] = row
         return rows
 
@@ -72,14 +73,3 @@ class ResultLog:
 
     def _parts(self) -> list[Path]:
         return sorted(self._folder.glob(f'{self._name}.rank*.jsonl'))
-
-
-def _parsed(line: bytes) -> dict | None:
-    """A row; None for half a line."""
-    try:
-        row = json.loads(line)
-    except ValueError:
-        return None
-    if isinstance(row, dict) and 'picture' in row:  # the key of 0.1
-        row['image'] = row.pop('picture')
-    return row if isinstance(row, dict) and 'output' in row else None

@@ -76,9 +76,10 @@ def tabulate_tests(path: str | Path,
             there = sorted(set().union(*found.values()))
             raise ValueError(f'No test of {path} has the metric {name!r}; '
                              f'there are {", ".join(there)}.')
-    return Table(('', *metrics.values()), [(row, *(_cell(values.get(name))
-                                                   for name in metrics))
-                                           for row, values in found.items()])
+    return Table(('', *metrics.values()),
+                 [(row, *(f'{values[name]:.4f}' if name in values else _NONE
+                          for name in metrics))
+                  for row, values in found.items()])
 
 
 def _contents(cfg: Config) -> list[str]:
@@ -110,11 +111,7 @@ def _kept(store: Path) -> dict:
 
 
 def _read(path: Path) -> tuple[dict, dict]:
-    """Rows and columns of a table.
-
-    Raises:
-        ValueError: If the config lacks them or a row has other keys.
-    """
+    """Rows and columns of a table."""
     cfg = read_config(path).to_dict()
     tests, metrics = cfg.get('tests'), cfg.get('metrics')
     if not tests or not metrics:
@@ -127,7 +124,3 @@ def _read(path: Path) -> tuple[dict, dict]:
                 f'Test {row!r} of {path} must have `config` and `checkpoint`, '
                 f'and may have `cfg_options`; it has {sorted(given)}.')
     return tests, metrics
-
-
-def _cell(value) -> str:
-    return _NONE if value is None else f'{value:.4f}'

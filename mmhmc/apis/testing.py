@@ -84,11 +84,7 @@ def _dump(path: str):
 
 
 def _augment(cfg: Config) -> None:
-    """Test-time augmentation; by flipping, where the config has none.
-
-    Raises:
-        TrainingError: If there is none and none is known for the host.
-    """
+    """Test-time augmentation; by flipping, where the config has none."""
     host = host_of(cfg)
     dataset = cfg.test_dataloader.dataset
     while 'dataset' in dataset:

@@ -109,11 +109,7 @@ def _given_parts(cfg: Config, codec: str | None, adapter: str | None) -> dict:
 
 
 def _mixed(cfg: Config, parts: dict) -> Config:
-    """The config with the codec that was asked for.
-
-    Raises:
-        ValueError: If what was asked for cannot be.
-    """
+    """The config with the codec that was asked for."""
     cfg.pop('mix_codec', None)
     unknown = set(parts) - {'codec', 'adapter', 'losses'}
     if unknown:
@@ -386,11 +382,7 @@ def named_files(settings) -> Iterator[str]:
 
 
 def _has_checkpoint(work_dir: str) -> bool:
-    """Whether there is something to resume.
-
-    Raises:
-        TrainingError: If it is not known what.
-    """
+    """Whether there is something to resume."""
     last = _last_checkpoint(work_dir)
     if last is not None and not Path(last[0]).is_file():
         there = sorted(Path(work_dir).glob('*.pth'), key=os.path.getmtime)
@@ -403,11 +395,7 @@ def _has_checkpoint(work_dir: str) -> bool:
 
 
 def _finished(work_dir: str, marks: dict[str, str]) -> str | None:
-    """Checkpoint of a finished run; None if it is to go on for longer.
-
-    Raises:
-        TrainingError: If it was run with other settings.
-    """
+    """Checkpoint of a finished run; None if it is to go on for longer."""
     mark = Path(work_dir) / 'finished.json'
     try:
         content = read_json(mark)

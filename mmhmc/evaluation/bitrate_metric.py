@@ -56,7 +56,8 @@ class BitrateMetric(BaseMetric):
         if not results:
             return {}
         if self.out_file is not None:
-            _write_json(self.out_file, results)
+            os.makedirs(os.path.dirname(self.out_file) or '.', exist_ok=True)
+            write_whole(self.out_file, json.dumps(results, indent=1).encode())
 
         def mean(bits: list[float], size: str) -> float:
             return sum(b / (r[size][0] * r[size][1])
@@ -113,8 +114,3 @@ def _rates(sample: dict, image: CodedImage) -> dict:
         num_bytes=image.num_bytes,
         stream_bytes=image.stream_bytes,
         bits_estimated=image.bits)
-
-
-def _write_json(path: str, content: list[dict]) -> None:
-    os.makedirs(os.path.dirname(path) or '.', exist_ok=True)
-    write_whole(path, json.dumps(content, indent=1).encode())

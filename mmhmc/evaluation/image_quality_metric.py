@@ -77,8 +77,28 @@ class PSNRMetric(_ImageQualityMetric):
         return -10 * mse.log10().item()
 
 
+class _Similarity(_ImageQualityMetric):
+    """The function of ``pytorch_msssim`` that is called as the metric is."""
+
+    #: Shortest side in pixels of an image that is measured.
+    smallest: int
+
+    def measure(self, x: Tensor, x_hat: Tensor) -> float:
+        """See the class; nan if the image is too small."""
+        import pytorch_msssim
+        if min(x.shape[-2:]) < self.smallest:
+            return float('nan')
+        similarity = getattr(pytorch_msssim, self.name)
+        return similarity(x[None], x_hat[None], data_range=1.).item()
+
+    def mean(self, values: list[float]) -> dict[str, float]:
+        """Mean over the images that are large enough."""
+        measured = [value for value in values if value == value]
+        return super().mean(measured) if measured else {}
+
+
 @METRICS.register_module()
-class MSSSIMMetric(_ImageQualityMetric):
+class MSSSIMMetric(_Similarity):
     """Multi-scale structural similarity in [0, 1], by ``pytorch_msssim``.
 
     Images with a side of 160 pixels or less have no five scales and are
@@ -91,16 +111,4 @@ class MSSSIMMetric(_ImageQualityMetric):
     """
 
     name = 'ms_ssim'
-    _smallest = 161
-
-    def measure(self, x: Tensor, x_hat: Tensor) -> float:
-        """See the class; nan if the image is too small."""
-        from pytorch_msssim import ms_ssim
-        if min(x.shape[-2:]) < self._smallest:
-            return float('nan')
-        return ms_ssim(x[None], x_hat[None], data_range=1.).item()
-
-    def mean(self, values: list[float]) -> dict[str, float]:
-        """Mean over the images that are large enough."""
-        measured = [value for value in values if value == value]
-        return super().mean(measured) if measured else {}
+    smallest = 161

@@ -170,11 +170,7 @@ class _InceptionMetric(BaseMetric):
                             pixels)(pixels)[0].float().cpu().numpy()
 
     def compute_metrics(self, results: list[list[tuple]]) -> dict[str, float]:
-        """The distance.
-
-        Raises:
-            ValueError: If there are fewer images than are to count.
-        """
+        """The distance."""
         pairs = [pair for sample in results for pair in sample]
         if len(pairs) < self.num_images:
             raise ValueError(

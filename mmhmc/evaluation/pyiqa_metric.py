@@ -26,12 +26,7 @@ class _PyIQAMetric(_ImageQualityMetric):
 
     @cached_property
     def _network(self) -> nn.Module:
-        """The package's measure.
-
-        Raises:
-            ImportError: If the package is missing.
-            RuntimeError: If its weights cannot be had.
-        """
+        """The package's measure."""
         try:
             import pyiqa
         except ImportError as error:

@@ -69,11 +69,7 @@ class CodecVisualizationHook(Hook):
                     data_batch: dict | None = None,
                     outputs: Sequence | None = None,
                     mode: str = 'train') -> None:
-        """Show images of a batch that was validated or tested.
-
-        Raises:
-            ValueError: If nothing says what was coded.
-        """
+        """Show images of a batch that was validated or tested."""
         if mode != 'train':
             step = runner.iter if mode == 'val' else 0
             self._show(runner, outputs or (), step)

@@ -78,12 +78,10 @@ def draw_curves(curves: Sequence[RateCurve],
             f'those of {", ".join(sorted(metrics))}.' if metrics else 'none.'))
     # Imported here, as matplotlib takes a second.
     import matplotlib
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
     out_file = Path(out_file)
     with matplotlib.rc_context(_STYLE):
         figure = Figure(figsize=_SIZE, layout='constrained')
-        FigureCanvasAgg(figure)
         axes = figure.add_subplot()
         _draw(axes, curves, uncompressed)
         axes.set_xlabel('Rate (bpp)')
@@ -95,10 +93,9 @@ def draw_curves(curves: Sequence[RateCurve],
         axes.grid(True)
         axes.set_axisbelow(True)
         _name_curves(figure, axes)
-        out_file.parent.mkdir(parents=True, exist_ok=True)
         return [
-            _save(figure, out_file.with_name(f'{out_file.name}.{kind}'), kind)
-            for kind in ('png', 'svg')
+            save_figure(figure, out_file.with_name(f'{out_file.name}.{kind}'),
+                        kind) for kind in ('png', 'svg')
         ]
 
 
@@ -170,10 +167,21 @@ def _use_log_rate(axes) -> None:
     axes.xaxis.set_minor_formatter(NullFormatter())
 
 
-def _save(figure, out_file: Path, kind: str) -> Path:
-    """Write a file that is never seen half-written."""
+def save_figure(figure, out_file: Path, kind: str, dpi: int = _DPI) -> Path:
+    """Write a figure to a file that is never seen half-written.
+
+    Args:
+        figure: Of matplotlib.
+        out_file: The file; its folder is made if it is not there.
+        kind: ``'png'`` or ``'svg'``.
+        dpi: Pixels per inch of a PNG.
+
+    Returns:
+        ``out_file``.
+    """
     # A date would make equal figures differ.
     metadata = {'Date': None} if kind == 'svg' else {}
+    out_file.parent.mkdir(parents=True, exist_ok=True)
     with whole_file(out_file) as part:
-        figure.savefig(part, format=kind, dpi=_DPI, metadata=metadata)
+        figure.savefig(part, format=kind, dpi=dpi, metadata=metadata)
     return out_file

@@ -4,7 +4,8 @@ from pathlib import Path
 
 from numpy import ndarray
 
-from .panel import _GAP, _TITLE, _add_axes, _new_figure, _save
+from .curve_plots import save_figure
+from .panel import _DPI, _GAP, _TITLE, _add_axes, _new_figure
 
 _WIDTH = 320  # of a small image on the screen, so that titles fit
 #: A title and RGB, uint8, shape (H, W, 3).
@@ -47,4 +48,4 @@ def draw_image_grid(columns: Sequence[Sequence[TitledImage]],
             axes.set_title(title, fontsize=10, pad=5, parse_math=False)
             axes.imshow(pixels, interpolation='nearest', aspect='auto')
             axes.set(xticks=(), yticks=())
-    return _save(figure, Path(out_file))
+    return save_figure(figure, Path(out_file), 'png', _DPI)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy import ndarray
 
-from mmhmc.whole_files import whole_file
+from .curve_plots import save_figure
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -135,7 +135,7 @@ def draw_panel(rows: Sequence[PanelRow],
                                 _BAR, height)
                 _draw_bits(axes, bar, row)
         top += _TITLE + height + _GAP
-    return _save(figure, Path(out_file))
+    return save_figure(figure, Path(out_file), 'png', _DPI)
 
 
 def _cells(row: PanelRow) -> dict[str, _Cell]:
@@ -257,11 +257,8 @@ def _colour(label: int) -> str:
 def _new_figure(width: int, height: int) -> 'Figure':
     """A figure of exactly this size in pixels, outside pyplot's state."""
     # Imported here, as matplotlib takes a second.
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
-    figure = Figure(figsize=(width / _DPI, height / _DPI), dpi=_DPI)
-    FigureCanvasAgg(figure)
-    return figure
+    return Figure(figsize=(width / _DPI, height / _DPI), dpi=_DPI)
 
 
 def _add_axes(figure: 'Figure', left: int, top: int, width: int,
@@ -273,20 +270,8 @@ def _add_axes(figure: 'Figure', left: int, top: int, width: int,
          width / full_width, height / full_height))
 
 
-def _save(figure: 'Figure', out_file: Path) -> Path:
-    """Write a PNG that is never seen half-written."""
-    out_file.parent.mkdir(parents=True, exist_ok=True)
-    with whole_file(out_file) as part:
-        figure.savefig(part, format='png', dpi=_DPI)
-    return out_file
-
-
 def _check_row(row: PanelRow, num_classes: int) -> None:
-    """Check the shapes and the keys of a row.
-
-    Raises:
-        ValueError: If a part does not fit the image.
-    """
+    """Check the shapes and the keys of a row."""
     shape = row.image.shape
     for name in ('image', 'x_hat', 'x_bar'):
         array = getattr(row, name)

@@ -4,7 +4,7 @@ import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from .curve_plots import _STYLE, COLOURS, _plain, _save
+from .curve_plots import _STYLE, COLOURS, _plain, save_figure
 
 _WIDTH, _HEIGHT = 2.9, 2.2  # inches, of one plot
 _ACROSS = 3  # plots in a row
@@ -75,7 +75,6 @@ def draw_training(runs: Mapping[str, Scalars], quantities: Sequence[str],
                              f'{", ".join(there)}.')
     # Imported here, as matplotlib takes a second.
     import matplotlib
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
     columns = min(len(quantities), _ACROSS)
     rows = math.ceil(len(quantities) / columns)
@@ -83,7 +82,6 @@ def draw_training(runs: Mapping[str, Scalars], quantities: Sequence[str],
     with matplotlib.rc_context(_STYLE):
         figure = Figure(
             figsize=(_WIDTH * columns, _HEIGHT * rows), layout='constrained')
-        FigureCanvasAgg(figure)
         for number, name in enumerate(quantities):
             axes = figure.add_subplot(rows, columns, number + 1)
             for colour, (run, scalars) in enumerate(runs.items()):
@@ -99,5 +97,4 @@ def draw_training(runs: Mapping[str, Scalars], quantities: Sequence[str],
             axes.set_xlabel('Step')
             axes.grid(True)
         axes.legend(frameon=True, framealpha=0.85, edgecolor='none')
-        out_file.parent.mkdir(parents=True, exist_ok=True)
-        return _save(figure, out_file, 'png')
+        return save_figure(figure, out_file, 'png')

@@ -54,16 +54,15 @@ class CostMeter:
         return [dict(task.origin, kind='complexity', key=task.key, **measured)]
 
     def _measure(self, point: Point) -> dict:
-        loaded = load_point(point)
-        parameters = count_parameters(loaded.codec, loaded.adapter)
+        codec, adapter = load_point(point)
+        parameters = count_parameters(codec, adapter)
         measured = dict(size=list(self._size))
-        if loaded.codec.state_dict():
+        if codec.state_dict():
             measured.update(
                 parameters=sum(parameters.values()),
                 parameters_of=parameters,
-                kmac=count_kmac(loaded.codec, self._size, point.condition,
-                                loaded.adapter))
+                kmac=count_kmac(codec, self._size, point.condition, adapter))
         # Noise would not be an image, and flat colour costs nothing.
         x = torch.nn.functional.interpolate(
             torch.rand(1, 3, 16, 16), self._size, mode='bicubic').clamp_(0, 1)
-        return dict(measured, **time_coding(loaded.codec, x, point.condition))
+        return dict(measured, **time_coding(codec, x, point.condition))

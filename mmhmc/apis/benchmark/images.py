@@ -3,6 +3,7 @@ import time
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -62,14 +63,8 @@ def decoded_name(row: str, point: str, dataset: str, image: str) -> str:
     return f'decoded/{row}/{point}/{dataset}/{image}.png'
 
 
-@dataclass(frozen=True)
-class LoadedPoint:
-    """A codec with its weights, and its adapter.
-
-    Args:
-        codec: In evaluation mode, with weights and tables.
-        adapter: Makes the machine's image of a decoded one, if there is one.
-    """
+class LoadedPoint(NamedTuple):
+    """A codec with weights and tables, and its adapter, if there is one."""
 
     codec: ImageCodec
     adapter: nn.Module | None
@@ -113,14 +108,14 @@ class ImageCoder:
 
     @torch.no_grad()
     def _code(self, task: ImageTask, loaded: LoadedPoint) -> list[dict]:
-        codec, condition = loaded.codec, task.point.condition
+        (codec, adapter), condition = loaded, task.point.condition
         x = read_image(task.path)[None]
         start = time.perf_counter()
         stream, = codec.compress(x, condition)
         coded = time.perf_counter()
         stream = Bitstream.from_bytes(stream.to_bytes())
         y_hat = None
-        if loaded.adapter is not None and loaded.adapter.placement == 'latent':
+        if adapter is not None and adapter.placement == 'latent':
             y_hat = codec.read(stream, condition)
         read = time.perf_counter()
         x_hat = codec.decompress([stream], condition)
@@ -141,7 +136,7 @@ class ImageCoder:
         if errors:
             record['lacks'] = sorted(errors)
         seen = {task.point.rows[-1]: x_hat}
-        if loaded.adapter is not None:
+        if adapter is not None:
             seen[task.point.codec] = adapt(loaded, x_hat, y_hat)
         failures = [
             failure(name, error, **task.origin)
@@ -198,9 +193,9 @@ def adapt(loaded: LoadedPoint, x_hat: Tensor, y_hat: Tensor | None) -> Tensor:
         x_hat: Decoded image (1, 3, H, W), in 8 bits.
         y_hat: Its latent, if the adapter works on that.
     """
-    adapter = loaded.adapter
+    codec, adapter = loaded
     if adapter.placement == 'latent':
-        x_bar = loaded.codec.decode_latents(adapter(y_hat))
+        x_bar = codec.decode_latents(adapter(y_hat))
         return to_8_bits(crop_to(x_bar, x_hat.shape[-2:]))
     return to_8_bits(adapter(x_hat))
 

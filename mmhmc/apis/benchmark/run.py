@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterable
 from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
+from operator import methodcaller
 from pathlib import Path
 
 from mmhmc.engine.ranks import Ranks, join_ranks
@@ -110,12 +111,7 @@ class _Run:
     # On the first rank.
 
     def begin(self, resume: bool) -> None:
-        """Read earlier records, and write the record of this run.
-
-        Raises:
-            FileExistsError: If there are results that are not to be kept.
-            ValueError: If they are of another version.
-        """
+        """Read earlier records, and write the record of this run."""
         self.known = self.log.read()
         self._check_known(resume)
         run = dict(
@@ -308,8 +304,9 @@ class _Run:
         jobs = 1 if alone else self.jobs
         with progress(name, len(tasks), self.ranks.rank == 0) as advance:
             with closing(
-                    work(partial(build, self.plan), tasks, jobs, apart,
-                         _lost)) as results:
+                    work(
+                        partial(build, self.plan), tasks, jobs, apart,
+                        methodcaller('lost'))) as results:
                 for records in results:
                     for record in records:
                         self._take(record)
@@ -347,11 +344,6 @@ class _Run:
         return Outcome(made, max(0,
                                  len(there) - made), failures,
                        self.plan.work_dir / 'results.jsonl', self.ranks.rank)
-
-
-def _lost(task) -> list[dict]:
-    """Records of a task that ended its process."""
-    return task.lost()
 
 
 def _id(record: dict) -> str:

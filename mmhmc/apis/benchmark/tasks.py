@@ -184,11 +184,7 @@ def _without_detections(content: dict, folder: Path) -> tuple[str, ...]:
 
 
 def _image_names(dataset, images: ImageSet) -> list[str]:
-    """Names of a host's images, in its order.
-
-    Raises:
-        ValueError: If they are not those of the image set.
-    """
+    """Names of a host's images, in its order."""
     paths = [dataset.get_data_info(i)['img_path'] for i in range(len(dataset))]
     names = [path_below(path, images.root) or path for path in paths]
     apart = sorted(set(names) ^ set(images.files))
@@ -218,11 +214,7 @@ def _read_decoded(cfg: Config, plan: Plan, run: TaskRun) -> None:
 
 
 def _check_reader(pipeline: list[dict], images: ImageSet) -> None:
-    """See that the host would turn the originals as they were turned.
-
-    Raises:
-        ValueError: If it would not.
-    """
+    """See that the host would turn the originals as they were turned."""
     usual = dict(imdecode_backend='cv2', color_type='color')
     given = {
         key: step[key]
@@ -273,12 +265,12 @@ def _load_codec(model: nn.Module, point: Point) -> None:
 
     A host's checkpoint, which is loaded later, has none of them.
     """
-    loaded = load_point(point)
+    codec, adapter = load_point(point)
     model = model.module if is_model_wrapper(model) else model
     for coder in find_codec_wrappers(model):
-        coder.codec.load_state_dict(loaded.codec.state_dict())
+        coder.codec.load_state_dict(codec.state_dict())
         if coder.adapter is not None:
-            coder.adapter.load_state_dict(loaded.adapter.state_dict())
+            coder.adapter.load_state_dict(adapter.state_dict())
 
 
 def _prepare(cfg: Config, task: Task, folder: Path) -> None:
@@ -332,11 +324,7 @@ class FirstBatchMeter(Hook):
             self._counter = FlopCounterMode(display=False)
             self._counter.__enter__()
 
-    def after_test_iter(self,
-                        runner,
-                        batch_idx,
-                        data_batch=None,
-                        outputs=None) -> None:
+    def after_test_iter(self, runner, batch_idx, outputs, **_) -> None:
         """End with it."""
         if batch_idx == 0:
             self._counter.__exit__(None, None, None)
@@ -357,11 +345,7 @@ class ImageScores(Hook):
     def __init__(self) -> None:
         self._rows: dict[str, list] = {}
 
-    def after_test_iter(self,
-                        runner,
-                        batch_idx,
-                        data_batch=None,
-                        outputs=None) -> None:
+    def after_test_iter(self, runner, *_, **__) -> None:
         """Take what a metric has added."""
         for metric in runner.test_evaluator.metrics:
             read = _READERS.get(type(metric).__name__)

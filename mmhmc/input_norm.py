@@ -1,6 +1,5 @@
 """Between a host's normalised input and a codec's RGB image in [0, 1]."""
 from collections.abc import Sequence
-from typing import Optional, Union
 
 import torch
 from torch import Tensor, nn
@@ -49,7 +48,7 @@ class InputNorm(nn.Module):
 
     @classmethod
     def from_preprocessor(
-            cls, data_preprocessor: Union[dict, 'InputNorm']) -> 'InputNorm':
+            cls, data_preprocessor: 'dict | InputNorm') -> 'InputNorm':
         """Read the normalisation from a host's data preprocessor config.
 
         Args:
@@ -133,8 +132,7 @@ class InputNorm(nn.Module):
         return inputs + change
 
 
-def _three(values: Optional[Sequence[float]],
-           default: float) -> Sequence[float]:
+def _three(values: Sequence[float] | None, default: float) -> Sequence[float]:
     """One value for each of three channels; hosts may give one or none."""
     if values is None:
         return (default, ) * 3

@@ -8,7 +8,6 @@ checkpoint holds instead.
 from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Optional, Union
 
 from mmengine.model import BaseModule
 from torch import Tensor, nn
@@ -38,7 +37,7 @@ class WholeModule(BaseModule):
 
     _is_asked_for = False
 
-    def __init__(self, init_cfg: Union[dict, list, None] = None) -> None:
+    def __init__(self, init_cfg: dict | list | None = None) -> None:
         super().__init__(init_cfg)
         # A lazy config names classes and asks no registry.
         use_for_mmengine()
@@ -71,7 +70,7 @@ class WholeModule(BaseModule):
         super()._load_from_state_dict(state_dict, prefix, *args)
 
 
-def pretrained(init_cfg: Union[dict, list, None]) -> Optional[dict]:
+def pretrained(init_cfg: dict | list | None) -> dict | None:
     """The ``Pretrained`` of an ``init_cfg``, if it has one.
 
     Raises:
@@ -115,7 +114,7 @@ def load_pretrained(module: nn.Module,
               others)
 
 
-def weights_of(checkpoint: dict, name: Union[str, Path]) -> dict[str, Tensor]:
+def weights_of(checkpoint: dict, name: str | Path) -> dict[str, Tensor]:
     """The tensors of a checkpoint by name.
 
     Raises:
@@ -129,7 +128,7 @@ def weights_of(checkpoint: dict, name: Union[str, Path]) -> dict[str, Tensor]:
     return state
 
 
-def find_part(module: nn.Module, state: dict[str, Tensor]) -> Optional[str]:
+def find_part(module: nn.Module, state: dict[str, Tensor]) -> str | None:
     """Prefix of a module's weights among those of a model.
 
     Args:
@@ -160,8 +159,8 @@ def find_part(module: nn.Module, state: dict[str, Tensor]) -> Optional[str]:
 
 def load_part(module: nn.Module,
               state: dict[str, Tensor],
-              name: Union[str, Path],
-              prefix: Optional[str] = None,
+              name: str | Path,
+              prefix: str | None = None,
               others: bool = False) -> None:
     """Load all weights of a module; entropy tables may be missing.
 
@@ -244,7 +243,7 @@ def _needed(keys: Iterable[str]) -> list[str]:
     return [key for key in keys if key.rpartition('.')[2] not in _MADE_ANEW]
 
 
-def _published_as(name: Union[str, Path]) -> str:
+def _published_as(name: str | Path) -> str:
     """What CompressAI's weights are of, as the end of an error."""
     if not is_compressai(name):
         return ''

@@ -1,7 +1,6 @@
 """Data that codec, adapter, losses and metrics pass to each other."""
 from dataclasses import dataclass, field, replace
 from numbers import Real
-from typing import Optional, Union
 
 from torch import Tensor
 
@@ -38,7 +37,7 @@ class CodecOutput:
 
     y_hat: Tensor
     likelihoods: dict[str, Tensor] = field(default_factory=dict)
-    x_hat: Optional[Tensor] = None
+    x_hat: Tensor | None = None
     symbols: dict[str, LatentSymbols] = field(default_factory=dict)
     extra_losses: dict[str, Tensor] = field(default_factory=dict)
 
@@ -59,10 +58,10 @@ class CodingCondition:
         TypeError: If one is of another kind.
     """
 
-    quality: Union[float, tuple[float, ...], None] = None
-    task: Optional[str] = None
-    alpha: Optional[float] = None
-    beta: Optional[float] = None
+    quality: float | tuple[float, ...] | None = None
+    task: str | None = None
+    alpha: float | None = None
+    beta: float | None = None
 
     def __post_init__(self) -> None:
         if isinstance(self.quality, list):
@@ -79,7 +78,7 @@ class CodingCondition:
 
 
 #: Run-time controls, or None for a codec's own.
-Condition = Optional[CodingCondition]
+Condition = CodingCondition | None
 
 
 @dataclass
@@ -108,16 +107,16 @@ class CodedBatch:
     """
 
     x: Tensor
-    x_hat: Optional[Tensor]
+    x_hat: Tensor | None
     x_bar: Tensor
     sizes: list[tuple[int, int]]
     bits: Tensor
-    num_bytes: list[Optional[int]]
-    y_hat: Optional[Tensor] = None
+    num_bytes: list[int | None]
+    y_hat: Tensor | None = None
     condition: Condition = None
     extra_losses: dict[str, Tensor] = field(default_factory=dict)
     stream_bytes: list[dict[str, int]] = field(default_factory=list)
-    real: Optional[Tensor] = None
+    real: Tensor | None = None
 
 
 @dataclass
@@ -143,11 +142,11 @@ class CodedImage:
     """
 
     bits: float
-    num_bytes: Optional[int]
+    num_bytes: int | None
     coded_size: tuple[int, int]
     original_size: tuple[int, int]
-    x: Optional[Tensor] = field(default=None, repr=False)
-    x_hat: Optional[Tensor] = field(default=None, repr=False)
+    x: Tensor | None = field(default=None, repr=False)
+    x_hat: Tensor | None = field(default=None, repr=False)
     view: str = 'image'
     stream_bytes: dict[str, int] = field(default_factory=dict)
 

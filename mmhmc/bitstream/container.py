@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from numbers import Real
 from operator import index
-from typing import Any, Optional
+from typing import Any
 
 from .errors import BitstreamError
 
@@ -77,10 +77,10 @@ class Bitstream:
     codec: str
     size: tuple[int, int]
     streams: dict[str, bytes] = field(default_factory=dict)
-    coded_size: Optional[tuple[int, int]] = None
+    coded_size: tuple[int, int] | None = None
     weights: bytes = bytes(4)
-    quality: Optional[float] = None
-    device: Optional[bytes] = None
+    quality: float | None = None
+    device: bytes | None = None
     cut: tuple[CutStream, ...] = ()
 
     def __post_init__(self) -> None:
@@ -248,7 +248,7 @@ def _check_size(size: tuple[int, int], coded_size: tuple[int, int]) -> None:
                              f"image's {size}.")
 
 
-def _round_up(size: tuple[int, int], stride: int) -> Optional[tuple[int, int]]:
+def _round_up(size: tuple[int, int], stride: int) -> tuple[int, int] | None:
     if stride == _EXPLICIT_SIZE:
         return None
     height, width = (-(-side >> stride) << stride for side in size)

@@ -9,7 +9,7 @@ import hashlib
 import warnings
 from dataclasses import dataclass
 from functools import cache, cached_property
-from typing import Any, Optional
+from typing import Any
 
 import numpy as np
 import torch
@@ -21,7 +21,7 @@ from . import rans_reference
 from .errors import BitstreamError
 
 #: Reason why the compiled coder is missing; None if it is there.
-_lacks: Optional[str] = None
+_lacks: str | None = None
 try:
     from . import _rans as _coder
 except ImportError as _error:

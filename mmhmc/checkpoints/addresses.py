@@ -4,7 +4,6 @@ import re
 import sys
 from collections import OrderedDict
 from pathlib import Path
-from typing import Optional
 from urllib.parse import urlparse
 
 import torch
@@ -17,7 +16,7 @@ from mmengine.runner.checkpoint import (get_deprecated_model_names,
 _HASH_IN_NAME = re.compile(r'[-_][0-9a-f]{8,64}\.')
 
 
-def find_url(name: str) -> Optional[str]:
+def find_url(name: str) -> str | None:
     """Web address of a checkpoint; None for a file.
 
     Raises:
@@ -56,7 +55,7 @@ def backbone_of(checkpoint: dict) -> dict:
                                if key.startswith(prefix)))
 
 
-def fetch(url: str, sha256: Optional[str]) -> Path:
+def fetch(url: str, sha256: str | None) -> Path:
     """Download into torch hub's cache, unless it is there.
 
     Raises:
@@ -82,7 +81,7 @@ def fetch(url: str, sha256: Optional[str]) -> Path:
     return file
 
 
-def _download(url: str, file: Path, sha256: Optional[str]) -> None:
+def _download(url: str, file: Path, sha256: str | None) -> None:
     if file.exists():
         return
     file.parent.mkdir(parents=True, exist_ok=True)

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from pickle import UnpicklingError
-from typing import Any, Optional, Union
+from typing import Any
 
 import torch
 from mmengine.fileio import get_local_path
@@ -23,7 +23,7 @@ from .addresses import backbone_of, fetch, find_url
 from .saved_values import STAND_INS, restore
 from .weight_files import read_safetensors
 
-MapLocation = Union[str, torch.device, Callable, dict, None]
+MapLocation = str | torch.device | Callable | dict | None
 
 _CEPH = (r'(\S+\:)?s3://', r'(\S+\:)?petrel://')
 _ZOO = 'mmhmc://'
@@ -36,9 +36,9 @@ _UNREADABLE = (ArithmeticError, AssertionError, AttributeError, EOFError,
                LookupError, RuntimeError, TypeError, ValueError, struct.error)
 
 
-def read_checkpoint(path: Union[str, Path],
+def read_checkpoint(path: str | Path,
                     map_location: MapLocation = 'cpu',
-                    sha256: Optional[str] = None) -> dict:
+                    sha256: str | None = None) -> dict:
     """Read a checkpoint as data; code in it never runs.
 
     Besides tensors and plain Python values a file may hold the logs
@@ -95,7 +95,7 @@ def read_checkpoint(path: Union[str, Path],
     return checkpoint
 
 
-def read_trusted_checkpoint(path: Union[str, Path]) -> dict:
+def read_trusted_checkpoint(path: str | Path) -> dict:
     """Read a checkpoint and RUN the code that is in it.
 
     For converting a file by ``torch.save`` whose origin is known
@@ -129,7 +129,7 @@ def use_for_mmengine() -> None:
 
 
 def _read_file(file: Path, name: str, map_location: MapLocation,
-               sha256: Optional[str]) -> dict:
+               sha256: str | None) -> dict:
     """Read a file by the ending of its name."""
     if sha256 is not None:
         _check_sha256(file, sha256)

@@ -3,7 +3,6 @@ import json
 from collections import OrderedDict
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Optional, Union
 
 import torch
 from torch import Tensor
@@ -20,8 +19,8 @@ STEP = '@step'
 
 
 def write_safetensors(state_dict: dict,
-                      path: Union[str, Path],
-                      dataset_meta: Optional[dict] = None) -> None:
+                      path: str | Path,
+                      dataset_meta: dict | None = None) -> None:
     """Write weights as a file that cannot hold code.
 
     The versions of the modules, by which hosts rename old keys, are kept.
@@ -147,7 +146,7 @@ def _beside(size: Tensor, weight: Tensor) -> Tensor:
     return size.reshape(-1, *[1] * (weight.ndim - 1))
 
 
-def read_safetensors(file: Path, device: Union[str, torch.device]) -> dict:
+def read_safetensors(file: Path, device: str | torch.device) -> dict:
     """Read a ``.safetensors`` file.
 
     Args:

@@ -3,7 +3,7 @@ import warnings
 from abc import abstractmethod
 from collections.abc import Iterator
 from difflib import get_close_matches
-from typing import Any, Optional, Union
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -49,7 +49,7 @@ class ImageCodec(StreamCoder, TransformRunner, WholeModule):
     #: Whether images of a training batch may have qualities of their own.
     mixes_qualities: bool = False
 
-    def __init__(self, init_cfg: Optional[dict] = None) -> None:
+    def __init__(self, init_cfg: dict | None = None) -> None:
         super().__init__(init_cfg)
         self._cache = TensorCache()
 
@@ -181,7 +181,7 @@ class ImageCodec(StreamCoder, TransformRunner, WholeModule):
         output.extra_losses.update(losses)
         return output
 
-    def make_portable(self, images: Optional[Tensor] = None) -> None:
+    def make_portable(self, images: Tensor | None = None) -> None:
         """Do nothing but warn: learned codecs are portable as they are.
 
         Args:
@@ -253,7 +253,7 @@ class ImageCodec(StreamCoder, TransformRunner, WholeModule):
                              f' got {condition}.')
 
 
-def build_codec(codec: Union[ImageCodec, dict]) -> ImageCodec:
+def build_codec(codec: ImageCodec | dict) -> ImageCodec:
     """Build a codec from its config; a built one is returned as it is.
 
     Raises:

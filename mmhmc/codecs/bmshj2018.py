@@ -1,5 +1,4 @@
 """Codecs of Ballé et al. (2018): factorised prior and scale hyperprior."""
-from typing import Optional
 
 import torch
 from torch import Tensor, nn
@@ -100,13 +99,13 @@ class ScaleHyperprior(HyperpriorCodec):
 
     def hyper_analysis(self,
                        y: Tensor,
-                       quality: Optional[float] = None) -> Tensor:
+                       quality: float | None = None) -> Tensor:
         """See :meth:`HyperpriorCodec.hyper_analysis`; of magnitudes."""
         return super().hyper_analysis(y.abs())
 
     def hyper_synthesis(self,
                         z_hat: Tensor,
-                        quality: Optional[float] = None) -> Tensor:
+                        quality: float | None = None) -> Tensor:
         """See :meth:`HyperpriorCodec.hyper_synthesis`; means are zero."""
         scales_hat = super().hyper_synthesis(z_hat)
         return torch.cat((scales_hat, torch.zeros_like(scales_hat)), dim=1)

@@ -1,5 +1,4 @@
 """Codecs of Cheng et al. (2020): residual blocks, sub-pixel, attention."""
-from typing import Optional
 
 from torch import Tensor, nn
 
@@ -41,7 +40,7 @@ class Cheng2020Anchor(JointAutoregressive):
 
     def __init__(self,
                  hidden_channels: int = 192,
-                 latent_channels: Optional[int] = None,
+                 latent_channels: int | None = None,
                  **kwargs) -> None:
         if latent_channels is None:
             latent_channels = hidden_channels

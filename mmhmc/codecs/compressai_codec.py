@@ -3,7 +3,6 @@ from abc import abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from fractions import Fraction
-from typing import Optional
 
 import torch
 from torch import Tensor, nn
@@ -81,7 +80,7 @@ class CompressAICodec(EntropyModelCodec):
                  hidden_channels: int = 128,
                  latent_channels: int = 192,
                  portable: bool = True,
-                 init_cfg: Optional[dict] = None,
+                 init_cfg: dict | None = None,
                  quantiser: str = 'noise') -> None:
         super().__init__(init_cfg)
         check_channels(

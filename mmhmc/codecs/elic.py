@@ -2,7 +2,6 @@
 import re
 from collections.abc import Sequence
 from itertools import accumulate
-from typing import Union
 
 from torch import nn
 
@@ -91,7 +90,7 @@ class ELIC(SpaceChannelCodec):
                  hidden_channels: int = 192,
                  latent_channels: int = 320,
                  groups: Sequence[int] = (16, 16, 32, 64, 192),
-                 context_channels: Sequence[Union[int, tuple]] = (224, 128),
+                 context_channels: Sequence[int | tuple] = (224, 128),
                  **kwargs) -> None:
         self.context_channels = _pairs(context_channels, len(groups[1:]))
         self.groups = tuple(groups)

@@ -2,7 +2,6 @@
 import hashlib
 from collections.abc import Iterator
 from functools import partial
-from typing import Optional
 
 import torch
 from torch import Tensor, nn
@@ -38,7 +37,7 @@ class EntropyModelCodec(ImageCodec):
     scale_range: tuple[float, float] = (0.11, 256.)
     scale_levels: int = SCALE_LEVELS
     # Digest of the weights for which the tables were made.
-    _tables_of: Optional[bytes] = None
+    _tables_of: bytes | None = None
 
     # CompressAI permutes by numpy, which `torch.compile` traces wrongly.
     @_disable_dynamo
@@ -47,8 +46,7 @@ class EntropyModelCodec(ImageCodec):
             self,
             z: Tensor,
             with_likelihoods: bool = True,
-            name: str = 'entropy_bottleneck'
-    ) -> tuple[Tensor, Optional[Tensor]]:
+            name: str = 'entropy_bottleneck') -> tuple[Tensor, Tensor | None]:
         """Quantise ``z`` by an entropy bottleneck.
 
         Args:
@@ -77,8 +75,8 @@ class EntropyModelCodec(ImageCodec):
             self,
             y: Tensor,
             scales_hat: Tensor,
-            means_hat: Optional[Tensor] = None,
-            with_likelihoods: bool = True) -> tuple[Tensor, Optional[Tensor]]:
+            means_hat: Tensor | None = None,
+            with_likelihoods: bool = True) -> tuple[Tensor, Tensor | None]:
         """Quantise ``y`` by its Gaussians, as :meth:`run_bottleneck`."""
         if with_likelihoods:
             y_hat, likelihoods = self.gaussian_conditional(
@@ -98,7 +96,7 @@ class EntropyModelCodec(ImageCodec):
     def decoded_in_training(self,
                             t: Tensor,
                             t_hat: Tensor,
-                            means: Optional[Tensor] = None) -> Tensor:
+                            means: Tensor | None = None) -> Tensor:
         """The quantised latent that is decoded, by the ``quantiser``.
 
         Args:

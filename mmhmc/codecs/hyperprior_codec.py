@@ -1,6 +1,5 @@
 """Codecs with a hyperprior: ``y`` is coded in one step, or in several."""
 from collections.abc import Callable
-from typing import Optional
 
 import torch
 from torch import Tensor
@@ -63,20 +62,20 @@ class HyperpriorCodec(CompressAICodec):
 
     def hyper_analysis(self,
                        y: Tensor,
-                       quality: Optional[float] = None) -> Tensor:
+                       quality: float | None = None) -> Tensor:
         """Latent (B, M, h, w) to ``z``, at a quality if there are several."""
         return self.run_hyper_analysis(y)
 
     def hyper_synthesis(self,
                         z_hat: Tensor,
-                        quality: Optional[float] = None) -> Tensor:
+                        quality: float | None = None) -> Tensor:
         """``z_hat`` to ``params``, at a quality if there are several."""
         return self.run_entropy_network('h_s', z_hat)
 
     def quantise_latent(self,
                         y: Tensor,
                         with_likelihoods: bool = True,
-                        quality: Optional[float] = None) -> CodecOutput:
+                        quality: float | None = None) -> CodecOutput:
         """See :meth:`CompressAICodec.quantise_latent`; streams ``z``, ``y``.
         """
         y = searched('y', lambda y=y: y)
@@ -112,7 +111,7 @@ class HyperpriorCodec(CompressAICodec):
             self,
             y: Tensor,
             params: Tensor,
-            with_likelihoods: bool = True) -> tuple[Tensor, Optional[Tensor]]:
+            with_likelihoods: bool = True) -> tuple[Tensor, Tensor | None]:
         """Quantise a whole batch that no decoder will have to follow.
 
         In training, with gradients, and for
@@ -190,7 +189,7 @@ class HyperpriorCodec(CompressAICodec):
     def decode_latent(self,
                       decoders: dict[str, SymbolDecoder],
                       latent_size: tuple[int, int],
-                      quality: Optional[float] = None) -> Tensor:
+                      quality: float | None = None) -> Tensor:
         """See :meth:`CompressAICodec.decode_latent`."""
         z_hat = self.read_bottleneck(decoders['z'], latent_size)
         return self._decode_given(

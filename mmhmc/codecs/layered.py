@@ -2,7 +2,6 @@
 from collections.abc import Iterator, Sequence
 from fractions import Fraction
 from functools import partial
-from typing import Optional
 
 import torch
 from torch import Tensor, nn
@@ -110,7 +109,7 @@ class LayeredGenerative(HyperpriorCodec):
                  semantic_channels: int = 48,
                  texture_channels: int = 64,
                  hyper_channels: int = 32,
-                 texture_stride: Optional[int] = None,
+                 texture_stride: int | None = None,
                  texture_widths: Sequence[int] = (64, 128, 192, 256, 256),
                  decoder_widths: Sequence[int] = (256, 192, 128, 64, 32),
                  driver: str = 'texture',
@@ -197,7 +196,7 @@ class LayeredGenerative(HyperpriorCodec):
 
     def _code_texture(
         self, t: Tensor, with_likelihoods: bool
-    ) -> tuple[Tensor, Optional[Tensor], Optional[LatentSymbols]]:
+    ) -> tuple[Tensor, Tensor | None, LatentSymbols | None]:
         """Quantised texture, its likelihoods and its symbols."""
         t = searched('t', lambda t=t: t)
         t_hat, likelihoods = self.run_bottleneck(t, with_likelihoods, _TEXTURE)
@@ -310,7 +309,7 @@ def _texture_analysis(widths: Sequence[int], channels: int) -> nn.Sequential:
         nn.Conv2d(widths[-1], channels, 1))
 
 
-def _check_layers(texture_stride: Optional[int], texture_widths: Sequence[int],
+def _check_layers(texture_stride: int | None, texture_widths: Sequence[int],
                   decoder_widths: Sequence[int], driver: str,
                   base_only_rate: float) -> None:
     """Refuse layers that cannot be built or would not work."""

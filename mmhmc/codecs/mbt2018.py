@@ -1,7 +1,6 @@
 """Codecs of Minnen et al. (2018): mean-scale hyperprior, joint context."""
 from collections.abc import Iterator, Sequence
 from functools import partial
-from typing import Optional
 
 import torch
 from torch import Tensor, nn
@@ -104,7 +103,7 @@ class JointAutoregressive(HyperpriorCodec):
             self,
             y: Tensor,
             params: Tensor,
-            with_likelihoods: bool = True) -> tuple[Tensor, Optional[Tensor]]:
+            with_likelihoods: bool = True) -> tuple[Tensor, Tensor | None]:
         """See :meth:`HyperpriorCodec.quantise_at_once`; one masked pass.
 
         Training predicts from a latent with noise. An estimate predicts all

@@ -1,7 +1,6 @@
 """Codec of Zhang et al. (2024): MPA, paths for people and for machines."""
 from collections.abc import Iterator, Sequence
 from numbers import Real
-from typing import Optional, Union
 
 from torch import Tensor, nn
 
@@ -86,8 +85,8 @@ class MPA(TinyLIC):
     controls = ('quality', 'task', 'alpha')
 
     def __init__(self,
-                 tasks: Union[Sequence[str], dict[str, str]] = (),
-                 trained_task: Optional[str] = None,
+                 tasks: Sequence[str] | dict[str, str] = (),
+                 trained_task: str | None = None,
                  lmbda_ratio: float = 10.,
                  **kwargs) -> None:
         self.tasks = _kinds_of(tasks)
@@ -258,7 +257,7 @@ def encoder_path(quality: float) -> PathChoice:
     return PathChoice(_LOW, (5**grown - 1) / 4, round(quality) - 1)
 
 
-def decoder_path(condition: Condition) -> Optional[PathChoice]:
+def decoder_path(condition: Condition) -> PathChoice | None:
     """The decoder's side path and the main path's share; None: main only."""
     if condition is None or condition.task in (None, MAIN_TASK):
         return None
@@ -275,7 +274,7 @@ def belongs_to(key: str, task: str) -> bool:
         for pair in zip(names, names[1:]))
 
 
-def _kinds_of(tasks: Union[Sequence[str], dict[str, str]]) -> dict[str, str]:
+def _kinds_of(tasks: Sequence[str] | dict[str, str]) -> dict[str, str]:
     """For each task the kind of its side path."""
     if isinstance(tasks, str):
         raise ValueError('`tasks` must be a list of names, or a dictionary, '

@@ -3,7 +3,6 @@ from collections.abc import Sequence
 from dataclasses import replace
 from fractions import Fraction
 from functools import partial
-from typing import Optional
 
 import torch
 from torch import Tensor, nn
@@ -244,7 +243,7 @@ class ConditionalBlock(nn.Module):
                 name.replace('conv', 'shift'),
                 nn.Linear(embedding_channels, conv.out_channels, bias=False))
 
-    def forward(self, x: Tensor, embedding: Optional[Tensor] = None) -> Tensor:
+    def forward(self, x: Tensor, embedding: Tensor | None = None) -> Tensor:
         """Shape (B, C, H, W) to the same, by an embedding (1, E) or none."""
         out = self._shift(self.conv1(x).relu(), self.shift1, embedding)
         out = self._shift(self.conv2(out).relu(), self.shift2, embedding)
@@ -252,7 +251,7 @@ class ConditionalBlock(nn.Module):
 
     @staticmethod
     def _shift(x: Tensor, shift: nn.Linear,
-               embedding: Optional[Tensor]) -> Tensor:
+               embedding: Tensor | None) -> Tensor:
         if embedding is None:
             return x
         return x + shift(embedding)[..., None, None]

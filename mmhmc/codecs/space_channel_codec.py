@@ -1,7 +1,6 @@
 """Space-channel autoregressive codecs: groups of channels, phases of each."""
 from collections.abc import Callable, Sequence
 from functools import cache, partial
-from typing import Optional
 
 import torch
 from torch import Tensor, nn
@@ -73,7 +72,7 @@ class SpaceChannelCodec(HyperpriorCodec):
         return tuple(torch.cat(parts, dim=1) for parts in zip(*coded))
 
     def _code_group(self, k: int, params_of: Callable[[Sequence[int]], Tensor],
-                    channel: Optional[Tensor],
+                    channel: Tensor | None,
                     code_step: CodeStep) -> tuple[Tensor, Tensor, Tensor]:
         """``y_hat``, scales and means (B, g, h, w) of group ``k``.
 

@@ -5,7 +5,6 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import replace
-from typing import Optional, Union
 
 import torch
 from torch import Tensor, nn
@@ -18,7 +17,7 @@ from mmhmc.structures import CodecOutput, CodingCondition, Condition
 from .layers import saturation
 
 #: Whether the file that is being read is portable; None: no file is read.
-_PORTABLE: ContextVar[Optional[bool]] = ContextVar('portable', default=None)
+_PORTABLE: ContextVar[bool | None] = ContextVar('portable', default=None)
 
 #: Beyond it float32 skips integers; no sensible symbol is anywhere near.
 _MOST_SYMBOL = 1 << 24
@@ -70,7 +69,7 @@ class StreamCoder(nn.Module):
 
     @torch.no_grad()
     def compress(self,
-                 x: Union[Tensor, Sequence[Tensor]],
+                 x: Tensor | Sequence[Tensor],
                  condition: Condition = None) -> list[Bitstream]:
         """Encode images of any size; padding is done here.
 
@@ -117,7 +116,7 @@ class StreamCoder(nn.Module):
     @torch.no_grad()
     def decompress(self,
                    bitstreams: Sequence[Bitstream],
-                   condition: Condition = None) -> Union[Tensor, list[Tensor]]:
+                   condition: Condition = None) -> Tensor | list[Tensor]:
         """Decode images.
 
         Args:

@@ -3,7 +3,6 @@ import math
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from itertools import accumulate, islice
-from typing import Optional
 
 import torch
 from torch import Tensor, nn
@@ -178,7 +177,7 @@ class TinyLIC(VariableRateCodec, SpaceChannelCodec):
     def quantise_latent(self,
                         y: Tensor,
                         with_likelihoods: bool = True,
-                        quality: Optional[float] = None) -> CodecOutput:
+                        quality: float | None = None) -> CodecOutput:
         """See :meth:`CompressAICodec.quantise_latent`; with a gain."""
         return super().quantise_latent(
             self.scale(y, 'gain', quality), with_likelihoods, quality)
@@ -189,14 +188,14 @@ class TinyLIC(VariableRateCodec, SpaceChannelCodec):
 
     def hyper_analysis(self,
                        y: Tensor,
-                       quality: Optional[float] = None) -> Tensor:
+                       quality: float | None = None) -> Tensor:
         """See :meth:`HyperpriorCodec.hyper_analysis`."""
         z = self.run_hyper_analysis(y, quality=quality)
         return self.scale(z, 'hyper_gain', quality)
 
     def hyper_synthesis(self,
                         z_hat: Tensor,
-                        quality: Optional[float] = None) -> Tensor:
+                        quality: float | None = None) -> Tensor:
         """See :meth:`HyperpriorCodec.hyper_synthesis`."""
         # A map of one position counts as contiguous in any memory format, and
         # kernels may be chosen by it: take that of the decoder.
@@ -204,7 +203,7 @@ class TinyLIC(VariableRateCodec, SpaceChannelCodec):
         z_hat = self.scale(z_hat, 'inverse_hyper_gain', quality)
         return self.run_entropy_network('h_s', z_hat, quality=quality)
 
-    def scale(self, t: Tensor, name: str, quality: Optional[float]) -> Tensor:
+    def scale(self, t: Tensor, name: str, quality: float | None) -> Tensor:
         """Multiply the channels of ``t`` (B, C, h, w) by a gain."""
         if quality is None:
             return t

@@ -3,7 +3,6 @@ import copy
 from fractions import Fraction
 from functools import partial
 from math import isqrt
-from typing import Optional, Union
 
 import torch
 from torch import Tensor, nn
@@ -21,7 +20,7 @@ class TransformRunner(nn.Module):
     #: transforms, in evaluation without gradients. ``'auto'``: by
     #: :attr:`tile_memory`; a number: images of more than twice its square;
     #: None: never.
-    tile_size: Union[int, str, None] = 'auto'
+    tile_size: int | str | None = 'auto'
     #: Bytes of memory up to which a transform works on a whole image.
     tile_memory: int = 896 << 20
     #: Side below which tiles overlap more than they save.
@@ -30,7 +29,7 @@ class TransformRunner(nn.Module):
     bytes_per_pixel: int = 512
     #: Type in which the transforms between image and latent compute in
     #: evaluation, e.g. ``torch.bfloat16``; None: that of their weights.
-    transform_dtype: Optional[torch.dtype] = None
+    transform_dtype: torch.dtype | None = None
 
     def run_transform(self, part: nn.Module, x: Tensor, scale: Fraction,
                       **controls) -> Tensor:
@@ -62,7 +61,7 @@ class TransformRunner(nn.Module):
         return run_in_tiles(run, x, scale, side // unit,
                             self.receptive_radius // unit)
 
-    def _tile_for(self, pixels: int, images: int) -> Optional[int]:
+    def _tile_for(self, pixels: int, images: int) -> int | None:
         """Side of the tiles for images of so many pixels; None: whole."""
         if self.tile_size != 'auto':
             few = self.tile_size is None or pixels <= 2 * self.tile_size**2

@@ -1,7 +1,6 @@
 """What codecs share that have many rates in one set of weights."""
 from collections.abc import Sequence
 from numbers import Real
-from typing import Optional, Union
 
 from torch import Tensor
 
@@ -23,7 +22,7 @@ class VariableRateCodec(ImageCodec):
     #: Fields of a condition that the codec knows.
     controls: tuple[str, ...] = ('quality', )
 
-    def quality_of(self, condition: Condition) -> Optional[Quality]:
+    def quality_of(self, condition: Condition) -> Quality | None:
         """What a condition says or the highest; None with one rate."""
         if not self.num_qualities:
             return None
@@ -45,7 +44,7 @@ class VariableRateCodec(ImageCodec):
         return super().decode_latents(y_hat, condition)
 
     def compress(self,
-                 x: Union[Tensor, Sequence[Tensor]],
+                 x: Tensor | Sequence[Tensor],
                  condition: Condition = None) -> list[Bitstream]:
         """See :meth:`ImageCodec.compress`."""
         # Before the quality is rounded.
@@ -101,7 +100,7 @@ class VariableRateCodec(ImageCodec):
                 f'`quality` must be a number from 1 to {self.num_qualities} '
                 f'for {type(self).__name__}, got {quality!r}.')
 
-    def _has(self, quality: Optional[float]) -> bool:
+    def _has(self, quality: float | None) -> bool:
         return isinstance(quality, Real) and 1 <= quality <= self.num_qualities
 
     def _check_origin(self, bitstream: Bitstream, names: list[str]) -> None:

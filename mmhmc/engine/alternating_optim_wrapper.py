@@ -1,7 +1,6 @@
 """Two optimizers that step on alternate batches."""
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Optional
 
 from mmengine.optim import DefaultOptimWrapperConstructor, OptimWrapperDict
 from torch import Tensor, nn
@@ -19,7 +18,7 @@ class AlternatingOptimWrapper(OptimWrapperDict):
     processes work as they are.
     """
 
-    _active: Optional[str] = None
+    _active: str | None = None
 
     @contextmanager
     def optim_context(self, model: nn.Module) -> Iterator[None]:
@@ -63,7 +62,7 @@ class AlternatingOptimWrapperConstructor:
 
     def __init__(self,
                  optim_wrapper_cfg: dict,
-                 paramwise_cfg: Optional[dict] = None) -> None:
+                 paramwise_cfg: dict | None = None) -> None:
         generator = dict(optim_wrapper_cfg)
         discriminator = {**generator, **generator.pop('discriminator', {})}
         discriminator.pop('discriminator', None)

@@ -2,7 +2,7 @@
 from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Optional
+from typing import Any
 
 from mmengine.logging import print_log
 from torch import Tensor, nn
@@ -26,7 +26,7 @@ class HostCall:
     kwargs: dict
 
     @property
-    def _name(self) -> Optional[str]:
+    def _name(self) -> str | None:
         """Name of the inputs, if they have one; multi-modal hosts' is
         ``images``."""
         return next((n for n in ('inputs', 'images') if n in self.kwargs),
@@ -45,7 +45,7 @@ class HostCall:
         return self._find(1, 'data_samples')
 
     @property
-    def mode(self) -> Optional[str]:
+    def mode(self) -> str | None:
         """``'loss'``, ``'predict'``, ``'tensor'`` or None."""
         return self._find(2, 'mode')
 
@@ -123,7 +123,7 @@ class SizeFinder:
                 if sizes is not None]
 
     def _sizes(self, inputs: Tensor, samples: Sequence,
-               training: bool) -> Optional[list[Size]]:
+               training: bool) -> list[Size] | None:
         """Sizes of the images of a batch; None if they are not known."""
         padded = self._pipeline_pads and not training
         sizes = [image_size(s, padded) for s in samples]
@@ -143,7 +143,7 @@ class SizeFinder:
         return sizes
 
 
-def image_size(sample: Any, padded: bool = False) -> Optional[Size]:
+def image_size(sample: Any, padded: bool = False) -> Size | None:
     """Height and width of the real image on a host's canvas.
 
     Args:
@@ -207,7 +207,7 @@ def _is_list_of_views(inputs: Any, are_videos: bool) -> bool:
         for one in inputs)
 
 
-def _single_images(inputs: Any) -> Optional[Sequence[Tensor]]:
+def _single_images(inputs: Any) -> Sequence[Tensor] | None:
     """Images one by one, frames of a video too; None if it holds others."""
     if isinstance(inputs, Tensor) and inputs.ndim >= 4:
         return inputs.flatten(0, -4)

@@ -1,6 +1,5 @@
 """Muon for weight matrices, AdamW for all other parameters."""
 from collections.abc import Iterable
-from typing import Union
 
 from torch import Tensor
 from torch.optim import Optimizer
@@ -37,7 +36,7 @@ class Muon:
     """
 
     def __new__(cls,
-                params: Iterable[Union[Tensor, dict]],
+                params: Iterable[Tensor | dict],
                 lr: float = 2e-2,
                 adamw_lr: float = 1e-3,
                 **kwargs) -> Optimizer:
@@ -79,7 +78,7 @@ class Muon:
         return optimizer
 
 
-def _groups_of(params: Iterable[Union[Tensor, dict]]) -> list[dict]:
+def _groups_of(params: Iterable[Tensor | dict]) -> list[dict]:
     """Groups with lists; single parameters become one group."""
     params = list(params)
     if not params or not isinstance(params[0], dict):

@@ -1,7 +1,6 @@
 """Separate learning rates for codec, adapter and host."""
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Optional
 
 from mmengine.optim import OptimWrapper
 from mmengine.registry import \
@@ -48,7 +47,7 @@ class CodecOptimWrapperConstructor:
 
     def __init__(self,
                  optim_wrapper_cfg: dict,
-                 paramwise_cfg: Optional[dict] = None) -> None:
+                 paramwise_cfg: dict | None = None) -> None:
         host_cfg = dict(paramwise_cfg or {})
         self.settings = {p: dict(host_cfg.pop(p, {})) for p in PARTS}
         for part, settings in self.settings.items():

@@ -4,7 +4,7 @@ import subprocess
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any, Optional
+from typing import Any
 
 import torch.distributed as dist
 
@@ -28,7 +28,7 @@ class Ranks:
     rank: int = 0
     size: int = 1
     local_rank: int = 0
-    group: Optional[Any] = None
+    group: Any | None = None
 
     def share(self, items: Sequence) -> list:
         """The part of a list that is for this process."""

@@ -9,21 +9,21 @@ from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from multiprocessing import resource_tracker
 from multiprocessing.connection import wait
-from typing import Any, Optional
+from typing import Any
 
 import torch
 
 from mmhmc.machine import tune_cpu
 
 # The function that a worker process calls on each task.
-_worker: Optional[Callable[[Any], Any]] = None
+_worker: Callable[[Any], Any] | None = None
 
 
 def work(build: Callable[[], Callable[[Any], Any]],
          tasks: Sequence,
          jobs: int,
          apart: bool = False,
-         lost: Optional[Callable[[Any], Any]] = None) -> Iterator[Any]:
+         lost: Callable[[Any], Any] | None = None) -> Iterator[Any]:
     """Call a function on each task, and yield results as they come.
 
     An interrupt, or the end of a worker, loses the tasks that are running and

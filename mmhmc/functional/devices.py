@@ -3,7 +3,6 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from itertools import chain
-from typing import Optional, Union
 
 import torch
 from torch import Tensor, nn
@@ -66,7 +65,7 @@ def on_device_of(network: Callable, x: Tensor) -> Callable:
 class ImageSizes(list):
     """Height and width of each image of a batch, copied to a device once."""
 
-    _copy: Optional[Tensor] = None
+    _copy: Tensor | None = None
 
     def on(self, device: torch.device) -> Tensor:
         """The sizes on a device, int64, shape (B, 2)."""
@@ -75,7 +74,7 @@ class ImageSizes(list):
         return self._copy
 
 
-def to_device(values: Union[float, Sequence], device: torch.device) -> Tensor:
+def to_device(values: float | Sequence, device: torch.device) -> Tensor:
     """A small tensor of Python's numbers, without waiting for the device.
 
     Args:

@@ -1,6 +1,5 @@
 """Rate and distortion of images that are padded to a common size."""
 from collections.abc import Sequence
-from typing import Optional
 
 import torch
 from torch import Tensor
@@ -69,7 +68,7 @@ def count_bits(likelihoods: dict[str, Tensor], sizes: Sequence[Size],
 def image_mse(x: Tensor,
               x_hat: Tensor,
               sizes: Sequence[Size],
-              real: Optional[Tensor] = None) -> Tensor:
+              real: Tensor | None = None) -> Tensor:
     """Mean squared error of each image over its real pixels.
 
     Args:

@@ -2,7 +2,6 @@
 from collections.abc import Sequence
 from copy import deepcopy
 from functools import partial
-from typing import Optional, Union
 
 import torch
 from mmengine.model import BaseModule
@@ -60,9 +59,9 @@ class BackboneLoss(PerceptualLoss):
 
     def __init__(self,
                  backbone: dict,
-                 input_norm: Union[InputNorm, dict],
+                 input_norm: InputNorm | dict,
                  unit: bool = True,
-                 checkpoint: Optional[str] = None) -> None:
+                 checkpoint: str | None = None) -> None:
         backbone = deepcopy(backbone)
         if checkpoint is not None:
             backbone['init_cfg'] = dict(
@@ -78,11 +77,11 @@ class BackboneLoss(PerceptualLoss):
         network.norm = InputNorm.from_preprocessor(input_norm)
         super().__init__(network)
         self.unit = unit
-        self._taps: Optional[list[str]] = None
+        self._taps: list[str] | None = None
         self._compared: tuple = ()
 
     def watch(self, backbone: nn.Module,
-              norm: InputNorm) -> Optional['FeatureWatch']:
+              norm: InputNorm) -> 'FeatureWatch | None':
         """Keep the features that a host's backbone is about to compute.
 
         Args:
@@ -172,7 +171,7 @@ class FeatureWatch:
               output: Tensor) -> None:
         self._found[name].append(output)
 
-    def end(self) -> Optional[list[Tensor]]:
+    def end(self) -> list[Tensor] | None:
         """Remove the hooks from the backbone.
 
         Returns:

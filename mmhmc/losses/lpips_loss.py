@@ -1,6 +1,5 @@
 """LPIPS of Zhang et al. (2018)."""
 import warnings
-from typing import Optional
 
 from torch import Tensor, nn
 
@@ -40,9 +39,7 @@ class LPIPSLoss(PerceptualLoss):
         ValueError: If ``net`` is unknown, or the file is of another network.
     """
 
-    def __init__(self,
-                 net: str = 'vgg',
-                 weights: Optional[str] = None) -> None:
+    def __init__(self, net: str = 'vgg', weights: str | None = None) -> None:
         if net not in _BACKBONES:
             raise ValueError(f'`net` must be one of {sorted(_BACKBONES)}, '
                              f'got {net!r}.')
@@ -70,7 +67,7 @@ def _build(net: str) -> nn.Module:
 
 
 def _load_backbone(backbone: nn.Module, name: str,
-                   weights: Optional[str]) -> None:
+                   weights: str | None) -> None:
     """Put torchvision's weights into the package's slices of its network."""
     source = weights or f'torchvision://{name}'
     try:

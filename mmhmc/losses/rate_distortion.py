@@ -13,7 +13,6 @@ batches; ``mmhmc.RateLossHook`` adds them to the host's losses.
 import math
 from collections.abc import Callable, Sequence
 from numbers import Real
-from typing import Optional, Union
 
 import torch
 from torch import Tensor
@@ -25,7 +24,7 @@ from mmhmc.structures import CodedBatch
 
 #: A weight of the objective: a number; or for a codec whose rate varies the
 #: weight at each quality, from 1, or a function of the quality.
-Lmbda = Union[float, Sequence[float], Callable[[float], float]]
+Lmbda = float | Sequence[float] | Callable[[float], float]
 
 
 def check_lmbdas(name: str, lmbda: Lmbda) -> Lmbda:
@@ -84,7 +83,7 @@ def rate_loss(batches: Sequence[CodedBatch], lmbda: Lmbda) -> Tensor:
 
 
 def weights_of(name: str, lmbda: Lmbda,
-               batches: Sequence[CodedBatch]) -> Union[float, Tensor]:
+               batches: Sequence[CodedBatch]) -> float | Tensor:
     """A weight of the objective for each image, by its quality.
 
     Args:
@@ -107,7 +106,7 @@ def weights_of(name: str, lmbda: Lmbda,
     return to_device(weights, batches[0].bits.device)
 
 
-def _qualities(batch: CodedBatch) -> Sequence[Optional[float]]:
+def _qualities(batch: CodedBatch) -> Sequence[float | None]:
     """The quality of each image."""
     quality = batch.condition and batch.condition.quality
     if isinstance(quality, Sequence):
@@ -115,7 +114,7 @@ def _qualities(batch: CodedBatch) -> Sequence[Optional[float]]:
     return [quality] * len(batch.bits)
 
 
-def _weight_at(name: str, lmbda: Lmbda, quality: Optional[float]) -> float:
+def _weight_at(name: str, lmbda: Lmbda, quality: float | None) -> float:
     if callable(lmbda) and quality is not None:
         return check_lmbda(name, lmbda(quality))
     if callable(lmbda):
@@ -135,7 +134,7 @@ def squared_error(batches: Sequence[CodedBatch]) -> Tensor:
         [image_mse(b.x, b.x_hat, b.sizes, b.real) for b in batches])
 
 
-def distortion_loss(mse: Tensor, lmbda: Union[float, Tensor]) -> Tensor:
+def distortion_loss(mse: Tensor, lmbda: float | Tensor) -> Tensor:
     """``lmbda_distortion * 255^2 * MSE``.
 
     Args:

@@ -1,6 +1,5 @@
 """A conditional patch discriminator at two scales."""
 from collections.abc import Sequence
-from typing import Optional
 
 import torch
 from torch import Tensor, nn
@@ -45,7 +44,7 @@ class TwoScaleDiscriminator(nn.Module):
     def __init__(
         self,
         latent_channels: int,
-        seen_channels: Optional[int] = None,
+        seen_channels: int | None = None,
         context_channels: int = 12,
         hidden_channels: Sequence[int] = (64, 128, 256, 512)
     ) -> None:

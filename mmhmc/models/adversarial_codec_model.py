@@ -2,7 +2,6 @@
 from abc import abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Optional, Union
 
 import torch
 from torch import Tensor, nn
@@ -27,7 +26,7 @@ class AdversarialCodecModel(CodecModel):
     """
 
     #: None: only the codec learns.
-    discriminator: Optional[nn.Module]
+    discriminator: nn.Module | None
     adversarial: nn.Module
     #: Batches so far, an int: a number on a GPU would have to be waited for.
     num_batches = 0
@@ -45,8 +44,8 @@ class AdversarialCodecModel(CodecModel):
 
     def forward(self,
                 inputs: Tensor,
-                data_samples: Optional[list] = None,
-                mode: str = 'tensor') -> Union[dict, list]:
+                data_samples: list | None = None,
+                mode: str = 'tensor') -> dict | list:
         """As :meth:`CodecModel.forward`, but for mode ``'loss'``.
 
         It gives the losses of the part that learns, and logs. H and W are

@@ -1,7 +1,6 @@
 """A host's backbone with a codec in front of it."""
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Optional, Union
 
 import torch
 from mmengine.logging import print_log
@@ -54,15 +53,15 @@ class CodecBackbone(ImageCoding, BaseModule):
     _is_decoded = False
 
     def __init__(self,
-                 codec: Union[ImageCodec, dict],
-                 backbone: Union[nn.Module, dict],
-                 input_norm: Union[InputNorm, dict],
-                 adapter: Union[nn.Module, dict, None] = None,
-                 test_cfg: Optional[dict] = None,
-                 condition: Optional[dict] = None,
-                 train_condition: Optional[dict] = None,
-                 pretrained: Optional[str] = None,
-                 init_cfg: Optional[dict] = None) -> None:
+                 codec: ImageCodec | dict,
+                 backbone: nn.Module | dict,
+                 input_norm: InputNorm | dict,
+                 adapter: nn.Module | dict | None = None,
+                 test_cfg: dict | None = None,
+                 condition: dict | None = None,
+                 train_condition: dict | None = None,
+                 pretrained: str | None = None,
+                 init_cfg: dict | None = None) -> None:
         super().__init__()
         self.choose_condition = ConditionChoice(condition, train_condition)
         self.input_norm = InputNorm.from_preprocessor(input_norm)

@@ -1,5 +1,4 @@
 """A codec without a host, as an mmengine model."""
-from typing import Optional, Union
 
 from mmengine.model import BaseModel
 from torch import Tensor, nn
@@ -34,15 +33,15 @@ class CodecModel(ImageCoding, BaseModel):
         init_cfg: mmengine's initialisation.
     """
 
-    adapter: Optional[nn.Module] = None
+    adapter: nn.Module | None = None
 
     def __init__(self,
-                 codec: Union[ImageCodec, dict],
+                 codec: ImageCodec | dict,
                  data_preprocessor: dict = RGB,
-                 test_cfg: Optional[dict] = None,
-                 condition: Optional[dict] = None,
-                 train_condition: Optional[dict] = None,
-                 init_cfg: Optional[dict] = None) -> None:
+                 test_cfg: dict | None = None,
+                 condition: dict | None = None,
+                 train_condition: dict | None = None,
+                 init_cfg: dict | None = None) -> None:
         super().__init__(data_preprocessor, init_cfg)
         self.choose_condition = ConditionChoice(condition, train_condition)
         self.input_norm = InputNorm.from_preprocessor(data_preprocessor)
@@ -68,8 +67,8 @@ class CodecModel(ImageCoding, BaseModel):
 
     def forward(self,
                 inputs: Tensor,
-                data_samples: Optional[list] = None,
-                mode: str = 'tensor') -> Union[CodedBatch, dict, list]:
+                data_samples: list | None = None,
+                mode: str = 'tensor') -> CodedBatch | dict | list:
         """Encode and decode images.
 
         Args:

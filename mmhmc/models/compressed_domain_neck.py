@@ -1,7 +1,6 @@
 """A codec's latent as the feature maps that a host's heads expect."""
 from collections.abc import Sequence
 from math import log2
-from typing import Optional, Union
 
 from mmengine.model import BaseModule
 from torch import Tensor, nn
@@ -59,10 +58,10 @@ class CompressedDomainNeck(BaseModule):
     def __init__(self,
                  in_channels: int,
                  out_channels: int,
-                 strides: Optional[Sequence[int]] = (4, 8, 16, 32, 64),
+                 strides: Sequence[int] | None = (4, 8, 16, 32, 64),
                  num_blocks: int = 3,
                  latent_stride: int = 16,
-                 init_cfg: Optional[dict] = None) -> None:
+                 init_cfg: dict | None = None) -> None:
         super().__init__(init_cfg)
         if min(in_channels, out_channels, latent_stride) < 1 or num_blocks < 0:
             raise ValueError(
@@ -101,8 +100,8 @@ class CompressedDomainNeck(BaseModule):
             for o in octaves)
 
     def forward(
-            self, inputs: Union[LatentFeatures,
-                                Sequence[Tensor]]) -> tuple[Tensor, ...]:
+            self,
+            inputs: LatentFeatures | Sequence[Tensor]) -> tuple[Tensor, ...]:
         """Compute the maps, or the vector.
 
         Args:

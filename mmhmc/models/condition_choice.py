@@ -1,7 +1,6 @@
 """Run-time controls of a codec, of which training may draw some."""
 from collections.abc import Sequence
 from dataclasses import fields
-from typing import Optional
 
 import torch
 
@@ -28,8 +27,8 @@ class ConditionChoice:
     """
 
     def __init__(self,
-                 condition: Optional[dict] = None,
-                 train_condition: Optional[dict] = None) -> None:
+                 condition: dict | None = None,
+                 train_condition: dict | None = None) -> None:
         for name, given in (('condition', condition), ('train_condition',
                                                        train_condition)):
             unknown = set(given or {}) - set(_NAMES)
@@ -45,9 +44,7 @@ class ConditionChoice:
                 raise ValueError(f'`train_condition.{name}` must be a list of '
                                  f'values to draw from, got {values!r}.')
 
-    def __call__(self,
-                 training: bool,
-                 images: Optional[int] = None) -> Condition:
+    def __call__(self, training: bool, images: int | None = None) -> Condition:
         """Controls for the next batch; None if there are none.
 
         Args:

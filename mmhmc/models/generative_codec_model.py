@@ -1,7 +1,6 @@
 """A codec alone that learns against a discriminator."""
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Optional, Union
 
 import torch
 from torch import Tensor, nn
@@ -83,14 +82,14 @@ class GenerativeCodecModel(AdversarialCodecModel):
     """
 
     def __init__(self,
-                 codec: Union[ImageCodec, dict],
-                 perceptual: Union[dict, nn.Module,
-                                   None] = dict(type='mmhmc.LPIPSLoss'),
-                 discriminator: Union[dict, nn.Module, None] = dict(
-                     type='mmhmc.PatchDiscriminator'),
-                 adversarial: Union[dict, nn.Module] = dict(
-                     type='mmhmc.NonSaturatingLoss'),
-                 quality_range: Optional[tuple[int, int]] = (1, 8),
+                 codec: ImageCodec | dict,
+                 perceptual: dict | nn.Module
+                 | None = dict(type='mmhmc.LPIPSLoss'),
+                 discriminator: dict | nn.Module
+                 | None = dict(type='mmhmc.PatchDiscriminator'),
+                 adversarial: dict
+                 | nn.Module = dict(type='mmhmc.NonSaturatingLoss'),
+                 quality_range: tuple[int, int] | None = (1, 8),
                  lmbda_rate: Sequence[float] = (18., 9.32, 4.83, 2.5, 1.3,
                                                 0.67, 0.35, 0.18),
                  lmbda_distortion: float = 0.01,

@@ -1,7 +1,6 @@
 """Encoding and decoding a batch of images of different sizes."""
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Optional
 
 import torch
 from torch import Tensor, nn
@@ -40,10 +39,10 @@ class ImageCoding:
     """
 
     codec: ImageCodec
-    adapter: Optional[nn.Module]
+    adapter: nn.Module | None
     choose_condition: ConditionChoice
     test_cfg: dict
-    _recording: Optional['_Recording'] = None
+    _recording: '_Recording | None' = None
 
     @contextmanager
     def recording(self, batches: Batches = ()) -> Iterator[list[CodedBatch]]:
@@ -86,7 +85,7 @@ class ImageCoding:
 
     def code_images(self,
                     x: Tensor,
-                    inputs: Optional[Tensor] = None) -> CodedBatch:
+                    inputs: Tensor | None = None) -> CodedBatch:
         """Code a batch.
 
         Args:
@@ -179,8 +178,8 @@ class ImageCoding:
                 crop_to(x_bar, size).clamp(0, 1), bits, stream)
 
     def _code_latent(
-            self, x: Tensor, size: Size, condition: Condition
-    ) -> tuple[Tensor, Tensor, Optional[Bitstream]]:
+            self, x: Tensor, size: Size,
+            condition: Condition) -> tuple[Tensor, Tensor, Bitstream | None]:
         """Latent of one image, its estimated bits and its bitstream."""
         target = padded_size(size, self.codec.downsampling_factor)
         output = self.codec.encode_latents(
@@ -201,9 +200,9 @@ class ImageCoding:
                     'call `update_entropy_tables()`.')
         return y_hat, bits, stream
 
-    def _written(self, x: Tensor, x_hat: Optional[Tensor], x_bar: Tensor,
+    def _written(self, x: Tensor, x_hat: Tensor | None, x_bar: Tensor,
                  sizes: list[Size], bits: Sequence[Tensor],
-                 streams: Sequence[Optional[Bitstream]],
+                 streams: Sequence[Bitstream | None],
                  condition: Condition) -> CodedBatch:
         """A batch of which each image may have a bitstream."""
         return CodedBatch(
@@ -271,7 +270,7 @@ class _Recording:
         self._expected += expected
 
     def find_sizes(self, x: Tensor,
-                   inputs: Optional[Tensor]) -> tuple[ImageSizes, bool]:
+                   inputs: Tensor | None) -> tuple[ImageSizes, bool]:
         """Sizes of the images of a batch, and whether it was expected."""
         canvas = tuple(x.shape[-2:])
         alike = [(batch, sizes) for batch, sizes in self._batches
@@ -311,8 +310,8 @@ def _is_equal(one: Tensor, other: Tensor) -> bool:
         other.to(one.dtype).float())
 
 
-def complete_test_cfg(test_cfg: Optional[dict],
-                      defaults: Optional[dict] = None) -> dict:
+def complete_test_cfg(test_cfg: dict | None,
+                      defaults: dict | None = None) -> dict:
     """Fill in missing keys and refuse unknown ones.
 
     Args:
@@ -335,8 +334,7 @@ def complete_test_cfg(test_cfg: Optional[dict],
     return {**complete, **(test_cfg or {})}
 
 
-def build_adapter(adapter: Optional[dict],
-                  codec: ImageCodec) -> Optional[nn.Module]:
+def build_adapter(adapter: dict | None, codec: ImageCodec) -> nn.Module | None:
     """Build an adapter and check that it fits the codec.
 
     Raises:

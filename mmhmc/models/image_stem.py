@@ -1,6 +1,5 @@
 """Strided convolutions in place of a codec's encoder."""
 from collections.abc import Sequence
-from typing import Optional
 
 from mmengine.model import BaseModule
 from torch import Tensor, nn
@@ -28,7 +27,7 @@ class ImageStem(BaseModule):
 
     def __init__(self,
                  widths: Sequence[int] = (64, 128, 128, 112),
-                 init_cfg: Optional[dict] = None) -> None:
+                 init_cfg: dict | None = None) -> None:
         super().__init__(init_cfg)
         if not widths or min(widths) < 1:
             raise ValueError('`widths` must be one or more positive numbers, '

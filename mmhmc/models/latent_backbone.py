@@ -1,6 +1,5 @@
 """A codec's latent as a host's features."""
 from collections.abc import Iterable
-from typing import Optional, Union
 
 import torch
 from mmengine.model import BaseModule
@@ -25,7 +24,7 @@ class LatentFeatures(tuple):
     """
 
     #: Height and width in pixels that the maps cover; None if unknown.
-    canvas: Optional[Size] = None
+    canvas: Size | None = None
 
     @classmethod
     def over(cls, maps: Iterable[Tensor], canvas: Size) -> 'LatentFeatures':
@@ -83,16 +82,16 @@ class LatentBackbone(ImageCoding, BaseModule):
             so many channels of it.
     """
 
-    adapter: Optional[nn.Module] = None
+    adapter: nn.Module | None = None
 
     def __init__(self,
-                 codec: Union[ImageCodec, dict],
-                 input_norm: Union[InputNorm, dict],
-                 test_cfg: Optional[dict] = None,
-                 condition: Optional[dict] = None,
-                 train_condition: Optional[dict] = None,
-                 seen_channels: Union[int, tuple[int, int], None] = None,
-                 init_cfg: Optional[dict] = None) -> None:
+                 codec: ImageCodec | dict,
+                 input_norm: InputNorm | dict,
+                 test_cfg: dict | None = None,
+                 condition: dict | None = None,
+                 train_condition: dict | None = None,
+                 seen_channels: int | tuple[int, int] | None = None,
+                 init_cfg: dict | None = None) -> None:
         super().__init__(init_cfg)
         self.choose_condition = ConditionChoice(condition, train_condition)
         self.input_norm = InputNorm.from_preprocessor(input_norm)
@@ -108,8 +107,8 @@ class LatentBackbone(ImageCoding, BaseModule):
             dict(real_bits=True, image=False))
 
     def _range_of(
-            self, seen_channels: Union[int, tuple[int, int],
-                                       None]) -> tuple[int, int]:
+            self,
+            seen_channels: int | tuple[int, int] | None) -> tuple[int, int]:
         """First channel that is seen, and the one after the last."""
         channels = self.codec.latent_channels
         if seen_channels is None:

@@ -1,5 +1,4 @@
 """A layered codec alone that learns against a discriminator."""
-from typing import Union
 
 import torch
 from torch import Tensor, nn
@@ -53,13 +52,12 @@ class LayeredCodecModel(AdversarialCodecModel):
     """
 
     def __init__(self,
-                 codec: Union[ImageCodec, dict],
-                 perceptual: Union[dict, nn.Module,
-                                   None] = dict(type='mmhmc.LPIPSLoss'),
-                 discriminator: Union[dict, nn.Module, None] = dict(
-                     type='mmhmc.TwoScaleDiscriminator'),
-                 adversarial: Union[dict,
-                                    nn.Module] = dict(type='mmhmc.HingeLoss'),
+                 codec: ImageCodec | dict,
+                 perceptual: dict | nn.Module
+                 | None = dict(type='mmhmc.LPIPSLoss'),
+                 discriminator: dict | nn.Module
+                 | None = dict(type='mmhmc.TwoScaleDiscriminator'),
+                 adversarial: dict | nn.Module = dict(type='mmhmc.HingeLoss'),
                  lmbda_rate: float = 4.,
                  lmbda_l1: float = 10.,
                  lmbda_mse: float = 0.,

@@ -1,7 +1,7 @@
 """Heads of several hosts on shared features."""
 from collections.abc import Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any, Optional, Union
+from typing import Any
 
 import torch
 from mmengine.model import BaseModel
@@ -53,13 +53,13 @@ class MultiTaskModel(BaseModel):
     """
 
     def __init__(self,
-                 backbone: Union[nn.Module, dict],
-                 trunk: Union[nn.Module, dict],
+                 backbone: nn.Module | dict,
+                 trunk: nn.Module | dict,
                  tasks: Mapping[str, dict],
-                 targets: Optional[Mapping[str, str]] = None,
-                 weights: Optional[Mapping[str, float]] = None,
-                 data_preprocessor: Optional[dict] = None,
-                 init_cfg: Optional[dict] = None) -> None:
+                 targets: Mapping[str, str] | None = None,
+                 weights: Mapping[str, float] | None = None,
+                 data_preprocessor: dict | None = None,
+                 init_cfg: dict | None = None) -> None:
         super().__init__(data_preprocessor, init_cfg)
         self.targets, self.weights = dict(targets or {}), dict(weights or {})
         unknown = (set(self.targets) | set(self.weights)) - set(tasks)
@@ -86,7 +86,7 @@ class MultiTaskModel(BaseModel):
 
     def forward(self,
                 inputs: Tensor,
-                data_samples: Optional[list] = None,
+                data_samples: list | None = None,
                 mode: str = 'tensor') -> Any:
         """Run all tasks.
 

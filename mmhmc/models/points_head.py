@@ -1,6 +1,5 @@
 """A head that finds points of an image, e.g. of a face."""
 from collections.abc import Sequence
-from typing import Optional
 
 import torch
 from mmengine.model import BaseModule
@@ -29,7 +28,7 @@ class PointsHead(BaseModule):
                  in_channels: int,
                  num_points: int = 5,
                  hidden_channels: int = 128,
-                 init_cfg: Optional[dict] = None) -> None:
+                 init_cfg: dict | None = None) -> None:
         super().__init__(init_cfg)
         self.layers = nn.Sequential(
             nn.Linear(in_channels, hidden_channels), nn.ReLU(inplace=True),
@@ -62,7 +61,7 @@ class PointsHead(BaseModule):
 
     def predict(self,
                 feats: Sequence[Tensor],
-                data_samples: Optional[Sequence] = None) -> Sequence:
+                data_samples: Sequence | None = None) -> Sequence:
         """Data samples, or new ones, with ``pred_score``, shape (2 P,)."""
         if data_samples is None:
             data_samples = [BaseDataElement() for _ in feats[-1]]

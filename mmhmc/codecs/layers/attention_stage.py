@@ -1,6 +1,5 @@
 """Residual blocks of neighbourhood attention, and gains of several rates."""
 import math
-from typing import Optional
 
 import torch
 from torch import Tensor, nn
@@ -59,20 +58,20 @@ class TransformerBlock(nn.Module):
             self.gamma_2 = nn.Parameter(torch.ones(num_qualities, dim))
         initialise_linear(self)
 
-    def forward(self, x: Tensor, quality: Optional[float] = None) -> Tensor:
+    def forward(self, x: Tensor, quality: float | None = None) -> Tensor:
         """Both branches added to ``x`` (B, H, W, C)."""
         x = self.attend(x, quality)
         return x + self.refine(x, quality)
 
-    def attend(self, x: Tensor, quality: Optional[float] = None) -> Tensor:
+    def attend(self, x: Tensor, quality: float | None = None) -> Tensor:
         """The first branch added to ``x`` (B, H, W, C)."""
         branch = self.attn(self.norm1(x))
         return x + self._finish(branch, 'gamma_1', quality)
 
     def refine(self,
                x: Tensor,
-               quality: Optional[float] = None,
-               path: Optional[nn.Module] = None) -> Tensor:
+               quality: float | None = None,
+               path: nn.Module | None = None) -> Tensor:
         """The second branch alone, of any positions (B, ..., C).
 
         A ``path`` is a network in place of norm and MLP.
@@ -81,7 +80,7 @@ class TransformerBlock(nn.Module):
         return self._finish(branch, 'gamma_2', quality)
 
     def _finish(self, branch: Tensor, gamma: str,
-                quality: Optional[float]) -> Tensor:
+                quality: float | None) -> Tensor:
         """Gains, then stochastic depth of Huang et al. (2016), by image."""
         if quality is not None:
             gain = interpolate_gains(getattr(self, gamma), quality)
@@ -117,7 +116,7 @@ class AttentionStage(nn.Module):
             TransformerBlock(dim, kernel_size, rate, num_qualities)
             for rate in drop_path)
 
-    def forward(self, x: Tensor, quality: Optional[float] = None) -> Tensor:
+    def forward(self, x: Tensor, quality: float | None = None) -> Tensor:
         """Run the blocks on ``x`` (B, C, H, W)."""
         tokens = x.permute(0, 2, 3, 1)
         for block in self.blocks:

@@ -18,7 +18,7 @@ nothing is calibrated, and the weights alone decide the integers.
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import NamedTuple, Optional
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -51,7 +51,7 @@ class Grid(NamedTuple):
 
     bits: int = ACTIVATION_BITS
     magnitude: int = MAGNITUDE_BITS
-    weight_bits: Optional[int] = None
+    weight_bits: int | None = None
 
 
 class Grids:
@@ -62,7 +62,7 @@ class Grids:
             :class:`FixedPointNetwork`; None for the constants.
     """
 
-    def __init__(self, settings: Optional[Tensor] = None) -> None:
+    def __init__(self, settings: Tensor | None = None) -> None:
         self._rows = None
         if settings is not None:
             self._rows = [Grid(*row) for row in settings.tolist()]
@@ -83,8 +83,7 @@ class Grids:
 #: Integer form of a layer by the name of its class: a subclass may compute
 #: something else, and CompressAI's classes are not imported here.
 _FORMS: dict[str, Callable[[nn.Module, Grids], Form]] = {}
-_RATIOS: ContextVar[Optional[list[Tensor]]] = ContextVar(
-    'ratios', default=None)
+_RATIOS: ContextVar[list[Tensor] | None] = ContextVar('ratios', default=None)
 
 
 def integer_form(*names: str) -> Callable:
@@ -175,7 +174,7 @@ class FixedPointNetwork:
 
     def __init__(self,
                  layers: nn.Module,
-                 settings: Optional[Tensor] = None) -> None:
+                 settings: Tensor | None = None) -> None:
         if settings is not None:
             _check_settings(layers, settings)
         grids = Grids(settings)

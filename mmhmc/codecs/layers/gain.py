@@ -1,7 +1,6 @@
 """Gains of channels, by which one network has many rates."""
 from collections.abc import Sequence
 from numbers import Real
-from typing import Optional, Union
 
 import torch
 from torch import Tensor, nn
@@ -9,7 +8,7 @@ from torch import Tensor, nn
 from .attention_stage import interpolate_gains
 
 #: One for all images of a batch, or one for each.
-Quality = Union[float, Sequence[float]]
+Quality = float | Sequence[float]
 
 
 class Gain(nn.Module):
@@ -26,7 +25,7 @@ class Gain(nn.Module):
         super().__init__()
         self.gains = nn.Parameter(torch.ones(num_qualities, channels))
 
-    def forward(self, x: Tensor, quality: Optional[Quality] = None) -> Tensor:
+    def forward(self, x: Tensor, quality: Quality | None = None) -> Tensor:
         """Scale ``x`` (B, C, H, W); no quality leaves it as it is."""
         if quality is None:
             return x

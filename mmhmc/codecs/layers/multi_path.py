@@ -1,6 +1,5 @@
 """Stages in which each position takes one of two paths."""
 from dataclasses import dataclass, field
-from typing import Optional
 
 import torch
 from torch import Tensor, nn
@@ -116,8 +115,8 @@ class MultiPathStage(AttentionStage):
 
     def forward(self,
                 x: Tensor,
-                quality: Optional[float] = None,
-                path: Optional[PathChoice] = None) -> Tensor:
+                quality: float | None = None,
+                path: PathChoice | None = None) -> Tensor:
         """Run the blocks on ``x`` (B, C, H, W).
 
         Without a path all positions take the main one.
@@ -140,7 +139,7 @@ class MultiPathStage(AttentionStage):
         path.masks.append(mask)
         return tokens.permute(0, 3, 1, 2) + x
 
-    def _mix(self, tokens: Tensor, quality: Optional[float], name: str,
+    def _mix(self, tokens: Tensor, quality: float | None, name: str,
              mask: Tensor) -> Tensor:
         """All positions through both paths, (B, H, W, C)."""
         mask = mask[..., None].to(tokens.dtype)
@@ -154,7 +153,7 @@ class MultiPathStage(AttentionStage):
             side = tokens + block.refine(into_side, quality, network)
         return main * mask + side * (1 - mask)
 
-    def _divide(self, tokens: Tensor, quality: Optional[float], name: str,
+    def _divide(self, tokens: Tensor, quality: float | None, name: str,
                 main: Tensor, side: Tensor) -> Tensor:
         """Each position on its own path, (B, H, W, C)."""
         shape = tokens.shape

@@ -1,7 +1,6 @@
 """Attention of every position to the positions around it."""
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Optional
 
 import torch
 from torch import Tensor, nn
@@ -102,8 +101,7 @@ class _WindowAttention(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx,
-                 gradient: Tensor) -> tuple[Tensor, Optional[Tensor], None]:
+    def backward(ctx, gradient: Tensor) -> tuple[Tensor, Tensor | None, None]:
         qkv, rpb = ctx.saved_tensors
         qkv_gradient = torch.zeros_like(qkv)
         rpb_gradient = torch.zeros_like(rpb)

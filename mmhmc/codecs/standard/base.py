@@ -5,7 +5,6 @@ from abc import abstractmethod
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from numbers import Real
-from typing import Optional
 
 import numpy as np
 import torch
@@ -57,7 +56,7 @@ class StandardCodec(ImageCodec):
     # File and settings alone decide decoding.
     portable = True
 
-    def __init__(self, quality: int, init_cfg: Optional[dict] = None) -> None:
+    def __init__(self, quality: int, init_cfg: dict | None = None) -> None:
         super().__init__(init_cfg)
         self.quality = self._checked_quality(quality)
         # Its device is that of decoded images; there is no other tensor.

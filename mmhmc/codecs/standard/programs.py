@@ -3,7 +3,6 @@ import subprocess
 from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
-from typing import Optional
 
 _LAST_LINES = 5
 
@@ -13,10 +12,10 @@ class ProgramFailure(RuntimeError):
 
 
 def run_program(command: Sequence[str],
-                data: Optional[bytes] = None,
+                data: bytes | None = None,
                 timeout: float = 600.,
                 remedy: str = 'Check its arguments.',
-                complaints: Optional[Sequence[str]] = None) -> bytes:
+                complaints: Sequence[str] | None = None) -> bytes:
     """Run a program to its end.
 
     Args:
@@ -101,7 +100,7 @@ def _first_line(output: bytes) -> str:
     return next((line.strip() for line in lines if line.strip()), '')
 
 
-def _last_lines(*outputs: Optional[bytes]) -> str:
+def _last_lines(*outputs: bytes | None) -> str:
     for output in outputs:
         lines = (output or b'').decode(errors='replace').strip().splitlines()
         if lines:

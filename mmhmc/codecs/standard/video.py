@@ -3,7 +3,6 @@ from abc import abstractmethod
 from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Optional, Union
 
 from torch import Tensor
 
@@ -84,12 +83,12 @@ class VideoIntra(StandardCodec):
                  preset: str,
                  matrix: str = 'bt709',
                  full_range: bool = True,
-                 options: Optional[dict] = None,
-                 encoder: Optional[str] = None,
-                 decoder: Optional[str] = None,
-                 encoder_config: Union[str, Sequence[str], None] = None,
+                 options: dict | None = None,
+                 encoder: str | None = None,
+                 decoder: str | None = None,
+                 encoder_config: str | Sequence[str] | None = None,
                  timeout: float = 600.,
-                 init_cfg: Optional[dict] = None) -> None:
+                 init_cfg: dict | None = None) -> None:
         super().__init__(quality, init_cfg)
         check_colour(matrix, bit_depth, chroma)
         if bit_depth not in (8, 10):

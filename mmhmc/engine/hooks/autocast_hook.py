@@ -1,7 +1,6 @@
 """bf16 and channels_last for some modules of a model."""
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Optional
 
 import torch
 from mmengine.hooks import Hook
@@ -41,7 +40,7 @@ class AutocastHook(Hook):
     """
 
     def __init__(self,
-                 modules: Optional[Sequence[str]] = None,
+                 modules: Sequence[str] | None = None,
                  channels_last: bool = False) -> None:
         self.names = None if modules is None else tuple(modules)
         self.channels_last = channels_last

@@ -1,7 +1,6 @@
 """Skips training steps with losses or gradients that are not finite."""
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Optional
 
 import torch
 from mmengine.dist import all_reduce
@@ -84,7 +83,7 @@ class _StepGuard:
         wrapper.update_params = self._note_loss
         wrapper.step = self._step_if_finite
         # Whether the losses of all batches since the last step are finite.
-        self._finite: Optional[Tensor] = None
+        self._finite: Tensor | None = None
 
     def leave(self) -> None:
         """Give the optimizer its own methods back."""
@@ -121,7 +120,7 @@ class _StepGuard:
         self._finite = None
         self._hook.refuse(what)
 
-    def _norm(self, gradients: list[Tensor]) -> Optional[Tensor]:
+    def _norm(self, gradients: list[Tensor]) -> Tensor | None:
         """Norm of all gradients, of the order that clipping uses."""
         if not gradients:
             return None
@@ -131,7 +130,7 @@ class _StepGuard:
         return torch.linalg.vector_norm(
             torch.stack([one.to(norms[0].device) for one in norms]), order)
 
-    def _verdict(self, norm: Optional[Tensor]) -> tuple[float, float, float]:
+    def _verdict(self, norm: Tensor | None) -> tuple[float, float, float]:
         """Whether losses are finite, whether the norm is; the norm.
 
         Both are True only if they hold on every process.
@@ -148,7 +147,7 @@ class _StepGuard:
         return torch.cat((holds.to(norm.dtype), norm.view(1))).tolist()
 
     @contextmanager
-    def _clipping_by(self, norm: Optional[Tensor],
+    def _clipping_by(self, norm: Tensor | None,
                      value: float) -> Iterator[None]:
         """Let the wrapper clip by the norm that is already computed."""
         wrapper = self._wrapper

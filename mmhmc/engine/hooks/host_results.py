@@ -1,6 +1,5 @@
 """Keeps a codec's results from disturbing other hooks and metrics."""
 from collections.abc import Sequence
-from typing import Optional
 
 from mmengine.hooks import Hook
 
@@ -27,11 +26,11 @@ class HostResults(Hook):
     priority = 'LOW'
 
     def __init__(self) -> None:
-        self._hidden: Optional[tuple[dict, dict]] = None
+        self._hidden: tuple[dict, dict] | None = None
 
     def after_val_epoch(self,
                         runner,
-                        metrics: Optional[dict[str, float]] = None) -> None:
+                        metrics: dict[str, float] | None = None) -> None:
         """Hide the codec's metrics, if there are no others."""
         wanted = {
             name

@@ -1,6 +1,5 @@
 """Initialises transforms of a codec by a Karhunen-Loeve transform."""
 from numbers import Real
-from typing import Optional
 
 import torch
 from mmengine.dist import broadcast
@@ -45,7 +44,7 @@ class KLTInitHook(Hook):
                 f'negative, got {num_images} and {frozen_iters}.')
         self.num_images = num_images
         self.frozen_iters = frozen_iters
-        self._frozen: Optional[list[nn.Parameter]] = None
+        self._frozen: list[nn.Parameter] | None = None
 
     def before_train(self, runner) -> None:
         """Initialise the weights, unless the run loads some.

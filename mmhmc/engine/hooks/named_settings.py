@@ -1,7 +1,7 @@
 """Hooks that take their arguments from a named dict of the config."""
 from collections.abc import Callable
 from functools import wraps
-from typing import Any, Optional
+from typing import Any
 
 from mmengine.hooks import Hook
 
@@ -30,7 +30,7 @@ def takes_named_settings(hook: type[Hook]) -> type[Hook]:
     @wraps(make)
     def __init__(self,
                  *args: Any,
-                 settings: Optional[str] = None,
+                 settings: str | None = None,
                  **kwargs: Any) -> None:
         self._settings = settings
         if settings is None:

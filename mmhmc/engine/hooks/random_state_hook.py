@@ -1,6 +1,5 @@
 """Lets a resumed run draw the same random numbers as one that is not."""
 import random
-from typing import Optional
 
 import numpy as np
 import torch
@@ -36,8 +35,8 @@ class RandomStateHook(Hook):
     # First to restore, so that nothing is drawn before.
     priority = 'VERY_HIGH'
 
-    _waiting: Optional[dict] = None
-    _gathered: Optional[list[dict]] = None
+    _waiting: dict | None = None
+    _gathered: list[dict] | None = None
 
     def before_train(self, runner) -> None:
         """Give each process its seed, and the loader a generator."""

@@ -1,7 +1,6 @@
 """Joins the codec's losses, and what was coded, with the host's results."""
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from typing import Optional
 
 from mmengine.hooks import Hook
 from mmengine.logging import print_log
@@ -85,7 +84,7 @@ class RateLossHook(Hook):
                  lmbda_rate: rate_distortion.Lmbda = 1.,
                  lmbda_distortion: rate_distortion.Lmbda = 0.0067,
                  lmbda_task: float = 1.,
-                 perceptual: Optional[dict] = None,
+                 perceptual: dict | None = None,
                  lmbda_perceptual: float = 1.,
                  perceptual_of: str = 'x_hat') -> None:
         check = rate_distortion.check_lmbda
@@ -106,8 +105,8 @@ class RateLossHook(Hook):
         self._on_detach = ExitStack()
         self._call = ExitStack()
         self._records: list[list[CodedBatch]] = []
-        self._watch: Optional[FeatureWatch] = None
-        self._forward: Optional[Callable] = None
+        self._watch: FeatureWatch | None = None
+        self._forward: Callable | None = None
         self._needs_all_gradients = False
 
     def before_run(self, runner) -> None:
@@ -200,7 +199,7 @@ class RateLossHook(Hook):
         self._on_detach.callback(restore)
 
     def _before_forward(self, model: nn.Module, args: tuple,
-                        kwargs: dict) -> Optional[tuple]:
+                        kwargs: dict) -> tuple | None:
         call = HostCall(args, kwargs)
         batches = self._sizes.find(call, model.training)
         self._end_call()  # of a forward that failed
@@ -305,7 +304,7 @@ class RateLossHook(Hook):
         return rate_distortion.perceptual_distance(decoded, self.perceptual,
                                                    self.perceptual_of)
 
-    def _watch_host(self) -> Optional[FeatureWatch]:
+    def _watch_host(self) -> FeatureWatch | None:
         """Keep the host's features of the images that will be compared."""
         wrapper = self._wrappers[0]
         if (isinstance(self.perceptual, BackboneLoss)
@@ -315,7 +314,7 @@ class RateLossHook(Hook):
             return self.perceptual.watch(wrapper.backbone, wrapper.input_norm)
         return None
 
-    def _features_of_host(self) -> Optional[list[Tensor]]:
+    def _features_of_host(self) -> list[Tensor] | None:
         """Features of x_bar that the host has computed."""
         watch, self._watch = self._watch, None
         return None if watch is None else watch.end()

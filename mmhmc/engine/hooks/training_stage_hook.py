@@ -1,6 +1,5 @@
 """Stages of training: which of codec, adapter and host learn."""
 from collections.abc import Sequence
-from typing import Optional
 
 from mmengine.hooks import Hook
 from mmengine.model import MMDistributedDataParallel
@@ -50,7 +49,7 @@ class TrainingStageHook(Hook):
     priority = 'HIGH'
 
     def __init__(self,
-                 stages: Optional[Sequence[dict]] = None,
+                 stages: Sequence[dict] | None = None,
                  by_epoch: bool = True,
                  **named: dict) -> None:
         stages = list(named.values() if stages is None else stages)
@@ -71,7 +70,7 @@ class TrainingStageHook(Hook):
                                  f'{list(stage["trainable"])}.')
         self.stages = stages
         self.by_epoch = by_epoch
-        self.current: Optional[int] = None
+        self.current: int | None = None
 
     def before_train(self, runner) -> None:
         """Check the stages against the model and enter the first.

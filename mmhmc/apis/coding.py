@@ -330,7 +330,6 @@ class _Decoder(_Coder):
 
 def _code(name: str, pairs: list[FilePair], out_dir: Path, source: CodecSource,
           coder: Callable[..., _Coder], jobs: int) -> Report:
-    """Code the share of this rank, and merge with the others."""
     if jobs < 1:
         raise ValueError(f'`jobs` must be 1 or more, got {jobs}.')
     out_dir.mkdir(parents=True, exist_ok=True)

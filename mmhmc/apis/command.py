@@ -18,7 +18,7 @@ def tool_parser(text: str) -> argparse.ArgumentParser:
 
 
 def run_tool(main: Callable[[], int | None], long: bool = False) -> NoReturn:
-    """Run a tool and exit.
+    """Call a tool and exit.
 
     An error of :data:`EXPECTED` becomes a line on stderr and status 1, an
     interrupt a line and status 130. Other errors keep their traceback.

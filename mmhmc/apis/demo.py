@@ -161,7 +161,6 @@ def _row(name: str,
 
 def _analysis(hmc: HMCInferencer, encoded: EncodedImage,
               decoded: ndarray) -> tuple[DemoFigure, Table]:
-    """Figure and table of the machine's predictions."""
     sample, = hmc.analyze(
         encoded, return_datasamples=True, show_progress=False)['predictions']
     seen, title = decoded, 'Found from the bitstream'
@@ -229,7 +228,6 @@ def _jpeg_of_size(image: ndarray, num_bytes: int) -> tuple[ndarray, int]:
 
 def _commands(path: Path, name: str, checkpoint: str | None,
               encoded: EncodedImage) -> str:
-    """Commands that do each step by itself."""
     stream = encoded.path
     given = repr(name)
     if checkpoint is not None:

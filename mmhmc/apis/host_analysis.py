@@ -187,7 +187,6 @@ class HostAnalysis:
         return tuple(data['inputs'].shape[-2:]) if size is None else size
 
     def _shown(self, black: Tensor, images: Sequence[DecodedImage]) -> Tensor:
-        """The host's inputs of decoded images."""
         x_bar = black.new_zeros(len(images), 3, *black.shape[-2:])
         for one, image in zip(x_bar, images):
             height, width = image.size
@@ -242,7 +241,6 @@ def _pipeline_of(cfg: Config) -> tuple[Compose, type]:
 
 @contextmanager
 def _forwarding(coder: nn.Module, forward: Callable) -> Iterator[None]:
-    """Replace the forward of the codec wrapper within this context."""
     coder.forward = forward
     try:
         yield

@@ -366,7 +366,6 @@ class HMCInferencer:
     def _analyzed(self, encoded: Iterable[EncodedImage],
                   condition: CodingCondition | None, batch_size: int,
                   wants_images: bool) -> Iterator[DecodedImage]:
-        """Decode, and predict in batches of images of one size."""
         if batch_size < 1:
             raise ValueError('`batch_size` must be 1 or more, got '
                              f'{batch_size}.')
@@ -398,7 +397,6 @@ class HMCInferencer:
     def _keep(self, one: DecodedImage, results: dict, writer: ResultWriter,
               score_thr: float | None, return_vis: bool,
               return_datasamples: bool) -> None:
-        """Add a prediction to the results and to the folder."""
         if one.sample is None:
             return
         plain = plain_prediction(one.sample, self.dataset_meta.get('classes'))

@@ -104,7 +104,6 @@ def mix_codec(cfg: Config,
 
 
 def _part(part: Part, name: str) -> dict:
-    """Config of a codec or an adapter."""
     where = f'`{name}`'
     if isinstance(part, (str, Path)):
         where = str(part)
@@ -263,7 +262,6 @@ def _input_norm(cfg: Config) -> dict:
 
 
 def _preprocessor(cfg: Config) -> dict:
-    """The settings of the data preprocessor, wherever it is."""
     model = cfg.get('model')
     model = model if isinstance(model, dict) else {}
     found = model.get('data_preprocessor') or cfg.get('data_preprocessor')
@@ -301,7 +299,6 @@ def _datasets(cfg: Config) -> Iterator[dict]:
 
 
 def _with_metrics(evaluator: dict | list, name: str):
-    """A host's evaluator, and our metrics."""
     ours = [dict(type=f'mmhmc.{metric}') for metric in _METRICS]
     if isinstance(evaluator, (list, tuple)):
         return [*evaluator, *ours]

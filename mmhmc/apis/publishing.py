@@ -196,7 +196,6 @@ def _renamed(weights: OrderedDict[str, Tensor], old: str,
 
 def _with_tables(weights: OrderedDict[str, Tensor],
                  codec: ImageCodec) -> OrderedDict[str, Tensor]:
-    """Weights with the entropy tables of the codec."""
     prefix = next((p for p in ('backbone.codec.', 'codec.') if any(
         key.startswith(p) for key in weights)), '')
     complete = OrderedDict(weights)

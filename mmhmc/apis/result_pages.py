@@ -69,7 +69,6 @@ class BenchmarkTables:
         ])
 
     def _checked(self, columns: Columns) -> Columns:
-        """The columns, all if there are none."""
         there = all_columns(self.results)
         for column in columns:
             if column not in there:
@@ -79,7 +78,6 @@ class BenchmarkTables:
         return columns or there
 
     def _anchor(self, anchor: str | None) -> str:
-        """The anchor, by default that of the benchmark."""
         anchor = anchor or self.plan.anchor or self.plan.rows[0]
         if anchor not in self.plan.rows:
             raise ValueError(f'{self.config} has no codec {anchor!r}; it has '

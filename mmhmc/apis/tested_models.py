@@ -111,7 +111,6 @@ def _kept(store: Path) -> dict:
 
 
 def _read(path: Path) -> tuple[dict, dict]:
-    """Rows and columns of a table."""
     cfg = read_config(path).to_dict()
     tests, metrics = cfg.get('tests'), cfg.get('metrics')
     if not tests or not metrics:

@@ -99,7 +99,6 @@ def _short(config: str | Path) -> str:
 
 
 def _given_parts(cfg: Config, codec: str | None, adapter: str | None) -> dict:
-    """Codec and adapter that the command line or the config names."""
     parts = {}
     if 'mix_codec' in cfg:
         own = {name: cfg.get(name) for name in ('codec', 'adapter')}
@@ -109,7 +108,6 @@ def _given_parts(cfg: Config, codec: str | None, adapter: str | None) -> dict:
 
 
 def _mixed(cfg: Config, parts: dict) -> Config:
-    """The config with the codec that was asked for."""
     cfg.pop('mix_codec', None)
     unknown = set(parts) - {'codec', 'adapter', 'losses'}
     if unknown:
@@ -149,7 +147,6 @@ def prepare_data(cfg: Config, splits: Sequence[str] = _SPLITS) -> None:
 def _coco_files(
         cfg: Config,
         splits: Sequence[str]) -> dict[str, tuple[list[str], list[str]]]:
-    """Annotation files and image folders by data root."""
     files = {}
     for split in splits:
         dataset = (cfg.get(f'{split}_dataloader') or {}).get('dataset', {})
@@ -382,7 +379,6 @@ def named_files(settings) -> Iterator[str]:
 
 
 def _has_checkpoint(work_dir: str) -> bool:
-    """Whether there is something to resume."""
     last = _last_checkpoint(work_dir)
     if last is not None and not Path(last[0]).is_file():
         there = sorted(Path(work_dir).glob('*.pth'), key=os.path.getmtime)

@@ -1,5 +1,5 @@
 """CelebAMask-HQ: images of faces, with a class for each pixel."""
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -168,9 +168,7 @@ class CelebAMaskHQ(BaseDataset):
         data_root: Folder.
         split: ``'train'``, ``'val'`` or ``'test'``.
         target: What is to be learnt, one of :data:`TARGETS`.
-        pipeline: Transforms.
-        indices: See mmengine; the first so many images.
-        test_mode: See mmengine.
+        **kwargs: As of mmengine's ``BaseDataset``.
 
     Raises:
         FileNotFoundError: If a folder or a file is missing.
@@ -190,9 +188,7 @@ class CelebAMaskHQ(BaseDataset):
                  data_root: str,
                  split: str = 'train',
                  target: str = 'parsing',
-                 pipeline: Sequence[dict | Callable] = (),
-                 indices: int | None = None,
-                 test_mode: bool = False) -> None:
+                 **kwargs) -> None:
         target = former_value(
             'target', target, parts='accessories', several='multi_task')
         if target not in TARGETS:
@@ -202,11 +198,7 @@ class CelebAMaskHQ(BaseDataset):
             raise ValueError("`split` must be 'train', 'val' or 'test', got "
                              f'{split!r}.')
         self.split, self.target = split, target
-        super().__init__(
-            data_root=data_root,
-            pipeline=list(pipeline),
-            indices=indices,
-            test_mode=test_mode)
+        super().__init__(data_root=data_root, **kwargs)
         if target == 'accessories':
             self._metainfo['classes'] = ACCESSORIES
         elif target == 'attributes':

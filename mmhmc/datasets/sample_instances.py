@@ -110,7 +110,6 @@ def digest_sample_instances(root: str | Path) -> str:
 
 def _write_split(root: Path, split: str, count: int, seed: int,
                  on_image: Callable[[], None] | None) -> None:
-    """Write the images of a split and their annotations."""
     (root / split).mkdir(parents=True)
     images, annotations = [], []
     for index in range(count):

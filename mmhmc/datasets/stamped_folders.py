@@ -51,7 +51,6 @@ def make_folder(root: Path, wanted: dict, write: Callable[[Path],
 
 
 def _file_hashes(root: Path) -> dict[str, str]:
-    """SHA-256 of each file but the stamp."""
     return {
         path.relative_to(root).as_posix(): sha256_of(path)
         for path in sorted(root.rglob('*'))
@@ -78,5 +77,4 @@ def _put_in_place(finished: Path, root: Path, wanted: dict) -> None:
 
 
 def _sibling(root: Path) -> Path:
-    """An unused path on the file system of ``root``."""
     return root.parent / f'.{root.name}.{uuid4().hex}'

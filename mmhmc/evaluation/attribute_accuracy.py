@@ -17,8 +17,8 @@ class AttributeAccuracy(BaseMetric):
     Args:
         threshold: An attribute is predicted where its score is at least this.
         task: Name of the task in a ``MultiTaskModel``; None for other models.
-        prefix: See mmengine; ``'attributes'`` if left out.
-        collect_device: See mmengine.
+        **kwargs: As of mmengine's ``BaseMetric``; without ``prefix``,
+            metrics have ``'attributes'`` in front.
     """
 
     default_prefix = 'attributes'
@@ -27,9 +27,8 @@ class AttributeAccuracy(BaseMetric):
     def __init__(self,
                  threshold: float = 0.5,
                  task: str | None = None,
-                 prefix: str | None = None,
-                 collect_device: str = 'cpu') -> None:
-        super().__init__(collect_device=collect_device, prefix=prefix)
+                 **kwargs) -> None:
+        super().__init__(**kwargs)
         self.threshold, self.task = threshold, task
 
     def process(self, data_batch, data_samples: Sequence[dict]) -> None:

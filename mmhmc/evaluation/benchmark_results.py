@@ -232,7 +232,6 @@ class Results:
 
     def _task_row(self, codec: str | None, point: str | None, dataset: str,
                   metric: str) -> dict | None:
-        """The task's line that holds a metric."""
         task = metric.split(':')[0] if ':' in metric else None
         for row in self.tasks:
             if (row['codec'] == codec and row['dataset'] == dataset
@@ -255,7 +254,6 @@ class Results:
 
     def _quality(self, codec: str, point: str, dataset: str, metric: str,
                  rows: Sequence[dict]) -> float | None:
-        """Quality of a point, None where it was not measured."""
         row = self._task_row(codec, point, dataset, metric)
         if row is not None:
             return row['metrics'][_key_of(metric)]
@@ -301,12 +299,10 @@ class Results:
                             [row['image'] for row in rows])
 
     def _is_wanted(self, task: str, metric: str) -> bool:
-        """Whether the run was about a metric of a task."""
         tasks = self.run.get('settings', {}).get('tasks', {})
         return metric in tasks.get(task, {}).get('metrics', [metric])
 
     def _annotations(self, dataset: str) -> str | None:
-        """COCO file of a data set, where the run names one."""
         datasets = self.run.get('settings', {}).get('datasets', {})
         return datasets.get(dataset, {}).get('annotations')
 
@@ -317,17 +313,14 @@ def _names(found: dict) -> tuple[str, ...]:
 
 
 def _distinct(values: Iterable) -> list:
-    """Each value once, in the order of first appearance."""
     return list(dict.fromkeys(values))
 
 
 def _key_of(metric: str) -> str:
-    """A metric without the task in front."""
     return metric.split(':', 1)[-1]
 
 
 def _bpp(row: dict) -> float:
-    """Rate of a coded image."""
     return 8 * row['bytes'] / (row['width'] * row['height'])
 
 

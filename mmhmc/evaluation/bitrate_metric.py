@@ -25,18 +25,15 @@ class BitrateMetric(BaseMetric):
     Args:
         out_file: JSON for every image's sizes, bytes, estimated bits, and
             which view of it was coded.
-        prefix: See mmengine; ``'rate'`` if left out.
-        collect_device: See mmengine.
+        **kwargs: As of mmengine's ``BaseMetric``; without ``prefix``,
+            metrics have ``'rate'`` in front.
     """
 
     default_prefix = 'rate'
     lower_is_better = ('bpp', )
 
-    def __init__(self,
-                 out_file: str | None = None,
-                 prefix: str | None = None,
-                 collect_device: str = 'cpu') -> None:
-        super().__init__(collect_device=collect_device, prefix=prefix)
+    def __init__(self, out_file: str | None = None, **kwargs) -> None:
+        super().__init__(**kwargs)
         self.out_file = out_file
 
     def process(self, data_batch, data_samples: Sequence[dict]) -> None:
@@ -104,7 +101,6 @@ def coded_images(sample: dict) -> list[tuple[dict, CodedImage]]:
 
 
 def _rates(sample: dict, image: CodedImage) -> dict:
-    """Sizes, bytes and bits of one image."""
     return dict(
         img_id=sample.get('img_id'),
         img_path=sample.get('img_path'),

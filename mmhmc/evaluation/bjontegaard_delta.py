@@ -143,7 +143,6 @@ def bd_quality(anchor: RateCurve,
 
 
 def _check(anchor: RateCurve, test: RateCurve, method: str) -> None:
-    """Refuse what no delta can be computed of."""
     if method not in METHODS:
         raise ValueError(f'`method` must be one of {", ".join(METHODS)}, got '
                          f'{method!r}.')

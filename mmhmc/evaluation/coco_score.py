@@ -181,7 +181,6 @@ def _sorted_predictions(
 
 def _evaluated(annotations: str | Path, predictions: Sequence[dict],
                iou_type: str, images: Sequence[str] | None) -> 'COCOeval':
-    """Matches of predictions with objects, by ``pycocotools``."""
     # Imported here: only who evaluates detectors has it.
     from pycocotools.coco import COCO
     from pycocotools.cocoeval import COCOeval
@@ -216,7 +215,6 @@ def _evaluated(annotations: str | Path, predictions: Sequence[dict],
 
 def _ids(truth: 'COCO', annotations: str | Path,
          images: Sequence[str]) -> list[int]:
-    """Numbers of images, by their names."""
     numbers = {image['file_name']: key for key, image in truth.imgs.items()}
     unknown = set(images) - set(numbers)
     if unknown:

@@ -226,7 +226,6 @@ def compare_curves(anchor: RateCurve, test: RateCurve,
 
 def _compare(results: Results, anchor: str, codec: str, column: Column,
              num_samples: int, image_curve: ImageCurveOf) -> Comparison:
-    """One comparison, with its intervals."""
     try:
         curves = [results.curve(name, *column) for name in (anchor, codec)]
     except ValueError as error:
@@ -257,7 +256,6 @@ def _compare(results: Results, anchor: str, codec: str, column: Column,
 
 def _deltas(delta, curves: Sequence[RateCurve],
             refusals: list[str]) -> dict[str, BjontegaardDelta]:
-    """Delta by each method that does not refuse."""
     found = {}
     for method in METHODS:
         try:

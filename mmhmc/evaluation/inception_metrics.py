@@ -124,8 +124,8 @@ class _InceptionMetric(BaseMetric):
             it is part of the protocol and of the result's name.
         extractor: Maps 8-bit images (B, 3, H, W) to features (B, F), in
             place of Inception.
-        prefix: See mmengine; ``'quality'`` if left out.
-        collect_device: See mmengine.
+        **kwargs: As of mmengine's ``BaseMetric``; without ``prefix``,
+            metrics have ``'quality'`` in front.
 
     Raises:
         ImportError: If a package is missing.
@@ -140,9 +140,8 @@ class _InceptionMetric(BaseMetric):
     def __init__(self,
                  num_images: int = 2000,
                  extractor: Extractor | None = None,
-                 prefix: str | None = None,
-                 collect_device: str = 'cpu') -> None:
-        super().__init__(collect_device=collect_device, prefix=prefix)
+                 **kwargs) -> None:
+        super().__init__(**kwargs)
         if num_images < 2:
             raise ValueError('`num_images` must be at least 2, got '
                              f'{num_images}.')
@@ -211,8 +210,8 @@ class KIDMetric(_InceptionMetric):
         subset_size: Images in each of the 100 random subsets.
         extractor: Maps 8-bit images (B, 3, H, W) to features (B, F), in
             place of Inception.
-        prefix: See mmengine; ``'quality'`` if left out.
-        collect_device: See mmengine.
+        **kwargs: As of mmengine's ``BaseMetric``; without ``prefix``,
+            metrics have ``'quality'`` in front.
 
     Raises:
         ImportError: If a package is missing.
@@ -228,9 +227,8 @@ class KIDMetric(_InceptionMetric):
                  num_images: int = 2000,
                  subset_size: int = 1000,
                  extractor: Extractor | None = None,
-                 prefix: str | None = None,
-                 collect_device: str = 'cpu') -> None:
-        super().__init__(num_images, extractor, prefix, collect_device)
+                 **kwargs) -> None:
+        super().__init__(num_images, extractor, **kwargs)
         if not 2 <= subset_size <= num_images:
             raise ValueError('`subset_size` must be from 2 to `num_images` '
                              f'= {num_images}, got {subset_size}.')

@@ -21,8 +21,8 @@ class LPIPSMetric(_ImageQualityMetric):
         weights: See :class:`~mmhmc.losses.LPIPSLoss`.
         loss: Another perceptual loss in its place, or its config; results
             are then called by its class.
-        prefix: See mmengine; ``'quality'`` if left out.
-        collect_device: See mmengine.
+        **kwargs: As of mmengine's ``BaseMetric``; without ``prefix``,
+            metrics have ``'quality'`` in front.
 
     Raises:
         ImportError: If the package is missing.
@@ -36,9 +36,8 @@ class LPIPSMetric(_ImageQualityMetric):
                  net: str = 'alex',
                  weights: str | None = None,
                  loss: nn.Module | dict | None = None,
-                 prefix: str | None = None,
-                 collect_device: str = 'cpu') -> None:
-        super().__init__(collect_device=collect_device, prefix=prefix)
+                 **kwargs) -> None:
+        super().__init__(**kwargs)
         self.name = f'lpips_{net}'
         if loss is None:
             loss = dict(type='mmhmc.LPIPSLoss', net=net, weights=weights)

@@ -16,18 +16,15 @@ class PointsMetric(BaseMetric):
 
     Args:
         task: Of a ``MultiTaskModel`` the task that is meant.
-        prefix: See mmengine; ``'points'`` if left out.
-        collect_device: See mmengine.
+        **kwargs: As of mmengine's ``BaseMetric``; without ``prefix``,
+            metrics have ``'points'`` in front.
     """
 
     default_prefix = 'points'
     lower_is_better = ('nme', 'failures')
 
-    def __init__(self,
-                 task: str | None = None,
-                 prefix: str | None = None,
-                 collect_device: str = 'cpu') -> None:
-        super().__init__(collect_device=collect_device, prefix=prefix)
+    def __init__(self, task: str | None = None, **kwargs) -> None:
+        super().__init__(**kwargs)
         self.task = task
 
     def process(self, data_batch, data_samples: Sequence[dict]) -> None:

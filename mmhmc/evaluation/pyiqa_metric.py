@@ -18,10 +18,8 @@ class _PyIQAMetric(_ImageQualityMetric):
     #: Whether it looks at the original, too.
     with_original = True
 
-    def __init__(self,
-                 prefix: str | None = None,
-                 collect_device: str = 'cpu') -> None:
-        super().__init__(collect_device=collect_device, prefix=prefix)
+    def __init__(self, **kwargs) -> None:
+        super().__init__(**kwargs)
         self._network  # a missing package or weights show at once
 
     @cached_property

@@ -62,7 +62,6 @@ def read_results(path: str | Path) -> Results:
 
 
 def _check_format(path: Path, row: dict) -> None:
-    """Refuse a file of another version."""
     if row.get('format') != FORMAT:
         raise ValueError(
             f'{path} has format {row.get("format")!r}, this version of mmhmc '

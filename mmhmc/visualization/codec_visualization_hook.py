@@ -60,7 +60,6 @@ class CodecVisualizationHook(Hook):
         self._seen = 0
 
     def _before_epoch(self, runner, mode: str = 'train') -> None:
-        """Count the images anew."""
         self._seen = 0
 
     def _after_iter(self,
@@ -69,7 +68,6 @@ class CodecVisualizationHook(Hook):
                     data_batch: dict | None = None,
                     outputs: Sequence | None = None,
                     mode: str = 'train') -> None:
-        """Show images of a batch that was validated or tested."""
         if mode != 'train':
             step = runner.iter if mode == 'val' else 0
             self._show(runner, outputs or (), step)

@@ -114,7 +114,6 @@ def axis_label(metric: str) -> str:
 
 def _draw(axes, curves: Sequence[RateCurve],
           uncompressed: float | None) -> None:
-    """Lines with markers, and the dashed one."""
     for number, curve in enumerate(curves):
         axes.plot(
             curve.bpp,

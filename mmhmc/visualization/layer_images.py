@@ -59,7 +59,6 @@ def write_layer_images(inferencer,
 
 def _row(inferencer, x: Tensor,
          reference: nn.Module | None) -> list[tuple[str, ndarray]]:
-    """See :func:`write_layer_images`."""
     stream, = inferencer.codec.compress(x[None])
     data = stream.to_bytes()
     base = stream.keep(2).to_bytes()
@@ -95,6 +94,5 @@ def _decoded(name: str, inferencer, x: Tensor,
 
 
 def _tinted(image: ndarray, labels: ndarray, palette: ndarray) -> ndarray:
-    """The classes' colours over an image."""
     shown = (1 - _TINT) * image + _TINT * palette[labels]
     return shown.round().astype(np.uint8)

@@ -139,7 +139,6 @@ def draw_panel(rows: Sequence[PanelRow],
 
 
 def _cells(row: PanelRow) -> dict[str, _Cell]:
-    """The cells of a row in the order of the columns."""
     images = dict(image=row.image, x_hat=row.x_hat, x_bar=row.x_bar)
     quality = f'{_psnr(row.image, row.x_hat):.2f} dB'
     cells = dict(
@@ -160,14 +159,12 @@ def _cells(row: PanelRow) -> dict[str, _Cell]:
 
 
 def _psnr(image: ndarray, other: ndarray) -> float:
-    """Peak signal-to-noise ratio in dB of two uint8 images."""
     mse = float(np.mean((image.astype(np.float64) - other)**2))
     return 10 * log10(255**2 / mse) if mse else inf
 
 
 def _draw_cell(axes: 'Axes', cell: _Cell, class_names: Sequence[str],
                score_thr: float) -> None:
-    """Draw an image and its objects."""
     size = height, width = cell.image.shape[:2]
     axes.set_title(cell.title, fontsize=10, pad=5, parse_math=False)
     image = cell.image
@@ -226,7 +223,6 @@ def _with_masks(image: ndarray, instances: Instances) -> ndarray:
 
 def _draw_box(axes: 'Axes', instances: Instances, index: int,
               class_names: Sequence[str], size: tuple[int, int]) -> None:
-    """Draw one box with its class and score."""
     from matplotlib.patches import Rectangle
     x1, y1, x2, y2 = (float(side) for side in instances.boxes[index])
     label = int(instances.labels[index])
@@ -271,7 +267,6 @@ def _add_axes(figure: 'Figure', left: int, top: int, width: int,
 
 
 def _check_row(row: PanelRow, num_classes: int) -> None:
-    """Check the shapes and the keys of a row."""
     shape = row.image.shape
     for name in ('image', 'x_hat', 'x_bar'):
         array = getattr(row, name)

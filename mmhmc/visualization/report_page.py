@@ -94,7 +94,6 @@ def write_report(results: Results,
 
 
 def _summary(results: Results) -> str:
-    """One line on what was run."""
     return (f'{len(results.codecs)} codecs ({", ".join(results.codecs)}), '
             f'{len(results.coded)} coded images, {len(results.tasks)} task '
             f'runs, {len(results.failures)} failures; from '
@@ -103,7 +102,6 @@ def _summary(results: Results) -> str:
 
 
 def _folders(results: Results) -> dict[str, str]:
-    """Folders of the images, by the settings of the run."""
     datasets = results.run.get('settings', {}).get('datasets', {})
     return {
         name: entry['root']
@@ -112,7 +110,6 @@ def _folders(results: Results) -> dict[str, str]:
 
 
 def _versions(results: Results) -> Table:
-    """Packages that the run used."""
     versions = results.run.get('versions', {})
     return Table(
         ('Package', 'Version'),
@@ -120,7 +117,6 @@ def _versions(results: Results) -> Table:
 
 
 def _settings(results: Results) -> str:
-    """Settings of the run and of its points, as JSON."""
     settings = dict(
         run=results.run.get('settings', {}),
         points={
@@ -208,7 +204,6 @@ def _interactive(curves: Sequence[RateCurve], dataset: str,
 
 def _drawn(curves: Sequence[RateCurve], dataset: str,
            uncompressed: float | None) -> str:
-    """The same curves as a drawing."""
     with tempfile.TemporaryDirectory() as folder:
         _, drawing = draw_curves(curves,
                                  Path(folder) / 'c', dataset, uncompressed)

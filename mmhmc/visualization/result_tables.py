@@ -184,7 +184,6 @@ def failure_table(results: Results) -> Table:
 
 
 def _has_curve(results: Results, codec: str, column: tuple[str, str]) -> bool:
-    """Whether a codec was measured on a column."""
     try:
         results.curve(codec, *column)
     except ValueError:

@@ -92,7 +92,6 @@ def _curves(results: Results, codec: str,
 
 
 def _gain(anchor: RateCurve, test: RateCurve) -> float | None:
-    """dB above the anchor; None where the curves do not allow it."""
     try:
         return bd_quality(anchor, test, 'pchip').value
     except ValueError:

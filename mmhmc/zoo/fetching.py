@@ -121,7 +121,6 @@ def _cached(model: ZooModel) -> Path:
 
 
 def _folder() -> Path:
-    """Where downloads are kept."""
     folder = os.environ.get('MMHMC_CACHE') or '~/.cache/mmhmc'
     return Path(folder).expanduser()
 

@@ -1,18 +1,11 @@
 """Parameters and multiply-accumulates of codecs.
 
     python tools/analysis_tools/codec_complexity.py
-        [--codecs NAME ...] [--size HEIGHT WIDTH] [--seconds RUNS]
+        [--codecs NAME ...] [--size HEIGHT WIDTH]
 
 Counts what one encoding and decoding of an image takes, in thousand products
-of convolutions, linear layers and attention for each pixel. With --seconds
-also the best time of that many forward passes on one thread, entropy coding
-left out, all codecs in turns.
+of convolutions, linear layers and attention for each pixel.
 """
-import time
-from collections.abc import Callable
-from functools import partial
-
-import torch
 from rich.console import Console
 from rich.table import Table
 
@@ -38,50 +31,26 @@ ROWS = {
 _PARTS = ('encoder', 'hyper', 'decoder')
 
 
-def best_seconds(actions: dict[str, Callable[[], None]],
-                 runs: int) -> dict[str, float]:
-    """Shortest time of each, taken in turns."""
-    best = {}
-    with torch.no_grad():
-        for _ in range(runs):
-            for name, action in actions.items():
-                start = time.perf_counter()
-                action()
-                seconds = time.perf_counter() - start
-                best[name] = min(seconds, best.get(name, seconds))
-    return best
-
-
 def main() -> None:
     """Print a table with a row for each codec."""
     parser = tool_parser(__doc__)
     parser.add_argument(
         '--codecs', nargs='+', choices=ROWS, default=list(ROWS))
     parser.add_argument('--size', type=int, nargs=2, default=(256, 256))
-    parser.add_argument('--seconds', type=int, metavar='RUNS')
     args = parser.parse_args()
-    torch.manual_seed(0)
-    torch.set_num_threads(1)
-    x = torch.rand(1, 3, *args.size)
-    columns = ['codec', 'parameters', 'KMAC / pixel', *_PARTS]
-    rows, actions = {}, {}
+    table = Table(
+        'codec',
+        'parameters',
+        'KMAC / pixel',
+        *_PARTS,
+        title=f'{args.size[1]} x {args.size[0]} pixels')
     for name in args.codecs:
         config, condition = ROWS[name]
         codec = build_codec(config).eval()
         kmac = count_kmac(codec, tuple(args.size), condition)
-        rows[name] = [
-            f'{sum(count_parameters(codec).values()):,}',
-            f'{sum(kmac.values()):.2f}',
-            *(f'{kmac[part]:.2f}' for part in _PARTS)
-        ]
-        actions[name] = partial(codec, x, condition)
-    if args.seconds:
-        columns.append('seconds')
-        for name, seconds in best_seconds(actions, args.seconds).items():
-            rows[name].append(f'{seconds:.2f}')
-    table = Table(*columns, title=f'{args.size[1]} x {args.size[0]} pixels')
-    for name, row in rows.items():
-        table.add_row(name, *row)
+        table.add_row(name, f'{sum(count_parameters(codec).values()):,}',
+                      f'{sum(kmac.values()):.2f}',
+                      *(f'{kmac[part]:.2f}' for part in _PARTS))
     Console(width=120).print(table)
 
 

@@ -65,26 +65,22 @@ def parse_args(arguments: Sequence[str] | None) -> argparse.Namespace:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Draw and compare."""
+    """Draw every column and compare; of results, write the rest too."""
     args = parse_args(arguments)
     try:
-        run(args)
+        if args.results:
+            out = args.out or args.results.parent
+            columns = read_columns(args.columns) if args.columns else None
+            print(
+                report_results(args.results, args.anchor or 'HEVC', out,
+                               columns, args.published, args.samples,
+                               args.log_rate))
+        else:
+            out = args.out or Path('rate_curves')
+            columns = read_columns(args.columns or ['kodak/psnr'])
+            print(draw_published(columns, args, out))
     except (FileNotFoundError, ValueError) as error:
         sys.exit(f'{type(error).__name__}: {error}')
-
-
-def run(args: argparse.Namespace) -> None:
-    """Figures of every column and all deltas; of results the rest too."""
-    if args.results:
-        out = args.out or args.results.parent
-        columns = read_columns(args.columns) if args.columns else None
-        print(
-            report_results(args.results, args.anchor or 'HEVC', out, columns,
-                           args.published, args.samples, args.log_rate))
-    else:
-        out = args.out or Path('rate_curves')
-        columns = read_columns(args.columns or ['kodak/psnr'])
-        print(draw_published(columns, args, out))
     print(f'Written to {out}.')
 
 

@@ -12,7 +12,6 @@ and running averages go; what needs its code to be run is refused, unless
 backbone.=backbone.backbone. puts a detector's backbone behind a codec, and
 =backbone.backbone. does so for weights of a backbone alone.
 """
-import argparse
 from pathlib import Path
 
 from mmhmc.apis.command import run_tool, tool_parser
@@ -21,8 +20,8 @@ from mmhmc.checkpoints import (read_checkpoint, read_trusted_checkpoint,
                                write_safetensors)
 
 
-def parse_args() -> argparse.Namespace:
-    """Arguments of the command line."""
+def main() -> None:
+    """Convert one checkpoint."""
     parser = tool_parser(__doc__)
     parser.add_argument('checkpoint')
     parser.add_argument('out', type=Path)
@@ -44,12 +43,6 @@ def parse_args() -> argparse.Namespace:
         if not equals or old == new:
             parser.error(f'--rename must be OLD=NEW, got {args.rename}')
         args.rename = old, new
-    return args
-
-
-def main() -> None:
-    """Convert one checkpoint."""
-    args = parse_args()
     read = read_trusted_checkpoint if args.trust else read_checkpoint
     checkpoint = read(args.checkpoint)
     meta = getattr(checkpoint.get('meta'), 'get', lambda key: None)

@@ -11,7 +11,6 @@ task is taken; all else in its codec must be as in BASE, entropy tables aside,
 for a path fits no other codec. OUT has the names of BASE, so that of a codec
 alone stays one; it ends in .pth or .safetensors.
 """
-import argparse
 from pathlib import Path
 
 import torch
@@ -122,7 +121,13 @@ def merge(base: dict[str, Tensor],
     return merged
 
 
-def parse_args() -> argparse.Namespace:
+def read(path: Path) -> dict[str, Tensor]:
+    """Weights of a checkpoint, with or without what else it may hold."""
+    checkpoint = read_checkpoint(path)
+    return checkpoint.get('state_dict', checkpoint)
+
+
+def main() -> None:
     parser = tool_parser(__doc__)
     parser.add_argument('base', type=Path)
     parser.add_argument('out', type=Path)
@@ -139,17 +144,6 @@ def parse_args() -> argparse.Namespace:
     args.task = {name: Path(file) for name, _, file in pairs}
     if len(args.task) < len(pairs):
         parser.error('`--task` names one task twice')
-    return args
-
-
-def read(path: Path) -> dict[str, Tensor]:
-    """Weights of a checkpoint, with or without what else it may hold."""
-    checkpoint = read_checkpoint(path)
-    return checkpoint.get('state_dict', checkpoint)
-
-
-def main() -> None:
-    args = parse_args()
     trained = {
         task: (str(path), read(path))
         for task, path in args.task.items()

@@ -15,7 +15,6 @@ goes into the row; --eight-bits stores large weights in 8 bits and the others,
 and the parts of --but, as --half does. A file that needs its code to be run is
 refused, unless --trust says that it is yours.
 """
-import argparse
 import sys
 from pathlib import Path
 
@@ -34,8 +33,8 @@ _SMALLER = {
 }
 
 
-def parse_args() -> argparse.Namespace:
-    """Arguments of the command line."""
+def main() -> None:
+    """Publish one checkpoint."""
     parser = tool_parser(__doc__)
     parser.add_argument('checkpoint', type=Path)
     parser.add_argument('out', type=Path)
@@ -68,12 +67,6 @@ def parse_args() -> argparse.Namespace:
         effect = getattr(args, name.replace('-', '_'))
         if effect is not None and not effect.strip():
             parser.error(f'--{name} needs its measured effect')
-    return args
-
-
-def main() -> None:
-    """Publish one checkpoint."""
-    args = parse_args()
     read = read_trusted_checkpoint if args.trust else read_checkpoint
     checkpoint = read(args.checkpoint)
     weights = only_weights(checkpoint, args.only)

@@ -235,7 +235,6 @@ def _check_reader(pipeline: list[dict], images: ImageSet) -> None:
 
 
 def _with_codec(cfg: Config, run: TaskRun) -> Config:
-    """Put the codec in front of the host's backbone."""
     point = run.point
     codec = codec_settings(point.source.config, point.source.cfg_options)
     codec.pop('init_cfg', None)
@@ -252,7 +251,6 @@ def _with_codec(cfg: Config, run: TaskRun) -> Config:
 
 
 def _wrappers(model: dict) -> Iterator[dict]:
-    """Configs of codec and backbone, wherever a host has them."""
     if type_name(model) == 'CodecBackbone':
         yield model
     for part in model.values():

@@ -45,7 +45,9 @@ class Tables:
     """Tables, checked and in the form that coding takes.
 
     Args:
-        cdf, lengths, offsets: See :class:`CdfTables`.
+        cdf: See :class:`CdfTables`.
+        lengths: See :class:`CdfTables`.
+        offsets: See :class:`CdfTables`.
 
     Raises:
         ValueError: If a table is not valid.
@@ -159,7 +161,8 @@ class Decoder:
     """Reads a payload piece by piece; a call that fails changes nothing.
 
     Args:
-        payload, tables: See :class:`SymbolDecoder`.
+        payload: See :class:`SymbolDecoder`.
+        tables: See :class:`SymbolDecoder`.
 
     Raises:
         StreamError: If the payload does not begin as one.

@@ -115,7 +115,9 @@ def yuv_to_rgb(planes: Sequence[Tensor],
 
     Args:
         planes: Integers y, u and v, or y alone, each of shape (B, 1, h, w).
-        matrix, full_range, bit_depth: As the planes were made with.
+        matrix: As the planes were made with.
+        full_range: As the planes were made with.
+        bit_depth: As the planes were made with.
 
     Returns:
         RGB in [0, 1], float32, not rounded to 8 bits, shape (B, 3, H, W).

@@ -39,7 +39,8 @@ class CodecBackbone(ImageCoding, BaseModule):
         adapter: Adapter or its config, e.g. ``DynamicAdaptation``.
         test_cfg: ``adapter``: False bypasses the adapter at test time, at
             identical bits; ``real_bits``: False only estimates. Default True.
-        condition, train_condition: See :class:`ConditionChoice`.
+        condition: See :class:`ConditionChoice`.
+        train_condition: See :class:`ConditionChoice`.
         pretrained: As ``init_cfg``, in the form that segmentors give it.
         init_cfg: Initialisation of the host backbone, if that is a config:
             some hosts set it for any backbone. Codec and adapter have their

@@ -29,7 +29,8 @@ class CodecModel(ImageCoding, BaseModel):
         data_preprocessor: Config of mmengine's ``ImgDataPreprocessor``; the
             default turns loaded images (BGR) into RGB.
         test_cfg: ``real_bits``: False only estimates. Default True.
-        condition, train_condition: See :class:`ConditionChoice`.
+        condition: See :class:`ConditionChoice`.
+        train_condition: See :class:`ConditionChoice`.
         init_cfg: mmengine's initialisation.
     """
 

@@ -69,7 +69,8 @@ class LatentBackbone(ImageCoding, BaseModule):
             bitstream, False only estimates bits, default True;
             ``image``: whether evaluation decodes x_hat, for metrics, default
             False.
-        condition, train_condition: See :class:`ConditionChoice`.
+        condition: See :class:`ConditionChoice`.
+        train_condition: See :class:`ConditionChoice`.
         seen_channels: How many channels of the latent heads see, from the
             first, or the first one and the one after the last; all if left
             out. ``semantic_channels`` of a codec with layers shows its base

@@ -88,7 +88,9 @@ class MultiPathStage(AttentionStage):
     is computed on its path only.
 
     Args:
-        dim, kernel_size, drop_path: See :class:`AttentionStage`.
+        dim: See :class:`AttentionStage`.
+        kernel_size: See :class:`AttentionStage`.
+        drop_path: See :class:`AttentionStage`.
         num_qualities: As well; also the number of the predictors' shifts.
         paths: For each side path its kind, ``'bottleneck'`` or
             ``'inverted'``: a hidden width of half the channels, or twice.

@@ -30,7 +30,8 @@ class HEVCIntra(VideoIntra):
 
     Args:
         quality: QP from 0 to 51; a higher one is a lower rate.
-        chroma, bit_depth: See :class:`VideoIntra`.
+        chroma: See :class:`VideoIntra`.
+        bit_depth: See :class:`VideoIntra`.
         preset: Of x265, ``'ultrafast'`` to ``'placebo'``.
         **kwargs: The other arguments of :class:`VideoIntra`; ``options`` are
             x265's, e.g. ``dict(tskip=1)``, or HM's. ``encoder`` is

@@ -29,7 +29,8 @@ class VVCIntra(VideoIntra):
 
     Args:
         quality: QP from 0 to 63; a higher one is a lower rate.
-        chroma, bit_depth: See :class:`VideoIntra`.
+        chroma: See :class:`VideoIntra`.
+        bit_depth: See :class:`VideoIntra`.
         preset: Of VVenC, ``'faster'`` to ``'slower'``.
         **kwargs: The other arguments of :class:`VideoIntra`; ``options`` are
             VVenC's, or VTM's. ``encoder`` is ``EncoderApp`` and ``decoder``

@@ -256,7 +256,9 @@ class _Encoder(_Coder):
             return row
         if x is None:
             x = read_image(pair.source)[None].to(self.device)
-        return {**row, 'psnr': self.measure(x, stream)}
+        # Of the image as `write_image` stores it.
+        x_hat = to_8_bits(self.codec.decompress([stream]))
+        return {**row, 'psnr': PSNRMetric().measure(x, x_hat)}
 
     def existing(self, pair: FilePair) -> Bitstream | None:
         """Bitstream of an earlier run of the same kind, if there is one."""
@@ -289,11 +291,6 @@ class _Encoder(_Coder):
             weights=self.codec.weights_hash(),
             quality=quality)
 
-    def measure(self, x: Tensor, stream: Bitstream) -> float:
-        """PSNR in dB of the image as :func:`write_image` stores it."""
-        x_hat = to_8_bits(self.codec.decompress([stream]))
-        return PSNRMetric().measure(x, x_hat)
-
 
 class _Decoder(_Coder):
 
@@ -305,7 +302,10 @@ class _Decoder(_Coder):
         hashes = dict(state=self.state, input_hash=_hash(data))
         was_done = output.exists() and not self.force
         if was_done:
-            self.check_existing(output, note)
+            if not has_note(output, note):
+                raise FileExistsError(f'{output} exists and is not the image '
+                                      f'of this stream by this codec. '
+                                      f'{_REPLACE}')
             hashes['output_hash'] = sha256_of(output)[:16]
             if hashes.items() <= known.items():
                 return known, True
@@ -319,13 +319,6 @@ class _Decoder(_Coder):
                                   f' stream was decoded to it. {_REPLACE}')
         hashes['output_hash'] = sha256_of(output)[:16]
         return _row(pair, stream, seconds=seconds, **hashes), was_done
-
-    @staticmethod
-    def check_existing(path: Path, note: str) -> None:
-        """Refuse a file that is not the image of this stream."""
-        if not has_note(path, note):
-            raise FileExistsError(f'{path} exists and is not the image of '
-                                  f'this stream by this codec. {_REPLACE}')
 
 
 def _code(name: str, pairs: list[FilePair], out_dir: Path, source: CodecSource,

@@ -353,10 +353,9 @@ def _extra(env: Environment, extra: str) -> Row:
     lacking = tuple(
         line for line in env.extra(extra)
         if not _fits(line, env.version(_name(line))))
-    if not lacking:
-        return Row(extra, f'for {EXTRAS[extra]}', OK)
     names = ', '.join(dict.fromkeys(map(_name, lacking)))
-    return Row(extra, f'for {EXTRAS[extra]}: no {names}', OPTIONAL, lacking)
+    return Row(extra, f'for {EXTRAS[extra]}' + f': no {names}' * bool(names),
+               OPTIONAL if lacking else OK, lacking)
 
 
 def command(env: Environment, rows: list[Row]) -> str:
@@ -404,9 +403,8 @@ def _build_mmcv(env: Environment, specs: list[str]) -> list[str]:
     flags = "MMCV_WITH_OPS=1 CFLAGS='-O3 -g0' CXXFLAGS='-O3 -g0' "
     flags += 'FORCE_CUDA=1 ' * bool(env.gpu)
     build = env.pip(*_FORCE, '--no-cache-dir', '--no-binary', name, *specs)
-    return [env.pip('uninstall', '-y', *others)] * bool(others) + [
-        flags + build
-    ]
+    remove = [env.pip('uninstall', '-y', *others)] if others else []
+    return [*remove, flags + build]
 
 
 def run(as_json: bool = False) -> int:

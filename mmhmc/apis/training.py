@@ -263,7 +263,10 @@ def _run_once(cfg: Config,
             f'The run saved no checkpoint to {cfg.work_dir}.',
             logger='current')
         return None
-    _mark_finished(cfg.work_dir, last[0], marks)
+    if int(os.environ.get('RANK', 0)) == 0:
+        write_whole(
+            Path(cfg.work_dir) / 'finished.json',
+            json.dumps(dict(checkpoint=last[0], **marks)).encode())
     return last[0]
 
 
@@ -421,11 +424,3 @@ def _last_checkpoint(work_dir: str) -> tuple[str, int] | None:
     if not note.is_file():
         return None
     return note.read_text().strip(), note.stat().st_mtime_ns
-
-
-def _mark_finished(work_dir: str, checkpoint: str, marks: dict[str,
-                                                               str]) -> None:
-    if int(os.environ.get('RANK', 0)) == 0:
-        write_whole(
-            Path(work_dir) / 'finished.json',
-            json.dumps(dict(checkpoint=checkpoint, **marks)).encode())

@@ -78,7 +78,12 @@ def read_image(path: str | Path) -> Tensor:
     if pixels.ndim == 2:
         pixels = np.repeat(pixels[..., None], 3, axis=-1)
     if pixels.shape[-1] == 4:
-        _check_opaque(pixels[..., 3], most, path)
+        alpha = pixels[..., 3]
+        if count := int((alpha < most).sum()):
+            raise ValueError(
+                f'{path} is transparent in {count} of {alpha.size} pixels, '
+                'and a codec keeps no transparency. Put it on a background '
+                'first.')
         pixels = pixels[..., :3]
     planes = np.ascontiguousarray(pixels.transpose(2, 0, 1), dtype=np.float32)
     return torch.from_numpy(planes).div_(most)
@@ -357,11 +362,3 @@ def _read_16_bits(image: Image.Image, path: Path) -> np.ndarray:
 
 def _damaged(path: Path, error: BaseException) -> ValueError:
     return ValueError(f'{path} is damaged, its pixels cannot be read: {error}')
-
-
-def _check_opaque(alpha: np.ndarray, most: int, path: Path) -> None:
-    count = int((alpha < most).sum())
-    if count:
-        raise ValueError(
-            f'{path} is transparent in {count} of {alpha.size} pixels, and a '
-            'codec keeps no transparency. Put it on a background first.')

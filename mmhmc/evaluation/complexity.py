@@ -167,7 +167,8 @@ def time_coding(codec: ImageCodec,
             x.device,
             lambda: codec.decompress([Bitstream.from_bytes(data)], condition))
         decode.append(seconds)
-    peak = _peak(x.device)
+    peak = torch.cuda.max_memory_allocated(
+        x.device) if x.device.type == 'cuda' else _of_process('VmHWM')
     return dict(
         encode_ms=1000 * min(encode[1:]),
         decode_ms=1000 * min(decode[1:]),
@@ -196,12 +197,6 @@ def _reset_peak(device: torch.device) -> int | None:
     except OSError:
         return None
     return _of_process('VmRSS')
-
-
-def _peak(device: torch.device) -> int | None:
-    if device.type == 'cuda':
-        return torch.cuda.max_memory_allocated(device)
-    return _of_process('VmHWM')
 
 
 def _of_process(name: str) -> int | None:

@@ -117,21 +117,7 @@ def inception_features() -> Extractor:
 
 
 class _InceptionMetric(BaseMetric):
-    """A distance of the features of the first images of a test set.
-
-    Args:
-        num_images: How many count. Both distances depend on the number, so
-            it is part of the protocol and of the result's name.
-        extractor: Maps 8-bit images (B, 3, H, W) to features (B, F), in
-            place of Inception.
-        **kwargs: As of mmengine's ``BaseMetric``; without ``prefix``,
-            metrics have ``'quality'`` in front.
-
-    Raises:
-        ImportError: If a package is missing.
-        RuntimeError: If the weights cannot be had.
-        ValueError: If ``num_images`` is less than 2.
-    """
+    """A distance of the features of the first images of a test set."""
 
     default_prefix = 'quality'
     name: str

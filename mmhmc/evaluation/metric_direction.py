@@ -1,6 +1,6 @@
 """Whether a smaller value of a metric is better."""
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 
 from mmengine.evaluator import BaseMetric
 from mmengine.registry import METRICS
@@ -40,7 +40,10 @@ def lower_is_better(metric: str) -> bool:
             ``'quality/lpips_alex'`` or ``'coco/bbox_mAP'``.
     """
     key = metric.replace(':', '/').split('/')[-1]
-    if any(_reports(kind, key) for kind in _registered()):
+    if any(
+            _reports(kind, key)
+            for registry in (METRICS, *METRICS.children.values())
+            for kind in registry.module_dict.values()):
         return True
     words = {word.lower() for word in _WORD.findall(key)}
     return key.lower() in _NAMES or bool(words & _WORDS)
@@ -68,9 +71,3 @@ def _reports(metric, key: str) -> bool:
     stems = getattr(metric, 'lower_is_better', ())
     return isinstance(stems, tuple) and any(
         key == stem or key.startswith(f'{stem}_') for stem in stems)
-
-
-def _registered() -> Iterator[type]:
-    """Classes of all scopes."""
-    for registry in (METRICS, *METRICS.children.values()):
-        yield from registry.module_dict.values()

@@ -66,7 +66,11 @@ def write_report(results: Results,
     comparisons = [
         *comparisons, *compare_published(results, anchor, columns, published)
     ]
-    folders = image_folders or _folders(results)
+    datasets = results.run.get('settings', {}).get('datasets', {})
+    folders = image_folders or {
+        name: entry['root']
+        for name, entry in datasets.items() if 'root' in entry
+    }
     plotly = _plotly_script()
     worst = [
         _compared(worst, anchor) for dataset in results.datasets
@@ -89,7 +93,10 @@ def write_report(results: Results,
         failures=failure_table(results),
         num_cut_lines=results.num_cut_lines,
         points=point_table(results),
-        versions=_versions(results),
+        versions=Table(
+            ('Package', 'Version'),
+            [(str(name), str(version))
+             for name, version in results.run.get('versions', {}).items()]),
         settings=_settings(results))
 
 
@@ -99,21 +106,6 @@ def _summary(results: Results) -> str:
             f'runs, {len(results.failures)} failures; from '
             f'{results.path.name}. Rates are bytes of files over the pixels '
             'of the original images.')
-
-
-def _folders(results: Results) -> dict[str, str]:
-    datasets = results.run.get('settings', {}).get('datasets', {})
-    return {
-        name: entry['root']
-        for name, entry in datasets.items() if 'root' in entry
-    }
-
-
-def _versions(results: Results) -> Table:
-    versions = results.run.get('versions', {})
-    return Table(
-        ('Package', 'Version'),
-        [(str(name), str(version)) for name, version in versions.items()])
 
 
 def _settings(results: Results) -> str:

@@ -59,11 +59,7 @@ def divided_faces(source: Path) -> Iterator[Face]:
 
 
 def find_faces(source: Path) -> list[Face]:
-    """All faces of a folder of either form.
-
-    Raises:
-        FileNotFoundError: If it has neither form, or a file is missing.
-    """
+    """All faces of a folder of either form."""
     if (source / 'CelebA-HQ-img').is_dir():
         faces = list(published_faces(source))
     else:

@@ -29,14 +29,7 @@ ARCHIVES = {
 
 
 def print_state(out: Path) -> bool:
-    """Print which of the expected files are there.
-
-    Args:
-        out: Folder of the data set.
-
-    Returns:
-        Whether nothing is missing.
-    """
+    """Print which of the expected files are there; whether all are."""
     missing = missing_coco_files(out)
     for names in ARCHIVES.values():
         for name in names:
@@ -46,12 +39,7 @@ def print_state(out: Path) -> bool:
 
 
 def download_missing(out: Path, base_url: str = BASE_URL) -> None:
-    """Fetch and unpack every archive of which something is missing.
-
-    Args:
-        out: Folder of the data set; made if it does not exist.
-        base_url: Server that has the archives.
-    """
+    """Fetch and unpack every archive of which something is missing."""
     from filelock import FileLock
     out.mkdir(parents=True, exist_ok=True)
     for name, provided in ARCHIVES.items():
@@ -69,14 +57,7 @@ def download_missing(out: Path, base_url: str = BASE_URL) -> None:
 def fetch(url: str, path: Path) -> None:
     """Download a file, going on with an earlier attempt if there is one.
 
-    Args:
-        url: What to download.
-        path: Where to put it; until it is complete it is ``path`` with
-            ``.part`` appended.
-
-    Raises:
-        ConnectionError: If the server does not tell the size, or the
-            connection ends before all was received.
+    Until it is complete, ``path`` has ``.part`` appended.
     """
     size, part = size_on_server(url), part_of(path)
     if part.exists() and part.stat().st_size > size:
@@ -87,17 +68,10 @@ def fetch(url: str, path: Path) -> None:
 
 
 def unpack(archive: Path, out: Path) -> None:
-    """Unpack an archive into ``out`` and delete it.
+    """Unpack a ZIP file and delete it, also if it is damaged.
 
     Files appear under their names only after the whole archive was read and
     its checksums were right.
-
-    Args:
-        archive: A ZIP file.
-        out: Folder of the data set.
-
-    Raises:
-        BadZipFile: If the archive is damaged; it is deleted then.
     """
     unpacked = out / f'.{archive.stem}.unpacking'
     shutil.rmtree(unpacked, ignore_errors=True)

@@ -36,15 +36,7 @@ def square_around(box: list[float]) -> tuple[int, int, int, int]:
 
 def cut_out(source: Path, split: str, out: Path, size: int,
             smallest: int) -> int:
-    """Write the objects of one split.
-
-    Returns:
-        How many there are.
-
-    Raises:
-        FileNotFoundError: If the annotations or an image are missing.
-        ValueError: If they are not annotations of COCO's form.
-    """
+    """Write the objects of one split; how many there are."""
     path = source / f'instances_{split}.json'
     coco = read_json(path)
     try:

@@ -19,11 +19,7 @@ from mmhmc.apis.config_files import OptionsAction
 
 
 def main() -> None:
-    """Convert one checkpoint.
-
-    Raises:
-        RuntimeError: If the result codes otherwise.
-    """
+    """Convert one checkpoint."""
     parser = tool_parser(__doc__)
     parser.add_argument('checkpoint', type=Path)
     parser.add_argument('out', type=Path)

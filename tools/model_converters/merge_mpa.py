@@ -27,15 +27,7 @@ _LANDMARK = 'inverse_hyper_gain'
 
 def split_codec(state_dict: dict[str, Tensor],
                 source: str) -> tuple[str, dict[str, Tensor]]:
-    """What stands before the codec's names, and its weights without it.
-
-    Args:
-        state_dict: Of a codec, or of a model that holds one.
-        source: Where it comes from, for errors.
-
-    Raises:
-        ValueError: If it does not hold exactly one MPA.
-    """
+    """What stands before the codec's names, and its weights without it."""
     prefixes = [
         key.removesuffix(_LANDMARK) for key in state_dict
         if key.split('.')[-1] == _LANDMARK
@@ -64,18 +56,7 @@ def take_path(base: dict[str, Tensor],
               task: str,
               source: str,
               name: str | None = None) -> dict[str, Tensor]:
-    """The path of a task that was trained from ``base``.
-
-    Args:
-        base: Weights of the codec that it was trained from.
-        trained: Weights of the codec with the task.
-        task: Name of the task.
-        source: Where ``trained`` comes from, for errors.
-        name: What the task is to be called; ``task`` if left out.
-
-    Raises:
-        ValueError: If the task is missing, or anything else has changed.
-    """
+    """The path of a task that was trained from ``base``, called ``name``."""
     path = {k: v for k, v in trained.items() if belongs_to(k, task)}
     if not path:
         raise ValueError(f'{source} has no path of the task {task!r}.')
@@ -107,9 +88,6 @@ def merge(base: dict[str, Tensor],
         base: State dict with one MPA.
         trained: For each task, ``'NAME'`` or ``'NAME/OTHER'``, where it comes
             from and its state dict.
-
-    Raises:
-        ValueError: See :func:`split_codec` and :func:`take_path`.
     """
     prefix, codec = split_codec(base, 'The base')
     merged = dict(base)

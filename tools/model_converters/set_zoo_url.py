@@ -17,11 +17,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 def set_zoo_url(root: Path, url: str) -> int:
-    """Rewrite the metafiles below ``root/configs``.
-
-    Returns:
-        Number of models.
-    """
+    """Rewrite the metafiles below ``root/configs``; number of models."""
     count = 0
     for path in sorted(root.glob('configs/*/metafile.yml')):
         text, found = re.subn(

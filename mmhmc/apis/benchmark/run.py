@@ -13,7 +13,7 @@ that decided it: what another run has made under the same fingerprint is not
 made again.
 """
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
@@ -309,16 +309,13 @@ class _Run:
                         methodcaller('lost'))) as results:
                 for records in results:
                     for record in records:
-                        self._take(record)
+                        if record['kind'] == 'failure':
+                            self._fail(record)
+                        else:
+                            self._keep(dict(record, output=_id(record)))
                     advance()
         for new in self.ranks.gather(self.new):
             self.known.update(new)
-
-    def _take(self, record: dict) -> None:
-        if record['kind'] == 'failure':
-            self._fail(record)
-        else:
-            self._keep(dict(record, output=_id(record)))
 
     def _keep(self, record: dict) -> None:
         self.log.append(record)
@@ -330,7 +327,11 @@ class _Run:
     def finish(self) -> Outcome:
         """Merge the records of all ranks, and drop unwanted ones."""
         made = sum(self.ranks.gather(len(self.new)))
-        failures = _without_copies(sum(self.ranks.gather(self.failures), []))
+        # What went wrong before any image went wrong for each of them.
+        failures = list({
+            record['output']: record
+            for record in sum(self.ranks.gather(self.failures), [])
+        }.values())
         there = [
             self.known[name] for name, key in self.wanted.items()
             if name in self.known and key in (None,
@@ -364,8 +365,3 @@ def _coded_id(row: str, point: Point, dataset: str, image: str) -> str:
             point=point.name,
             dataset=dataset,
             image=image))
-
-
-def _without_copies(failures: Iterable[dict]) -> list[dict]:
-    """What went wrong before any image went wrong for each of them."""
-    return list({record['output']: record for record in failures}.values())

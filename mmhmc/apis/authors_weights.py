@@ -199,7 +199,6 @@ def _check_bias(theirs: dict[str, Tensor], path: str | Path) -> None:
 
 
 def _codec_of(state: dict[str, Tensor], path: str | Path) -> dict:
-    """Config of the codec, from names and shapes of its weights."""
     blocks = [
         len({
             name.split('.')[3]
@@ -230,7 +229,6 @@ def _codec_of(state: dict[str, Tensor], path: str | Path) -> dict:
 
 def _check_discriminator(state: dict[str, Tensor], latent_channels: int,
                          path: str | Path) -> None:
-    """Refuse what is not all weights of a discriminator."""
     from mmhmc.losses import PatchDiscriminator
     of_a_copy = re.compile(r'copies\.0\.(context\.0\.weight|'
                            r'layers\.\d\.parametrizations\.weight\.original)')

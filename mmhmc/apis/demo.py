@@ -114,7 +114,6 @@ def built_in_image() -> Path:
 
 def _coding(hmc: HMCInferencer, path: Path, x: Tensor, decoded: ndarray,
             encoded: EncodedImage) -> tuple[list[DemoFigure], Table]:
-    """Figures and sizes of the image (3, H, W) as it was coded."""
     original = to_pixels(x)
     output, _ = hmc.code(x[None])
     bits = bits_map(output.likelihoods, encoded.bitstream.coded_size).numpy()

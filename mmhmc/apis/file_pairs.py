@@ -84,7 +84,6 @@ def image_name(stream: str) -> str:
 
 def _sources(given: Path,
              suffixes: Sequence[str]) -> Iterator[tuple[Path, Path]]:
-    """Files, each with its path below what was given."""
     if not given.is_dir():
         yield given, Path(given.name)
         return

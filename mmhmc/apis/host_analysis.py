@@ -58,19 +58,9 @@ class DecodedImage:
     sample: BaseDataElement | None = None
 
     @property
-    def name(self) -> str:
-        """Name of the image."""
-        return self.encoded.name
-
-    @property
     def size(self) -> Size:
         """Height and width in pixels that were encoded."""
         return self.encoded.bitstream.size
-
-    @property
-    def original_size(self) -> Size:
-        """Height and width in pixels of the image."""
-        return self.encoded.original_size
 
 
 class HostAnalysis:
@@ -119,10 +109,11 @@ class HostAnalysis:
             ValueError: If the coded image is not of the size that the
                 pipeline gives.
         """
+        name = image.encoded.name
         if not self.in_model and not self.sees_latents:
-            return self._item(to_bgr(image.x_bar[0]), image.name)
-        size = image.original_size if self.in_model else image.size
-        item = self._item(np.zeros((*size, 3), np.uint8), image.name)
+            return self._item(to_bgr(image.x_bar[0]), name)
+        size = image.encoded.original_size if self.in_model else image.size
+        item = self._item(np.zeros((*size, 3), np.uint8), name)
         if not self.in_model:
             # Latents cannot be resized: the host gets the image's own size.
             item['inputs'] = item['inputs'].new_zeros(3, *size)
@@ -132,7 +123,7 @@ class HostAnalysis:
         found = image_size(item['data_samples'], self._padded)
         if found != image.size:
             raise ValueError(
-                f'{image.name} was coded with size {image.size}, but the '
+                f'{name} was coded with size {image.size}, but the '
                 f"host's pipeline makes {found} of an image of {size}. It "
                 'was coded elsewhere, e.g. before the pipeline: give '
                 "`protocol='before the pipeline'`.")

@@ -210,7 +210,6 @@ def _items(given: One, number: int,
 
 def _files(given: str | Path,
            suffixes: Sequence[str]) -> Iterator[tuple[Path, str]]:
-    """Files, each with its name below what was given."""
     path = checked_path(given)
     if path.exists() or not glob.has_magic(str(given)):
         found = [(Path(pair.source), pair.output)

@@ -407,16 +407,10 @@ class HMCInferencer:
             return
         if self._painter is None:
             self._painter = PredictionPainter(self.cfg, self.dataset_meta)
-        drawing = self._painter(
-            _as_large(one.x_hat, one.encoded.original_size), one.sample,
-            score_thr)
+        x_hat, size = one.x_hat, tuple(one.encoded.original_size)
+        if tuple(x_hat.shape[-2:]) != size:
+            x_hat = interpolate(x_hat, size, mode='bilinear', antialias=True)
+        drawing = self._painter(to_pixels(x_hat[0]), one.sample, score_thr)
         writer.drawing(one.encoded.name, drawing)
         if return_vis:
             results['visualization'].append(drawing)
-
-
-def _as_large(x_hat: Tensor, size: tuple[int, int]) -> ndarray:
-    """Decoded image in the original's size: RGB, uint8, (H, W, 3)."""
-    if tuple(x_hat.shape[-2:]) != tuple(size):
-        x_hat = interpolate(x_hat, size, mode='bilinear', antialias=True)
-    return to_pixels(x_hat[0])

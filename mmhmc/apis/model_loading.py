@@ -161,7 +161,6 @@ def _settings(cfg: Config) -> ConfigDict:
 
 def _load_weights(model: nn.Module, saved: dict, name: str | Path,
                   host: str | None) -> None:
-    """Give all parts their weights; see :func:`load_model`."""
     state = weights_of(saved, name)
     apart, rest = complete_codecs(model, state, name)
     host_is_apart = complete_host(model, rest, name, host)

@@ -207,7 +207,6 @@ def _with_tables(weights: OrderedDict[str, Tensor],
 
 
 def _costs(codec: ImageCodec) -> dict[str, Any]:
-    """Parameters and operations of a codec, as metafiles name them."""
     kmac = {
         part: round(value, 2)
         for part, value in count_kmac(codec, (512, 768)).items()

@@ -419,7 +419,6 @@ def _finished(work_dir: str, marks: dict[str, str]) -> str | None:
 
 
 def _last_checkpoint(work_dir: str) -> tuple[str, int] | None:
-    """The last checkpoint of a folder, and when it was noted."""
     note = Path(work_dir) / 'last_checkpoint'
     if not note.is_file():
         return None

@@ -166,7 +166,6 @@ def _run_lengths(mask: ndarray) -> list[int]:
 
 
 def _refuse_foreign_files(root: Path) -> None:
-    """Never replace a folder that was not made here."""
     if not root.exists():
         return
     names = {path.name for path in root.iterdir()}

@@ -284,7 +284,6 @@ class Results:
             self, codec: str, point: str, dataset: str, metric: str,
             rows: Sequence[dict], annotations: str | Path | None
     ) -> tuple[ImageScore, tuple[str, ...]]:
-        """Scorer for a selection of images, and the names of the images."""
         row = self._task_row(codec, point, dataset, metric)
         if row is None:
             return MeanScore(_values(rows, metric)), tuple(row['image']
@@ -333,7 +332,6 @@ def _values(rows: Sequence[dict], metric: str) -> ndarray | None:
 
 def _task_scorer(path: Path, metric: str, annotations: None | (str | Path),
                  coded: Sequence[str]) -> tuple[ImageScore, tuple[str, ...]]:
-    """Scorer for a selection of images, from the predictions of a task."""
     found = read_json(path)
     kind = metric.replace(':', '/').rsplit('/', 1)[-1]
     detections = found.get('detections', {}).get(kind.removesuffix('_mAP'))

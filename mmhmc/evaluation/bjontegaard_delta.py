@@ -184,7 +184,6 @@ def _overlap_share(anchor: str, a: ndarray, test: str, b: ndarray,
 
 def _flags(anchor: RateCurve, test: RateCurve,
            share: float) -> tuple[str, ...]:
-    """Doubts that hold for rate and for quality."""
     flags = [
         f'{curve.name} does not get better with every step of rate.'
         for curve in (anchor, test) if not curve.is_monotone

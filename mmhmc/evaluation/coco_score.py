@@ -224,7 +224,6 @@ def _ids(truth: 'COCO', annotations: str | Path,
 
 def _check_images(truth: 'COCO', annotations: str | Path,
                   predictions: Sequence[dict]) -> None:
-    """Refuse predictions that belong to another data set."""
     unknown = {row['image_id'] for row in predictions} - set(truth.imgs)
     if unknown:
         raise ValueError(

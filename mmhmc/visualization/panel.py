@@ -209,7 +209,6 @@ def _selected(instances: Instances, score_thr: float) -> Instances:
 
 
 def _with_masks(image: ndarray, instances: Instances) -> ndarray:
-    """Blend each mask into the image in the colour of its class."""
     if instances.masks is None:
         return image
     image = image.astype(np.float64)
@@ -288,7 +287,6 @@ def _check_row(row: PanelRow, num_classes: int) -> None:
 
 def _check_instances(instances: Instances, size: tuple[int, int],
                      num_classes: int) -> None:
-    """Refuse objects whose parts do not fit each other or the image."""
     n = len(instances.labels)
     expected = dict(boxes=(n, 4), masks=(n, *size), scores=(n, ))
     for name, shape in expected.items():

@@ -119,7 +119,6 @@ def _settings(results: Results) -> str:
 
 
 def _plotly_script() -> str:
-    """The library itself; nothing where it is not installed."""
     try:
         from plotly.offline import get_plotlyjs
     except ImportError:
@@ -129,7 +128,6 @@ def _plotly_script() -> str:
 
 def _curves(results: Results, columns: Sequence[tuple[str, str]],
             published: Sequence[str], interactive: bool) -> list:
-    """A figure for each data set and metric that has curves."""
     draw = _interactive if interactive else _drawn
     found = [(column, curves_of(results, column, published))
              for column in columns]

@@ -88,5 +88,4 @@ def _escape_markdown(text: str) -> str:
 
 
 def _escape_latex(text: str) -> str:
-    """Text without commands."""
     return ''.join(_LATEX.get(sign, sign) for sign in text)

@@ -106,7 +106,6 @@ class CompressAIWeights:
         }
 
     def _network(self, state: dict[str, Any]):
-        """CompressAI's network with some weights."""
         architectures = {
             name: network
             for module in _modules()
@@ -172,7 +171,6 @@ def find_compressai(address: str) -> CompressAIWeights:
 
 
 def _modules() -> list:
-    """Modules of the installed CompressAI that have the tables."""
     with warnings.catch_warnings():
         # CompressAI's, on being imported.
         warnings.simplefilter('ignore', FutureWarning)

@@ -24,8 +24,8 @@ from mmhmc.visualization import delta_table, doubt_table, draw_curves
 Column = tuple[str, str]
 
 
-def parse_args(arguments: Sequence[str] | None) -> argparse.Namespace:
-    """Arguments of the command line."""
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Draw every column and compare; of results, write the rest too."""
     parser = tool_parser(__doc__)
     parser.add_argument('results', nargs='?', type=Path, help='JSON lines')
     parser.add_argument(
@@ -61,12 +61,6 @@ def parse_args(arguments: Sequence[str] | None) -> argparse.Namespace:
     if args.results and args.first is not None:
         parser.error('--first is for published curves without results, whose '
                      'points a benchmark did not choose')
-    return args
-
-
-def main(arguments: Sequence[str] | None = None) -> None:
-    """Draw every column and compare; of results, write the rest too."""
-    args = parse_args(arguments)
     try:
         if args.results:
             out = args.out or args.results.parent

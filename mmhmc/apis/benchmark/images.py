@@ -55,12 +55,8 @@ class ImageTask:
 
     def decoded(self, row: str) -> str:
         """Decoded image of a row, relative to ``folder``."""
-        return decoded_name(row, self.point.name, self.dataset, self.image)
-
-
-def decoded_name(row: str, point: str, dataset: str, image: str) -> str:
-    """Name of a decoded image in the folder of a benchmark."""
-    return f'decoded/{row}/{point}/{dataset}/{image}.png'
+        return (f'decoded/{row}/{self.point.name}/{self.dataset}/'
+                f'{self.image}.png')
 
 
 class LoadedPoint(NamedTuple):

@@ -188,7 +188,6 @@ class _Run:
         return tasks
 
     def _image_key(self, point: Point, path: str) -> str | None:
-        """Fingerprint of a coded image; None if the point is not known."""
         key = self.point_keys[point.codec, point.name]
         if key is None:
             return None
@@ -348,7 +347,6 @@ class _Run:
 
 
 def _id(record: dict) -> str:
-    """Name of a record, from its keys."""
     parts = [
         record['kind'],
         *(str(record.get(key) or '-')

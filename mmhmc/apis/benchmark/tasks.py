@@ -184,7 +184,6 @@ def _without_detections(content: dict, folder: Path) -> tuple[str, ...]:
 
 
 def _image_names(dataset, images: ImageSet) -> list[str]:
-    """Names of a host's images, in its order."""
     paths = [dataset.get_data_info(i)['img_path'] for i in range(len(dataset))]
     names = [path_below(path, images.root) or path for path in paths]
     apart = sorted(set(names) ^ set(images.files))
@@ -198,7 +197,6 @@ def _image_names(dataset, images: ImageSet) -> list[str]:
 
 
 def _read_decoded(cfg: Config, plan: Plan, run: TaskRun) -> None:
-    """Put decoded images before the host's pipeline, which stays."""
     decoded = plan.work_dir / 'decoded' / run.row / run.point.name / \
         run.task.dataset
     step = dict(

@@ -1,10 +1,14 @@
 """The inventory of public names: taking one away is an edit of this file."""
+import runpy
 from importlib import import_module
+from pathlib import Path
 
 import pytest
 
 import mmhmc
 from mmhmc import registry
+
+ROOT = Path(__file__).parents[1]
 
 NAMES = {
     'mmhmc': [
@@ -192,3 +196,9 @@ def test_unknown_name_is_an_attribute_error():
     with pytest.raises(AttributeError, match="'mmhmc' has no attribute 'no'"):
         mmhmc.no
     assert dir(mmhmc) == sorted(mmhmc.__all__)
+
+
+def test_the_page_of_names_has_the_docstrings_of_today():
+    script = runpy.run_path(str(ROOT / 'dev/public_names.py'))
+    page = (ROOT / 'docs/api/index.md').read_text()
+    assert script['name_tables']() in page, 'run `python dev/public_names.py`'

@@ -18,7 +18,7 @@ _PLACES = ('model.backbone.codec', 'model.codec', 'codec')
 
 @dataclass(frozen=True)
 class CodecSource:
-    """What a codec is loaded from, in a form that other processes can take.
+    """Config and checkpoint of a codec, in a form that processes can exchange.
 
     Args:
         config: File, or what was read from one; see :func:`load_codec`.

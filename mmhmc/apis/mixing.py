@@ -31,7 +31,7 @@ def mix_codec(cfg: Config,
               codec: Part,
               adapter: Part | None = None,
               losses: dict | None = None) -> Config:
-    """Put a codec into a host's config; all else stays what it is.
+    """Put a codec into a host's config; all else stays as it is.
 
     - The backbone is wrapped in ``mmhmc.CodecBackbone``, wherever the model
       has it (``model.backbone``, ``model.detector.backbone``,

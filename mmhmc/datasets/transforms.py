@@ -68,7 +68,7 @@ class RandomCropOrPad(BaseTransform):
 
 @TRANSFORMS.register_module()
 class PackImageInputs(BaseTransform):
-    """Turn a loaded image into what a model without annotations takes.
+    """Turn a loaded image into the input of a model without annotations.
 
     Required keys: ``img``, ``ori_shape``, ``img_shape``; ``img_path`` and
     ``img_id`` are passed on if there are any.

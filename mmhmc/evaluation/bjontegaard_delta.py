@@ -16,7 +16,7 @@ MIN_OVERLAP = 0.25
 
 @dataclass(frozen=True)
 class BjontegaardDelta:
-    """A delta, and what has to be known to trust it.
+    """A delta, with the figures that tell how far to trust it.
 
     Args:
         value: Per cent of rate (:func:`bd_rate`), or units of the metric

@@ -6,7 +6,7 @@ from numpy import ndarray
 
 
 class ImageScore(Protocol):
-    """What a point scores on a selection of the images of a data set."""
+    """Score of a point on a selection of the images of a data set."""
 
     def score(self, indices: ndarray) -> float:
         """Score of the images selected.

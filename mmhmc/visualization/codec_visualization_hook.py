@@ -20,7 +20,7 @@ from .path_masks import tint_side_path
 
 @HOOKS.register_module()
 class CodecVisualizationHook(Hook):
-    """Shows in validation and test what becomes of each n-th image.
+    """Shows each n-th image of validation and test beside its decoded one.
 
     Images go to ``runner.visualizer`` and so to each of its backends: files
     (``LocalVisBackend``), TensorBoard, Weights & Biases. Those of image 3
@@ -90,7 +90,7 @@ class CodecVisualizationHook(Hook):
 
 @torch.no_grad()
 def draw_coding(coder: nn.Module, x: Tensor) -> Iterator[tuple[str, ndarray]]:
-    """Code an image and draw what became of it.
+    """Encode and decode an image, and draw both.
 
     Args:
         coder: A ``CodecBackbone``, ``LatentBackbone`` or ``CodecModel`` in

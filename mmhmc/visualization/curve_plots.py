@@ -100,7 +100,7 @@ def draw_curves(curves: Sequence[RateCurve],
 
 
 def axis_label(metric: str) -> str:
-    """Name of a metric with its unit, and where less is better, that.
+    """Name of a metric with its unit, and a note if lower is better.
 
     Args:
         metric: As in the results; a task in front stays.

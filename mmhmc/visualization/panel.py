@@ -46,7 +46,7 @@ class Instances:
 
 @dataclass
 class PanelRow:
-    """What one row of a panel shows.
+    """Contents of one row of a panel.
 
     Args:
         image: RGB, uint8, shape (H, W, 3).

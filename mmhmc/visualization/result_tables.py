@@ -51,7 +51,7 @@ def benchmark_table(results: Results,
 
 
 def delta_table(comparisons: Sequence[Comparison]) -> Table:
-    """Every delta, with what has to be known to trust it.
+    """Every delta, with the figures that tell how far to trust it.
 
     An interval has its own estimate before it, and behind it the method, if
     that is not the cubic, and the share of the resamples that have no delta.
@@ -87,7 +87,7 @@ def delta_table(comparisons: Sequence[Comparison]) -> Table:
 
 
 def doubt_table(comparisons: Sequence[Comparison]) -> Table:
-    """Why a delta is in doubt, by any method, or is not there.
+    """Reasons for which a delta is in doubt, by any method, or missing.
 
     Args:
         comparisons: What :func:`~mmhmc.evaluation.compare_codecs` gave.
@@ -133,7 +133,7 @@ def point_table(results: Results,
 
 
 def complexity_table(results: Results) -> Table:
-    """What coding costs, and what hosts spend on uncompressed images.
+    """Costs of coding, and of hosts on uncompressed images.
 
     Parameters, operations, time and memory.
 
@@ -163,7 +163,7 @@ def complexity_table(results: Results) -> Table:
 
 
 def failure_table(results: Results) -> Table:
-    """What failed, and points that were left out as images are missing.
+    """Failures, and points that were left out because images are missing.
 
     Args:
         results: What the benchmark wrote.

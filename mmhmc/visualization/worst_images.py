@@ -40,7 +40,7 @@ def worst_images(results: Results,
                  anchor: str,
                  folder: str | Path,
                  num_images: int = 1) -> list[WorstImage]:
-    """Images of the largest loss against the anchor, for each codec.
+    """Images with the largest loss against the anchor, for each codec.
 
     For the anchor, and where no image can be compared with it, those of the
     lowest PSNR. Codecs whose decoded images were not kept are left out.

@@ -25,6 +25,7 @@ _TASK_KEYS = ('config', 'checkpoint', 'dataset', 'metrics', 'cfg_options')
 _DATASET_KEYS = ('root', 'annotations', 'num_images')
 _PLAN_KEYS = ('work_dir', 'anchor', 'datasets', 'codecs', 'tasks',
               'image_metrics', 'protocol', 'complexity', 'published')
+#: Measures of image quality that a plan may ask for.
 IMAGE_METRICS = ('psnr', 'ms_ssim', 'lpips')
 
 

@@ -25,9 +25,9 @@ model = dict(
         backbone=_base_.model.backbone,
         input_norm=_base_.model.data_preprocessor))
 train_dataloader = dict(batch_size=4)
-train_cfg = dict(max_epochs=3, val_interval=3)
-param_scheduler = [dict(_base_.param_scheduler[0], T_max=3)]
+train_cfg = dict(max_epochs=2, val_interval=2)
+param_scheduler = [dict(_base_.param_scheduler[0], T_max=2)]
 objective = dict(lmbda_distortion=0.0035)
-training_stages = dict(adapter=dict(begin=2))
+training_stages = dict(adapter=dict(begin=1))
 val_evaluator = _base_.val_evaluator + _base_.coding_metrics
 test_evaluator = val_evaluator

@@ -3,7 +3,7 @@ import pytest
 from mmengine.config import Config
 from mmengine.registry import MODELS
 
-from mmhmc.apis.config_files import read_file
+from mmhmc.apis.config_files import read_config
 
 OWN_CONFIG = '''
 from mmengine.config import read_base
@@ -61,4 +61,4 @@ def test_base_of_a_former_release_is_told_of_the_text_config(tmp_path):
         'with read_base():\n'
         '    from mmhmc.configs._base_.codecs.scale_hyperprior import codec\n')
     with pytest.raises(ValueError, match='codecs/scale-hyperprior.py'):
-        read_file(own)
+        read_config(own)

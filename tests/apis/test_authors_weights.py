@@ -19,9 +19,9 @@ from mmhmc.structures import CodingCondition
 
 TOOL = Path(__file__).parents[2] / 'tools/model_converters/from_authors.py'
 KINDS = dict(
-    mpa=dict(CODECS['MPA'], type='MPA', tasks=list(TASKS)),
-    mpa_enc=dict(CODECS['MPA'], type='MPA'),
-    tinylic=dict(CODECS['TinyLIC'], type='TinyLIC', latent_channels=32))
+    mpa=dict(CODECS['MPA'], type='mmhmc.MPA', tasks=list(TASKS)),
+    mpa_enc=dict(CODECS['MPA'], type='mmhmc.MPA'),
+    tinylic=dict(CODECS['TinyLIC'], type='mmhmc.TinyLIC', latent_channels=32))
 METHOD = dict(mpa='mpa', mpa_enc='mpa', tinylic='tinylic')
 every_kind = pytest.mark.parametrize('kind', KINDS)
 

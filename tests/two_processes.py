@@ -30,7 +30,7 @@ def _work(rank, function, folder):
         init_method=f'file://{folder}/rendezvous',
         rank=rank,
         world_size=2,
-        timeout=timedelta(seconds=60))
+        timeout=timedelta(minutes=5))
     torch.save(function(rank, folder), f'{folder}/rank_{rank}.pth')
     dist.barrier()
     dist.destroy_process_group()

@@ -9,10 +9,12 @@ from pathlib import Path
 from setuptools import Extension, setup
 
 ROOT = Path(__file__).resolve().parent
+#: Models whose weights are part of the package: those of `mmhmc demo`.
+PACKAGED = ('cheng2020-attn_dynadapt_coco_0.0009', 'yolox-nano_coco')
 
 
 def add_mim_extension() -> None:
-    """Make configs, tools and the model index reachable under ``mmhmc/.mim``.
+    """Make configs, tools, index and some weights reachable: ``mmhmc/.mim``.
 
     mmengine (``mmhmc::`` bases) and mim look for them there. They are links,
     so an editable install sees every edit; a wheel or an sdist receives the
@@ -21,17 +23,18 @@ def add_mim_extension() -> None:
     files in ``mmhmc/.mim`` only.
     """
     folder = ROOT / 'mmhmc' / '.mim'
-    folder.mkdir(exist_ok=True)
-    for name in ('configs', 'tools', 'model-index.yml'):
+    weights = [f'model_zoo/{name}.safetensors' for name in PACKAGED]
+    for name in ('configs', 'tools', 'model-index.yml', *weights):
         source, target = ROOT / name, folder / name
         if not source.exists():
             continue
+        target.parent.mkdir(parents=True, exist_ok=True)
         if target.is_dir() and not target.is_symlink():
             shutil.rmtree(target)
         else:
             target.unlink(missing_ok=True)
         try:
-            target.symlink_to(os.path.relpath(source, folder))
+            target.symlink_to(os.path.relpath(source, target.parent))
         except OSError:  # Windows without the right to make links
             copy = shutil.copytree if source.is_dir() else shutil.copy
             copy(source, target)

@@ -500,6 +500,7 @@ def zoo(tiny_weights, tmp_path, monkeypatch):
     (root / 'configs/hmc/untrained.py').write_text('')
     monkeypatch.setattr(index, '_PACKAGE', package)
     monkeypatch.setattr(fetching, '_CHECKOUT', package.parent / 'model_zoo')
+    monkeypatch.setattr(fetching, '_PACKAGED', root / 'model_zoo')
     monkeypatch.setenv('MMHMC_CACHE', str(tmp_path / 'cache'))
     monkeypatch.setenv('MMHMC_ZOO_URL', str(served))
     return SimpleNamespace(root=root, served=served, cache=tmp_path / 'cache')

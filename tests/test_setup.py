@@ -127,6 +127,24 @@ def test_mim_extension_links_what_there_is(tmp_path, monkeypatch):
     assert all(file.is_symlink() for file in mim.iterdir())
 
 
+def test_package_carries_the_weights_of_the_demo(tmp_path, monkeypatch):
+    from mmhmc.apis.demo import DEFAULT_MODEL
+    from mmhmc.apis.zoo import find_model, load_config
+    setup = load_setup()
+    pytest.importorskip('mmdet')
+    host = load_config(DEFAULT_MODEL).load_from.removeprefix('mmhmc://')
+    assert set(setup.PACKAGED) == {DEFAULT_MODEL, host}
+    assert sum(find_model(name).size for name in setup.PACKAGED) < 8_000_000
+    monkeypatch.setattr(setup, 'ROOT', tmp_path)
+    (tmp_path / 'model_zoo').mkdir()
+    for name in setup.PACKAGED:
+        (tmp_path / f'model_zoo/{name}.safetensors').write_text(name)
+    setup.add_mim_extension()
+    for name in setup.PACKAGED:
+        file = tmp_path / f'mmhmc/.mim/model_zoo/{name}.safetensors'
+        assert file.read_text() == name
+
+
 def test_mim_extension_copies_afresh_where_links_are_impossible(
         tmp_path, monkeypatch):
 

@@ -1,7 +1,6 @@
 """Standard codecs before a COCO detector: YOLOX-nano on a part of val2017.
 
-`data/coco_sample` holds `instances_val.json` and `images/`, and
-`data/weights/yolox_nano_mmdet.pth` the detector.
+`data/coco_sample` holds `instances_val.json` and `images/`.
 """
 _base_ = ['../_base_/benchmarks/yolox_nano_coco.py']
 anchor = 'HEVC'

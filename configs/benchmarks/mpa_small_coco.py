@@ -3,8 +3,7 @@
 Images are resized to 416 and padded before they are coded, as in the training
 of this path. `mpa_small.py` codes them at their own size, as an encoder that
 knows no detector does, and the detector's pipeline shrinks what is decoded.
-`data/coco_sample` holds `instances_val.json` and `images/`,
-`data/weights/yolox_nano_mmdet.pth` is the detector.
+`data/coco_sample` holds `instances_val.json` and `images/`.
 """
 _base_ = ['../_base_/benchmarks/yolox_nano_coco.py']
 anchor = 'main path'

@@ -1,8 +1,8 @@
 """The small codecs of the zoo before YOLOX-nano, on a part of COCO val2017.
 
-Images are coded as the detector gets them, resized to 416 and padded, for
-so the adaptation was trained. `data/coco_sample` holds `instances_val.json`
-and `images/`, `data/weights/yolox_nano_mmdet.pth` is the detector.
+Images are coded as the detector gets them, resized to 416 and padded: the
+adaptation was trained on such images. `data/coco_sample` holds
+`instances_val.json` and `images/`.
 """
 _base_ = ['../_base_/benchmarks/yolox_nano_coco.py']
 anchor = 'HEVC'

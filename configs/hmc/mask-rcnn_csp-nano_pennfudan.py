@@ -1,7 +1,7 @@
 """Mask R-CNN for Penn-Fudan on uncompressed images.
 
-Only neck and heads train; the backbone comes from a COCO-trained YOLOX-nano,
-`data/weights/yolox_nano_mmdet.pth`. Expected: see README.
+Only neck and heads train; the backbone is that of `yolox-nano_coco` of the
+zoo, trained on COCO. Expected: see README.
 """
 _base_ = [
     'mmdet::_base_/default_runtime.py',

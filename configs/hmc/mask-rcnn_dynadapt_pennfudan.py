@@ -1,7 +1,7 @@
 """Dynamic adaptation on real photographs, sized for two CPU cores.
 
-Needs `data/pennfudan` and `data/weights/yolox_nano_mmdet.pth`; stages as in
-`mask-rcnn_dynadapt_sample.py`. Expected: see README.
+Needs `data/pennfudan`; stages as in `mask-rcnn_dynadapt_sample.py`. Expected:
+see README.
 """
 _base_ = [
     'mmdet::_base_/default_runtime.py',

@@ -1,7 +1,6 @@
 """Dynamic adaptation before a frozen YOLOX-nano, on a part of COCO.
 
-Needs `data/coco_sample` and `data/weights/yolox_nano_mmdet.pth`. The codec for
-people comes first, unless it is given:
+Needs `data/coco_sample`. The codec for people comes first, unless it is given:
 `--cfg-options model.backbone.codec.init_cfg.checkpoint=FILE`. The last
 iterations train the adaptation alone. Besides the detector's losses, a
 perceptual loss compares features of its backbone: the labels alone, of few
@@ -23,7 +22,7 @@ stages = [
         config='../mean_scale_hyperprior/mean-scale-hyperprior_pictures.py',
         result='model.backbone.codec.init_cfg.checkpoint')
 ]
-load_from = 'data/weights/yolox_nano_mmdet.pth'
+load_from = 'mmhmc://yolox-nano_coco'
 model = dict(
     backbone=dict(
         _delete_=True,

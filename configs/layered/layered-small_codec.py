@@ -1,7 +1,7 @@
 """Layered generative codec at a width that trains on a CPU.
 
 `layered_codec.py` at a quarter of its cost. LPIPS's place is taken by the
-backbone of `data/weights/yolox_nano_mmdet.pth`. Rates: `model.lmbda_rate` of
+backbone of `yolox-nano_coco` of the zoo. Rates: `model.lmbda_rate` of
 1, 2, 4, the first to be trained, and 8; the others begin with
 `load_from=CHECKPOINT` of it.
 """

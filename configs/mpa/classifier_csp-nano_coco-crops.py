@@ -1,7 +1,7 @@
 """A classifier of COCO's super-categories on uncompressed images.
 
-The head trains; the backbone comes from a COCO-trained YOLOX-nano,
-`data/weights/yolox_nano_mmdet.pth`.
+The head trains; the backbone is that of `yolox-nano_coco` of the
+zoo, trained on COCO.
 """
 _base_ = [
     'mmpretrain::_base_/default_runtime.py',

@@ -1,6 +1,6 @@
 """Small MPA, stage 2: the path of detection, before YOLOX-nano on COCO.
 
-The detector: `data/weights/yolox_nano_mmdet.pth`. The perceptual loss compares
+The detector is `yolox-nano_coco` of the zoo. The perceptual loss compares
 features of its backbone.
 """
 _base_ = [
@@ -10,7 +10,7 @@ _base_ = [
     '../_base_/trained_codecs/mpa_small.py',
     '../_base_/schedules/mpa_small_stage2.py',
 ]
-load_from = 'data/weights/yolox_nano_mmdet.pth'
+load_from = 'mmhmc://yolox-nano_coco'
 model = dict(
     backbone=dict(
         _delete_=True,

@@ -1,7 +1,7 @@
 """PSPNet for CamVid on uncompressed images.
 
-Neck and head train; the backbone comes from a COCO-trained YOLOX-nano,
-`data/weights/yolox_nano_mmdet.pth`.
+Neck and head train; the backbone is that of `yolox-nano_coco` of the
+zoo, trained on COCO.
 """
 _base_ = [
     '../_base_/mmseg_runtime_by_iter.py',

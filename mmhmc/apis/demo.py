@@ -24,7 +24,7 @@ from .model_loading import ModelConfig
 from .predictions import PredictionPainter, plain_prediction
 
 #: What ``mmhmc demo`` shows.
-DEFAULT_MODEL = 'mask-rcnn_dynadapt_pennfudan'
+DEFAULT_MODEL = 'cheng2020-attn_dynadapt_coco_0.0009'
 _SCORE_THR = 0.3
 _MAX_ROWS = 20
 

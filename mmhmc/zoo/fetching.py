@@ -16,6 +16,8 @@ Wanted = Union[ZooModel, CompressAIWeights]
 
 _WEB = ('http://', 'https://')
 _CHECKOUT = Path(__file__).resolve().parents[2] / 'model_zoo'
+#: What a wheel carries: the weights of ``mmhmc demo``.
+_PACKAGED = Path(__file__).resolve().parents[1] / '.mim/model_zoo'
 
 
 def fetch_weights(name: str,
@@ -33,8 +35,8 @@ def fetch_weights(name: str,
         name: Model of the zoo.
         base_url: Where its files are: an address beginning with ``http://``
             or ``https://``, or a folder. None takes ``$MMHMC_ZOO_URL``, else
-            ``model_zoo`` of a checkout of the repository, else the address in
-            the model's metafile.
+            ``model_zoo`` of a checkout of the repository, else what is part
+            of the package, else the address in the model's metafile.
         progress: Show the progress on stderr.
 
     Returns:
@@ -95,8 +97,9 @@ def _source(model: ZooModel, base_url: str | None) -> str | Path:
     """Address on the web, or file."""
     base = base_url or os.environ.get('MMHMC_ZOO_URL')
     if not base:
-        if (_CHECKOUT / model.weights).is_file():
-            return _CHECKOUT / model.weights
+        for folder in (_CHECKOUT, _PACKAGED):
+            if (folder / model.weights).is_file():
+                return folder / model.weights
         if model.url.startswith(_WEB):
             return model.url
         raise FileNotFoundError(

@@ -116,5 +116,4 @@ def test_default_model_and_image_are_used_where_none_is_given(
                         lambda *args: given.append(args) or 1 / 0)
     with pytest.raises(ZeroDivisionError):
         cli.main(['demo'])
-    assert given == [(None, 'mask-rcnn_dynadapt_pennfudan', None, 'mmhmc_demo',
-                      None)]
+    assert given == [(None, module.DEFAULT_MODEL, None, 'mmhmc_demo', None)]

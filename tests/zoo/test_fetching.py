@@ -222,6 +222,13 @@ def test_checkout_serves_its_own_folder(zoo, monkeypatch):
     assert fetch_weights('tiny') == zoo.served / 'tiny.safetensors'
 
 
+def test_wheel_serves_what_it_carries(zoo, monkeypatch):
+    monkeypatch.delenv('MMHMC_ZOO_URL')
+    monkeypatch.setattr(fetching, '_PACKAGED', zoo.served)
+    assert fetch_weights('tiny') == zoo.served / 'tiny.safetensors'
+    assert not zoo.cache.exists()
+
+
 def test_address_in_the_metafile_serves_where_nothing_else_does(
         server, zoo, monkeypatch):
     monkeypatch.delenv('MMHMC_ZOO_URL')

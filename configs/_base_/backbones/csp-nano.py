@@ -11,5 +11,5 @@ csp_nano = dict(
     act_cfg=dict(type='Swish'),
     init_cfg=dict(
         type='Pretrained',
-        checkpoint='data/weights/yolox_nano_mmdet.pth',
+        checkpoint='mmhmc://yolox-nano_coco',
         prefix='backbone.'))

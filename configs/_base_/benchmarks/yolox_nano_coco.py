@@ -1,7 +1,6 @@
 """Box mAP of YOLOX-nano on a part of COCO val2017.
 
-`data/coco_sample` holds `instances_val.json` and `images/`,
-`data/weights/yolox_nano_mmdet.pth` is the detector.
+`data/coco_sample` holds `instances_val.json` and `images/`.
 """
 _root, _annotations = 'data/coco_sample', 'instances_val.json'
 datasets = dict(
@@ -9,7 +8,7 @@ datasets = dict(
 tasks = dict(
     yolox=dict(
         config='mmdet::yolox/yolox_nano_8xb8-300e_coco.py',
-        checkpoint='data/weights/yolox_nano_mmdet.pth',
+        checkpoint='mmhmc://yolox-nano_coco',
         dataset='coco',
         metrics=['coco/bbox_mAP'],
         cfg_options={

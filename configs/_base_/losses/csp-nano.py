@@ -13,4 +13,4 @@ perceptual = dict(
         norm_cfg=dict(type='BN', momentum=0.03, eps=0.001),
         act_cfg=dict(type='Swish')),
     input_norm=dict(mean=[0., 0., 0.], std=[1., 1., 1.]),
-    checkpoint='data/weights/yolox_nano_mmdet.pth')
+    checkpoint='mmhmc://yolox-nano_coco')

@@ -147,6 +147,25 @@ def tiny_codec(name, **kwargs):
     return codec
 
 
+def variable_codec(name):
+    """A codec with three qualities or more, whose gains differ."""
+    always = name in ('DCVCUFIntra', 'MPA')
+    codec = tiny_codec(
+        name, **{} if always else dict(variable_rate=True, num_qualities=3))
+    return vary_gains(codec)
+
+
+def vary_gains(codec):
+    """Give the gains of each quality values of their own."""
+    generator = torch.Generator().manual_seed(1)
+    for name, parameter in codec.named_parameters():
+        if 'gain' in name or 'gamma_' in name:
+            spread = torch.rand(parameter.shape, generator=generator)
+            parameter.data = 0.8 + 0.4 * spread
+    codec.update_entropy_tables()
+    return codec
+
+
 def coded_channels(codec):
     """Channels of stream ``y``; ``y_hat`` has more where streams are joined.
     """

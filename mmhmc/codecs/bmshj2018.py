@@ -9,6 +9,7 @@ from mmhmc.structures import CodecOutput
 from .compressai_codec import CompressAICodec
 from .hyperprior_codec import HyperpriorCodec
 from .latent_search import searched
+from .layers.gain import Quality
 
 
 @MODELS.register_module()
@@ -49,9 +50,10 @@ class FactorizedPrior(CompressAICodec):
 
     def quantise_latent(self,
                         y: Tensor,
-                        with_likelihoods: bool = True) -> CodecOutput:
+                        with_likelihoods: bool = True,
+                        quality: Quality | None = None) -> CodecOutput:
         """See :meth:`CompressAICodec.quantise_latent`; stream ``y``."""
-        y = searched('y', lambda y=y: y)
+        y = searched('y', lambda y=y: self.scale(y, 'gain', quality))
         y_hat, likelihoods = self.run_bottleneck(y, with_likelihoods)
         output = CodecOutput(y_hat)
         if with_likelihoods:
@@ -60,8 +62,10 @@ class FactorizedPrior(CompressAICodec):
             output.symbols = {'y': self.bottleneck_symbols(y)}
         return output
 
-    def decode_latent(self, decoders: dict[str, SymbolDecoder],
-                      latent_size: tuple[int, int]) -> Tensor:
+    def decode_latent(self,
+                      decoders: dict[str, SymbolDecoder],
+                      latent_size: tuple[int, int],
+                      quality: float | None = None) -> Tensor:
         """See :meth:`CompressAICodec.decode_latent`."""
         return self.read_bottleneck(decoders['y'], latent_size)
 
@@ -99,13 +103,13 @@ class ScaleHyperprior(HyperpriorCodec):
 
     def hyper_analysis(self,
                        y: Tensor,
-                       quality: float | None = None) -> Tensor:
+                       quality: Quality | None = None) -> Tensor:
         """See :meth:`HyperpriorCodec.hyper_analysis`; of magnitudes."""
-        return super().hyper_analysis(y.abs())
+        return super().hyper_analysis(y.abs(), quality)
 
     def hyper_synthesis(self,
                         z_hat: Tensor,
-                        quality: float | None = None) -> Tensor:
+                        quality: Quality | None = None) -> Tensor:
         """See :meth:`HyperpriorCodec.hyper_synthesis`; means are zero."""
-        scales_hat = super().hyper_synthesis(z_hat)
+        scales_hat = super().hyper_synthesis(z_hat, quality)
         return torch.cat((scales_hat, torch.zeros_like(scales_hat)), dim=1)

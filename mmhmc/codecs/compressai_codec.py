@@ -1,6 +1,6 @@
 """Codecs that take their parts from CompressAI's networks."""
 from abc import abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from fractions import Fraction
 
@@ -14,7 +14,9 @@ from mmhmc.structures import CodecOutput, Condition
 from .entropy_model_codec import QUANTISERS, EntropyModelCodec
 from .latent_search import kept
 from .layers import DivisiveNorm, FixedPointNetwork
+from .layers.attention_stage import known_controls
 from .layers.fixed_point import ARITHMETIC
+from .layers.gain import Quality
 from .layers.replacing import convolution_of, replace_layers
 
 
@@ -63,10 +65,13 @@ class CompressAICodec(EntropyModelCodec):
             latents, with the gradient of the identity (D. Minnen, S. Singh:
             "Channel-wise Autoregressive Entropy Models for Learned Image
             Compression", ICIP 2020, https://arxiv.org/abs/2007.08739).
+        variable_rate: Whether there are several rates, see
+            :class:`VariableRateCodec`.
+        num_qualities: How many, 8 if not given.
 
     Raises:
-        ValueError: If a channel count is not positive, or the quantiser is
-            unknown.
+        ValueError: If a channel count is not positive, or another argument
+            is out of range.
     """
 
     #: Maps of the transforms' hidden channels that exist at once, in float32
@@ -81,8 +86,11 @@ class CompressAICodec(EntropyModelCodec):
                  latent_channels: int = 192,
                  portable: bool = True,
                  init_cfg: dict | None = None,
-                 quantiser: str = 'noise') -> None:
+                 quantiser: str = 'noise',
+                 variable_rate: bool = False,
+                 num_qualities: int | None = None) -> None:
         super().__init__(init_cfg)
+        self.set_qualities(variable_rate, num_qualities)
         check_channels(
             hidden_channels=hidden_channels, latent_channels=latent_channels)
         if quantiser not in QUANTISERS:
@@ -99,6 +107,10 @@ class CompressAICodec(EntropyModelCodec):
         replace_layers(self.g_a, 'Conv2d', _without_pointwise_stride)
         for name in self.entropy_networks:
             self.register_buffer(_settings_of(name), None)
+        if variable_rate:
+            self.add_gains(**{'': latent_channels})
+            if hasattr(self, 'h_a'):
+                self.add_gains(hyper_=self.entropy_bottleneck.channels)
         self.portable = portable
 
     @property
@@ -140,14 +152,6 @@ class CompressAICodec(EntropyModelCodec):
             return self.quantise_latent(y.float().contiguous(),
                                         with_likelihoods, **controls)
 
-    def controls_of(self, condition: Condition) -> dict:
-        """Controls of transforms and entropy networks; here there are none.
-
-        They are keyword arguments of :meth:`run_transform`,
-        :meth:`quantise_latent` and :meth:`decode_latent`.
-        """
-        return {}
-
     @contextmanager
     def _entropy_arithmetic(self, device: torch.device) -> Iterator[None]:
         """No autocast; one choice of kernels where floating point decides."""
@@ -160,9 +164,11 @@ class CompressAICodec(EntropyModelCodec):
                        y_hat: Tensor,
                        condition: Condition = None) -> Tensor:
         """See :meth:`ImageCodec.decode_latents`."""
+        self.check_condition(condition)
         return self._decode(y_hat, self.controls_of(condition))
 
     def _decode(self, y_hat: Tensor, controls: dict, **of_transform) -> Tensor:
+        y_hat = self.scale(y_hat, 'inverse_gain', controls.get('quality'))
         return self.run_transform(self.g_s, y_hat, Fraction(16), **controls,
                                   **of_transform).float()
 
@@ -201,12 +207,14 @@ class CompressAICodec(EntropyModelCodec):
     @abstractmethod
     def quantise_latent(self,
                         y: Tensor,
-                        with_likelihoods: bool = True) -> CodecOutput:
+                        with_likelihoods: bool = True,
+                        quality: Quality | None = None) -> CodecOutput:
         """Quantise a latent.
 
         Args:
             y: Shape (B, M, h, w).
             with_likelihoods: False leaves them out.
+            quality: Of a codec with several.
 
         Returns:
             Output with ``y_hat``, ``likelihoods`` and, if
@@ -214,13 +222,16 @@ class CompressAICodec(EntropyModelCodec):
         """
 
     @abstractmethod
-    def decode_latent(self, decoders: dict[str, SymbolDecoder],
-                      latent_size: tuple[int, int]) -> Tensor:
+    def decode_latent(self,
+                      decoders: dict[str, SymbolDecoder],
+                      latent_size: tuple[int, int],
+                      quality: float | None = None) -> Tensor:
         """Decode ``y_hat`` (1, M, h, w).
 
         Args:
             decoders: A decoder for each named stream.
             latent_size: Height and width of the smallest latent.
+            quality: Of a codec with several.
 
         Returns:
             ``y_hat``, shape (1, M, h, w).
@@ -250,10 +261,12 @@ class CompressAICodec(EntropyModelCodec):
     def run_entropy_network(self, name: str, x: Tensor, **controls) -> Tensor:
         """Run one of :attr:`entropy_networks`; see :attr:`in_integers`.
 
-        Controls are those of a :class:`~mmhmc.codecs.layers.Transform`. The
-        gradient is that of the network in floating point.
+        Controls are those of a :class:`~mmhmc.codecs.layers.Transform`; those
+        that the network does not list are left out. The gradient is that of
+        the network in floating point.
         """
         network = self.get_submodule(name)
+        controls = known_controls(network, controls)
         if not self.in_integers:
             return network(x, **controls)
         exact = self.fixed_point(name)(x, **controls)
@@ -264,11 +277,17 @@ class CompressAICodec(EntropyModelCodec):
         return exact + (smooth - smooth.detach())
 
     def run_hyper_analysis(self, y: Tensor, **controls) -> Tensor:
-        """Latent (B, M, h, w) to hyper-latent ``z``."""
+        """Latent (B, M, h, w) to hyper-latent ``z``, before its gain."""
+        controls = known_controls(self.h_a, controls)
         if not self.in_integers:
             return self.h_a(y, **controls)
         # A kernel may round differently for a batch.
-        return torch.cat([self.h_a(one, **controls) for one in y.split(1)])
+        each = [dict(controls) for _ in y]
+        if isinstance(controls.get('quality'), Sequence):
+            each = [dict(controls, quality=q) for q in controls['quality']]
+        return torch.cat([
+            self.h_a(one, **alone) for one, alone in zip(y.split(1), each)
+        ])
 
     def train(self, mode: bool = True) -> 'CompressAICodec':
         """Set the mode, and empty the cache of integer networks and tables.
@@ -291,6 +310,7 @@ class CompressAICodec(EntropyModelCodec):
             settings = getattr(self, _settings_of(name))
             if settings is not None and self.in_integers:
                 yield _settings_of(name), settings
+        yield from super().decoding_tensors()
 
     @property
     def arithmetic(self) -> bytes:

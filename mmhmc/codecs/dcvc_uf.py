@@ -21,7 +21,6 @@ from .layers import DepthConvBlock, FactorisedDensity, Transform
 from .layers.depth_conv import (GROUP, downsampling, initialise_convolutions,
                                 upsampling)
 from .layers.gain import Gain, Quality
-from .variable_rate import VariableRateCodec
 
 #: Side of the squares of pixels that become channels.
 PATCH = 8
@@ -34,7 +33,7 @@ _ANALYSIS_BLOCKS, _SYNTHESIS_BLOCKS, _CONTEXT_BLOCKS = 6, 12, 3
 
 
 @MODELS.register_module()
-class DCVCUFIntra(VariableRateCodec, HyperpriorCodec):
+class DCVCUFIntra(HyperpriorCodec):
     """Intra codec of DCVC-UF: fast, with 64 rates in one set of weights.
 
     .. code-block:: none
@@ -95,7 +94,6 @@ class DCVCUFIntra(VariableRateCodec, HyperpriorCodec):
     receptive_radius = 112
     autoregressive = True
     scale_range, scale_levels = (0.11, 16.), 128
-    mixes_qualities = True
 
     def __init__(self,
                  hidden_channels: int = 384,

@@ -12,8 +12,8 @@ from mmhmc.compat import respell_bottleneck
 from mmhmc.former_names import former_arguments
 from mmhmc.functional.rounding import round_ste
 from mmhmc.structures import LatentSymbols
-from .base import ImageCodec
 from .latent_search import relaxation
+from .variable_rate import VariableRateCodec
 
 _TABLE_BUFFERS = ('_quantized_cdf', '_offset', '_cdf_length', 'scale_table')
 #: Scales that have a table, evenly spaced by logarithm from 0.11 to 256. With
@@ -23,7 +23,7 @@ SCALE_LEVELS = 256
 QUANTISERS = ('noise', 'straight_through')
 
 
-class EntropyModelCodec(ImageCodec):
+class EntropyModelCodec(VariableRateCodec):
     """A codec with an ``entropy_bottleneck`` and perhaps a Gaussian model.
 
     Tables are made from the weights of the bottlenecks, whose quantiles need

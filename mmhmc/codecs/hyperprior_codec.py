@@ -10,6 +10,7 @@ from mmhmc.functional.rounding import round_ste
 from mmhmc.structures import CodecOutput, LatentSymbols
 from .compressai_codec import CompressAICodec
 from .latent_search import relaxation, searched
+from .layers.gain import Quality
 
 #: Selects the elements of a step from a latent (B, M, h, w).
 Select = Callable[[Tensor], Tensor]
@@ -62,23 +63,25 @@ class HyperpriorCodec(CompressAICodec):
 
     def hyper_analysis(self,
                        y: Tensor,
-                       quality: float | None = None) -> Tensor:
+                       quality: Quality | None = None) -> Tensor:
         """Latent (B, M, h, w) to ``z``, at a quality if there are several."""
-        return self.run_hyper_analysis(y)
+        z = self.run_hyper_analysis(y, quality=quality)
+        return self.scale(z, 'hyper_gain', quality)
 
     def hyper_synthesis(self,
                         z_hat: Tensor,
-                        quality: float | None = None) -> Tensor:
+                        quality: Quality | None = None) -> Tensor:
         """``z_hat`` to ``params``, at a quality if there are several."""
-        return self.run_entropy_network('h_s', z_hat)
+        z_hat = self.scale(z_hat, 'inverse_hyper_gain', quality)
+        return self.run_entropy_network('h_s', z_hat, quality=quality)
 
     def quantise_latent(self,
                         y: Tensor,
                         with_likelihoods: bool = True,
-                        quality: float | None = None) -> CodecOutput:
+                        quality: Quality | None = None) -> CodecOutput:
         """See :meth:`CompressAICodec.quantise_latent`; streams ``z``, ``y``.
         """
-        y = searched('y', lambda y=y: y)
+        y = searched('y', lambda y=y: self.scale(y, 'gain', quality))
         z = searched('z', lambda: self.hyper_analysis(y, quality))
         z_hat, z_likelihoods = self.run_bottleneck(z, with_likelihoods)
         y_hat, y_likelihoods, steps = self._quantise_given(

@@ -243,7 +243,9 @@ class LayeredGenerative(HyperpriorCodec):
                        y_hat: Tensor,
                        condition: Condition = None) -> Tensor:
         """See :meth:`ImageCodec.decode_latents`."""
+        self.check_condition(condition)
         y_s, y_r = self.split(y_hat)
+        y_s = self.scale(y_s, 'inverse_gain', self.quality_of(condition))
         if self.driver == 'texture':
             content, style = y_s, y_r
         else:

@@ -9,7 +9,8 @@ from mmhmc.registry import MODELS
 from mmhmc.structures import CodecOutput, Condition
 from .layers import MultiPathStage, PathChoice
 from .layers.multi_path import PATH_WIDTHS, strongest_part
-from .tinylic import NUM_QUALITIES, TinyLIC
+from .tinylic import TinyLIC
+from .variable_rate import NUM_QUALITIES
 
 #: The main path of the decoder, which needs no side path.
 MAIN_TASK = 'perceptual'
@@ -79,10 +80,11 @@ class MPA(TinyLIC):
             none of them, or a size does not fit.
     """
 
-    variable_codec_id = 'mpa'
     # Positions are ranked over the whole image.
     tile_size = None
     controls = ('quality', 'task', 'alpha')
+    # The share of positions is one for all images of a batch.
+    mixes_qualities = False
 
     def __init__(self,
                  tasks: Sequence[str] | dict[str, str] = (),
@@ -98,7 +100,9 @@ class MPA(TinyLIC):
                              'must be finite and at least 0, got '
                              f'{lmbda_ratio}.')
         self.trained_task, self.lmbda_ratio = trained_task, lmbda_ratio
-        super().__init__(variable_rate=True, **kwargs)
+        super().__init__(
+            variable_rate=True, num_qualities=NUM_QUALITIES, **kwargs)
+        self.codec_id = 'mpa'
         if trained_task is not None:
             self.requires_grad_(False)
             for part in self.task_parts(trained_task):

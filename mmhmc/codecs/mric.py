@@ -1,7 +1,6 @@
 """Multi-realism codec of Agustsson et al. (2023): realism at decoding."""
 from collections.abc import Sequence
 from dataclasses import replace
-from fractions import Fraction
 from functools import partial
 
 import torch
@@ -87,6 +86,7 @@ class MRIC(HyperpriorCodec):
     receptive_radius = 144
     hidden_maps = 4
     autoregressive = True
+    controls = ('quality', 'beta')
 
     def __init__(self,
                  hidden_channels: int = 256,
@@ -191,12 +191,14 @@ class MRIC(HyperpriorCodec):
                        y_hat: Tensor,
                        condition: Condition = None) -> Tensor:
         """See :meth:`ImageCodec.decode_latents` and :meth:`beta_of`."""
+        self.check_condition(condition)
         weight = self.beta_embedding[0].weight
         features = beta_features(self.beta_of(condition)).to(
             weight, non_blocking=True)
-        embedding = self.beta_embedding(features)
-        return self.run_transform(
-            self.g_s, y_hat, Fraction(16), embedding=embedding).float()
+        return self._decode(
+            y_hat,
+            self.controls_of(condition),
+            embedding=self.beta_embedding(features))
 
     def beta_of(self, condition: Condition) -> float:
         """Realism that a condition asks for; 0 if it does not.
@@ -209,9 +211,10 @@ class MRIC(HyperpriorCodec):
         """
         if condition is None:
             return 0.
-        if replace(condition, beta=None) != CodingCondition():
+        known = ('beta', 'quality') if self.variable_rate else ('beta', )
+        if replace(condition, **dict.fromkeys(known)) != CodingCondition():
             raise ValueError(f'{type(self).__name__} has no run-time control '
-                             f'but `beta`, got {condition}.')
+                             f'but `{"`, `".join(known)}`, got {condition}.')
         beta = 0. if condition.beta is None else condition.beta
         if not BETA_RANGE[0] <= beta <= BETA_RANGE[1]:
             raise ValueError('`condition.beta` is the weight of realism and '
@@ -220,8 +223,8 @@ class MRIC(HyperpriorCodec):
 
     def check_images(self, x: Tensor, condition: Condition) -> None:
         """See :meth:`ImageCodec.check_images`; ``beta`` is allowed."""
-        super().check_images(x, None)
         self.beta_of(condition)
+        super().check_images(x, condition if self.variable_rate else None)
 
 
 class ConditionalBlock(nn.Module):

@@ -1,33 +1,27 @@
 """Codec of Lu et al. (2022): TinyLIC, attention within neighbourhoods."""
 import math
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from itertools import accumulate, islice
 
 import torch
 from torch import Tensor, nn
 
 from mmhmc.registry import MODELS
-from mmhmc.structures import CodecOutput
-from .layers import AttentionStage, Transform, exact_gains, interpolate_gains
+from .layers import AttentionStage, Transform
 from .layers.attention_stage import HEAD_CHANNELS
 from .layers.checkerboard import MaskedConv2d
+from .layers.gain import Quality
 from .space_channel_codec import SpaceChannelCodec, channel_context
-from .variable_rate import VariableRateCodec
 
-#: Qualities of a codec with several rates; the highest is the default.
-NUM_QUALITIES = 8
 #: For each slice of channels the steps in which it is coded, and the phases
 #: of each: 0 1 in even rows, 2 3 in odd rows.
 SCHEDULE = (((0, ), (3, ), (1, ), (2, )), ((1, 2), (0, 3)), ((0, 3), (1, 2)),
             ((0, 1, 2, 3), ))
 
-#: Gains between symbols and ``y_hat``.
-_EXACT_GAINS = ('inverse_hyper_gain', )
-
 
 @MODELS.register_module()
-class TinyLIC(VariableRateCodec, SpaceChannelCodec):
+class TinyLIC(SpaceChannelCodec):
     """TinyLIC of Lu et al. (2022), with one rate or several.
 
     Data flow as in :class:`ELIC`, but the spatial context is of the phases of
@@ -37,11 +31,8 @@ class TinyLIC(VariableRateCodec, SpaceChannelCodec):
     by a cosine; the 2 x 2 phases of a slice are coded in 4, 2, 2 and 1 steps,
     nine in all, whatever the size.
 
-    With ``variable_rate`` one codec has the rates 1 (lowest) to 8, and all
-    between by geometric interpolation: ``condition.quality``, 8 if there is
-    none. Gains scale the channels of ``y`` and ``z`` before rounding, inverse
-    gains after it, and every block has gains of its own. The quality is in
-    the file; ``y_hat`` is the latent before the inverse gain.
+    With ``variable_rate`` (:class:`VariableRateCodec`) every block has gains
+    of its own, too.
 
     Differences from the paper: the architecture is that of its published
     code as corrected on 10 November 2022; the quantiles are solved for
@@ -66,7 +57,8 @@ class TinyLIC(VariableRateCodec, SpaceChannelCodec):
             those of the hyperprior; the decoder has them in reverse.
         drop_path: Chance in training that an image skips a residual branch
             of the last block; less in those before it.
-        **kwargs: ``portable`` and ``init_cfg`` of :class:`CompressAICodec`.
+        **kwargs: ``num_qualities``, ``portable`` and ``init_cfg`` of
+            :class:`CompressAICodec`.
 
     Raises:
         ValueError: If a channel count is no positive multiple of 16, or there
@@ -75,8 +67,6 @@ class TinyLIC(VariableRateCodec, SpaceChannelCodec):
 
     downsampling_factor = 64
     codec_id = 'tinylic'
-    #: What a file calls a codec with several rates.
-    variable_codec_id = 'tinylic-vr'
     # Each block reaches three positions further, at 1/8 there are six blocks.
     receptive_radius = 320
     least_tile_size = 1024
@@ -94,8 +84,6 @@ class TinyLIC(VariableRateCodec, SpaceChannelCodec):
                  drop_path: float = 0.1,
                  **kwargs) -> None:
         _check_sizes(hidden_channels, latent_channels, hyper_channels, depths)
-        self.variable_rate = bool(variable_rate)
-        self.num_qualities = NUM_QUALITIES * self.variable_rate
         self.hidden_channels = tuple(hidden_channels)
         self.hyper_channels = hyper_channels
         self.depths, self.drop_path = tuple(depths), drop_path
@@ -104,15 +92,8 @@ class TinyLIC(VariableRateCodec, SpaceChannelCodec):
             hyper_channels,
             latent_channels,
             quantiser='straight_through',
+            variable_rate=variable_rate,
             **kwargs)
-        if self.variable_rate:
-            self.codec_id = self.variable_codec_id
-            for name, channels in (('gain', latent_channels),
-                                   ('inverse_gain', latent_channels),
-                                   ('hyper_gain', hyper_channels),
-                                   ('inverse_hyper_gain', hyper_channels)):
-                gains = nn.Parameter(torch.ones(NUM_QUALITIES, channels))
-                self.register_parameter(name, gains)
 
     def build_network(self, hidden_channels: int,
                       latent_channels: int) -> nn.Module:
@@ -174,48 +155,14 @@ class TinyLIC(VariableRateCodec, SpaceChannelCodec):
         return AttentionStage(channels, kernel_size, drop_path,
                               self.num_qualities)
 
-    def quantise_latent(self,
-                        y: Tensor,
-                        with_likelihoods: bool = True,
-                        quality: float | None = None) -> CodecOutput:
-        """See :meth:`CompressAICodec.quantise_latent`; with a gain."""
-        return super().quantise_latent(
-            self.scale(y, 'gain', quality), with_likelihoods, quality)
-
-    def _decode(self, y_hat: Tensor, controls: dict, **of_transform) -> Tensor:
-        y_hat = self.scale(y_hat, 'inverse_gain', controls['quality'])
-        return super()._decode(y_hat, controls, **of_transform)
-
-    def hyper_analysis(self,
-                       y: Tensor,
-                       quality: float | None = None) -> Tensor:
-        """See :meth:`HyperpriorCodec.hyper_analysis`."""
-        z = self.run_hyper_analysis(y, quality=quality)
-        return self.scale(z, 'hyper_gain', quality)
-
     def hyper_synthesis(self,
                         z_hat: Tensor,
-                        quality: float | None = None) -> Tensor:
+                        quality: Quality | None = None) -> Tensor:
         """See :meth:`HyperpriorCodec.hyper_synthesis`."""
         # A map of one position counts as contiguous in any memory format, and
         # kernels may be chosen by it: take that of the decoder.
-        z_hat = z_hat.reshape(-1).view(z_hat.shape)
-        z_hat = self.scale(z_hat, 'inverse_hyper_gain', quality)
-        return self.run_entropy_network('h_s', z_hat, quality=quality)
-
-    def scale(self, t: Tensor, name: str, quality: float | None) -> Tensor:
-        """Multiply the channels of ``t`` (B, C, h, w) by a gain."""
-        if quality is None:
-            return t
-        gains, exact = getattr(self, name), name in _EXACT_GAINS
-        find = exact_gains if exact and self.in_integers else interpolate_gains
-        return t * find(gains, quality).view(-1, 1, 1)
-
-    def decoding_tensors(self) -> Iterator[tuple[str, Tensor]]:
-        """See :meth:`ImageCodec.decoding_tensors`."""
-        yield from super().decoding_tensors()
-        if self.variable_rate:
-            yield 'inverse_hyper_gain', self.inverse_hyper_gain
+        return super().hyper_synthesis(
+            z_hat.reshape(-1).view(z_hat.shape), quality)
 
     def _load_from_state_dict(self, state_dict, prefix, *args) -> None:
         for i, expected in enumerate(self.groups):

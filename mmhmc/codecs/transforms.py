@@ -43,12 +43,13 @@ class TransformRunner(nn.Module):
             x: Image or latent, shape (B, C, H, W).
             scale: Output side per input side.
             controls: Of a :class:`~mmhmc.codecs.layers.Transform`, e.g.
-                ``quality``.
+                ``quality``; those that the part does not list are left out.
 
         Returns:
             Shape (B, C', scale * H, scale * W), float32 if
             :attr:`transform_dtype` is set.
         """
+        controls = known_controls(part, controls)
         if self.training:
             return part(x, **controls)
         run = partial(self._run_in_dtype, part, **controls)

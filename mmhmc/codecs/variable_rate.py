@@ -1,26 +1,117 @@
 """What codecs share that have many rates in one set of weights."""
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from numbers import Real
 
-from torch import Tensor
+import torch
+from torch import Tensor, nn
 
 from mmhmc.bitstream import Bitstream, BitstreamError
 from mmhmc.structures import CodecOutput, CodingCondition, Condition
 from .base import ImageCodec
-from .layers.gain import Quality
+from .layers.gain import Quality, gains_at
+
+#: Qualities of a codec that has several rates and does not say how many.
+NUM_QUALITIES = 8
+#: Behind the name of a codec in its files if it has gains.
+_VARIABLE = '-vr'
+#: Last parts of the names of gains, in a codec and in its blocks.
+_GAINS = ('gain', 'inverse_gain', 'hyper_gain', 'inverse_hyper_gain',
+          'gamma_1', 'gamma_2')
+#: Gains between symbols and ``y_hat``.
+_EXACT_GAINS = ('inverse_hyper_gain', )
 
 
 class VariableRateCodec(ImageCodec):
     """Part of a codec with the qualities 1 (lowest rate) to Q, and between.
 
+    .. code-block:: none
+
+        y ─► * gain ─► quantised ─► y_hat ─► * inverse_gain ─► g_s
+        z ─► * hyper_gain ─► quantised ─► z_hat ─► * inverse_hyper_gain ─► h_s
+
     The quality is ``condition.quality``, the highest if there is none. A file
-    says its quality.
+    says its quality. Each quality has a gain for each channel on either side
+    of the quantisers; between two qualities gains are interpolated
+    geometrically. All are 1 at first, and weights of the codec with one rate
+    load: then all qualities are that rate, from which training begins.
+
+    Reference:
+        Z. Cui, J. Wang, S. Gao, T. Guo, Y. Feng, B. Bai: "Asymmetric Gained
+        Deep Image Compression With Continuous Rate Adaptation", CVPR 2021.
+        https://arxiv.org/abs/2003.02012
     """
 
     #: Qualities Q; 0 for a codec with one rate.
     num_qualities: int = 0
     #: Fields of a condition that the codec knows.
     controls: tuple[str, ...] = ('quality', )
+
+    @property
+    def mixes_qualities(self) -> bool:
+        """See :attr:`ImageCodec.mixes_qualities`."""
+        return self.num_qualities > 0
+
+    @property
+    def variable_rate(self) -> bool:
+        """Whether there are several rates."""
+        return self.num_qualities > 0
+
+    def set_qualities(self, variable_rate: bool,
+                      num_qualities: int | None) -> None:
+        """Take the arguments of a codec that may have several rates.
+
+        Args:
+            variable_rate: Whether there are several rates.
+            num_qualities: How many; :data:`NUM_QUALITIES` if not given.
+
+        Raises:
+            ValueError: If they are not a positive number, or there is but
+                one rate.
+        """
+        if not variable_rate:
+            if num_qualities is not None:
+                raise ValueError(
+                    f'`num_qualities` is {num_qualities!r}, but this codec '
+                    'has one rate; set `variable_rate=True`, or leave it out.')
+            return
+        if num_qualities is None:
+            num_qualities = NUM_QUALITIES
+        if not isinstance(num_qualities, int) or num_qualities < 1:
+            raise ValueError('`num_qualities` must be a positive integer, got '
+                             f'{num_qualities!r}.')
+        self.num_qualities = num_qualities
+        self.codec_id = f'{self.codec_id}{_VARIABLE}'
+
+    def add_gains(self, **channels: int) -> None:
+        """Add the gains of some latents.
+
+        Args:
+            **channels: Channels of each latent, by the beginning of its
+                gains' names: ``''`` for ``y``, ``'hyper_'`` for ``z``.
+        """
+        for latent, count in channels.items():
+            for name in (f'{latent}gain', f'inverse_{latent}gain'):
+                self.register_parameter(
+                    name, nn.Parameter(torch.ones(self.num_qualities, count)))
+
+    def scale(self, t: Tensor, name: str, quality: Quality | None) -> Tensor:
+        """Multiply the channels of a latent by a gain.
+
+        Args:
+            t: Shape (B, C, h, w).
+            name: Of the gain, e.g. ``'inverse_gain'``. A codec without it
+                leaves ``t`` as it is.
+            quality: One for all, or one for each of B images; None leaves
+                ``t`` as it is.
+
+        Returns:
+            Same shape.
+        """
+        gains = getattr(self, name, None)
+        if quality is None or gains is None:
+            return t
+        exact = name in _EXACT_GAINS and self.in_integers
+        return t * gains_at(gains, quality, exact)[..., None, None]
 
     def quality_of(self, condition: Condition) -> Quality | None:
         """What a condition says or the highest; None with one rate."""
@@ -33,15 +124,14 @@ class VariableRateCodec(ImageCodec):
         return condition.quality
 
     def controls_of(self, condition: Condition) -> dict:
-        """See :meth:`CompressAICodec.controls_of`."""
-        return dict(quality=self.quality_of(condition))
+        """Controls of transforms and entropy networks: the quality, if any.
 
-    def decode_latents(self,
-                       y_hat: Tensor,
-                       condition: Condition = None) -> Tensor:
-        """See :meth:`ImageCodec.decode_latents`."""
-        self.check_condition(condition)
-        return super().decode_latents(y_hat, condition)
+        They are keyword arguments of :meth:`run_transform`,
+        :meth:`quantise_latent` and :meth:`decode_latent`.
+        """
+        if not self.num_qualities:
+            return {}
+        return dict(quality=self.quality_of(condition))
 
     def compress(self,
                  x: Tensor | Sequence[Tensor],
@@ -103,9 +193,44 @@ class VariableRateCodec(ImageCodec):
     def _has(self, quality: float | None) -> bool:
         return isinstance(quality, Real) and 1 <= quality <= self.num_qualities
 
+    def decoding_tensors(self) -> Iterator[tuple[str, Tensor]]:
+        """See :meth:`ImageCodec.decoding_tensors`."""
+        for name in _EXACT_GAINS:
+            if hasattr(self, name):
+                yield name, getattr(self, name)
+
     def _check_origin(self, bitstream: Bitstream, names: list[str]) -> None:
         super()._check_origin(bitstream, names)
         if self.num_qualities and not self._has(bitstream.quality):
             raise BitstreamError(
                 f'{type(self).__name__} has the qualities 1 to '
                 f'{self.num_qualities}; the file says {bitstream.quality}.')
+
+    def _load_from_state_dict(self, state_dict, prefix, *args) -> None:
+        given = [key for key in state_dict if key.startswith(prefix)]
+        coming = [key for key in given if _is_gain(key)]
+        own = {
+            prefix + name: gains
+            for name, gains in self.named_parameters() if _is_gain(name)
+        }
+        if coming and not own:
+            self._refuse_gains(coming, state_dict[coming[0]])
+        for key in set(coming) & set(own):
+            if len(state_dict[key]) != len(own[key]):
+                self._refuse_gains(coming, state_dict[key])
+        if given and not coming:
+            # Of a codec with one rate, which every quality has then.
+            state_dict.update({k: torch.ones_like(v) for k, v in own.items()})
+        super()._load_from_state_dict(state_dict, prefix, *args)
+
+    def _refuse_gains(self, names: list[str], gains: Tensor) -> None:
+        rates = f'has {self.num_qualities} qualities' if self.num_qualities \
+            else 'has one rate'
+        raise RuntimeError(
+            f'The weights are of a codec with {len(gains)} qualities: they '
+            f'have {names[0]!r}. This {type(self).__name__} {rates}. Build it '
+            f'with `variable_rate=True, num_qualities={len(gains)}`.')
+
+
+def _is_gain(name: str) -> bool:
+    return name.rpartition('.')[2] in _GAINS

@@ -2,18 +2,20 @@
 import copy
 import pickle
 import re
+from dataclasses import replace
 
 import compressai.models
 import pytest
 import torch
 from conftest import (CODECS, coded_channels, first_layer, last_layers,
                       mean_networks, scale_biases, scale_networks,
-                      smooth_images, tiny_codec)
+                      smooth_images, tiny_codec, variable_codec)
 from torch import nn
 
-from mmhmc.bitstream import Bitstream, encode_symbols
+from mmhmc.bitstream import Bitstream, BitstreamError, encode_symbols
 from mmhmc.codecs import build_codec
 from mmhmc.functional import count_bits, crop_to, extend_edges, padded_size
+from mmhmc.part_weights import load_part
 from mmhmc.structures import CodingCondition
 
 SIZES = [(1, 1), (17, 65), (64, 64), (100, 70), (1, 130), (131, 3)]
@@ -33,12 +35,18 @@ CONDITIONAL = ('DCVCUFIntra', 'MPA', 'MRIC')
 #: Those with a stream beside that of the latent and its hyperprior.
 LAYERED = ('LayeredGenerative', )
 SERIAL = ('JointAutoregressive', 'Cheng2020Anchor', 'Cheng2020Attention')
+#: Those that have several rates, whatever is asked.
+VARIABLE = ('DCVCUFIntra', 'MPA')
+#: Those where all images of a batch have one quality.
+ALIKE = ('MPA', )
 HYPER = tuple(name for name in CODECS if name != 'FactorizedPrior')
 
 every_codec = pytest.mark.parametrize('name', CODECS)
 every_codec_with_quantiles = pytest.mark.parametrize(
     'name', [name for name in CODECS if name != 'DCVCUFIntra'])
 every_hyper_codec = pytest.mark.parametrize('name', HYPER)
+every_codec_that_may_vary = pytest.mark.parametrize(
+    'name', [name for name in CODECS if name not in VARIABLE])
 every_codec_of_compressai = pytest.mark.parametrize('name', NETWORKS)
 
 
@@ -49,9 +57,20 @@ def codecs():
     return {name: tiny_codec(name) for name in CODECS}
 
 
-def fresh(name):
+@pytest.fixture(scope='module')
+def variable():
+    """One of each with several rates; not to be changed."""
+    torch.manual_seed(0)
+    return {name: variable_codec(name) for name in CODECS}
+
+
+def fresh(name, **kwargs):
     """As it is built: training mode, no tables."""
-    return build_codec(dict(type=f'mmhmc.{name}', **CODECS[name]))
+    return build_codec(dict(type=f'mmhmc.{name}', **CODECS[name], **kwargs))
+
+
+def at(quality):
+    return CodingCondition(quality=quality)
 
 
 def network_of(name):
@@ -460,6 +479,167 @@ def test_wavefronts_give_the_latents_of_the_serial_decoder(codecs, name):
     # CompressAI rounds scales up, we take the nearest: no more bytes.
     stream, = codec.compress(x)
     assert len(stream.streams['y']) <= len(coded['strings'][0][0]) + 4
+
+
+# Several rates.
+
+
+@every_codec
+@pytest.mark.parametrize('quality', [1, 2.5, 2.99609375, 3])
+def test_stream_of_any_quality_decodes_to_what_was_coded(
+        variable, name, quality):
+    codec, x = variable[name], smooth_images(1, 64, 128)
+    with torch.no_grad():
+        output = codec(x, at(quality))
+    stream, = codec.compress(x, at(quality))
+    stream = Bitstream.from_bytes(stream.to_bytes())
+    assert stream.quality == quality
+    # Whoever reads a file need not know.
+    assert torch.equal(codec.read(stream), output.y_hat)
+    assert torch.equal(codec.decompress([stream]), output.x_hat.clamp(0, 1))
+
+
+@every_codec
+def test_quality_changes_latent_and_image(variable, name):
+    codec, x = variable[name], smooth_images(1, 64, 64)
+    with torch.no_grad():
+        low, high = (codec(x, at(q)) for q in (2, 2.5))
+        again = codec.decode_latents(low.y_hat, at(2.5))
+    assert not torch.equal(low.y_hat, high.y_hat)
+    assert not torch.equal(again, low.x_hat)
+
+
+@every_codec
+def test_without_a_quality_it_is_the_highest(variable, name):
+    codec, x = variable[name], smooth_images(1, 64, 64)
+    stream, = codec.compress(x)
+    assert stream == codec.compress(x, at(codec.num_qualities))[0]
+    assert stream.quality == codec.num_qualities
+
+
+@pytest.mark.parametrize('name',
+                         [name for name in CODECS if name not in ALIKE])
+def test_images_of_a_batch_have_qualities_of_their_own(variable, name):
+    codec, x = variable[name], smooth_images(3, 64, 64)
+    qualities = (1, 2.5, 3)
+    with torch.no_grad():
+        together = codec(x, at(qualities))
+        for i, quality in enumerate(qualities):
+            alone = codec(x[i:i + 1], at(quality))
+            torch.testing.assert_close(
+                together.x_hat[i:i + 1], alone.x_hat, rtol=1e-3, atol=1e-3)
+            for key, likelihoods in alone.likelihoods.items():
+                torch.testing.assert_close(
+                    together.likelihoods[key][i:i + 1],
+                    likelihoods,
+                    rtol=1e-3,
+                    atol=1e-6)
+
+
+@pytest.mark.parametrize('name', ALIKE)
+def test_qualities_of_a_batch_are_refused_where_they_must_be_one(
+        variable, name):
+    with pytest.raises(ValueError, match='takes one `quality` for all'):
+        variable[name](smooth_images(2, 64, 64), at((1, 2)))
+
+
+@pytest.mark.parametrize('name',
+                         [name for name in CODECS if name not in ALIKE])
+def test_gains_of_qualities_that_are_drawn_learn_and_no_others(variable, name):
+    codec, x = copy.deepcopy(variable[name]).train(), smooth_images(2, 64, 64)
+    objective(codec(x, at((1, 3))), x).backward()
+    tables = {
+        key: p
+        for key, p in codec.named_parameters()
+        if 'gain' in key or 'gamma_' in key
+    }
+    assert tables
+    for key, table in tables.items():
+        learnt = table.grad.abs().sum(1) > 0
+        assert learnt.tolist() == [True, False, True], key
+
+
+@every_codec_that_may_vary
+def test_weights_of_one_rate_load_and_are_every_rate(codecs, name):
+    codec, x = codecs[name], smooth_images(1, 64, 128)
+    other = fresh(name, variable_rate=True, num_qualities=3).eval()
+    other.load_state_dict(codec.state_dict(), strict=True)
+    stream, = codec.compress(x)
+    for quality in (1, 1.5, 3):
+        varied, = other.compress(x, at(quality))
+        assert varied.streams == stream.streams
+        assert torch.equal(
+            other.decompress([varied]), codec.decompress([stream]))
+
+
+@every_codec_that_may_vary
+def test_weights_of_several_rates_are_refused_by_a_codec_of_one(
+        variable, name):
+    state = variable[name].state_dict()
+    match = (r"with 3 qualities: they have '\w+'\. This .* has one rate\. "
+             'Build it with `variable_rate=True, num_qualities=3`')
+    with pytest.raises(RuntimeError, match=match):
+        fresh(name).load_state_dict(state, strict=False)
+    with pytest.raises(ValueError, match=match):
+        load_part(fresh(name), state, 'weights.pth')
+
+
+@every_codec_that_may_vary
+def test_weights_of_another_number_of_rates_are_refused(variable, name):
+    other = fresh(name, variable_rate=True, num_qualities=5)
+    with pytest.raises(RuntimeError, match='with 3 .* has 5 qualities'):
+        other.load_state_dict(variable[name].state_dict(), strict=False)
+
+
+@every_codec_that_may_vary
+def test_codecs_of_one_rate_and_of_several_do_not_read_each_other(
+        codecs, variable, name):
+    stream, = variable[name].compress(smooth_images(1, 64, 64))
+    assert stream.codec == f'{codecs[name].codec_id}-vr'
+    with pytest.raises(BitstreamError, match=f"file is of '{stream.codec}'"):
+        codecs[name].decompress([stream])
+
+
+@every_codec
+@pytest.mark.parametrize('quality', [0, 0.99, 1000.5, -1, float('nan')])
+def test_quality_that_does_not_exist_is_refused(variable, name, quality):
+    codec, x = variable[name], smooth_images(1, 64, 64)
+    match = f'must be a number from 1 to {codec.num_qualities} for {name}'
+    y_hat = torch.zeros(1, codec.latent_channels, 4, 4)
+    for refuses, given in ((codec, x), (codec.encode_latents, x),
+                           (codec.compress, x), (codec.decode_latents, y_hat)):
+        with pytest.raises(ValueError, match=match):
+            refuses(given, at(quality))
+
+
+@every_codec
+@pytest.mark.parametrize('quality', [None, 0, 1000])
+def test_file_of_an_impossible_quality_is_refused(variable, name, quality):
+    codec = variable[name]
+    stream, = codec.compress(smooth_images(1, 64, 64))
+    with pytest.raises(BitstreamError, match='has the qualities 1 to'):
+        codec.decompress([replace(stream, quality=quality)])
+
+
+@every_codec
+def test_wrong_number_of_qualities_is_refused(variable, name):
+    codec, x = variable[name], smooth_images(3, 64, 64)
+    match = 'takes one' if name in ALIKE else 'at one quality'
+    with pytest.raises(ValueError, match=match):
+        codec.compress(x, at((1, 2, 3)))
+    match = 'takes one' if name in ALIKE else '2 values for a batch of 3 im'
+    with pytest.raises(ValueError, match=match):
+        codec(x, at((1, 2)))
+
+
+@every_codec_that_may_vary
+def test_number_of_qualities_is_checked(name):
+    with pytest.raises(ValueError, match='one rate; set `variable_rate=True`'):
+        fresh(name, num_qualities=4)
+    for count in (0, -2, 2.5):
+        with pytest.raises(ValueError, match='`num_qualities` must be a pos'):
+            fresh(name, variable_rate=True, num_qualities=count)
+    assert fresh(name, variable_rate=True).num_qualities == 8
 
 
 # What is refused.

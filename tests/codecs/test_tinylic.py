@@ -1,12 +1,11 @@
-import re
 from dataclasses import replace
 
 import pytest
 import torch
-from conftest import CODECS, smooth_images, tiny_codec
+from conftest import CODECS, smooth_images, tiny_codec, vary_gains
 from torch import nn
 
-from mmhmc.bitstream import Bitstream, BitstreamError
+from mmhmc.bitstream import BitstreamError
 from mmhmc.codecs import TinyLIC
 from mmhmc.codecs.layers import TransformerBlock, interpolate_gains
 from mmhmc.codecs.layers.checkerboard import spread_phases, take_phases
@@ -29,16 +28,6 @@ def at(quality, **controls):
     return CodingCondition(quality=quality, **controls)
 
 
-def vary(codec):
-    """Give the gains of each quality values of their own."""
-    generator = torch.Generator().manual_seed(1)
-    for name, parameter in codec.named_parameters():
-        if 'gain' in name or 'gamma' in name:
-            spread = torch.rand(parameter.shape, generator=generator)
-            parameter.data = 0.8 + 0.4 * spread
-    return codec
-
-
 @pytest.fixture(scope='module')
 def codec():
     """With one rate; not to be changed."""
@@ -50,9 +39,7 @@ def codec():
 def variable():
     """With several rates; not to be changed."""
     torch.manual_seed(0)
-    codec = tiny_codec('TinyLIC', variable_rate=True)
-    vary(codec).update_entropy_tables()
-    return codec
+    return vary_gains(tiny_codec('TinyLIC', variable_rate=True))
 
 
 @pytest.fixture(scope='module')
@@ -272,27 +259,6 @@ def test_gains_are_rows_at_integers_and_geometric_between():
         [4**0.75 * 2**0.25, 0])
 
 
-@pytest.mark.parametrize('quality', [1, 2.5, 7.99609375, 8])
-def test_streams_of_every_quality_decode_to_what_was_coded(variable, quality):
-    x = smooth_images(1, 64, 128)
-    with torch.no_grad():
-        output = variable(x, at(quality))
-    stream, = variable.compress(x, at(quality))
-    stream = Bitstream.from_bytes(stream.to_bytes())
-    assert stream.quality == quality
-    # Whoever reads a file need not know.
-    assert variable.read(stream).equal(output.y_hat)
-    assert variable.decompress([stream]).equal(output.x_hat.clamp(0, 1))
-
-
-def test_quality_changes_latents_and_image(variable):
-    x = smooth_images(1, 64, 64)
-    with torch.no_grad():
-        low, high = (variable(x, at(q)) for q in (3, 3.5))
-        assert not low.y_hat.equal(high.y_hat)
-        assert not variable.decode_latents(low.y_hat, at(3.5)).equal(low.x_hat)
-
-
 def test_without_a_quality_it_is_the_highest_and_the_file_says_so(variable):
     x = smooth_images(1, 64, 64)
     stream, = variable.compress(x)
@@ -300,19 +266,6 @@ def test_without_a_quality_it_is_the_highest_and_the_file_says_so(variable):
     assert stream.quality == 8
     with torch.no_grad():
         assert variable(x).x_hat.equal(variable(x, at(8)).x_hat)
-
-
-def test_gains_of_one_leave_the_rate_out_of_it():
-    variable = tiny_codec('TinyLIC', variable_rate=True)
-    fixed = TinyLIC(**CODECS['TinyLIC']).eval()
-    fixed.load_state_dict({
-        k: v
-        for k, v in variable.state_dict().items()
-        if not re.search('gain|gamma', k)
-    })
-    x = smooth_images(1, 64, 64)
-    with torch.no_grad():
-        assert variable(x, at(2)).x_hat.equal(fixed(x).x_hat)
 
 
 def test_gains_of_the_quality_learn_and_no_others():
@@ -327,15 +280,6 @@ def test_gains_of_the_quality_learn_and_no_others():
     assert len(rows) == 4 + 2 * 12
     for row in rows:
         assert row.tolist() == [q == 3 for q in range(1, 9)]
-
-
-@pytest.mark.parametrize('quality', [0, 0.99, 8.01, -1, float('nan')])
-def test_quality_outside_is_refused_by_name(variable, quality):
-    x = smooth_images(1, 64, 64)
-    with pytest.raises(ValueError, match='`quality` must be a number from 1'):
-        variable(x, at(quality))
-    with pytest.raises(ValueError, match='`quality` must be a number from 1'):
-        variable.decode_latents(torch.zeros(1, 16, 4, 4), at(quality))
 
 
 @pytest.mark.parametrize('controls', [

@@ -1,13 +1,13 @@
 """Building blocks of codecs, in addition to CompressAI's layers."""
 from mmhmc.former_names import former_attribute
-from . import fixed_point_layers  # noqa: F401, registers integer forms
-from .attention_stage import (AttentionStage, Transform, TransformerBlock,
-                              interpolate_gains)
+from . import fixed_point_attention  # noqa: F401, registers integer forms
+from . import fixed_point_layers  # noqa: F401
+from .attention_stage import AttentionStage, Transform, TransformerBlock
 from .depth_conv import DepthConvBlock
 from .divisive_norm import DivisiveNorm
 from .factorised_density import FactorisedDensity
 from .fixed_point import FixedPointNetwork, saturation
-from .fixed_point_attention import exact_gains
+from .gain import exact_gains, interpolate_gains
 from .klt import best_step, init_as_klt
 from .multi_path import MultiPathStage, PathChoice
 from .neighbourhood_attention import NeighbourhoodAttention

@@ -1,31 +1,12 @@
 """Residual blocks of neighbourhood attention, and gains of several rates."""
-import math
-
 import torch
 from torch import Tensor, nn
 
+from .gain import Quality, gains_at
 from .neighbourhood_attention import NeighbourhoodAttention
 
 #: Channels of each head.
 HEAD_CHANNELS = 16
-
-
-def interpolate_gains(gains: Tensor, quality: float) -> Tensor:
-    """Gain of each channel at a quality, between two by geometric mean.
-
-    Args:
-        gains: Of the qualities 1 to Q, shape (Q, C); their sign is ignored.
-        quality: In [1, Q].
-
-    Returns:
-        Not negative, shape (C,).
-    """
-    lower = math.floor(quality)
-    share = quality - lower
-    gain = gains[lower - 1].abs()
-    if share:
-        gain = gain**(1 - share) * gains[lower].abs()**share
-    return gain
 
 
 class TransformerBlock(nn.Module):
@@ -58,19 +39,19 @@ class TransformerBlock(nn.Module):
             self.gamma_2 = nn.Parameter(torch.ones(num_qualities, dim))
         initialise_linear(self)
 
-    def forward(self, x: Tensor, quality: float | None = None) -> Tensor:
+    def forward(self, x: Tensor, quality: Quality | None = None) -> Tensor:
         """Both branches added to ``x`` (B, H, W, C)."""
         x = self.attend(x, quality)
         return x + self.refine(x, quality)
 
-    def attend(self, x: Tensor, quality: float | None = None) -> Tensor:
+    def attend(self, x: Tensor, quality: Quality | None = None) -> Tensor:
         """The first branch added to ``x`` (B, H, W, C)."""
         branch = self.attn(self.norm1(x))
         return x + self._finish(branch, 'gamma_1', quality)
 
     def refine(self,
                x: Tensor,
-               quality: float | None = None,
+               quality: Quality | None = None,
                path: nn.Module | None = None) -> Tensor:
         """The second branch alone, of any positions (B, ..., C).
 
@@ -80,10 +61,11 @@ class TransformerBlock(nn.Module):
         return self._finish(branch, 'gamma_2', quality)
 
     def _finish(self, branch: Tensor, gamma: str,
-                quality: float | None) -> Tensor:
+                quality: Quality | None) -> Tensor:
         """Gains, then stochastic depth of Huang et al. (2016), by image."""
         if quality is not None:
-            gain = interpolate_gains(getattr(self, gamma), quality)
+            gain = gains_at(getattr(self, gamma), quality)
+            gain = gain.view(-1, *[1] * (branch.ndim - 2), gain.shape[-1])
             # A float32 gain would make all later layers float32.
             branch = branch * gain.to(branch.dtype)
         if not (self.training and self.drop_path):
@@ -116,7 +98,7 @@ class AttentionStage(nn.Module):
             TransformerBlock(dim, kernel_size, rate, num_qualities)
             for rate in drop_path)
 
-    def forward(self, x: Tensor, quality: float | None = None) -> Tensor:
+    def forward(self, x: Tensor, quality: Quality | None = None) -> Tensor:
         """Run the blocks on ``x`` (B, C, H, W)."""
         tokens = x.permute(0, 2, 3, 1)
         for block in self.blocks:
@@ -130,6 +112,14 @@ class Transform(nn.Sequential):
     A layer lists its controls in an attribute ``controls``. Without controls
     stages run without gains.
     """
+
+    @property
+    def controls(self) -> tuple[str, ...]:
+        """The controls of all layers."""
+        return tuple(
+            dict.fromkeys(
+                name for layer in self
+                for name in getattr(layer, 'controls', ())))
 
     def forward(self, x: Tensor, **controls) -> Tensor:
         """Run the layers on ``x`` (B, C, H, W)."""

@@ -8,12 +8,11 @@ import math
 import torch
 from torch import Tensor, nn
 
-from mmhmc.bitstream import QUALITY_STEP
-from mmhmc.functional.exact_math import (exact_exp, exact_geometric_mean,
-                                         exact_table)
+from mmhmc.functional.exact_math import exact_exp, exact_table
 from .attention_stage import AttentionStage, TransformerBlock
 from .fixed_point import (ACTIVATION_BITS, Form, Grids, clamp, divide,
                           integer_form, make_form, rounded)
+from .gain import gains_at
 from .neighbourhood_attention import NeighbourhoodAttention, attend_in_blocks
 
 #: Fraction bits of a position's channels in parts of their largest.
@@ -24,22 +23,6 @@ _KEY_BITS, _KEY_MAGNITUDE, _SCORE_BITS, _EXP_BITS, _SHARE_BITS = (10, 20, 10,
                                                                   30, 20)
 #: Scores that are lower than the largest by this get a weight of zero.
 _SCORE_RANGE = 16
-#: Steps of the quality in a file from one whole quality to the next.
-_QUALITY_STEPS = round(1 / QUALITY_STEP)
-
-
-def exact_gains(gains: Tensor, quality: float) -> Tensor:
-    """As :func:`interpolate_gains`, in float64, the same on every machine.
-
-    The quality is rounded to 1/256, as in a file.
-    """
-    steps = round((quality - 1) * _QUALITY_STEPS)
-    lower, share = divmod(steps, _QUALITY_STEPS)
-    magnitudes = gains.detach().double().abs()
-    if not share:
-        return magnitudes[lower]
-    return exact_geometric_mean(magnitudes[lower], magnitudes[lower + 1],
-                                share)
 
 
 @integer_form('LayerNorm')
@@ -112,8 +95,8 @@ def _block(block: TransformerBlock, grids: Grids) -> Form:
         for (norm, network), gamma in zip(branches, ('gamma_1', 'gamma_2')):
             branch = network(norm(x))
             if quality is not None:
-                gain = exact_gains(getattr(block, gamma), quality)
-                branch = divide(branch * gain, 0)
+                gain = gains_at(getattr(block, gamma), quality, exact=True)
+                branch = divide(branch * gain[:, None, None], 0)
             x = clamp(x + branch)
         return x
 

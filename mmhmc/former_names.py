@@ -36,7 +36,11 @@ NAMES = {
         'encode_pictures': 'encode_images'
     },
     'mmhmc.apis.benchmark': {
-        'PICTURE_METRICS': 'IMAGE_METRICS'
+        'PICTURE_METRICS': 'IMAGE_METRICS',
+        'load_plan': 'read_plan'
+    },
+    'mmhmc.apis.zoo': {
+        'load_config': 'mmhmc.apis.training.load_config'
     },
     'mmhmc.codecs.layers': {
         'AttentionBlock': 'TransformerBlock',

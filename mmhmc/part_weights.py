@@ -157,6 +157,20 @@ def find_part(module: nn.Module, state: dict[str, Tensor]) -> str | None:
         f': {_few(sorted(places))}. Say which by `prefix`.')
 
 
+def whole_part(module: nn.Module, state: dict[str, Tensor]) -> str | None:
+    """Prefix of a module's weights; None unless all of them are there.
+
+    Args:
+        module: The part.
+        state: See :func:`find_part`.
+    """
+    place = find_part(module, state)
+    if place is None or lacks_weights(
+            module, [key.removeprefix(place) for key in state]):
+        return None
+    return place
+
+
 def load_part(module: nn.Module,
               state: dict[str, Tensor],
               name: str | Path,

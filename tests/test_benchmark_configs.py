@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from mmhmc.apis.benchmark import load_plan, plan
+from mmhmc.apis.benchmark import plan, read_plan
 from mmhmc.codecs import build_codec
 
 ROOT = Path(__file__).parents[1]
@@ -20,7 +20,7 @@ def benchmark(request, monkeypatch):
 
     monkeypatch.chdir(ROOT)
     monkeypatch.setattr(plan, '_read_images', some_images)
-    return load_plan(str(request.param))
+    return read_plan(str(request.param))
 
 
 def test_codecs_can_be_built(benchmark):

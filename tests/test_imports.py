@@ -27,6 +27,7 @@ LAYERS = [
     {'visualization'},
     {'apis'},
     {'cli'},
+    {'__main__'},
 ]
 LAYER_OF = {name: i for i, layer in enumerate(LAYERS) for name in layer}
 

@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 import yaml
 
+from mmhmc.apis import fetch_weights, list_models, load_config
 from mmhmc.apis.codec_loading import load_codec
 from mmhmc.apis.publishing import MAX_BYTES
-from mmhmc.apis.zoo import fetch_weights, list_models, load_config
 from mmhmc.checkpoints import read_checkpoint
 from mmhmc.compat import respell_bottleneck
 

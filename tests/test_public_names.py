@@ -40,8 +40,8 @@ NAMES = {
         'mix_codec', 'read_config'
     ],
     'mmhmc.apis.benchmark': [
-        'IMAGE_METRICS', 'Outcome', 'PROTOCOLS', 'Plan', 'load_plan',
-        'read_plan', 'report_results', 'run_benchmark'
+        'IMAGE_METRICS', 'Outcome', 'PROTOCOLS', 'Plan', 'read_plan',
+        'report_results', 'run_benchmark'
     ],
     'mmhmc.bitstream': [
         'Bitstream', 'BitstreamError', 'CdfTables', 'CutStream',
@@ -125,9 +125,10 @@ NAMES = {
         'worst_images', 'write_demo_page', 'write_report'
     ],
     'mmhmc.zoo': [
-        'CompressAIWeights', 'ZooModel', 'config_path', 'fetch_compressai',
-        'fetch_weights', 'find_compressai', 'find_model', 'is_compressai',
-        'list_compressai', 'list_models'
+        'CompressAIWeights', 'ZooModel', 'config_path',
+        'fetch_compressai', 'fetch_weights', 'find_compressai', 'find_configs',
+        'find_model', 'is_compressai', 'is_zoo_name', 'list_compressai',
+        'list_models'
     ],
 }
 

@@ -18,13 +18,13 @@ from mmhmc.machine import tune_cpu
 
 tune_cpu()  # before torch is loaded
 
-from mmhmc.apis.benchmark import load_plan, run_benchmark  # noqa: E402
+from mmhmc.apis.benchmark import read_plan, run_benchmark  # noqa: E402
 
 
 def coding_seconds(config: str, jobs: int) -> float:
     """Of the coding stage, once."""
     with tempfile.TemporaryDirectory() as folder:
-        plan = load_plan(config, {'tasks': None, 'complexity': None}, folder)
+        plan = read_plan(config, {'tasks': None, 'complexity': None}, folder)
         start = time.perf_counter()
         outcome = run_benchmark(plan, jobs=jobs)
         seconds = time.perf_counter() - start

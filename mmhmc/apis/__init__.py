@@ -15,8 +15,9 @@ _PUBLIC = {
     'inferencer': ('HMCInferencer', ),
     'mixing': ('mix_codec', ),
     'stream_info': ('describe_bitstream', 'format_description'),
+    'training': ('load_config', ),
     'zoo': ('ZooModel', 'download_model', 'fetch_weights', 'find_model',
-            'list_models', 'load_config'),
+            'list_models'),
 }
 _MODULE_OF = {name: module for module in _PUBLIC for name in _PUBLIC[module]}
 

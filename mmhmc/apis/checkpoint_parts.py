@@ -7,8 +7,8 @@ from torch import nn
 
 from mmhmc.checkpoints import read_checkpoint
 from mmhmc.models import CodecModel, ImageCoding
-from mmhmc.part_weights import (find_part, lacks_weights, load_part,
-                                load_pretrained, pretrained, weights_of)
+from mmhmc.part_weights import (lacks_weights, load_part, load_pretrained,
+                                pretrained, weights_of, whole_part)
 
 
 def load_all(model: nn.Module, state: dict, name: str | Path,
@@ -86,10 +86,8 @@ def check_start(model: nn.Module, checkpoint: str | Path) -> None:
     state = weights_of(read_checkpoint(checkpoint), checkpoint) if parts \
         else {}
     for prefix, part in parts:
-        place = find_part(part, state)
-        if not _begins(state, prefix) and place is not None and \
-                not lacks_weights(part, [key.removeprefix(place)
-                                         for key in state]):
+        place = whole_part(part, state)
+        if place is not None and not _begins(state, prefix):
             raise ValueError(
                 f'{checkpoint} holds a {type(part).__name__} at {place!r}, and'
                 f' this model has it at {prefix!r}: `load_from` would leave it'
@@ -142,9 +140,8 @@ def _load_apart(part: nn.Module, state: dict, name: str | Path,
     Returns:
         The weights that are left.
     """
-    place = find_part(part, state)
-    if place is not None and not lacks_weights(
-            part, [key.removeprefix(place) for key in state]):
+    place = whole_part(part, state)
+    if place is not None:
         load_part(part, state, name, place, others=True)
         return {
             key: value

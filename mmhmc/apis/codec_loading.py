@@ -4,16 +4,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from mmengine.config import Config, ConfigDict
 
+from mmhmc.checkpoints import read_checkpoint
 from mmhmc.codecs import ImageCodec, build_codec
 from mmhmc.machine import Arithmetic, choose_arithmetic
-from mmhmc.part_weights import load_pretrained, pretrained
-from .config_files import read_config
-
-#: Where a config names its codec; the first that is there counts, since a
-#: leaf keeps the `codec` of its base beside what it made of it.
-_PLACES = ('model.backbone.codec', 'model.codec', 'codec')
+from mmhmc.part_weights import (load_part, load_pretrained, pretrained,
+                                weights_of, whole_part)
+from .config_files import ConfigSource, locate, read_codec, shown_name
 
 
 @dataclass(frozen=True)
@@ -21,9 +18,10 @@ class CodecSource:
     """Config and checkpoint of a codec, in a form that processes can exchange.
 
     Args:
-        config: File, or what was read from one; see :func:`load_codec`.
-        checkpoint: File or address of the weights; None for those that the
-            config names.
+        config: Name, address, file or dict, see
+            :func:`mmhmc.apis.config_files.locate`.
+        checkpoint: File, address or name of the weights; None for those that
+            come with the config, or that it names.
         cfg_options: Settings of the config to override, by dotted name.
         device: Where it runs, ``'cpu'``, ``'cuda'`` or ``'cuda:1'``.
         bf16: Let the transforms between image and latent compute in
@@ -75,14 +73,15 @@ def load_codec(config: str | Path | dict,
     """Load a trained codec, ready to code.
 
     Args:
-        config: Config file, ``Config`` or dict with the codec at
+        config: Name of a model, ``compressai://NAME``, config file,
+            ``PACKAGE::FILE``, ``Config`` or dict, see
+            :func:`mmhmc.apis.config_files.locate`, with the codec at
             ``model.backbone.codec``, ``model.codec`` or ``codec``; the first
-            that is there counts. Or ``compressai://NAME`` for a codec that
-            CompressAI publishes, see :func:`mmhmc.zoo.find_compressai`.
-        checkpoint: File or address of the weights: of a model that holds the
-            codec, or of the codec alone, as CompressAI writes it. None takes
-            that of the codec's ``init_cfg``; a codec without weights needs
-            none.
+            that is there counts.
+        checkpoint: File, address or name of the weights: of a model that
+            holds the codec, or of the codec alone, as CompressAI writes it.
+            None takes those that come with a name, or that the codec's
+            ``init_cfg`` names; a codec without weights needs none.
         device: Where the codec goes.
         cfg_options: Settings of the config to override, by dotted name.
         update_quantiles: False keeps the quantiles of a checkpoint without
@@ -100,50 +99,38 @@ def load_codec(config: str | Path | dict,
     if torch.device(device).type == 'cuda' and not torch.cuda.is_available():
         raise ValueError(f'The device is {device}, but torch finds no GPU. '
                          'Use cpu.')
-    settings = codec_settings(config, cfg_options)
+    settings = read_codec(config, cfg_options)
     init = settings.pop('init_cfg', None)
     try:
         codec = build_codec(settings)
     except TypeError as error:
         raise ValueError(
-            f'The codec of {config} cannot be built: {error}') from error
+            f'The codec of {shown_name(config)} cannot be built: {error}'
+        ) from error
     if checkpoint is not None:
         load_pretrained(codec, dict(checkpoint=checkpoint))
     elif codec.state_dict():  # a codec may have no weights
-        init = pretrained(init)
-        if init is None:
-            raise ValueError(
-                f'There is no checkpoint, and the codec of {_name_of(config)} '
-                "has no `init_cfg=dict(type='Pretrained', checkpoint=...)`: "
-                'random weights would code. Give the checkpoint.')
-        load_pretrained(codec, init)
+        _load_own(codec, locate(config), pretrained(init))
     codec.to(device).eval()
     if not all(table.cdf.numel() for table in codec.entropy_tables().values()):
         codec.update_entropy_tables(update_quantiles)
     return codec
 
 
-def codec_settings(config: str | Path | dict,
-                   cfg_options: dict | None) -> ConfigDict:
-    """Config of the codec in a config; see :func:`load_codec`.
-
-    Raises:
-        OSError: If a file cannot be read.
-        ValueError: If there is no codec, or the options do not fit.
-    """
-    cfg = read_config(config, cfg_options)
-    for place in _PLACES:
-        node = cfg
-        for name in place.split('.'):
-            node = node.get(name) if isinstance(node, (Config, dict)) else None
-        if isinstance(node, dict):
-            return node
-    raise ValueError(f'{_name_of(config)} has no codec; expected one of '
-                     f'{", ".join(_PLACES)}.')
-
-
-def _name_of(config: str | Path | dict) -> str:
-    """A config in few words; its text would fill the screen."""
-    if isinstance(config, (str, Path)):
-        return str(config)
-    return getattr(config, 'filename', None) or 'the config'
+def _load_own(codec: ImageCodec, source: ConfigSource,
+              init: dict | None) -> None:
+    """Load the weights that come with a config, or else its ``init_cfg``."""
+    own = source.checkpoint
+    if own is not None:
+        state = weights_of(read_checkpoint(own), own)
+        place = whole_part(codec, state)
+        if place is not None:
+            load_part(codec, state, own, place, others=True)
+            return
+    if init is None:
+        raise ValueError(
+            f'There are no weights: {source.name} is a config without them, '
+            "and its codec has no `init_cfg=dict(type='Pretrained', "
+            'checkpoint=...)`: random weights would code. Train it, or give '
+            'the checkpoint.')
+    load_pretrained(codec, init)

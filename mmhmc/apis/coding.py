@@ -38,6 +38,7 @@ from mmhmc.progress import progress
 from mmhmc.structures import CodingCondition
 from mmhmc.whole_files import sha256_of, write_whole
 from .codec_loading import CodecSource
+from .config_files import locate, read_codec
 from .file_pairs import (STREAM_SUFFIX, FilePair, image_name, pair_files,
                          stream_name)
 from .result_log import ResultLog
@@ -145,6 +146,35 @@ def encode_images(inputs: Iterable[str | Path],
     coder = partial(
         _Encoder, quality=quality, psnr=psnr, force=force, folder=str(out_dir))
     return _code('encode', pairs, Path(out_dir), source, coder, jobs)
+
+
+def plan_encoding(inputs: Iterable[str | Path],
+                  out_dir: str | Path,
+                  config: str | Path | dict,
+                  cfg_options: dict | None = None) -> list[str]:
+    """Say what :func:`encode_images` would do, and write nothing.
+
+    Args:
+        inputs: Image files, and folders.
+        out_dir: Folder of the outputs.
+        config: Of the codec, see :func:`mmhmc.apis.config_files.locate`.
+        cfg_options: Settings of the config to override, by dotted name.
+
+    Returns:
+        A line for the codec, and one for each image.
+
+    Raises:
+        OSError: If an image or the config cannot be read.
+        ValueError: If there is no codec, or an input is no image.
+    """
+    codec, weights = read_codec(config, cfg_options), locate(config).checkpoint
+    lines = [f'{codec.type}{f", weights {weights}" if weights else ""}']
+    for pair in pair_files(inputs, IMAGE_SUFFIXES, stream_name):
+        height, width = read_size(pair.source)
+        output = Path(out_dir) / pair.output
+        lines.append(f'{pair.source} ({width} x {height}) -> {output}'
+                     f'{" (exists)" if output.exists() else ""}')
+    return lines
 
 
 def decode_bitstreams(inputs: Iterable[str | Path],

@@ -25,9 +25,7 @@ def run_tool(main: Callable[[], int | None], long: bool = False) -> NoReturn:
 
     Args:
         main: The tool; gives its status, None for 0.
-        long: Whether it runs the code of others for long, as training does:
-            then an error that neither a file nor this package has raised
-            keeps its traceback, too.
+        long: See :func:`is_told`.
     """
     try:
         status = main()
@@ -35,15 +33,35 @@ def run_tool(main: Callable[[], int | None], long: bool = False) -> NoReturn:
         print('Stopped.', file=sys.stderr)
         sys.exit(130)
     except EXPECTED as error:
-        if long and not (isinstance(error, OSError) or _is_ours(error)):
+        if not is_told(error, long):
             raise
         sys.exit(f'{type(error).__name__}: {told(error)}')
     sys.exit(status)
 
 
+def is_told(error: BaseException, long: bool) -> bool:
+    """Whether an error of :data:`EXPECTED` is told in one line.
+
+    Args:
+        error: The error.
+        long: Whether the code of others has run for long, as in training:
+            then an error keeps its traceback unless a file, a package that
+            is missing, or this package has raised it.
+    """
+    return not long or isinstance(
+        error, (OSError, ModuleNotFoundError)) or _is_ours(error)
+
+
 def told(error: BaseException) -> str:
-    """Message of an error, without the traceback that loaders put into it."""
+    """Message of an error, without the traceback that loaders put into it.
+
+    Python's own message about a package that is missing gets its cure.
+    """
     text = str(error).strip() or type(error).__name__
+    if isinstance(error, ModuleNotFoundError) and text.startswith('No module'):
+        package = str(error.name).partition('.')[0]
+        return (f'this needs {package}, which is not installed. `mmhmc '
+                'doctor` says how to get it.')
     if 'Traceback (most recent call last)' in text:
         # The last line, and what follows it.
         _, _, text = text.splitlines()[-1].partition(': ')

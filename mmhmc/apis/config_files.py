@@ -2,59 +2,208 @@
 import argparse
 import copy
 import re
+from dataclasses import dataclass, field
 from difflib import get_close_matches
 from importlib.util import find_spec
 from pathlib import Path
+from types import ModuleType
 
 import yaml
-from mmengine.config import Config, DictAction
+from mmengine.config import Config, ConfigDict, DictAction
 
 from mmhmc.former_names import current_config
-from mmhmc.zoo import find_compressai, is_compressai
+from mmhmc.zoo import (config_path, find_compressai, find_configs, find_model,
+                       is_compressai, list_models)
+from mmhmc.zoo.compressai_zoo import COMPRESSAI
+from mmhmc.zoo.index import ZOO
 
 #: Errors that a config, or mmengine reading one, may raise.
 _ERRORS = (SyntaxError, NameError, AttributeError, LookupError, TypeError,
            ImportError, AssertionError, ArithmeticError, RuntimeError,
            ValueError, yaml.YAMLError)
 _ENDINGS = ('.py', '.json', '.yaml', '.yml')
+#: Where a config has its codec; a leaf keeps the `codec` of its base beside
+#: what it made of it.
+_CODEC_PLACES = ('model.backbone.codec', 'model.codec', 'codec')
 _CONFIGS = Path(__file__).parents[1] / '.mim/configs'
+
+
+@dataclass(frozen=True)
+class ConfigSource:
+    """What stands behind a name, an address, a path or a dict.
+
+    Args:
+        config: File, or the settings themselves.
+        name: Short, for folders and titles.
+        options: Settings to override that come with it, by dotted name.
+        checkpoint: Weights that come with it; None if there are none, or the
+            config names them.
+    """
+
+    config: Path | Config | dict
+    name: str
+    options: dict = field(default_factory=dict)
+    checkpoint: str | None = None
+
+    @property
+    def folder(self) -> Path:
+        """Where files that a config names beside itself are."""
+        file = self.config
+        if not isinstance(file, Path):
+            file = Path(getattr(file, 'filename', None) or '.')
+        return file.parent
+
+
+def locate(source: str | Path | dict) -> ConfigSource:
+    """Find a config, and weights that come with it.
+
+    This is the one place that knows what may stand for a config, in Python,
+    in configs and on the command line:
+
+    - the name of a model of the zoo, ``mean-scale-hyperprior_pictures_0.0035``
+      or ``mmhmc://NAME``, with its weights;
+    - the name of a config of this package, ``mask-rcnn_dynadapt_sample``;
+    - ``compressai://ARCHITECTURE/METRIC/QUALITY``, a codec that CompressAI
+      publishes, see :func:`mmhmc.zoo.find_compressai`;
+    - ``PACKAGE::FILE`` as in ``_base_``, e.g.
+      ``mmdet::retinanet/retinanet_r18_fpn_1x_coco.py``; the package is looked
+      for by the name of its module, so any distribution of it will do;
+    - a path;
+    - a ``Config`` or dict.
+
+    Nothing is read but lists of names.
+
+    Args:
+        source: One of these.
+
+    Returns:
+        What stands behind it.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ModuleNotFoundError: If it is of a package that is not installed.
+        ValueError: If there is no such name, with the nearest ones.
+    """
+    if isinstance(source, (Config, dict)):
+        file = getattr(source, 'filename', None)
+        return ConfigSource(source, Path(file).stem if file else 'config')
+    text = str(source)
+    if is_compressai(text):
+        name = text.removeprefix(COMPRESSAI).replace('/', '_')
+        return ConfigSource(dict(codec=find_compressai(text).codec), name)
+    package, separator, name = text.partition('::')
+    if separator:
+        file = _file_of_package(text, package, name)
+        return ConfigSource(file, file.stem)
+    if not _is_path(text):
+        return _by_name(text.removeprefix(ZOO))
+    file = current_config(Path(text).expanduser())
+    return ConfigSource(file, file.stem)
 
 
 def read_config(source: str | Path | dict,
                 options: dict | None = None) -> Config:
-    """Read a config by its path, or out of an installed package.
+    """Read a config as it is written, with its bases merged.
 
     Args:
-        source: File, or ``PACKAGE::FILE`` as in ``_base_``, e.g.
-            ``mmdet::retinanet/retinanet_r18_fpn_1x_coco.py``; the package is
-            looked for by the name of its module, so any distribution of it
-            will do. ``compressai://NAME`` for the ``codec`` of weights that
-            CompressAI publishes, see :func:`mmhmc.zoo.find_compressai`. Or a
-            ``Config`` or dict, which is copied.
+        source: See :func:`locate`; a ``Config`` or dict is copied.
         options: Settings to override, by dotted name.
 
     Returns:
-        The config, with its bases merged.
+        The config.
 
     Raises:
         FileNotFoundError: If there is no such file.
         OSError: If it, or one that it builds on, cannot be read.
         ModuleNotFoundError: If it builds on a package that is not installed.
-        ValueError: If the file is no config, with the place of the mistake,
-            or an option does not fit.
+        ValueError: If there is no such name, the file is no config, with the
+            place of the mistake, or an option does not fit.
     """
-    if isinstance(source, (Config, dict)):
-        cfg = copy.deepcopy(source)
-        cfg = cfg if isinstance(cfg, Config) else Config(cfg)
-    elif is_compressai(source):
-        cfg = Config(dict(codec=find_compressai(source).codec))
-    else:
-        package, separator, name = str(source).partition('::')
-        cfg = _read_file(
-            _file_of_package(source, package, name
-                             ) if separator else Path(source))
-    merge_options(cfg, options)
+    found = locate(source)
+    cfg = read_located(found)
+    merge_options(cfg, {**found.options, **(options or {})})
     return cfg
+
+
+def read_located(found: ConfigSource) -> Config:
+    """The config behind :func:`locate`, without its options."""
+    if isinstance(found.config, Path):
+        return _read_file(found.config)
+    # A module that a config has imported is no setting, and has no copy.
+    memo = {
+        id(value): value
+        for value in found.config.values() if isinstance(value, ModuleType)
+    }
+    cfg = copy.deepcopy(found.config, memo)
+    return cfg if isinstance(cfg, Config) else Config(cfg)
+
+
+def read_codec(source: str | Path | dict,
+               options: dict | None = None) -> ConfigDict:
+    """Settings of the codec in a config.
+
+    Args:
+        source: See :func:`locate`.
+        options: Settings of the config to override, by dotted name.
+
+    Returns:
+        What :func:`find_codec` finds.
+
+    Raises:
+        OSError: If a file cannot be read.
+        ValueError: If there is no codec, or the options do not fit.
+    """
+    codec = find_codec(read_config(source, options))
+    if codec is None:
+        raise ValueError(f'{shown_name(source)} has no codec; expected one of '
+                         f'{", ".join(_CODEC_PLACES)}.')
+    return codec
+
+
+def find_codec(cfg: Config) -> ConfigDict | None:
+    """The codec at ``model.backbone.codec``, ``model.codec`` or ``codec``.
+
+    The first that is there counts; None if there is none.
+    """
+    for place in _CODEC_PLACES:
+        node = cfg
+        for name in place.split('.'):
+            node = node.get(name) if isinstance(node, (Config, dict)) else None
+        if isinstance(node, dict):
+            return node
+    return None
+
+
+def shown_name(source: str | Path | dict) -> str:
+    """A config in few words; its text would fill the screen."""
+    if isinstance(source, (str, Path)):
+        return str(source)
+    return getattr(source, 'filename', None) or 'the config'
+
+
+def _is_path(text: str) -> bool:
+    """Whether a text is a path, and not a name of a model or a config."""
+    if text.startswith(ZOO):
+        return False
+    path = Path(text).expanduser()
+    return path.suffix in _ENDINGS or path.name != text or path.exists()
+
+
+def _by_name(name: str) -> ConfigSource:
+    """A model of the zoo, or a config of this package without weights."""
+    model = list_models().get(name)
+    if model is not None:
+        return ConfigSource(
+            config_path(model), name, model.options, f'{ZOO}{name}')
+    files = find_configs(name)
+    if len(files) > 1:
+        raise ValueError(f'{name!r} are several configs: '
+                         f'{", ".join(map(str, files))}. Give a path.')
+    if files:
+        return ConfigSource(files[0], name)
+    # With the nearest names.
+    find_model(name)
+    raise AssertionError(name)
 
 
 def _file_of_package(path: str, package: str, name: str) -> Path:
@@ -157,36 +306,3 @@ class OptionsAction(DictAction):
             except (ValueError, AssertionError, IndexError) as error:
                 parser.error(f'{option_string} cannot read {value!r}: '
                              f'{error}')
-
-
-def add_run_arguments(parser: argparse.ArgumentParser) -> None:
-    """Arguments that ``tools/train.py`` and ``tools/test.py`` share.
-
-    Those of the hosts' tools, and what puts a codec into the config.
-    """
-    parser.add_argument(
-        'config',
-        help='config file, or one of a package: mmdet::retinanet/....py')
-    parser.add_argument('--work-dir', help='where logs and results go')
-    parser.add_argument(
-        '--codec',
-        help='put a codec in front of the backbone: file with `codec`, e.g. '
-        'configs/_base_/codecs/scale-hyperprior.py, or weights that '
-        'CompressAI publishes: compressai://ARCHITECTURE/METRIC/QUALITY')
-    parser.add_argument(
-        '--adapter', help='and an adapter behind it: file with `adapter`')
-    parser.add_argument(
-        '--sample-data',
-        action='store_true',
-        help='use the built-in images instead of the data of the config')
-    parser.add_argument(
-        '--cfg-options',
-        nargs='+',
-        action=OptionsAction,
-        help='override settings of the config: key=value, key="[a,b]"')
-    parser.add_argument(
-        '--launcher',
-        choices=['none', 'pytorch', 'slurm', 'mpi'],
-        default='none',
-        help='job launcher')
-    parser.add_argument('--local_rank', '--local-rank', type=int, default=0)

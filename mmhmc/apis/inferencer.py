@@ -16,14 +16,15 @@ from mmhmc.models import CodecModel, LatentBackbone
 from mmhmc.progress import progress
 from mmhmc.structures import CodecOutput, CodingCondition
 from .codec_loading import allow_bf16
+from .config_files import locate
 from .host_analysis import PROTOCOLS, DecodedImage, HostAnalysis
 from .inference_codec import InferenceCodec
 from .inference_inputs import (EncodedImage, Inputs, list_items, load_stream,
                                to_bgr)
-from .model_loading import (ModelConfig, choose_device, load_model,
-                            read_model_config)
+from .model_loading import ModelConfig, choose_device, load_model
 from .predictions import PredictionPainter, plain_prediction
 from .result_writer import ResultWriter
+from .training import load_config
 
 
 class HMCInferencer:
@@ -55,13 +56,14 @@ class HMCInferencer:
     Text that checkpoints hold as a config is never run.
 
     Args:
-        model: Name of a model of the zoo; ``compressai://NAME``, see
-            :func:`mmhmc.zoo.find_compressai`; or a config file (also
-            ``mmdet::x.py``), ``Config`` or dict, with a ``CodecBackbone``, a
-            ``LatentBackbone``, or a codec alone (``CodecModel``, or just
+        model: Name of a model, ``compressai://NAME``, config file,
+            ``PACKAGE::FILE``, ``Config`` or dict, see
+            :func:`mmhmc.apis.config_files.locate`, with a ``CodecBackbone``,
+            a ``LatentBackbone``, or a codec alone (``CodecModel``, or just
             ``codec``), which analyzes nothing.
-        checkpoint: Its weights, a file or an address; None for those of the
-            zoo, or ``load_from`` of the config.
+        checkpoint: Its weights, a file, an address or the name of a model;
+            None for those that come with a name, or ``load_from`` of the
+            config.
         device: ``'cpu'``, ``'cuda'`` or ``'cuda:1'``; None for a GPU if there
             is one.
         options: Settings of the config to override, by dotted name.
@@ -91,10 +93,8 @@ class HMCInferencer:
             raise ValueError(f'`protocol` must be one of {list(PROTOCOLS)}, '
                              f'got {protocol!r}.')
         self.device = choose_device(device)
-        self.cfg, name = read_model_config(model, options)
-        if name is not None and checkpoint is None:
-            from .zoo import fetch_weights
-            checkpoint = fetch_weights(name)
+        self.cfg = load_config(model, options)
+        checkpoint = checkpoint or locate(model).checkpoint
         self.model = load_model(self.cfg, checkpoint, self.device)
         self.coder = find_codec_wrapper(self.model)
         self.codec = self.coder.codec

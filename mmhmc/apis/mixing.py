@@ -8,7 +8,7 @@ from mmengine.config import Config, ConfigDict
 from mmengine.logging import print_log
 
 from mmhmc.registry import type_name, type_scope
-from .config_files import read_config
+from .config_files import find_codec, locate, read_config
 
 #: Names that hosts have for the module that sees the image.
 _BACKBONES = ('backbone', 'image_encoder', 'vision_backbone', 'vision_encoder',
@@ -24,6 +24,7 @@ _RGB_DATASETS = ('CIFAR10', 'CIFAR100')
 _METRICS = ('BitrateMetric', 'PSNRMetric', 'MSSSIMMetric')
 _CODEC_LR = 1e-4
 
+#: A config, see :func:`mmhmc.apis.config_files.locate`.
 Part = Union[dict, str, Path]
 
 
@@ -61,8 +62,11 @@ def mix_codec(cfg: Config,
 
     Args:
         cfg: A host's config, see :func:`read_config`; it is not changed.
-        codec: Codec config, or a file that defines ``codec``.
-        adapter: Adapter config, or a file that defines ``adapter``.
+        codec: Settings of a codec, or what stands for a config with one: the
+            name of a model (its weights come along), ``compressai://NAME``,
+            a file, see :func:`mmhmc.apis.config_files.locate`.
+        adapter: Settings of an adapter, or a config that defines
+            ``adapter``.
         losses: ``lmbda_rate``, ``lmbda_distortion``, ``lmbda_task`` of
             ``RateLossHook``.
 
@@ -107,13 +111,26 @@ def _part(part: Part, name: str) -> dict:
     where = f'`{name}`'
     if isinstance(part, (str, Path)):
         where = str(part)
-        part = read_config(part).get(name)
+        part = _read_part(part, name)
     if not isinstance(part, dict) or 'type' not in part:
         raise ValueError(
             f'{where} defines no {name}: expected `{name} = '
             "dict(type='mmhmc....', ...)`, as in configs/_base_/, got "
             f'{part!r}.')
     return deepcopy(part)
+
+
+def _read_part(source: str | Path, name: str) -> dict | None:
+    """A part of a config; a codec of the zoo takes its weights along."""
+    cfg, found = read_config(source), locate(source)
+    if name != 'codec':
+        return cfg.get(name)
+    codec = find_codec(cfg)
+    if codec is not None and found.checkpoint and not any(
+            key.endswith('codec.init_cfg.checkpoint')
+            for key in found.options):
+        codec.init_cfg = dict(type='Pretrained', checkpoint=found.checkpoint)
+    return codec
 
 
 def _keep_imports(cfg: Config, *parts: Part | None) -> None:

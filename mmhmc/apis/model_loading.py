@@ -19,45 +19,13 @@ from mmhmc.checkpoints import read_checkpoint, use_for_mmengine
 from mmhmc.engine.parts import adapter_changes_nothing, find_codec_wrapper
 from mmhmc.models import CodecModel, ImageCoding
 from mmhmc.part_weights import weights_of
-from mmhmc.zoo import is_compressai
 from .checkpoint_parts import (complete_codecs, complete_host, is_of_host,
                                load_all)
 from .codec_loading import load_codec
-from .config_files import read_config
 from .mixing import host_of
-from .options import set_options
 from .sample_data import innermost_datasets
-from .training import load_config
 
 ModelConfig = Union[str, Path, dict]
-
-
-def read_model_config(
-        model: ModelConfig,
-        options: dict | None = None) -> tuple[Config, str | None]:
-    """Config of a model, and its name if it is one of the zoo.
-
-    Args:
-        model: Name in the zoo; config file, or ``PACKAGE::FILE``; a
-            ``Config`` or dict; or ``compressai://NAME``, see
-            :func:`mmhmc.zoo.find_compressai`.
-        options: Settings to override, by dotted name.
-
-    Raises:
-        FileNotFoundError: If there is no such file.
-        ValueError: If the zoo has no such model.
-    """
-    if isinstance(model, (Config, dict)) or is_compressai(model):
-        cfg = read_config(model)
-        set_options(cfg, options or {})
-        return cfg, None
-    text = str(model)
-    if '::' in text or text.endswith('.py') or Path(text).is_file():
-        return load_config(text, options), None
-    from .zoo import load_config as load_zoo_config
-    cfg = load_zoo_config(text)
-    set_options(cfg, options or {})
-    return cfg, text
 
 
 def choose_device(device: str | None) -> torch.device:

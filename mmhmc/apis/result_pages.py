@@ -9,7 +9,7 @@ from mmhmc.evaluation import (all_columns, compare_codecs, compare_published,
 from mmhmc.visualization import (Table, benchmark_table, delta_table,
                                  point_table)
 from mmhmc.whole_files import write_whole
-from .benchmark import load_plan, run_benchmark
+from .benchmark import read_plan, run_benchmark
 from .tested_models import tabulate_tests
 
 KINDS = ('points', 'deltas', 'summary', 'tests')
@@ -35,7 +35,7 @@ class BenchmarkTables:
     """
 
     def __init__(self, config: str, jobs: int) -> None:
-        self.config, self.plan = config, load_plan(config)
+        self.config, self.plan = config, read_plan(config)
         outcome = run_benchmark(self.plan, True, jobs)
         if outcome.failures:
             raise RuntimeError(

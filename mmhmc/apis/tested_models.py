@@ -21,7 +21,7 @@ from mmhmc.datasets import list_files
 from mmhmc.visualization import Table
 from mmhmc.whole_files import read_json, sha256_of, write_whole
 from .benchmark.fingerprints import file_hash, fingerprint
-from .config_files import read_config
+from .config_files import locate, read_config
 from .sample_data import innermost_datasets
 from .testing import run_test
 from .training import load_config, named_files
@@ -50,24 +50,25 @@ def tabulate_tests(path: str | Path,
         ValueError: If the config is none of a table, or no row has one of its
             metrics.
     """
-    path = Path(path)
-    tests, metrics = _read(path)
+    tests, metrics = _checked(read_config(path).to_dict(), path)
     folder = Path(out_dir) / 'tested_models'
     folder.mkdir(parents=True, exist_ok=True)
-    store = folder / f'{path.stem}.json'
+    name = locate(path).name
+    store = folder / f'{name}.json'
     kept = _kept(store)
     found = {}
     for row, test in tests.items():
         cfg = load_config(test['config'], test.get('cfg_options'),
-                          str(folder / path.stem))
+                          str(folder / name))
+        checkpoint = test['checkpoint']
         key = fingerprint(
             [cfg.to_dict(),
-             file_hash(test['checkpoint']),
+             file_hash(checkpoint),
              _contents(cfg)])
         if key not in kept:
             kept[key] = {
                 name: float(value)
-                for name, value in run_test(cfg, test['checkpoint']).items()
+                for name, value in run_test(cfg, checkpoint).items()
             }
             write_whole(store, json.dumps(kept, indent=1).encode())
         found[row] = kept[key]
@@ -110,8 +111,8 @@ def _kept(store: Path) -> dict:
     return kept if isinstance(kept, dict) else {}
 
 
-def _read(path: Path) -> tuple[dict, dict]:
-    cfg = read_config(path).to_dict()
+def _checked(cfg: dict, path: str | Path) -> tuple[dict, dict]:
+    """Rows and columns of a table."""
     tests, metrics = cfg.get('tests'), cfg.get('metrics')
     if not tests or not metrics:
         raise ValueError(f'{path} needs `tests`, the rows of a table, and '

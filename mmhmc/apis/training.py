@@ -15,13 +15,12 @@ from mmhmc.checkpoints import use_for_mmengine
 from mmhmc.datasets import check_coco, make_sample_instances
 from mmhmc.datasets.sample_labels import make_sample_labels
 from mmhmc.engine.cpu_ranks import distribute_on_cpu
+from mmhmc.former_names import former_arguments
 from mmhmc.machine import choose_arithmetic
 from mmhmc.registry import type_name, type_scope
 from mmhmc.whole_files import read_json, sha256_of, write_whole
-from mmhmc.zoo import is_compressai
-from mmhmc.zoo.compressai_zoo import COMPRESSAI
 from .checkpoint_parts import check_start
-from .config_files import merge_options, read_config
+from .config_files import locate, merge_options, read_located, shown_name
 from .mixing import mix_codec
 from .options import set_options, split_options
 from .sample_data import use_sample_data
@@ -33,7 +32,8 @@ class TrainingError(RuntimeError):
     """A run cannot start; the message says why and what to do."""
 
 
-def load_config(path: str | Path,
+@former_arguments(path='source', name='source')
+def load_config(source: str | Path | dict,
                 options: dict | None = None,
                 work_dir: str | None = None,
                 lmbda: float | None = None,
@@ -42,17 +42,21 @@ def load_config(path: str | Path,
                 sample_data: bool = False) -> Config:
     """Read a config as the hosts' tools do, and mix a codec into it.
 
+    Weights that come with a name are ``locate(source).checkpoint``.
+
     Args:
-        path: Config file, or ``PACKAGE::FILE``.
+        source: Name of a model or a config, config file, ``PACKAGE::FILE``,
+            ``compressai://NAME``, ``Config`` or dict, see
+            :func:`mmhmc.apis.config_files.locate`.
         options: ``--cfg-options``; those that fit the host change it before
             a codec is mixed in, all others the mixed config.
         work_dir: Where results go; ``work_dirs/NAME`` if neither this nor
             the file says so, with the codec's name behind it if one is given
             here, and the rate's own folder below it.
         lmbda: ``lmbda_distortion`` of every ``RateLossHook``.
-        codec: File that defines a ``codec`` for :func:`mix_codec`; without
-            one, ``mix_codec`` of the config says what to mix, if anything.
-        adapter: File that defines an ``adapter``.
+        codec: A codec for :func:`mix_codec`, as ``source``; without one,
+            ``mix_codec`` of the config says what to mix, if anything.
+        adapter: Config that defines an ``adapter``.
         sample_data: Load the built-in images, see
             :func:`mmhmc.apis.sample_data.use_sample_data`.
 
@@ -61,41 +65,37 @@ def load_config(path: str | Path,
 
     Raises:
         FileNotFoundError: If a file is missing.
-        TrainingError: If an option does not fit the config.
+        ModuleNotFoundError: If a host is not installed.
+        TrainingError: If there is a rate, and no codec to have it.
+        ValueError: If there is no such name, or an option does not fit.
     """
-    try:
-        cfg = read_config(path)
-        if sample_data:
-            cfg = use_sample_data(cfg)
-        parts = _given_parts(cfg, codec, adapter)
-        options = dict(options or {})
-        if parts:
-            host, options = split_options(cfg, options)
-            merge_options(cfg, host)
-            # An option may change what the config mixes in.
-            cfg = _mixed(cfg, _given_parts(cfg, codec, adapter))
-        set_options(cfg, options)
-    except (ModuleNotFoundError, ValueError) as error:
-        raise TrainingError(str(error)) from error
+    found = locate(source)
+    cfg = read_located(found)
+    if sample_data:
+        cfg = use_sample_data(cfg)
+    parts = _given_parts(cfg, codec, adapter)
+    options = {**found.options, **(options or {})}
+    if parts:
+        host, options = split_options(cfg, options)
+        merge_options(cfg, host)
+        # An option may change what the config mixes in.
+        cfg = _mixed(cfg, _given_parts(cfg, codec, adapter))
+    set_options(cfg, options)
     if work_dir is not None:
         cfg.work_dir = work_dir
     elif cfg.get('work_dir') is None:
-        names = [_short(one) for one in (path, codec) if one is not None]
+        names = [found.name]
+        if codec is not None:
+            names.append(locate(codec).name)
         cfg.work_dir = str(Path('work_dirs') / '_'.join(names))
         if lmbda is not None and _codec_hooks(cfg):
             cfg.work_dir = f'{cfg.work_dir}/lmbda_{lmbda:g}'
     if lmbda is not None and not _codec_hooks(cfg):
         raise TrainingError(
-            f'--lmbda was given, but {path} has no RateLossHook.')
+            f'--lmbda was given, but {shown_name(source)} has no '
+            'RateLossHook.')
     _set_lmbda(cfg, lmbda)
     return cfg
-
-
-def _short(config: str | Path) -> str:
-    """Name of a folder for what is made with a config."""
-    if is_compressai(config):
-        return config.removeprefix(COMPRESSAI).replace('/', '_')
-    return Path(config).stem
 
 
 def _given_parts(cfg: Config, codec: str | None, adapter: str | None) -> dict:
@@ -166,7 +166,8 @@ def _coco_files(
     return files
 
 
-def run_training(cfg: Config, path: str | Path, **common) -> str | None:
+def run_training(cfg: Config, source: str | Path | dict,
+                 **common) -> str | None:
     """Train by a config, after the stages that it needs.
 
     A config may list ``stages``, each a ``name``, a ``config`` beside it, and
@@ -177,7 +178,7 @@ def run_training(cfg: Config, path: str | Path, **common) -> str | None:
 
     Args:
         cfg: From :func:`load_config`.
-        path: File that it was read from.
+        source: What it was read from.
         **common: ``amp``, ``auto_scale_lr``, ``resume`` (bool or a
             checkpoint), ``launcher``, ``lmbda``: for this run and its stages.
 
@@ -194,8 +195,8 @@ def run_training(cfg: Config, path: str | Path, **common) -> str | None:
         if _get(cfg, stage['result']):
             continue
         print_log(f'Stage {stage["name"]} ({number} of {len(stages)} before '
-                  f'{Path(path).name})')
-        checkpoint = _run_stage(stage, cfg, path, common)
+                  f'{shown_name(source)})')
+        checkpoint = _run_stage(stage, cfg, source, common)
         if checkpoint is None:
             raise TrainingError(
                 f'Stage {stage["name"]} saved no checkpoint for what comes '
@@ -205,9 +206,9 @@ def run_training(cfg: Config, path: str | Path, **common) -> str | None:
     return _run_once(cfg, **common)
 
 
-def _run_stage(stage: dict, cfg: Config, path: str | Path,
+def _run_stage(stage: dict, cfg: Config, source: str | Path | dict,
                common: dict) -> str | None:
-    config = Path(path).parent / stage['config']
+    config = locate(source).folder / stage['config']
     stage_cfg = load_config(
         config, work_dir=str(Path(cfg.work_dir) / stage['name']))
     # A stage without a codec has no rate.
@@ -379,6 +380,20 @@ def named_files(settings) -> Iterator[str]:
             yield from named_files(value)
     elif isinstance(settings, str) and os.path.isfile(settings):
         yield settings
+
+
+def last_checkpoint(cfg: Config) -> str:
+    """The last checkpoint that training has left in the work directory.
+
+    Raises:
+        FileNotFoundError: If there is none.
+    """
+    last = _last_checkpoint(cfg.work_dir)
+    if last is None:
+        raise FileNotFoundError(
+            f'There are no weights, and {cfg.work_dir}/last_checkpoint does '
+            'not exist: train first, or name a checkpoint.')
+    return last[0]
 
 
 def _has_checkpoint(work_dir: str) -> bool:

@@ -1,37 +1,23 @@
 """The model zoo for users: its models, their configs, their weights."""
 from pathlib import Path
 
-from mmengine.config import Config
-
+from mmhmc.former_names import former_attribute
 from mmhmc.whole_files import write_whole
-from mmhmc.zoo import (ZooModel, config_path, fetch_weights, find_model,
-                       list_models)
-from . import training
+from mmhmc.zoo import ZooModel, fetch_weights, find_model, list_models
 
 __all__ = [
-    'ZooModel', 'download_model', 'fetch_weights', 'find_model', 'list_models',
-    'load_config', 'show_models'
+    'ZooModel', 'describe_model', 'download_model', 'fetch_weights',
+    'find_model', 'list_models', 'show_models'
 ]
 
-
-def load_config(name: str) -> Config:
-    """Config of a model of the zoo, with the model's options applied.
-
-    Args:
-        name: Model of the zoo, see :func:`find_model`.
-
-    Raises:
-        RuntimeError: If the host that the config builds on is not installed.
-        ValueError: If there is no such model.
-    """
-    model = find_model(name)
-    return training.load_config(config_path(model), model.options)
+__getattr__ = former_attribute(__name__)
 
 
 def download_model(name: str,
                    dest: str | Path = '.',
                    base_url: str | None = None,
-                   progress: bool = True) -> tuple[Path, Path]:
+                   progress: bool = True,
+                   force: bool = False) -> tuple[Path, Path]:
     """Put the weights and the whole config of a model into a folder.
 
     Args:
@@ -39,24 +25,32 @@ def download_model(name: str,
         dest: Folder, made if it is missing.
         base_url: See :func:`fetch_weights`.
         progress: Show the progress on stderr.
+        force: Replace files that are there and differ.
 
     Returns:
-        File with the config, without bases, and file with the weights; both
-        replace what is there.
+        File with the config, without bases, and file with the weights.
 
     Raises:
+        FileExistsError: If another file is there.
         OSError: If the weights cannot be had, or the folder not written to.
         RuntimeError: If the host that the config builds on is not installed.
         ValueError: If there is no such model, or the weights are others.
     """
+    # The list of the zoo needs no mmengine.
+    from .training import load_config
     model = find_model(name)
-    cfg = load_config(name)
-    weights = fetch_weights(name, base_url, progress)
+    text = load_config(name).pretty_text.encode()
+    weights = fetch_weights(name, base_url, progress).read_bytes()
     dest = Path(dest).expanduser()
     dest.mkdir(parents=True, exist_ok=True)
     config, copy = dest / f'{name}.py', dest / model.weights
-    write_whole(config, cfg.pretty_text.encode())
-    write_whole(copy, weights.read_bytes())
+    for file, content in ((config, text), (copy, weights)):
+        if file.exists() and not force and file.read_bytes() != content:
+            raise FileExistsError(
+                f'{file} exists and is another. Move it away, or replace it '
+                'with --force.')
+    write_whole(config, text)
+    write_whole(copy, weights)
     return config, copy
 
 
@@ -69,11 +63,46 @@ def show_models() -> None:
     name = Column('name', no_wrap=True)
     table = Table(name, 'MB', 'results', 'what it is')
     for model in list_models().values():
-        results = [
-            f'{dataset}: ' + ', '.join(f'{metric} {value}'
-                                       for metric, value in metrics.items())
-            for dataset, metrics in model.results.items()
-        ]
         table.add_row(model.name, f'{model.size / 1e6:.1f}',
-                      '\n'.join(results), model.summary)
+                      '\n'.join(_results(model)), model.summary)
     Console().print(table)
+
+
+def describe_model(name: str) -> str:
+    """All that is known of a model of the zoo, a few lines.
+
+    Args:
+        name: Model of the zoo.
+
+    Raises:
+        ValueError: If there is no such model.
+    """
+    model = find_model(name)
+    rows = {
+        'method': [model.collection],
+        'config': [f'configs/{model.config}'],
+        'options': [f'{key}={value}' for key, value in model.options.items()],
+        'weights':
+        [f'{model.weights}, {model.size} bytes', f'SHA-256 {model.sha256}'],
+        'results':
+        _results(model),
+        **{
+            key: [str(value)]
+            for key, value in model.metadata.items()
+        },
+    }
+    width = max(len(key) for key in rows)
+    lines = [f'{model.name}: {model.summary}']
+    for key, values in rows.items():
+        for number, value in enumerate(values):
+            lines.append(f'  {"" if number else key:{width}}  {value}')
+    return '\n'.join(lines)
+
+
+def _results(model: ZooModel) -> list[str]:
+    """Metrics of a model, a line for each data set."""
+    return [
+        f'{dataset}: ' + ', '.join(f'{metric} {value}'
+                                   for metric, value in metrics.items())
+        for dataset, metrics in model.results.items()
+    ]

@@ -16,8 +16,9 @@ from mmengine.runner.checkpoint import CheckpointLoader
 
 from mmhmc.whole_files import sha256_of
 from mmhmc.zoo import (fetch_compressai, fetch_weights, find_compressai,
-                       is_compressai)
+                       is_compressai, is_zoo_name)
 from mmhmc.zoo.compressai_zoo import COMPRESSAI
+from mmhmc.zoo.index import ZOO
 from . import old_torch
 from .addresses import backbone_of, fetch, find_url
 from .saved_values import STAND_INS, restore
@@ -26,8 +27,7 @@ from .weight_files import read_safetensors
 MapLocation = str | torch.device | Callable | dict | None
 
 _CEPH = (r'(\S+\:)?s3://', r'(\S+\:)?petrel://')
-_ZOO = 'mmhmc://'
-_SCHEMES = ('', _ZOO, COMPRESSAI, 'http://', 'https://', 'modelzoo://',
+_SCHEMES = ('', ZOO, COMPRESSAI, 'http://', 'https://', 'modelzoo://',
             'torchvision://', 'open-mmlab://', 'openmmlab://', 'mmcls://',
             'pavi://', *_CEPH)
 
@@ -50,7 +50,7 @@ def read_checkpoint(path: str | Path,
             ``torchvision://``, ``openmmlab://``, ``mmcls://``, ``s3://`` or
             ``petrel://``. What is downloaded is kept in torch hub's cache,
             under its name if that has a hash in it.
-            ``mmhmc://NAME`` is a model of this project's zoo, see
+            ``NAME`` or ``mmhmc://NAME`` is a model of this project's zoo, see
             :func:`mmhmc.zoo.fetch_weights`; ``compressai://NAME`` are weights
             that CompressAI publishes, see
             :func:`mmhmc.zoo.find_compressai`.
@@ -79,8 +79,8 @@ def read_checkpoint(path: str | Path,
         with get_local_path(
                 name, backend_args=dict(backend='petrel')) as local:
             return _read_file(Path(local), name, map_location, sha256)
-    if name.startswith(_ZOO):
-        path = fetch_weights(name.removeprefix(_ZOO))
+    if is_zoo_name(name):
+        path = fetch_weights(name.removeprefix(ZOO))
         return _read_file(path, str(path), map_location, sha256)
     if is_compressai(name):
         file = fetch_compressai(name)

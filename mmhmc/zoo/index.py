@@ -4,6 +4,7 @@ The index and its metafiles have the hosts' form, so that mim and mmengine
 read them, too. A model has three keys beyond it: ``Options``, ``Size`` and
 ``SHA256``.
 """
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -14,6 +15,9 @@ import yaml
 
 _PACKAGE = Path(__file__).resolve().parents[1]
 _INDEX = 'model-index.yml'
+#: What stands before a name where an address of weights is expected.
+ZOO = 'mmhmc://'
+_WEIGHTS = ('.pth', '.pt', '.safetensors', '.tar', '.ckpt', '.bin', '.pkl')
 
 
 @dataclass(frozen=True)
@@ -74,16 +78,38 @@ def find_model(name: str) -> ZooModel:
     models = list_models()
     if name in models:
         return models[name]
-    stem = name.removesuffix('.py').rpartition('/')[2]
-    for file in sorted((_root() / 'configs').glob(f'*/{stem}.py')):
+    for file in find_configs(name):
         raise ValueError(
             f'{name!r} is a config without weights in the model zoo. Train '
-            f'it, python tools/train.py configs/{file.parent.name}/'
-            f'{file.name}, or give a checkpoint.')
-    near = get_close_matches(name, models, 3, 0.3)
+            f'it, `mmhmc train {file.stem}`, or give a checkpoint.')
+    configs = {file.stem for file in find_configs('*')}
+    near = get_close_matches(name, {*models, *configs}, 3, 0.3)
     hint = f'; near it are {", ".join(near)}' if near else ''
-    raise ValueError(f'The model zoo has no {name!r}{hint}. `mmhmc download '
-                     '--list` shows all.')
+    raise ValueError(f'The model zoo has no {name!r}{hint}. `mmhmc zoo list` '
+                     'shows all.')
+
+
+def is_zoo_name(text: str) -> bool:
+    """Whether a text is ``mmhmc://NAME`` or the bare name of a model.
+
+    A text that could be a path is no name: one of a file that is there, with
+    a folder, or with the ending of a checkpoint.
+    """
+    if text.startswith(ZOO):
+        return True
+    path = Path(text).expanduser()
+    return not (path.name != text or path.suffix in _WEIGHTS or path.exists())
+
+
+def find_configs(name: str) -> list[Path]:
+    """Configs of this package that have a name; leaves before parts."""
+    # What a glob would take for a pattern is no name of a config.
+    stem = name.removesuffix('.py').rpartition('/')[2]
+    if stem != '*' and not re.fullmatch(r'[\w.-]+', stem):
+        return []
+    folder = _root() / 'configs'
+    leaves = sorted(folder.glob(f'[!_]*/{stem}.py'))
+    return leaves or sorted(folder.glob(f'_base_/*/{stem}.py'))
 
 
 def config_path(model: ZooModel) -> Path:

@@ -8,7 +8,7 @@ from conftest import BENCH_CODEC, smooth_images, tiny_codec
 from mmengine.config import Config
 from mmengine.registry import MODELS, DefaultScope
 
-from mmhmc.apis import HMCInferencer, read_config
+from mmhmc.apis import HMCInferencer, load_codec, load_config, read_config
 from mmhmc.apis.inference_inputs import to_bgr
 from mmhmc.apis.predictions import plain_prediction
 from mmhmc.bitstream import Bitstream, BitstreamError
@@ -528,14 +528,10 @@ def test_gpu_that_is_not_there_is_refused(monkeypatch):
         HMCInferencer(dict(codec=dict(BENCH_CODEC)), device='cuda')
 
 
-def test_name_of_the_zoo_brings_config_and_weights(home, alone, monkeypatch):
-    from mmhmc.apis import zoo
-    cfg = Config(dict(codec=dict(BENCH_CODEC)))
-    monkeypatch.setattr(zoo, 'load_config', dict(small=cfg).__getitem__)
-    monkeypatch.setattr(zoo, 'fetch_weights',
-                        dict(small=home / 'codec.pth').__getitem__)
-    hmc = HMCInferencer('small', device='cpu')
-    assert hmc.codec.weights_hash() == alone.codec.weights_hash()
+def test_name_of_the_zoo_brings_config_and_weights(zoo, tiny_weights):
+    hmc = HMCInferencer('tiny', device='cpu')
+    expected = load_codec(load_config('tiny'), tiny_weights)
+    assert hmc.codec.weights_hash() == expected.weights_hash()
 
 
 def test_unknown_name_is_that_of_the_zoo():

@@ -6,7 +6,6 @@ import pytest
 from mmengine.config import Config
 
 from mmhmc.apis import mix_codec
-from mmhmc.apis.model_loading import read_model_config
 from mmhmc.apis.options import set_options
 from mmhmc.apis.training import load_config
 
@@ -170,9 +169,8 @@ def test_config_with_a_codec_takes_options_of_its_host(files):
         'val_evaluator.ann_file': 'b.json',
         'test_evaluator.out_file_path': 'b.pkl',
     }
-    for cfg in (load_config(dumped,
-                            options), read_model_config(dumped, options)[0],
-                read_model_config(Config.fromfile(dumped), options)[0]):
+    for cfg in (load_config(dumped, options),
+                load_config(Config.fromfile(dumped), options)):
         backbone = cfg.model.backbone
         assert backbone.type == 'mmhmc.CodecBackbone'
         assert backbone.codec.hidden_channels == 4

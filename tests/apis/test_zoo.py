@@ -11,8 +11,8 @@ from mmengine.runner import load_checkpoint
 
 import mmhmc.registry  # noqa: F401
 from mmhmc import cli
-from mmhmc.apis import load_codec
-from mmhmc.apis.zoo import download_model, load_config
+from mmhmc.apis import load_codec, load_config
+from mmhmc.apis.zoo import download_model
 from mmhmc.checkpoints import read_checkpoint, write_safetensors
 
 ROOT = Path(__file__).parents[2]
@@ -151,7 +151,7 @@ def test_importing_leaves_mmengine_as_it_is(module):
 
 
 def test_download_writes_config_and_weights_that_code(zoo, tmp_path, capsys):
-    assert cli.main(['download', 'tiny', '--dest', str(tmp_path / 'a')]) == 0
+    assert cli.main(['zoo', 'get', 'tiny', '-o', str(tmp_path / 'a')]) == 0
     config, weights = map(Path, capsys.readouterr().out.split())
     assert {config.name, weights.name} == {'tiny.py', 'tiny.safetensors'}
     assert {*(tmp_path / 'a').iterdir()} == {config, weights}
@@ -159,32 +159,34 @@ def test_download_writes_config_and_weights_that_code(zoo, tmp_path, capsys):
     load_codec(config, weights)
 
 
-def test_download_again_replaces_what_is_there(zoo, tmp_path):
+def test_download_replaces_what_is_there_only_if_asked(zoo, tmp_path, capsys):
     for _ in range(2):
         _, weights = download_model('tiny', tmp_path)
-    weights.write_bytes(b'')
-    download_model('tiny', tmp_path)
-    assert weights.stat().st_size
+    weights.write_bytes(b'mine')
+    command = ['zoo', 'get', 'tiny', '-o', str(tmp_path)]
+    assert cli.main(command) == 1
+    assert '--force' in capsys.readouterr().err
+    assert weights.read_bytes() == b'mine'
+    assert cli.main([*command, '--force']) == 0
+    assert weights.stat().st_size > 4
 
 
 def test_list_shows_names_and_results(zoo, capsys, monkeypatch):
     monkeypatch.setenv('COLUMNS', '120')
-    assert cli.main(['download', '--list']) == 0
+    assert cli.main(['zoo', 'list']) == 0
     shown = capsys.readouterr().out
     for text in ('tiny', 'Kodak: bpp 0.2, PSNR 30', 'A codec for tests'):
         assert text in shown
 
 
 @pytest.mark.parametrize('arguments, message', [
-    ([], 'Give the name of a model'),
     (['tini'], 'near it are tiny'),
     (['untrained'], 'without weights'),
     (['tiny', '--base-url', '/nowhere'], 'does not exist. Get tiny'),
 ])
 def test_what_cannot_be_had_is_one_line_and_status_1(zoo, tmp_path, arguments,
                                                      message, capsys):
-    assert cli.main(['download', '--dest',
-                     str(tmp_path / 'd'), *arguments]) == 1
+    assert cli.main(['zoo', 'get', '-o', str(tmp_path / 'd'), *arguments]) == 1
     error = capsys.readouterr().err
     assert error.count('\n') == 1 and message in error
     assert not (tmp_path / 'd').exists()

@@ -40,7 +40,7 @@ def folder(tmp_path):
 
 TRAIN, TEST = 'tools/train.py', 'tools/test.py'
 BENCHMARK = 'tools/analysis_tools/benchmark_rate_accuracy.py'
-ENCODE = ('encode', 'image.png', '-o', 'out', '--codec')
+ENCODE = ('encode', 'image.png', '-o', 'out', '--model')
 
 
 @pytest.mark.parametrize('arguments, status, said', [
@@ -67,7 +67,7 @@ ENCODE = ('encode', 'image.png', '-o', 'out', '--codec')
     (('tools/model_converters/from_host.py', 'image.png', 'b.safetensors'), 1,
      'image.png'),
     (('tools/model_converters/merge_mpa.py', 'a.pth', 'b.pth', '--task',
-      'x=a.pth'), 1, 'must hold one MPA codec'),
+      'x=a.pth'), 1, 'holds no weights'),
     (('tools/analysis_tools/training_curves.py', 'folder.py'), 2, 'usage'),
 ])
 def test_tools_answer_mistakes_in_a_line(folder, capfd, monkeypatch, arguments,

@@ -19,7 +19,7 @@ def test_models_are_listed_with_what_their_metafile_has(zoo):
 def test_unknown_name_is_answered_by_the_nearest(zoo):
     with pytest.raises(ValueError, match="no 'tiny_'; near it are tiny"):
         find_model('tiny_')
-    with pytest.raises(ValueError, match="no '#'. `mmhmc download --list"):
+    with pytest.raises(ValueError, match="no '#'. `mmhmc zoo list"):
         find_model('#')
 
 
@@ -28,9 +28,7 @@ def test_unknown_name_is_answered_by_the_nearest(zoo):
 def test_config_without_weights_is_named_with_its_training(zoo, name):
     assert 'untrained' not in list_models()
     with pytest.raises(
-            ValueError,
-            match='without weights .* tools/train.py '
-            'configs/hmc/untrained.py'):
+            ValueError, match='without weights .* `mmhmc train untrained`'):
         find_model(name)
 
 

@@ -14,9 +14,9 @@ from mmhmc.part_weights import pretrained
 from mmhmc.registry import MODELS
 from mmhmc.version import __version__
 from mmhmc.whole_files import sha256_of
-from mmhmc.zoo import find_compressai, find_model, is_compressai
-from ..codec_loading import codec_settings
-from ..config_files import read_config
+from mmhmc.zoo import find_compressai, find_model, is_compressai, is_zoo_name
+from mmhmc.zoo.index import ZOO
+from ..config_files import locate, read_codec, read_config
 from .plan import Plan, Point, Task, plain_values
 
 _PACKAGES = ('torch', 'compressai', 'numpy', 'pillow', 'imageio-ffmpeg',
@@ -39,8 +39,9 @@ def point_settings(point: Point) -> dict:
         RuntimeError: If a program that it needs is missing.
         ValueError: If its config is not right.
     """
-    config = codec_settings(point.source.config, point.source.cfg_options)
-    checkpoint = point.source.checkpoint
+    config = read_codec(point.source.config, point.source.cfg_options)
+    checkpoint = point.source.checkpoint or locate(
+        point.source.config).checkpoint
     init_cfg = config.pop('init_cfg', None)
     if checkpoint is None and pretrained(init_cfg):
         checkpoint = pretrained(init_cfg).get('checkpoint')
@@ -83,8 +84,8 @@ def state_of(path: str) -> list:
 
 def file_hash(path: str) -> str:
     """SHA-256 of a file or a model of a zoo; else the address itself."""
-    if path.startswith('mmhmc://'):
-        return find_model(path.removeprefix('mmhmc://')).sha256
+    if is_zoo_name(path):
+        return find_model(path.removeprefix(ZOO)).sha256
     if is_compressai(path):
         # Its first digits, and which tables are made of it.
         weights = find_compressai(path)

@@ -10,11 +10,11 @@ from mmengine.config import Config, ConfigDict
 
 from mmhmc.datasets import IMAGE_SUFFIXES, list_files
 from mmhmc.evaluation import list_published
-from mmhmc.former_names import former_keys
+from mmhmc.former_names import former_arguments, former_keys
 from mmhmc.structures import CodingCondition
 from mmhmc.whole_files import read_json
 from ..codec_loading import CodecSource
-from ..config_files import read_config
+from ..config_files import locate, read_config
 from ..host_analysis import PROTOCOLS
 
 #: Keys of a point; conditions of the codec first.
@@ -133,8 +133,11 @@ class Plan:
         return list(dict.fromkeys(r for p in self.points for r in p.rows))
 
 
-def read_plan(cfg: Config) -> Plan:
-    """Check a benchmark config.
+@former_arguments(cfg='source', path='source')
+def read_plan(source: str | Path | dict,
+              cfg_options: dict | None = None,
+              work_dir: str | None = None) -> Plan:
+    """Read and check a benchmark config.
 
     .. code-block:: python
 
@@ -159,18 +162,27 @@ def read_plan(cfg: Config) -> Plan:
     ``without_adapter`` names a row for the same bits without it.
 
     Args:
-        cfg: As above, with ``image_metrics`` (default psnr and ms_ssim),
+        source: Config as above, see :func:`mmhmc.apis.config_files.locate`;
+            with ``image_metrics`` (default psnr and ms_ssim),
             ``protocol`` (default before the pipeline), ``complexity``
             (height and width of an image, if cost is to be measured), and
             ``published`` (names of published curves to draw beside).
+        cfg_options: Settings to override, by dotted name.
+        work_dir: Other folder of the results.
 
     Returns:
         The benchmark, with its images listed.
 
     Raises:
-        FileNotFoundError: If there are no images, or no annotations.
+        FileNotFoundError: If there is no such file, no image, or no
+            annotation.
         ValueError: If something is missing, unknown or does not fit.
     """
+    cfg = read_config(source, cfg_options)
+    if work_dir is not None:
+        cfg.work_dir = work_dir
+    elif isinstance(source, (str, Path)) and 'work_dir' not in cfg:
+        cfg.work_dir = f'work_dirs/benchmarks/{locate(source).name}'
     # What a config imports, or names with a `_`, is a matter of its own.
     given = former_keys(
         {
@@ -221,31 +233,6 @@ def read_plan(cfg: Config) -> Plan:
             key: plain_values(cfg[key])
             for key in _PLAN_KEYS if key in cfg
         })
-
-
-def load_plan(path: str,
-              cfg_options: dict | None = None,
-              work_dir: str | None = None) -> Plan:
-    """Read a benchmark config from a file; see :func:`read_plan`.
-
-    Args:
-        path: Config file.
-        cfg_options: Settings to override, by dotted name.
-        work_dir: Other folder of the results.
-
-    Returns:
-        The benchmark.
-
-    Raises:
-        FileNotFoundError: If there is no such file, or no images.
-        ValueError: If the config is not right.
-    """
-    cfg = read_config(path, cfg_options)
-    if work_dir is not None:
-        cfg.work_dir = work_dir
-    elif 'work_dir' not in cfg:
-        cfg.work_dir = f'work_dirs/benchmarks/{Path(path).stem}'
-    return read_plan(cfg)
 
 
 def _read_images(name: str, entry: Mapping) -> ImageSet:

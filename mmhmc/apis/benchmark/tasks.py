@@ -21,8 +21,7 @@ from mmhmc.evaluation import CocoScore, MeanIoUScore
 from mmhmc.evaluation.metric_direction import lower_of
 from mmhmc.registry import type_name
 from mmhmc.whole_files import write_whole
-from ..codec_loading import codec_settings
-from ..config_files import read_config
+from ..config_files import read_codec, read_config
 from ..mixing import metrics_of, mix_codec
 from ..sample_data import innermost_datasets
 from ..training import build_runner
@@ -234,7 +233,7 @@ def _check_reader(pipeline: list[dict], images: ImageSet) -> None:
 
 def _with_codec(cfg: Config, run: TaskRun) -> Config:
     point = run.point
-    codec = codec_settings(point.source.config, point.source.cfg_options)
+    codec = read_codec(point.source.config, point.source.cfg_options)
     codec.pop('init_cfg', None)
     adapter = point.adapter if run.row == point.codec else None
     cfg = mix_codec(cfg, codec, adapter)

@@ -4,7 +4,7 @@ import json
 import pytest
 from mmengine.config import Config
 
-from mmhmc.apis.benchmark import load_plan, read_plan
+from mmhmc.apis.benchmark import read_plan
 from mmhmc.structures import CodingCondition
 
 
@@ -112,13 +112,13 @@ def test_file_is_read_with_options_and_a_folder_of_its_own(
     bench_cfg.pop('work_dir')
     bench_cfg.dump(tmp_path / 'mine.py')
     path = str(tmp_path / 'mine.py')
-    assert str(load_plan(path).work_dir) == 'work_dirs/benchmarks/mine'
+    assert str(read_plan(path).work_dir) == 'work_dirs/benchmarks/mine'
     options = {'datasets.few.num_images': 2}
-    plan = load_plan(path, options, str(tmp_path / 'there'))
+    plan = read_plan(path, options, str(tmp_path / 'there'))
     assert plan.work_dir == tmp_path / 'there'
     assert len(plan.datasets['few'].files) == 2
     with pytest.raises(FileNotFoundError, match='There is no config'):
-        load_plan(str(tmp_path / 'none.py'))
+        read_plan(str(tmp_path / 'none.py'))
 
 
 def test_settings_are_those_that_were_written(bench_cfg):

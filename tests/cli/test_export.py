@@ -1,9 +1,6 @@
-"""tools/model_converters: checkpoints of others in, ours out."""
+"""``mmhmc export``: checkpoints of others in, ours out."""
 import hashlib
-import importlib.util
-import sys
 from collections import OrderedDict
-from pathlib import Path
 
 import pytest
 import torch
@@ -14,25 +11,21 @@ from torch import nn
 from mmhmc.apis import load_codec
 from mmhmc.apis.publishing import in_half, only_weights, publish_weights
 from mmhmc.checkpoints import read_checkpoint
+from mmhmc.cli import build_parser
 from mmhmc.models import CodecModel
 from mmhmc.registry import MODELS
-from mmhmc.zoo import list_models
 
 pytest.importorskip('safetensors')
-TOOLS = Path(__file__).parents[2] / 'tools/model_converters'
 
 
 @pytest.fixture
-def run(monkeypatch):
-    """Run a converter in this process."""
+def run():
+    """Run a subcommand; errors are not turned into lines."""
 
-    def run(tool, *arguments):
-        spec = importlib.util.spec_from_file_location(tool,
-                                                      TOOLS / f'{tool}.py')
-        module = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(module)
-        monkeypatch.setattr(sys, 'argv', [tool, *map(str, arguments)])
-        module.main()
+    def run(kind, *arguments):
+        args = build_parser().parse_args(
+            ['export', kind, *map(str, arguments)])
+        return args.run(args)
 
     return run
 
@@ -55,7 +48,7 @@ class Setting:
     """Something that only code can bring back."""
 
 
-# publish.py
+# Publishing.
 
 
 def test_weights_and_versions_are_kept_and_the_rest_is_not(run, tmp_path):
@@ -220,7 +213,8 @@ def test_parts_may_stay_out_of_eight_bits(run, tmp_path, capsys):
     }
     assert stayed == {'a.conv.weight', 'b.weight'}
     with pytest.raises(ValueError, match="No weight is of the part 'c'"):
-        run('publish', file, out, '--eight-bits', 'none', '--but', 'c')
+        run('publish', file, out, '--force', '--eight-bits', 'none', '--but',
+            'c')
     with pytest.raises(SystemExit):
         run('publish', file, out, '--but', 'b')
     assert '--but needs --eight-bits' in capsys.readouterr().err
@@ -241,7 +235,7 @@ def test_bare_weights_that_share_memory_are_converted(run, tmp_path):
     assert state_dict['b'].equal(weight.T)
 
 
-@pytest.mark.parametrize('tool', ['publish', 'from_host'])
+@pytest.mark.parametrize('tool', ['publish', 'host'])
 def test_code_is_run_only_when_it_is_trusted(run, tmp_path, tool):
     content = dict(state_dict=dict(a=torch.ones(1)), meta=Setting())
     torch.save(content, tmp_path / 'a.pth')
@@ -253,9 +247,9 @@ def test_code_is_run_only_when_it_is_trusted(run, tmp_path, tool):
     assert read_checkpoint(out)['state_dict'] == dict(a=torch.ones(1))
 
 
-@pytest.mark.parametrize('tool, more', [('publish', []), ('from_host', []),
-                                        ('from_compressai', ['--codec', 'c']),
-                                        ('from_authors', ['--from', 'mpa'])])
+@pytest.mark.parametrize('tool, more', [('publish', []), ('host', []),
+                                        ('compressai', ['--codec', 'c']),
+                                        ('authors', ['--from', 'mpa'])])
 def test_out_has_the_ending_by_which_it_is_read(run, tmp_path, capsys, tool,
                                                 more):
     with pytest.raises(SystemExit):
@@ -274,7 +268,7 @@ def test_backbone_of_a_host_goes_behind_a_codec(run, tmp_path):
     torch.save(
         dict(state_dict=state, ema_state_dict=state), tmp_path / 'a.pth')
     out = tmp_path / 'a.safetensors'
-    run('from_host', tmp_path / 'a.pth', out, '--rename',
+    run('host', tmp_path / 'a.pth', out, '--rename',
         'backbone.=backbone.backbone.')
     wrapped = nn.ModuleDict(
         dict(
@@ -288,8 +282,7 @@ def test_backbone_of_a_host_goes_behind_a_codec(run, tmp_path):
 def test_weights_of_a_backbone_alone_get_a_prefix(run, tmp_path):
     torch.save(nn.Linear(1, 1).state_dict(), tmp_path / 'a.pth')
     out = tmp_path / 'a.safetensors'
-    run('from_host', tmp_path / 'a.pth', out, '--rename',
-        '=backbone.backbone.')
+    run('host', tmp_path / 'a.pth', out, '--rename', '=backbone.backbone.')
     assert set(read_checkpoint(out)['state_dict']) == {
         'backbone.backbone.weight', 'backbone.backbone.bias'
     }
@@ -299,9 +292,9 @@ def test_renaming_that_changes_nothing_is_refused(run, tmp_path, capsys):
     torch.save(nn.Linear(1, 1).state_dict(), tmp_path / 'a.pth')
     paths = tmp_path / 'a.pth', tmp_path / 'a.safetensors'
     with pytest.raises(ValueError, match="No weight begins with 'b.'"):
-        run('from_host', *paths, '--rename', 'b.=c.')
+        run('host', *paths, '--rename', 'b.=c.')
     with pytest.raises(SystemExit):
-        run('from_host', *paths, '--rename', 'b.')
+        run('host', *paths, '--rename', 'b.')
     assert 'must be OLD=NEW' in capsys.readouterr().err
 
 
@@ -338,7 +331,7 @@ def test_codec_of_compressai_decodes_to_the_same_image(run, foreign, config,
         epoch=1, state_dict=state, loss=torch.tensor(1.), optimizer={})
     torch.save(saved, tmp_path / 'a.pth.tar')
     out = tmp_path / 'a.safetensors'
-    run('from_compressai', tmp_path / 'a.pth.tar', out, '--codec', config,
+    run('compressai', tmp_path / 'a.pth.tar', out, '--codec', config,
         '--cfg-options', SIZES)
     codec = load_codec(
         config, out, cfg_options={'model.codec.hidden_channels': 8})
@@ -350,17 +343,3 @@ def test_codec_of_compressai_decodes_to_the_same_image(run, foreign, config,
         codec.decompress(codec.compress(x)), expected, rtol=0, atol=1e-3)
     codec.portable = False
     assert codec.decompress(codec.compress(x)).equal(expected)
-
-
-# set_zoo_url.py
-
-
-def test_addresses_are_set_and_taken_back(run, zoo, capsys):
-    metafile = zoo.root / 'configs/tiny/metafile.yml'
-    before = metafile.read_text()
-    run('set_zoo_url', 'https://host/a/', '--root', zoo.root)
-    assert capsys.readouterr().out == '1 models\n'
-    assert 'Weights: https://host/a/tiny.safetensors\n' in metafile.read_text()
-    assert list_models()['tiny'].weights == 'tiny.safetensors'
-    run('set_zoo_url', 'model_zoo', '--root', zoo.root)
-    assert metafile.read_text() == before

@@ -1,30 +1,18 @@
-"""tools/model_converters/merge_mpa.py."""
-import importlib.util
-import sys
-from pathlib import Path
-
+"""Tasks of MPA that were trained apart, in one checkpoint."""
 import pytest
 import torch
 from conftest import CODECS, smooth_images
 
 from mmhmc.checkpoints import read_checkpoint
+from mmhmc.cli import build_parser
 from mmhmc.codecs import MPA
 from mmhmc.structures import CodingCondition
 
-TOOL = Path(__file__).parents[2] / 'tools/model_converters/merge_mpa.py'
 
-
-@pytest.fixture
-def merge(monkeypatch):
-    spec = importlib.util.spec_from_file_location('merge_mpa', TOOL)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-
-    def run(*arguments):
-        monkeypatch.setattr(sys, 'argv', ['tool', *map(str, arguments)])
-        module.main()
-
-    return run
+def merge(*arguments):
+    """Run the subcommand; errors are not turned into lines."""
+    args = build_parser().parse_args(['export', 'merge', *map(str, arguments)])
+    return args.run(args)
 
 
 def codec(*tasks, **kinds):
@@ -49,7 +37,7 @@ def files(tmp_path):
 
 
 @pytest.mark.parametrize('out', ['out.pth', 'out.safetensors'])
-def test_merged_codec_decodes_each_task_as_the_one_trained(merge, files, out):
+def test_merged_codec_decodes_each_task_as_the_one_trained(files, out):
     if out.endswith('.safetensors'):
         pytest.importorskip('safetensors')
     merge(files / 'base.pth', files / out, '--task',
@@ -71,7 +59,7 @@ def test_merged_codec_decodes_each_task_as_the_one_trained(merge, files, out):
             trained.decompress([stream], condition))
 
 
-def test_path_can_be_another_tasks_that_goes_on(merge, files):
+def test_path_can_be_another_tasks_that_goes_on(files):
     merge(files / 'base.pth', files / 'out.pth', '--task',
           f'seg/mse={files / "mse.pth"}')
     begun, trained = codec(seg='inverted'), codec('mse')
@@ -82,7 +70,7 @@ def test_path_can_be_another_tasks_that_goes_on(merge, files):
         trained.decompress([stream], CodingCondition(task='mse')))
 
 
-def test_second_merge_adds_to_the_first(merge, files):
+def test_second_merge_adds_to_the_first(files):
     merge(files / 'base.pth', files / 'one.pth', '--task',
           f'mse={files / "mse.pth"}')
     merge(files / 'one.pth', files / 'two.pth', '--task',
@@ -94,7 +82,7 @@ def test_second_merge_adds_to_the_first(merge, files):
     } == {'mse', 'cls'}
 
 
-def test_task_of_another_base_is_refused(merge, files):
+def test_task_of_another_base_is_refused(files):
     torch.save(codec('mse').state_dict(), files / 'other.pth')
     with pytest.raises(ValueError, match='was not trained from this base'):
         merge(files / 'base.pth', files / 'out.pth', '--task',
@@ -102,13 +90,13 @@ def test_task_of_another_base_is_refused(merge, files):
     assert not (files / 'out.pth').exists()
 
 
-def test_file_without_the_task_is_refused(merge, files):
+def test_file_without_the_task_is_refused(files):
     with pytest.raises(ValueError, match="no path of the task 'seg'"):
         merge(files / 'base.pth', files / 'out.pth', '--task',
               f'seg={files / "mse.pth"}')
 
 
-def test_file_without_an_mpa_is_refused(merge, files):
+def test_file_without_an_mpa_is_refused(files):
     torch.save(dict(a=torch.ones(1)), files / 'other.pth')
     with pytest.raises(ValueError, match='must hold one MPA codec, but .* 0'):
         merge(files / 'other.pth', files / 'out.pth', '--task',
@@ -120,7 +108,7 @@ def test_file_without_an_mpa_is_refused(merge, files):
     (['out.pth', '--task', 'mse'], 'must be NAME=FILE'),
     (['out.pth', '--task', 'mse=a', '--task', 'mse=b'], 'one task twice'),
 ])
-def test_wrong_arguments_are_refused(merge, capsys, arguments, message):
+def test_wrong_arguments_are_refused(capsys, arguments, message):
     with pytest.raises(SystemExit):
         merge('base.pth', *arguments)
     assert message in capsys.readouterr().err

@@ -16,7 +16,7 @@ from mmhmc.apis import doctor
 from mmhmc.datasets import read_image, write_image
 from mmhmc.version import __version__
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 
 
 def nothing_installed(python: str = 'python') -> doctor.Environment:
@@ -24,10 +24,9 @@ def nothing_installed(python: str = 'python') -> doctor.Environment:
     names = ('installed', 'requires', 'versions')
     return doctor.Environment(
         python, dict(metadata={name: {}
-                               for name in names}), {
-                                   name: error.format(name)
-                                   for name in doctor.EXAMINED[1:]
-                               })
+                               for name in names}),
+        {name: error.format(name)
+         for name in doctor.EXAMINED[1:]})
 
 
 def test_doctor_prints_json_and_fails_when_something_is_missing(
@@ -66,18 +65,20 @@ def test_unknown_command_is_refused_with_the_known_ones(capsys):
     assert 'choose from' in capsys.readouterr().err
 
 
-@pytest.mark.parametrize('module', [cli, doctor])
-def test_module_imports_only_the_standard_library_and_the_version(module):
-    tree = ast.parse(Path(module.__file__).read_text())
+@pytest.mark.parametrize(
+    'path', [*Path(cli.__file__).parent.glob('*.py'),
+             Path(doctor.__file__)],
+    ids=lambda path: path.name)
+def test_module_imports_only_the_standard_library_and_the_version(path):
     imported = set()
-    for node in tree.body:
+    for node in ast.parse(path.read_text()).body:
         if isinstance(node, ast.Import):
             imported |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom):
+        elif isinstance(node, ast.ImportFrom) and not node.level:
             imported.add(node.module)
     assert imported <= {
         '__future__', 'argparse', 'collections.abc', 'dataclasses', 'json',
-        'mmhmc.version', 'os', 'pathlib', 're', 'shlex', 'shutil',
+        'mmhmc.cli', 'mmhmc.version', 'os', 'pathlib', 're', 'shlex', 'shutil',
         'subprocess', 'sys', 'typing'
     }
 
@@ -101,7 +102,7 @@ def home(tmp_path_factory):
 
 def with_codec(home, *arguments):
     return [
-        *map(str, arguments), '--codec',
+        *map(str, arguments), '--model',
         str(home / 'config.py'), '--checkpoint',
         str(home / 'weights.pth')
     ]
@@ -150,7 +151,7 @@ def test_options_of_the_config_are_overridden(home, tmp_path, capsys):
 
 @pytest.mark.parametrize('command', ['encode', 'decode'])
 @pytest.mark.parametrize('arguments, words', [
-    (['--codec', 'nothing.py'], 'nothing.py'),
+    (['--model', 'nothing.py'], 'nothing.py'),
     (['--checkpoint', 'nothing.pth'], 'nothing.pth'),
 ])
 def test_codec_that_cannot_be_loaded_is_one_line(home, tmp_path, capsys,
@@ -163,9 +164,9 @@ def test_codec_that_cannot_be_loaded_is_one_line(home, tmp_path, capsys,
 
 
 @pytest.mark.parametrize('arguments, words', [
-    (['encode', 'a.png'], 'required: -o/--out, --codec'),
-    (['decode', '-o', 'd', '--codec', 'c.py'], 'required: FILE'),
-    (['encode', 'a', '-o', 'd', '--codec', 'c.py', '--cfg-options', 'codec'
+    (['encode', 'a.png'], '--model is required'),
+    (['decode', '-o', 'd', '--model', 'c.py'], 'required: FILE'),
+    (['encode', 'a', '-o', 'd', '--model', 'c.py', '--cfg-options', 'codec'
       ], "--cfg-options takes KEY=VALUE, got 'codec'"),
     (['encode', 'a', '--jobs', '0'], "1 or more, got '0'"),
     (['encode', 'a', '--jobs', 'two'], "1 or more, got 'two'"),

@@ -1,0 +1,65 @@
+"""``mmhmc demo`` and ``mmhmc doctor``."""
+import argparse
+
+from .arguments import (Commands, add_checkpoint, add_command, add_device,
+                        add_output, add_path)
+
+
+def add_commands(commands: Commands) -> None:
+    """Add the subcommands of this module."""
+    _add_demo(commands)
+    _add_doctor(commands)
+
+
+def _add_demo(commands: Commands) -> None:
+    parser = add_command(
+        commands, _demo,
+        'encode one image and show what people and a machine get',
+        'Encode an image, decode it, let a model predict from '
+        'the bitstream alone, and write a page that shows all of it.')
+    add_path(
+        parser,
+        'image',
+        metavar='IMAGE',
+        help='image file; default: one that scikit-image carries',
+        nargs='?')
+    add_path(
+        parser,
+        '--model',
+        metavar='NAME|CONFIG',
+        help='model of the zoo, or a config; default: a small Mask R-CNN for '
+        'pedestrians')
+    add_checkpoint(parser)
+    add_output(
+        parser,
+        'DIR',
+        'output folder; default mmhmc_demo',
+        default='mmhmc_demo',
+        force=False)
+    add_device(parser)
+
+
+def _demo(args: argparse.Namespace) -> int:
+    from mmhmc.apis.demo import DEFAULT_MODEL, run_demo
+    demo = run_demo(args.image, args.model or DEFAULT_MODEL, args.checkpoint,
+                    args.output, args.device)
+    for table in (demo.sizes, demo.findings):
+        if table.rows:
+            print(table.to_markdown())
+    print(f'Page: {demo.page}')
+    return 0
+
+
+def _add_doctor(commands: Commands) -> None:
+    parser = add_command(
+        commands, _doctor,
+        'say what is installed, what is missing and how to repair it',
+        'Say what is installed, what is missing and how to '
+        'repair it. Exit status 0: everything needed is there; 1: it is not.')
+    parser.add_argument(
+        '--json', action='store_true', help='print one JSON document')
+
+
+def _doctor(args: argparse.Namespace) -> int:
+    from mmhmc.apis.doctor import run
+    return run(as_json=args.json)

@@ -19,18 +19,19 @@ train_dataloader = dict(
     batch_size=8,
     dataset=dict(pipeline=[
         dict(type='LoadImageFromFile'),
-        dict(type='mmhmc.RandomCropOrPad', crop_size=256),
+        dict(type='mmhmc.RandomCropOrPad', crop_size=128),
         dict(type='RandomFlip', prob=0.5),
         dict(type='mmhmc.PackImageInputs')
     ]))
-train_cfg = dict(max_iters=20000)
+train_cfg = dict(max_iters=40000)
 param_scheduler = [
     dict(type='LinearLR', by_epoch=False, start_factor=0.1, begin=0, end=200),
     dict(
-        type='MultiStepLR',
+        type='CosineAnnealingLR',
         by_epoch=False,
-        milestones=[10000, 15500],
-        gamma=0.22)
+        begin=28000,
+        end=40000,
+        eta_min_ratio=0.02)
 ]
 default_hooks = dict(checkpoint=dict(interval=250, max_keep_ckpts=2))
 randomness = dict(seed=0)

@@ -17,6 +17,12 @@ from mmhmc.structures import CodingCondition
 _MPA = dict(type='mmhmc.MPA', tasks=('mse', 'cls', 'seg'))
 #: What is counted: a codec's arguments, and a condition.
 ROWS = {
+    'DCVC-UF': (dict(type='mmhmc.DCVCUFIntra'), CodingCondition(quality=64)),
+    'DCVC-UF, small': (dict(
+        type='mmhmc.DCVCUFIntra',
+        hidden_channels=128,
+        latent_channels=96,
+        hyper_channels=64), CodingCondition(quality=64)),
     'ELIC': (dict(type='mmhmc.ELIC'), None),
     'MRIC': (dict(type='mmhmc.MRIC'), None),
     'TinyLIC': (dict(type='mmhmc.TinyLIC'), None),

@@ -7,11 +7,13 @@ ARGS ?=
 PARALLEL = -n auto --maxprocesses 8 --dist worksteal
 RATE = $(if $(LMBDA),--lmbda $(LMBDA))
 
-.PHONY: help setup train test setup-upstream test-upstream docs doctor clean
+.PHONY: help setup demo train test setup-upstream test-upstream docs doctor clean
 .DEFAULT_GOAL := help
 
 help:
 	@echo 'make setup    make .venv with everything in it; repeat it freely'
+	@echo 'make demo     setup, then encode photographs and make a page of them'
+	@echo '              (ARGS="photo.jpg folder" for your own)'
 	@echo 'make train    setup, then train $(CONFIG)'
 	@echo '              (goes on where it was stopped) and compare'
 	@echo 'make train STAGES=all'
@@ -24,7 +26,7 @@ help:
 	@echo 'make doctor   say what is installed, what is missing and its cure'
 	@echo 'make clean    remove what builds and tests leave; environments stay'
 	@echo
-	@echo 'ARGS="..."    arguments for train.py, pytest or doctor'
+	@echo 'ARGS="..."    arguments for demo, train.py, pytest or doctor'
 	@echo 'CONFIG=FILE   another config to train'
 	@echo 'LMBDA=...     another rate, e.g. 0.0018'
 	@echo 'PYTHON=...    interpreter for a new .venv: 3.10 to 3.13 (python3.11);'
@@ -34,6 +36,9 @@ help:
 
 setup:
 	@tools/setup_env.sh
+
+demo: setup
+	.venv/bin/mmhmc demo $(ARGS)
 
 train: setup
 	$(ENV) tools/train.py $(CONFIG) --resume $(RATE) $(ARGS)

@@ -116,19 +116,19 @@ NAMES = {
         'RefinementObjective'
     ],
     'mmhmc.visualization': [
-        'CodecVisualizationHook', 'DemoFigure', 'ERROR_GAIN', 'Instances',
-        'PanelRow', 'Table', 'TaskColumn', 'WorstImage', 'axis_label',
-        'benchmark_table', 'bits_map', 'complexity_table', 'delta_table',
-        'doubt_table', 'draw_bits', 'draw_coding', 'draw_curves', 'draw_error',
-        'draw_image_grid', 'draw_panel', 'draw_task_images', 'draw_training',
-        'failure_table', 'point_table', 'read_scalars', 'tint_side_path',
-        'worst_images', 'write_demo_page', 'write_report'
+        'CodecVisualizationHook', 'DemoFigure', 'DemoImage', 'ERROR_GAIN',
+        'FoundObject', 'Instances', 'PanelRow', 'Table', 'TaskColumn',
+        'WorstImage', 'axis_label', 'benchmark_table', 'bits_map',
+        'complexity_table', 'delta_table', 'doubt_table', 'draw_bits',
+        'draw_coding', 'draw_curves', 'draw_error', 'draw_image_grid',
+        'draw_panel', 'draw_task_images', 'draw_training', 'failure_table',
+        'point_table', 'read_scalars', 'tint_side_path', 'worst_images',
+        'write_demo_page', 'write_report'
     ],
     'mmhmc.zoo': [
-        'CompressAIWeights', 'ZooModel', 'config_path',
-        'fetch_compressai', 'fetch_weights', 'find_compressai', 'find_configs',
-        'find_model', 'is_compressai', 'is_zoo_name', 'list_compressai',
-        'list_models'
+        'CompressAIWeights', 'ZooModel', 'config_path', 'fetch_compressai',
+        'fetch_weights', 'find_compressai', 'find_configs', 'find_model',
+        'is_compressai', 'is_zoo_name', 'list_compressai', 'list_models'
     ],
 }
 

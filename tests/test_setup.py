@@ -184,8 +184,8 @@ def test_shell_script_parses(script):
 
 @pytest.mark.skipif(not shutil.which('make'), reason='make is not installed')
 @pytest.mark.parametrize('target', [
-    'help', 'setup', 'train', 'test', 'setup-upstream', 'test-upstream',
-    'doctor', 'clean'
+    'help', 'setup', 'demo', 'train', 'test', 'setup-upstream',
+    'test-upstream', 'doctor', 'clean'
 ])
 def test_make_knows_target(target):
     subprocess.run(['make', '-n', '-C', ROOT, target],

@@ -1,231 +1,342 @@
-"""One image through a codec and a host, shown on a page."""
-import io
+"""Images through codecs and a host, shown on a page."""
 import shlex
 from collections import Counter
-from dataclasses import dataclass
-from importlib.util import find_spec
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import torch
 from mmengine.config import Config
+from mmengine.structures import BaseDataElement
 from numpy import ndarray
 from PIL import Image
 from torch import Tensor
 
-from mmhmc.datasets import read_image
 from mmhmc.evaluation import PSNRMetric
+from mmhmc.former_names import former_arguments
 from mmhmc.functional import to_pixels
-from mmhmc.visualization import (ERROR_GAIN, DemoFigure, Table, bits_map,
-                                 draw_bits, draw_error, write_demo_page)
-from .inference_inputs import EncodedImage
+from mmhmc.progress import progress
+from mmhmc.visualization import (DemoFigure, DemoImage, FoundObject, bits_map,
+                                 draw_bits, write_demo_page)
+from .equal_bytes import StandardFile, hevc_within, jpeg_within
+from .inference_inputs import (EncodedImage, InputItem, list_items, load_image,
+                               to_bgr)
 from .inferencer import HMCInferencer
 from .model_loading import ModelConfig
 from .predictions import PredictionPainter, plain_prediction
 
 #: What ``mmhmc demo`` shows.
 DEFAULT_MODEL = 'cheng2020-attn_dynadapt_coco_0.0009'
-_SCORE_THR = 0.3
-_MAX_ROWS = 20
+_PHOTOGRAPHS = ('coffee', 'astronaut', 'cat')
+#: More would make a page that a phone cannot load.
+_MAX_IMAGES = 60
+_SCORE_THR = 0.4
+_SAME_PLACE = 0.5  # overlap of two boxes around one object
+_MAX_FOUND = 20
 
 
 @dataclass(frozen=True)
 class Demo:
-    """Files and tables of a demonstration.
+    """What a demonstration has made.
 
     Args:
         page: HTML file.
-        stream: The coded image.
-        sizes: Bytes, rate and quality of the files, as on the page.
-        findings: Predictions of the host; no rows if there is no host.
+        streams: The encoded images.
+        images: What the page shows, with bytes, rates and findings.
     """
 
     page: Path
-    stream: Path
-    sizes: Table
-    findings: Table
+    streams: Sequence[Path]
+    images: Sequence[DemoImage]
 
 
-def run_demo(image: str | Path | None = None,
+@former_arguments(image='images')
+def run_demo(images: str | Path | Sequence[str | Path] | None = None,
              model: ModelConfig = DEFAULT_MODEL,
              checkpoint: str | None = None,
              out_dir: str | Path = 'mmhmc_demo',
-             device: str | None = None) -> Demo:
-    """Encode an image, decode it for people and for a machine, and show it.
+             device: str | None = None,
+             show_progress: bool = True) -> Demo:
+    """Encode images, decode them for people and for a machine, and show it.
 
-    Writes the bitstream ``a.png.hmc``, the decoded image ``a.png``, and
-    ``a.png.html`` with the original, the decoded image, what the machine
-    sees and finds, where the bits went, the error, and JPEG of about the same
-    size.
+    Writes for each image ``a.png`` the bitstream ``a.png.hmc`` and the decoded
+    image ``a.png``, and for all ``index.html``: the original beside what was
+    decoded, and beside JPEG and HEVC of at most the same size, with what the
+    machine finds in each.
 
     Args:
-        image: Image file; None for one that scikit-image carries.
+        images: Files or folders, at most 60 images; None for the photographs
+            that come with this package.
         model: Name of a model of the zoo, or a config, see
             :class:`HMCInferencer`.
         checkpoint: Weights, for a config.
         out_dir: Folder of the results; made if it is not there.
         device: See :class:`HMCInferencer`.
+        show_progress: Whether to show progress on stderr.
 
     Returns:
-        Files and tables.
+        Files, and what the page shows.
 
     Raises:
         OSError: If a file cannot be read, written or downloaded.
-        ValueError: If the model is unknown or the file is no image.
+        ValueError: If the model is unknown, a file is no image, or there are
+            too many.
     """
-    path = Path(image) if image is not None else built_in_image()
-    x = read_image(path)
+    if images is None:
+        images = built_in_photographs()
+    given = list(images) if isinstance(images, (list, tuple)) else images
+    items = list_items(given, streams=False)
+    if len(items) > _MAX_IMAGES:
+        raise ValueError(
+            f'{len(items)} images are too many for one page, which shows up '
+            f'to {_MAX_IMAGES}. Name some of them; `mmhmc encode` takes any '
+            'number.')
     hmc = HMCInferencer(model, checkpoint, device)
-    quiet = dict(show_progress=False)
-    encoded, = hmc.encode(path, out_dir, **quiet)
-    x_hat, = hmc.decode(encoded, out_dir, **quiet)
-    coded = hmc.coded_image(x)
-    figures, sizes = _coding(hmc, path, coded[0], x_hat[..., ::-1], encoded)
-    findings = Table(('Found', 'Score'), [])
-    if hmc.has_task:
-        machine, findings = _analysis(hmc, encoded, x_hat[..., ::-1])
-        figures.insert(2, machine)
+    encoded = hmc.encode(given, out_dir, show_progress=False)
+    show = _Demonstration(hmc, Path(out_dir))
+    with progress('demo', len(items), show_progress) as advance:
+        for item, one in zip(items, encoded):
+            show.add(item, one)
+            advance()
     name = 'CONFIG' if isinstance(model, (dict, Config)) else str(model)
     page = write_demo_page(
-        Path(out_dir) / f'{path.name}.html', f'{path.name} by {name}',
-        f'The bitstream is {encoded.path.name}, beside this page; decoded '
-        'image and findings come from it alone.', figures,
-        [sizes, *([findings] if findings.rows else [])],
-        _commands(path, name, checkpoint, encoded))
-    return Demo(page, encoded.path, sizes, findings)
+        Path(out_dir) / 'index.html',
+        'One bitstream, for people and for machines',
+        _note(encoded, name, hmc.has_task, show.remarks), show.images,
+        _commands(name, checkpoint, items[0], encoded[0]))
+    return Demo(page, [one.path for one in encoded], show.images)
 
 
-def built_in_image() -> Path:
-    """A photograph of a person that scikit-image carries.
+def built_in_photographs() -> list[Path]:
+    """Colour photographs that are part of this package, lossless WebP."""
+    folder = Path(__file__).parents[1] / 'datasets/photographs'
+    return [folder / f'{name}.webp' for name in _PHOTOGRAPHS]
 
-    Raises:
-        FileNotFoundError: If it is not there.
+
+class _Demonstration:
+    """Decodes and analyzes one image after the other."""
+
+    def __init__(self, hmc: HMCInferencer, out_dir: Path) -> None:
+        self.hmc, self.out_dir = hmc, out_dir
+        self.images: list[DemoImage] = []
+        self.remarks: dict[str, str] = {}
+        self._sees_images = hmc.has_task and not hmc.sees_latents
+
+    def add(self, item: InputItem, encoded: EncodedImage) -> None:
+        """Show one more image."""
+        given = load_image(item)
+        x = self.hmc.coded_image(given)
+        original = self._original(item, given, to_pixels(x[0]))
+        figures = [original, *self._decoded(encoded, original)]
+        for title, encode in (('JPEG', jpeg_within), ('HEVC', hevc_within)):
+            try:
+                file = encode(x.cpu(), encoded.num_bytes)
+            except RuntimeError as error:
+                self.remarks[title] = f'{title} is not shown: {error}'
+            else:
+                figures.append(self._standard(title, file, encoded, original))
+        self.images.append(
+            DemoImage(item.name, figures, self._maps(x, encoded),
+                      _parts(encoded)))
+
+    def _original(self, item: InputItem, given: Tensor,
+                  pixels: ndarray) -> DemoFigure:
+        size = Path(item.source).stat().st_size
+        found = self._find(to_bgr(given)) if self._sees_images else ()
+        return DemoFigure('Original', item.name, pixels, size,
+                          8 * size / given[0].numel(), None, found)
+
+    def _decoded(self, encoded: EncodedImage,
+                 original: DemoFigure) -> list[DemoFigure]:
+        """What people get and what a machine sees, from one bitstream."""
+        hmc, quiet = self.hmc, dict(show_progress=False)
+        x_hat, = hmc.decode(encoded, self.out_dir, **quiet)
+        people = partial(_figure, 'mmhmc', 'for people', x_hat[..., ::-1],
+                         encoded.num_bytes, encoded, original)
+        if not hmc.has_task:
+            return [people(())]
+        sample, = hmc.analyze(
+            encoded, return_datasamples=True, **quiet)['predictions']
+        found = self._objects(sample, encoded.original_size)
+        drawn = self._drawn(sample, x_hat, encoded, original)
+        if not hmc.has_adapter:
+            return [people(found), *drawn]
+        x_bar, = hmc.decode(encoded, adapted=True, **quiet)
+        machine = _figure('mmhmc, adapted', 'for the machine, the same bytes',
+                          x_bar[..., ::-1], encoded.num_bytes, encoded,
+                          original, found)
+        return [people(self._find(x_hat)), machine, *drawn]
+
+    def _drawn(self, sample: BaseDataElement, x_hat: ndarray,
+               encoded: EncodedImage,
+               original: DemoFigure) -> list[DemoFigure]:
+        """Masks and classes of pixels, which boxes do not show."""
+        objects = sample.get('pred_instances', {})
+        if 'pred_sem_seg' not in sample and 'masks' not in objects:
+            return []
+        # Predictions are in pixels of the file that was given.
+        seen = _resized(x_hat[..., ::-1], encoded.original_size)
+        paint = PredictionPainter(self.hmc.cfg, self.hmc.dataset_meta)
+        pixels = _resized(
+            paint(seen, sample, _SCORE_THR), original.pixels.shape[:2])
+        return [
+            DemoFigure('Predicted', 'as the host draws it', pixels,
+                       encoded.num_bytes, encoded.bpp)
+        ]
+
+    def _standard(self, title: str, file: StandardFile, encoded: EncodedImage,
+                  original: DemoFigure) -> DemoFigure:
+        pixels = to_pixels(file.x_hat[0])
+        found = ()
+        if self._sees_images:
+            found = self._find(pixels[..., ::-1])
+        return _figure(title, 'of at most as many bytes', pixels,
+                       file.num_bytes, encoded, original, found)
+
+    def _find(self, image: ndarray) -> list[FoundObject]:
+        """What the bare host finds in a BGR image."""
+        sample, = self.hmc.analyze_images([image])
+        return self._objects(sample, image.shape[:2])
+
+    def _objects(self, sample: BaseDataElement,
+                 size: Sequence[int]) -> list[FoundObject]:
+        return find_objects(
+            plain_prediction(sample), self.hmc.dataset_meta.get('classes'),
+            size)
+
+    def _maps(self, x: Tensor, encoded: EncodedImage) -> list[DemoFigure]:
+        output, _ = self.hmc.code(x)
+        if not output.likelihoods:
+            return []
+        covered = encoded.bitstream.coded_size
+        bits = bits_map(output.likelihoods, covered).numpy()
+        if bits.size == 1:
+            return []
+        text = f'black: none; yellow: {bits.max():.2f} bits per pixel'
+        return [
+            DemoFigure('Bits', text,
+                       draw_bits(bits, tuple(x.shape[-2:]), covered))
+        ]
+
+
+def find_objects(plain: dict, classes: list | None,
+                 size: Sequence[int]) -> list[FoundObject]:
+    """Objects, or classes of pixels or of the image, the surest first.
+
+    Args:
+        plain: See :func:`plain_prediction`.
+        classes: Names of classes.
+        size: Height and width in pixels that boxes refer to.
+
+    Returns:
+        At most 20. The score of a class of pixels is its share of them.
     """
-    spec = find_spec('skimage')
-    if spec is not None:
-        folder = Path(spec.submodule_search_locations[0])
-        path = folder / 'data/camera.png'
-        if path.is_file():
-            return path
-    raise FileNotFoundError(
-        'The built-in image comes with scikit-image, which is not '
-        "installed: `pip install 'mmhmc[sample]'`, or name an image.")
-
-
-def _coding(hmc: HMCInferencer, path: Path, x: Tensor, decoded: ndarray,
-            encoded: EncodedImage) -> tuple[list[DemoFigure], Table]:
-    original = to_pixels(x)
-    output, _ = hmc.code(x[None])
-    bits = bits_map(output.likelihoods, encoded.bitstream.coded_size).numpy()
-    jpeg, jpeg_bytes = _jpeg_of_size(original, encoded.num_bytes)
-    rows = [
-        _row(f'{path.name}, as given',
-             path.stat().st_size, encoded),
-        _row(encoded.path.name, encoded.num_bytes, encoded, original, decoded),
-        _row('JPEG of about that size', jpeg_bytes, encoded, original, jpeg)
-    ]
-    rate = f'{rows[1][1]} bytes, {rows[1][2]} bpp'
-    figures = [
-        DemoFigure('Original', f'{path.name}: {rows[0][1]} bytes', original),
-        DemoFigure('Decoded, for people', f'{rate}, {rows[1][3]} dB', decoded),
-        DemoFigure('Error', f'Of the decoded image, {ERROR_GAIN} times.',
-                   draw_error(original, decoded)),
-        DemoFigure(
-            'JPEG', f'{jpeg_bytes} bytes, {rows[2][2]} bpp, '
-            f'{rows[2][3]} dB', jpeg)
-    ]
-    if bits.size > 1:
-        figures.insert(
-            2,
-            DemoFigure(
-                'Where the bits went',
-                f'Black: none; yellow: {bits.max():.2f} bits per pixel.',
-                draw_bits(bits, original.shape[:2],
-                          encoded.bitstream.coded_size)))
-    return figures, Table(('File', 'Bytes', 'bpp', 'PSNR (dB)'), rows)
-
-
-def _row(name: str,
-         num_bytes: int,
-         encoded: EncodedImage,
-         original: ndarray | None = None,
-         other: ndarray | None = None) -> tuple[str, ...]:
-    height, width = encoded.original_size
-    psnr = ''
-    if original is not None:
-        psnr = f'{_psnr(original, other):.2f}'
-    return name, str(num_bytes), f'{8 * num_bytes / (height * width):.3f}', \
-        psnr
-
-
-def _analysis(hmc: HMCInferencer, encoded: EncodedImage,
-              decoded: ndarray) -> tuple[DemoFigure, Table]:
-    sample, = hmc.analyze(
-        encoded, return_datasamples=True, show_progress=False)['predictions']
-    seen, title = decoded, 'Found from the bitstream'
-    text = 'No image was decoded for the machine.'
-    if not hmc.sees_latents:
-        text = 'The machine sees the decoded image.'
-    if hmc.has_adapter:
-        seen = hmc.decode(encoded, adapted=True, show_progress=False)[0]
-        seen, title = seen[..., ::-1], 'Adapted, for the machine'
-        text = 'What the machine sees, and what it finds there.'
-    if seen.shape[:2] != tuple(encoded.original_size):
-        # Findings are in pixels of the original.
-        seen = np.asarray(
-            Image.fromarray(np.ascontiguousarray(seen)).resize(
-                encoded.original_size[::-1]))
-    paint = PredictionPainter(hmc.cfg, hmc.dataset_meta)
-    drawn = paint(np.ascontiguousarray(seen), sample, _SCORE_THR)
-    return DemoFigure(title, text, drawn), _findings(
-        plain_prediction(sample), hmc.dataset_meta.get('classes'))
-
-
-def _findings(plain: dict, classes: list | None) -> Table:
-    """Objects, or classes of pixels or of the image, the surest first."""
 
     def name(label: int) -> str:
         known = classes is not None and label < len(classes)
         return classes[label] if known else f'class {label}'
 
-    header, rows = ('Found', 'Score'), []
-    if 'scores' in plain:
-        pairs = sorted(zip(plain['scores'], plain['labels']), reverse=True)
-        rows = [(name(label), f'{score:.3f}') for score, label in pairs
-                if score >= _SCORE_THR]
+    found = []
+    if 'bboxes' in plain:
+        height, width = size
+        scale = np.array([width, height, width, height])
+        found = [
+            FoundObject(name(label), score,
+                        tuple(box / scale)) for label, score, box in zip(
+                            plain['labels'], plain['scores'], plain['bboxes'])
+            if score >= _SCORE_THR
+        ]
     elif 'sem_seg' in plain:
-        header = ('Found', 'Share of the pixels')
-        counts = Counter(plain['sem_seg'].flatten().tolist()).most_common()
-        rows = [(name(int(label)), f'{count / plain["sem_seg"].size:.1%}')
-                for label, count in counts]
+        counts = Counter(plain['sem_seg'].flatten().tolist())
+        found = [
+            FoundObject(name(int(label)), count / plain['sem_seg'].size)
+            for label, count in counts.items()
+        ]
     elif 'pred_scores' in plain:
         scores = plain['pred_scores']
-        order = np.argsort(scores)[::-1][:5]
-        rows = [(name(int(i)), f'{scores[i]:.3f}') for i in order]
-    return Table(header, rows[:_MAX_ROWS])
+        found = [
+            FoundObject(name(int(label)), scores[label])
+            for label in np.argsort(scores)[::-1][:5]
+        ]
+    return sorted(found, key=lambda one: -one.score)[:_MAX_FOUND]
 
 
-def _jpeg_of_size(image: ndarray, num_bytes: int) -> tuple[ndarray, int]:
-    """The best JPEG of at most this size; the smallest if there is none."""
+def compare_objects(
+        found: Sequence[FoundObject],
+        wanted: Sequence[FoundObject]) -> tuple[list[FoundObject], list[str]]:
+    """Mark objects that are in the original, too, and name those missing.
 
-    def coded(quality: int) -> bytes:
-        buffer = io.BytesIO()
-        Image.fromarray(image).save(
-            buffer, 'JPEG', quality=quality, optimize=True)
-        return buffer.getvalue()
+    Two objects are one if class and place agree: their boxes overlap by half
+    of their union, or they have none. Each counts once.
 
-    low, high = 1, 95
-    while low < high:
-        middle = (low + high + 1) // 2
-        if len(coded(middle)) <= num_bytes:
-            low = middle
-        else:
-            high = middle - 1
-    data = coded(low)
-    return np.asarray(Image.open(io.BytesIO(data))), len(data)
+    Args:
+        found: In a decoded image, the surest first.
+        wanted: In the original.
+    """
+    left, marked = list(wanted), []
+    for one in found:
+        same = [
+            other for other in left
+            if other.name == one.name and _overlap(one, other) >= _SAME_PLACE
+        ]
+        if same:
+            left.remove(max(same, key=partial(_overlap, one)))
+        marked.append(replace(one, is_known=bool(same)))
+    return marked, [other.name for other in left]
 
 
-def _commands(path: Path, name: str, checkpoint: str | None,
+def _overlap(one: FoundObject, other: FoundObject) -> float:
+    """Intersection over union of two boxes; 1 where there are none."""
+    if not (one.box and other.box):
+        return 1.
+    low = np.maximum(one.box[:2], other.box[:2])
+    high = np.minimum(one.box[2:], other.box[2:])
+    shared = np.prod(np.maximum(high - low, 0))
+    areas = (np.prod(np.subtract(b.box[2:], b.box[:2])) for b in (one, other))
+    return float(shared / max(sum(areas) - shared, 1e-12))
+
+
+def _figure(title: str, text: str, pixels: ndarray, num_bytes: int,
+            encoded: EncodedImage, original: DemoFigure,
+            found: Sequence[FoundObject]) -> DemoFigure:
+    height, width = encoded.original_size
+    found, missing = compare_objects(found, original.found)
+    return DemoFigure(title, text, pixels, num_bytes,
+                      8 * num_bytes / (height * width),
+                      _psnr(original.pixels, pixels), found, missing)
+
+
+def _resized(pixels: ndarray, size: Sequence[int]) -> ndarray:
+    height, width = size
+    image = Image.fromarray(np.ascontiguousarray(pixels))
+    return np.asarray(image.resize((width, height)))
+
+
+def _parts(encoded: EncodedImage) -> list[tuple[str, int]]:
+    """Bytes of the header and of each latent, which add up to the file."""
+    streams = {
+        f'latent {name}': len(data)
+        for name, data in encoded.bitstream.streams.items()
+    }
+    header = encoded.bitstream.num_bytes - sum(streams.values())
+    return [('header', header), *streams.items()]
+
+
+def _note(encoded: Sequence[EncodedImage], name: str, has_task: bool,
+          remarks: dict) -> str:
+    rates = [f'{one.bpp:.2f}' for one in encoded]
+    rate = ' to '.join(sorted({min(rates), max(rates)}))
+    boxes = ' Boxes are what one and the same model finds in each.' * has_task
+    return ' '.join([
+        f'Encoded by {name} at {rate} bits per pixel, and decoded from the '
+        f'bitstream alone. JPEG and HEVC get no more bytes.{boxes}',
+        *remarks.values()
+    ])
+
+
+def _commands(name: str, checkpoint: str | None, item: InputItem,
               encoded: EncodedImage) -> str:
     stream = encoded.path
     given = repr(name)
@@ -237,7 +348,7 @@ def _commands(path: Path, name: str, checkpoint: str | None,
         '# Python',
         'from mmhmc.apis import HMCInferencer',
         f'hmc = HMCInferencer({given})',
-        f'encoded = hmc.encode({str(path)!r}, '
+        f'encoded = hmc.encode({str(item.source)!r}, '
         f'out_dir={str(stream.parent)!r})',
         'images = hmc.decode(encoded)  # for people',
         "found = hmc.analyze(encoded)['predictions']  # from the bits alone",

@@ -153,6 +153,19 @@ class HostAnalysis:
                 samples = self.model(**data, mode='predict')
         return [sample.to('cpu') for sample in samples]
 
+    @torch.no_grad()
+    def predict_image(self, pixels: ndarray) -> BaseDataElement:
+        """Prediction of the bare host from one image.
+
+        Args:
+            pixels: BGR, uint8, (H, W, 3).
+        """
+        item = self._item(np.ascontiguousarray(pixels), 'image')
+        with DefaultScope.overwrite_default_scope(self._scope), \
+                _forwarding(self.coder, self.coder.backbone.forward):
+            sample, = self.model(**self._batch([item]), mode='predict')
+        return sample.to('cpu')
+
     def _item(self, pixels: ndarray, name: str) -> dict:
         size = pixels.shape[:2]
         with DefaultScope.overwrite_default_scope(self._scope):

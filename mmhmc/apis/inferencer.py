@@ -325,6 +325,26 @@ class HMCInferencer:
                 advance()
         return results
 
+    def analyze_images(self, images: Sequence[ndarray]) -> list:
+        """Predict from images as they are, past codec and adapter.
+
+        For the original, or for what another codec has decoded.
+
+        Args:
+            images: BGR, uint8, (H, W, 3).
+
+        Returns:
+            The host's data samples, on the CPU.
+
+        Raises:
+            RuntimeError: If there is no host, or it sees latents only.
+        """
+        if not self.has_task or self.sees_latents:
+            raise RuntimeError(
+                'There is no model here that sees images: give a config with '
+                'a host behind a `CodecBackbone`.')
+        return [self._host.predict_image(image) for image in images]
+
     @property
     def has_adapter(self) -> bool:
         """Whether an adapter stands between codec and host."""

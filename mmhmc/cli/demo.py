@@ -14,21 +14,22 @@ def add_commands(commands: Commands) -> None:
 def _add_demo(commands: Commands) -> None:
     parser = add_command(
         commands, _demo,
-        'encode one image and show what people and a machine get',
-        'Encode an image, decode it, let a model predict from '
-        'the bitstream alone, and write a page that shows all of it.')
+        'encode images and show what people and a machine get',
+        'Encode images, decode them, let a model predict from the '
+        'bitstreams alone, and write one page that shows all of it beside '
+        'JPEG and HEVC of the same size.')
     add_path(
         parser,
-        'image',
+        'images',
         metavar='IMAGE',
-        help='image file; default: one that scikit-image carries',
-        nargs='?')
+        help='image file or folder; default: photographs that come with mmhmc',
+        nargs='*')
     add_path(
         parser,
         '--model',
         metavar='NAME|CONFIG',
-        help='model of the zoo, or a config; default: a small Mask R-CNN for '
-        'pedestrians')
+        help='model of the zoo, or a config; default: a small codec and a '
+        'detector of 80 kinds of objects')
     add_checkpoint(parser)
     add_output(
         parser,
@@ -41,11 +42,10 @@ def _add_demo(commands: Commands) -> None:
 
 def _demo(args: argparse.Namespace) -> int:
     from mmhmc.apis.demo import DEFAULT_MODEL, run_demo
-    demo = run_demo(args.image, args.model or DEFAULT_MODEL, args.checkpoint,
-                    args.output, args.device)
-    for table in (demo.sizes, demo.findings):
-        if table.rows:
-            print(table.to_markdown())
+    demo = run_demo(args.images or None, args.model or DEFAULT_MODEL,
+                    args.checkpoint, args.output, args.device)
+    for image in demo.images:
+        print(image.table().to_markdown())
     print(f'Page: {demo.page}')
     return 0
 

@@ -4,7 +4,7 @@ from .bits_map import bits_map
 from .codec_visualization_hook import CodecVisualizationHook, draw_coding
 from .coding_images import ERROR_GAIN, draw_bits, draw_error
 from .curve_plots import axis_label, draw_curves
-from .demo_page import DemoFigure, write_demo_page
+from .demo_page import DemoFigure, DemoImage, FoundObject, write_demo_page
 from .image_grid import draw_image_grid
 from .panel import Instances, PanelRow, draw_panel
 from .path_masks import TaskColumn, draw_task_images, tint_side_path
@@ -16,13 +16,14 @@ from .training_plots import draw_training, read_scalars
 from .worst_images import WorstImage, worst_images
 
 __all__ = [
-    'CodecVisualizationHook', 'DemoFigure', 'ERROR_GAIN', 'Instances',
-    'PanelRow', 'Table', 'TaskColumn', 'WorstImage', 'axis_label',
-    'benchmark_table', 'bits_map', 'complexity_table', 'delta_table',
-    'doubt_table', 'draw_bits', 'draw_coding', 'draw_curves', 'draw_error',
-    'draw_panel', 'draw_image_grid', 'draw_task_images', 'draw_training',
-    'failure_table', 'point_table', 'read_scalars', 'tint_side_path',
-    'worst_images', 'write_demo_page', 'write_report'
+    'CodecVisualizationHook', 'DemoFigure', 'DemoImage', 'ERROR_GAIN',
+    'FoundObject', 'Instances', 'PanelRow', 'Table', 'TaskColumn',
+    'WorstImage', 'axis_label', 'benchmark_table', 'bits_map',
+    'complexity_table', 'delta_table', 'doubt_table', 'draw_bits',
+    'draw_coding', 'draw_curves', 'draw_error', 'draw_panel',
+    'draw_image_grid', 'draw_task_images', 'draw_training', 'failure_table',
+    'point_table', 'read_scalars', 'tint_side_path', 'worst_images',
+    'write_demo_page', 'write_report'
 ]
 
 __getattr__ = former_attribute(__name__)

@@ -31,18 +31,22 @@ def write_page(template: str, out_file: str | Path, **content) -> Path:
     return out_file
 
 
-def data_uri(pixels: ndarray, max_side: int, kind: str = 'PNG') -> str:
+def data_uri(pixels: ndarray,
+             max_side: int,
+             kind: str = 'PNG',
+             quality: int = 85) -> str:
     """An image inside a page.
 
     Args:
         pixels: RGB, uint8, shape (H, W, 3).
         max_side: A larger image is made smaller, to this side in pixels.
         kind: ``'PNG'`` without further loss, or ``'WEBP'``.
+        quality: Of WebP, 0 to 100.
     """
     image = Image.fromarray(pixels.astype(np.uint8))
     image.thumbnail((max_side, max_side), Image.Resampling.BOX)
     buffer = io.BytesIO()
-    image.save(buffer, kind, quality=85)
+    image.save(buffer, kind, quality=quality)
     return file_uri(f'image/{kind.lower()}', buffer.getvalue())
 
 

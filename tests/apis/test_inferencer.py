@@ -231,6 +231,24 @@ def test_prediction_in_the_model_is_that_of_the_hosts_own_test_step(
     assert same(found, expected, 2e-3)
 
 
+@every_host
+def test_image_that_a_machine_sees_is_analyzed_as_its_bitstream(home, host):
+    hmc = inferencer(home, host)
+    encoded = hmc.encode(home / 'images/sub', **QUIET)
+    expected, = hmc.analyze(encoded, **QUIET)['predictions']
+    seen = hmc.decode(encoded, adapted=True, **QUIET)
+    found, = (
+        plain_prediction(sample, hmc.dataset_meta['classes'])
+        for sample in hmc.analyze_images(seen))
+    assert same(found, expected)
+
+
+def test_host_that_sees_latents_analyzes_no_images(home):
+    hmc = inferencer(home, 'mmpretrain', latents=True)
+    with pytest.raises(RuntimeError, match='no model here that sees images'):
+        hmc.analyze_images([np.zeros((40, 60, 3), np.uint8)])
+
+
 @everywhere
 @every_host
 def test_batches_give_what_single_images_give(home, host, protocol):

@@ -1,8 +1,9 @@
 """The tables of a benchmark, in the papers' form and in full."""
 from collections.abc import Sequence
 
-from mmhmc.evaluation import (BootstrapInterval, Comparison, Results,
-                              all_columns, compare_codecs)
+from mmhmc.evaluation import (BjontegaardDelta, BootstrapInterval, Comparison,
+                              Results, all_columns, compare_codecs)
+from mmhmc.evaluation.bjontegaard_delta import METHODS
 from .curve_plots import axis_label
 from .tables import Table
 
@@ -53,37 +54,22 @@ def benchmark_table(results: Results,
 def delta_table(comparisons: Sequence[Comparison]) -> Table:
     """Every delta, with the figures that tell how far to trust it.
 
-    An interval has its own estimate before it, and behind it the method, if
-    that is not the cubic, and the share of the resamples that have no delta.
-    Where that is more than 5 %, the BD-quality has its interval, too.
+    First comes the figure of the method that fits the curves, see
+    :attr:`~mmhmc.evaluation.Comparison.method`; it is named unless it is the
+    cubic. The interval and the mark of doubt belong to it. Then come the
+    figures of every method, each with a ``*`` if it is in doubt. Behind an
+    interval stands the share of the resamples that have no delta; where that
+    is more than 5 %, the BD-quality has its interval, too.
 
     Args:
         comparisons: What :func:`~mmhmc.evaluation.compare_codecs` gave.
     """
-    rows = []
-    for c in comparisons:
-        best = c.rate.get(c.method)
-        quality = c.quality.get(c.method or 'cubic')
-        rows.append([
-            c.codec, c.column[0],
-            axis_label(c.column[1]),
-            *(_signed(c.rate[method].value, ' %')
-              if method in c.rate else _NOTHING
-              for method in ('cubic', 'pchip', 'akima')),
-            _interval_text(c.interval, ' %'), _NOTHING if best is None else
-            f'{best.overlap[0]:.4g} to {best.overlap[1]:.4g} '
-            f'({best.overlap_share:.0%})',
-            _interval_text(c.quality_interval, digits=4)
-            if c.quality_interval is not None else
-            _NOTHING if quality is None else _signed(quality.value, digits=4),
-            '*' * bool(c.flags)
-        ])
     level = next((f'{100 * i.level:g} % interval' for c in comparisons
                   for i in (c.interval, c.quality_interval) if i), 'Interval')
     return Table([
-        'Codec', 'Data set', 'Metric', 'BD-rate, cubic', 'pchip', 'akima',
-        f'{level} over images', 'Overlap in quality', 'BD-quality', 'In doubt'
-    ], rows)
+        'Codec', 'Data set', 'Metric', 'BD-rate', f'{level} over images',
+        'In doubt', 'Overlap in quality', 'BD-quality', *METHODS
+    ], [_delta_row(c) for c in comparisons])
 
 
 def doubt_table(comparisons: Sequence[Comparison]) -> Table:
@@ -193,29 +179,62 @@ def _has_curve(results: Results, codec: str, column: tuple[str, str]) -> bool:
 
 def _bd_rate_text(comparison: Comparison | None) -> str:
     """A figure as it stands in the papers' table."""
-    if comparison is None or comparison.method is None:
+    if comparison is None:
         return _NOTHING
-    text = _signed(comparison.rate[comparison.method].value, ' %')
-    if comparison.method != 'cubic':
-        text += f' ({comparison.method})'
-    return text + '*' * bool(comparison.flags)
+    return _chosen_text(comparison, ' ({})') + '*' * bool(comparison.flags)
 
 
-def _interval_text(interval: BootstrapInterval | None,
-                   unit: str = '',
-                   digits: int = 2) -> str:
-    """An estimate, its interval, and what has to be known of both."""
+def _chosen_text(comparison: Comparison, named: str) -> str:
+    """The BD-rate that counts, with its method if that is not the cubic."""
+    method = comparison.method
+    if method is None:
+        return _NOTHING
+    text = _signed(comparison.rate[method].value, ' %')
+    return text + named.format(method) * (method != 'cubic')
+
+
+def _delta_text(delta: BjontegaardDelta | None) -> str:
+    """A BD-rate, with a star if it is in doubt."""
+    if delta is None:
+        return _NOTHING
+    return _signed(delta.value, ' %') + '*' * bool(delta.flags)
+
+
+def _range_text(interval: BootstrapInterval | None,
+                unit: str = '',
+                digits: int = 2) -> str:
+    """The ends of an interval, and the share of resamples without a delta."""
     if interval is None:
         return _NOTHING
-    value, low, high = (
-        _signed(number, digits=digits)
-        for number in (interval.value, interval.low, interval.high))
-    text = f'{value} ({low} to {high}){unit}'
-    if interval.method != 'cubic':
-        text += f', {interval.method}'
+    low, high = (
+        _signed(end, digits=digits) for end in (interval.low, interval.high))
+    text = f'{low} to {high}{unit}'
     if interval.num_refused:
         text += f', {100 * interval.refused_share:.2g} % refused'
     return text
+
+
+def _delta_row(c: Comparison) -> list[str]:
+    best = c.rate.get(c.method)
+    overlap = _NOTHING if best is None else (
+        f'{best.overlap[0]:.4g} to {best.overlap[1]:.4g} '
+        f'({best.overlap_share:.0%})')
+    return [
+        c.codec, c.column[0],
+        axis_label(c.column[1]),
+        _chosen_text(c, ', {}'),
+        _range_text(c.interval, ' %'), '*' * bool(c.flags), overlap,
+        _quality_text(c), *(_delta_text(c.rate.get(m)) for m in METHODS)
+    ]
+
+
+def _quality_text(c: Comparison) -> str:
+    """A BD-quality, with its interval where that was asked for."""
+    if c.quality_interval is not None:
+        value = _signed(c.quality_interval.value, digits=4)
+        return f'{value} ({_range_text(c.quality_interval, digits=4)})'
+    quality = c.quality.get(c.method or 'cubic')
+    return _NOTHING if quality is None else _signed(quality.value, digits=4)
 
 
 def _signed(value: float, unit: str = '', digits: int = 2) -> str:

@@ -30,7 +30,8 @@ def _child_of(parent: root.Registry, *locations: str) -> Registry:
         parent.name, parent=parent, scope='mmhmc', locations=locations)
 
 
-MODELS = _child_of(root.MODELS, 'models', 'codecs', 'adapters', 'losses')
+MODELS = _child_of(root.MODELS, 'models', 'codecs', 'adapters', 'losses',
+                   'refinement', 'apis.host_reader')
 HOOKS = _child_of(root.HOOKS, 'engine', 'visualization')
 OPTIMIZERS = _child_of(root.OPTIMIZERS, 'engine')
 OPTIM_WRAPPER_CONSTRUCTORS = _child_of(root.OPTIM_WRAPPER_CONSTRUCTORS,

@@ -33,11 +33,12 @@ NAMES = {
     ],
     'mmhmc.adapters': ['DynamicAdaptation'],
     'mmhmc.apis': [
-        'CodecSource', 'EncodedImage', 'HMCInferencer', 'Outcome', 'Report',
-        'ZooModel', 'decode_bitstreams', 'describe_bitstream',
-        'download_model', 'encode_images', 'fetch_weights', 'find_model',
-        'format_description', 'list_models', 'load_codec', 'load_config',
-        'mix_codec', 'read_config'
+        'CodecSource', 'EncodedImage', 'HMCInferencer', 'HostReader',
+        'Outcome', 'Report', 'ZooModel', 'decode_bitstreams',
+        'describe_bitstream', 'download_model', 'encode_images',
+        'fetch_weights', 'find_model', 'format_description', 'list_models',
+        'load_codec', 'load_config', 'mix_codec', 'read_config',
+        'read_importance'
     ],
     'mmhmc.apis.benchmark': [
         'IMAGE_METRICS', 'Outcome', 'PROTOCOLS', 'Plan', 'read_plan',
@@ -113,7 +114,8 @@ NAMES = {
     ],
     'mmhmc.refinement': [
         'FeatureReader', 'LatentRefinement', 'RefinedImage',
-        'RefinementObjective'
+        'RefinementObjective', 'SketchMap', 'boxes_to_map', 'build_refinement',
+        'exchange_rate'
     ],
     'mmhmc.visualization': [
         'CodecVisualizationHook', 'DemoFigure', 'DemoImage', 'ERROR_GAIN',
@@ -138,13 +140,14 @@ REGISTERED = dict(
         'AVIF', 'BackboneLoss', 'Cheng2020Anchor', 'Cheng2020Attention',
         'CodecBackbone', 'CodecModel', 'CompressedDomainNeck', 'DCVCUFIntra',
         'DynamicAdaptation', 'ELIC', 'FactorizedPrior', 'FeatureLoss',
-        'GenerativeCodecModel', 'HEVCIntra', 'HingeLoss', 'IdentityCodec',
-        'ImageStem', 'JPEG', 'JPEGXL', 'JointAutoregressive', 'LPIPSLoss',
-        'LatentBackbone', 'LayeredCodecModel', 'LayeredGenerative', 'MPA',
+        'FeatureReader', 'GenerativeCodecModel', 'HEVCIntra', 'HingeLoss',
+        'HostReader', 'IdentityCodec', 'ImageStem', 'JPEG', 'JPEGXL',
+        'JointAutoregressive', 'LPIPSLoss', 'LatentBackbone',
+        'LatentRefinement', 'LayeredCodecModel', 'LayeredGenerative', 'MPA',
         'MRIC', 'MSSSIMLoss', 'MeanScaleHyperprior', 'MultiTaskModel',
         'NonSaturatingLoss', 'PatchDiscriminator', 'PointsHead',
-        'ScaleHyperprior', 'TinyLIC', 'TwoScaleDiscriminator', 'VVCIntra',
-        'WebP'
+        'ScaleHyperprior', 'SketchMap', 'TinyLIC', 'TwoScaleDiscriminator',
+        'VVCIntra', 'WebP'
     ],
     HOOKS=[
         'AutocastHook', 'CodecVisualizationHook', 'EntropyTableHook',

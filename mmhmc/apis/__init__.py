@@ -11,6 +11,8 @@ _PUBLIC = {
     'codec_loading': ('CodecSource', 'load_codec'),
     'coding': ('Outcome', 'Report', 'decode_bitstreams', 'encode_images'),
     'config_files': ('read_config', ),
+    'host_reader': ('HostReader', ),
+    'importance_files': ('read_importance', ),
     'inference_inputs': ('EncodedImage', ),
     'inferencer': ('HMCInferencer', ),
     'mixing': ('mix_codec', ),

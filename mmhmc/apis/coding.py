@@ -35,12 +35,14 @@ from mmhmc.engine.workers import work
 from mmhmc.evaluation import PSNRMetric
 from mmhmc.functional import to_8_bits
 from mmhmc.progress import progress
+from mmhmc.refinement import LatentRefinement, build_refinement
 from mmhmc.structures import CodingCondition
 from mmhmc.whole_files import sha256_of, write_whole
 from .codec_loading import CodecSource
 from .config_files import locate, read_codec
 from .file_pairs import (STREAM_SUFFIX, FilePair, image_name, pair_files,
                          stream_name)
+from .importance_files import importance_file, read_importance
 from .result_log import ResultLog
 
 #: Errors that end the coding of one file, and not of the others.
@@ -106,6 +108,9 @@ class Report:
             if known:
                 lines.append(f'{name:8} {_mean(known, key):.4g} {unit}, mean '
                              f'of {len(known)}')
+        searched = [row['refined'] for row in rows if 'refined' in row]
+        if searched:
+            lines.append(_search_line(searched))
         return '\n'.join(lines)
 
 
@@ -115,14 +120,17 @@ def encode_images(inputs: Iterable[str | Path],
                   quality: float | None = None,
                   psnr: bool = False,
                   jobs: int = 1,
-                  force: bool = False) -> Report:
+                  force: bool = False,
+                  refinement: LatentRefinement | dict | int | None = None,
+                  importance: str | Path | None = None) -> Report:
     """Encode images; ``a.png`` becomes ``OUT_DIR/a.png.hmc``.
 
     ``OUT_DIR/encode.jsonl`` gets a line for each image: ``file``,
     ``output``, ``height``, ``width``, ``num_bytes``, ``streams`` (bytes of
     each), ``bpp``, ``state`` (hash of the codec's weights), ``input_hash`` and
     ``output_hash`` (of both files' content), and, if measured, ``seconds`` of
-    coding, without files, and ``psnr``.
+    coding, without files, and ``psnr``; of a refinement ``refinement``, a
+    hash of its settings, and ``refined``, see :meth:`RefinedImage.summary`.
 
     Args:
         inputs: Image files, and folders, whose structure is kept.
@@ -133,6 +141,11 @@ def encode_images(inputs: Iterable[str | Path],
             to 8 bits; 100 for equal images.
         jobs: Processes, each with one thread; with 1, this process codes.
         force: Replace outputs that exist.
+        refinement: A search for better latents, its config, or its number of
+            steps; see :class:`~mmhmc.refinement.LatentRefinement`.
+        importance: What the refinement takes care of: a file with a map,
+            boxes or masks, or a folder with a file for each image; see
+            :func:`~mmhmc.apis.importance_files.read_importance`.
 
     Returns:
         Results of all files, with the errors of single files.
@@ -142,9 +155,19 @@ def encode_images(inputs: Iterable[str | Path],
         RuntimeError: If a worker or another rank has ended early.
         ValueError: If the arguments do not fit.
     """
+    if refinement is not None:
+        refinement = build_refinement(refinement)
+    elif importance is not None:
+        raise ValueError('A map needs a refinement, which follows it.')
     pairs = pair_files(inputs, IMAGE_SUFFIXES, stream_name)
     coder = partial(
-        _Encoder, quality=quality, psnr=psnr, force=force, folder=str(out_dir))
+        _Encoder,
+        quality=quality,
+        psnr=psnr,
+        force=force,
+        folder=str(out_dir),
+        refinement=refinement,
+        importance=importance)
     return _code('encode', pairs, Path(out_dir), source, coder, jobs)
 
 
@@ -240,8 +263,11 @@ class _Coder(ABC):
 class _Encoder(_Coder):
 
     def __init__(self, source: CodecSource, force: bool, folder: str,
-                 quality: float | None, psnr: bool) -> None:
+                 quality: float | None, psnr: bool,
+                 refinement: LatentRefinement | None,
+                 importance: str | Path | None) -> None:
         super().__init__(source, force, folder)
+        self.refinement, self.importance = refinement, importance
         self.condition = None
         if quality is not None:
             self.condition = CodingCondition(quality=quality)
@@ -253,7 +279,10 @@ class _Encoder(_Coder):
     def code(self, pair: FilePair, known: dict) -> tuple[dict, bool]:
         output = self.folder / pair.output
         there = None if self.force else self.existing(pair)
-        hashes = dict(state=self.state, input_hash=sha256_of(pair.source)[:16])
+        hashes = dict(
+            state=self.state,
+            input_hash=sha256_of(pair.source)[:16],
+            **self.search_hash(pair))
         if there is not None:
             hashes['output_hash'] = _hash(there.to_bytes())
             if hashes.items() <= known.items():
@@ -261,11 +290,11 @@ class _Encoder(_Coder):
             if hashes['output_hash'] == known.get('output_hash'):
                 raise FileExistsError(
                     f'{output} exists and was coded from another image, '
-                    f'{known["file"]} as it was then, or with other weights or'
-                    f' another precision. {_REPLACE}')
+                    f'{known["file"]} as it was then, or with other weights, '
+                    f'another precision or another refinement. {_REPLACE}')
         x = read_image(pair.source)[None].to(self.device)
         start = time.perf_counter()
-        stream, = self.codec.compress(x, self.condition)
+        stream, found = self.coded(x, pair)
         seconds = time.perf_counter() - start
         if there is None:
             write_whole(output, stream.to_bytes())
@@ -273,8 +302,31 @@ class _Encoder(_Coder):
             raise FileExistsError(f'{output} exists and is not what this codec'
                                   f' makes of {pair.source}. {_REPLACE}')
         hashes['output_hash'] = _hash(stream.to_bytes())
-        row = _row(pair, stream, seconds=seconds, **hashes)
+        row = _row(pair, stream, seconds=seconds, **found, **hashes)
         return self.with_psnr(row, pair, stream, x), there is not None
+
+    def coded(self, x: Tensor, pair: FilePair) -> tuple[Bitstream, dict]:
+        """The bitstream of an image, and what a search says of it."""
+        if self.refinement is None:
+            stream, = self.codec.compress(x, self.condition)
+            return stream, {}
+        weights = None
+        if self.importance is not None:
+            weights = read_importance(self.importance, pair.source,
+                                      (x.shape[-2], x.shape[-1])).to(x)
+        found = self.refinement.refine(self.codec, x, self.condition, weights)
+        return found.bitstream, dict(refined=found.summary())
+
+    def search_hash(self, pair: FilePair) -> dict:
+        """What decides a search, in short; empty without one."""
+        if self.refinement is None:
+            return {}
+        settings = self.refinement.settings()
+        if self.importance is not None:
+            path = importance_file(self.importance, pair.source)
+            settings['map'] = sha256_of(path)
+        text = json.dumps(settings, sort_keys=True)
+        return dict(refinement=_hash(text.encode()))
 
     def with_psnr(self,
                   row: dict,
@@ -424,6 +476,18 @@ def _row(pair: FilePair, stream: Bitstream, **more) -> dict:
         },
         bpp=8 * stream.num_bytes / (height * width),
         **more)
+
+
+def _search_line(found: list[dict]) -> str:
+    """What searches have done, in one line."""
+    better = sum(one['is_refined'] for one in found)
+    before = sum(one['before'] for one in found)
+    after = sum(one['after'] for one in found)
+    text = (f'refined  {better} of {len(found)}, objective '
+            f'{100 * (after / before - 1):+.1f} %')
+    if better < len(found):
+        text += f'; {len(found) - better} stay as they were: no better found'
+    return text
 
 
 def _shown(value) -> str:

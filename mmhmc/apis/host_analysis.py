@@ -102,6 +102,18 @@ class HostAnalysis:
         seen = self.coder.input_norm.to_image(data['inputs'])
         return crop_to(seen, size).clamp(0, 1)
 
+    def inputs_of(self, pixels: ndarray) -> tuple[Tensor, Tensor]:
+        """What the host's pipeline makes of an image, and what a model sees.
+
+        Args:
+            pixels: BGR, uint8, shape (H, W, 3).
+
+        Returns:
+            Shape (C, h, w), and normalised and padded (1, C, h', w').
+        """
+        item = self._item(pixels, 'image')
+        return item['inputs'].float(), self._batch([item])['inputs']
+
     def prepare(self, image: DecodedImage) -> dict:
         """Item that the host's pipeline makes of one image.
 

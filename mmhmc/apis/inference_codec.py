@@ -10,6 +10,7 @@ from mmhmc.functional import (count_bits, crop_to, extend_edges, padded_size,
                               to_8_bits)
 from mmhmc.models import ImageCoding
 from mmhmc.models.condition_choice import ConditionChoice
+from mmhmc.refinement import LatentRefinement
 from mmhmc.structures import CodecOutput, CodingCondition
 from .host_analysis import DecodedImage, HostAnalysis
 from .inference_inputs import EncodedImage, InputItem, load_image, load_stream
@@ -78,15 +79,23 @@ class InferenceCodec:
         return output, self.codec.write(output, size, condition)
 
     @torch.no_grad()
-    def encode(self, item: InputItem,
-               condition: CodingCondition | None) -> EncodedImage:
+    def encode(self,
+               item: InputItem,
+               condition: CodingCondition | None,
+               refinement: LatentRefinement | None = None) -> EncodedImage:
         """The bitstream of an item; an image is encoded."""
         if item.is_stream:
             return load_stream(item)
         x = load_image(item)
         original_size = x.shape[-2], x.shape[-1]
-        output, stream = self.compress(self.image_to_code(x), condition)
-        bits = None
+        seen, bits = self.image_to_code(x), None
+        if refinement is not None:
+            stream, = self.codec.compress(
+                seen.to(self.device), condition, refinement)
+            return EncodedImage(item.name,
+                                Bitstream.from_bytes(stream.to_bytes()),
+                                original_size, self.codec.num_bytes(stream))
+        output, stream = self.compress(seen, condition)
         if output.likelihoods:
             covered = stream.coded_size
             bits = float(

@@ -14,6 +14,7 @@ from mmhmc.former_names import former_arguments
 from mmhmc.functional import to_pixels
 from mmhmc.models import CodecModel, LatentBackbone
 from mmhmc.progress import progress
+from mmhmc.refinement import LatentRefinement, build_refinement
 from mmhmc.structures import CodecOutput, CodingCondition
 from .codec_loading import allow_bf16
 from .config_files import locate
@@ -191,12 +192,15 @@ class HMCInferencer:
                 advance()
         return results
 
-    def encode(self,
-               inputs: Inputs,
-               out_dir: str | Path | None = None,
-               quality: float | None = None,
-               condition: dict | None = None,
-               show_progress: bool = True) -> list[EncodedImage]:
+    def encode(
+        self,
+        inputs: Inputs,
+        out_dir: str | Path | None = None,
+        quality: float | None = None,
+        condition: dict | None = None,
+        show_progress: bool = True,
+        refinement: LatentRefinement | dict | int | None = None
+    ) -> list[EncodedImage]:
         """Encode images.
 
         Args:
@@ -205,6 +209,8 @@ class HMCInferencer:
             quality: Short for ``condition=dict(quality=...)``.
             condition: As of the class, for this call.
             show_progress: Whether to show progress on stderr.
+            refinement: A search for better latents, its config, or its number
+                of steps; see :class:`~mmhmc.refinement.LatentRefinement`.
 
         Returns:
             The bitstreams, with what they cost.
@@ -216,14 +222,16 @@ class HMCInferencer:
         """
         if quality is not None:
             condition = dict(condition or {}, quality=quality)
+        if refinement is not None:
+            refinement = build_refinement(refinement)
         chosen = self._coding.choose_condition(condition)
         items = list_items(inputs, streams=False)
         writer = ResultWriter(out_dir, items, stream='')
         encoded = []
         with progress('encode', len(items), show_progress) as advance:
             for item in items:
-                encoded.append(
-                    writer.stream(self._coding.encode(item, chosen)))
+                one = self._coding.encode(item, chosen, refinement)
+                encoded.append(writer.stream(one))
                 advance()
         return encoded
 

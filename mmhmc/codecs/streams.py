@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import replace
+from typing import Protocol
 
 import torch
 from torch import Tensor, nn
@@ -24,6 +25,13 @@ _MOST_SYMBOL = 1 << 24
 _NOT_SENSIBLE = (
     "Check the codec's weights: the networks that choose tables and means "
     'give no sensible numbers, and this would decode to garbage.')
+
+
+class Refinement(Protocol):
+    """A search for the latent of one image, at encode time."""
+
+    def refine(self, codec: 'StreamCoder', x: Tensor, condition: Condition):
+        """Code an image (1, 3, H, W); the result has a ``bitstream``."""
 
 
 @contextmanager
@@ -70,7 +78,8 @@ class StreamCoder(nn.Module):
     @torch.no_grad()
     def compress(self,
                  x: Tensor | Sequence[Tensor],
-                 condition: Condition = None) -> list[Bitstream]:
+                 condition: Condition = None,
+                 refinement: Refinement | None = None) -> list[Bitstream]:
         """Encode images of any size; padding is done here.
 
         Args:
@@ -78,6 +87,8 @@ class StreamCoder(nn.Module):
                 (3, H, W) that may differ in size.
             condition: Run-time controls, for codecs that have any; the
                 quality is rounded to steps of 1/256.
+            refinement: Searches for the latent that serves best, e.g. a
+                :class:`~mmhmc.refinement.LatentRefinement`.
 
         Returns:
             One bitstream for each image.
@@ -93,10 +104,13 @@ class StreamCoder(nn.Module):
             self.check_images(batch, condition)
         # One at a time, as in the decoder: a kernel may round differently for
         # a batch.
-        return [
-            self._compress_one(image[None], condition) for batch in images
-            for image in batch
-        ]
+        singles = [image[None] for batch in images for image in batch]
+        if refinement is not None:
+            return [
+                refinement.refine(self, one, condition).bitstream
+                for one in singles
+            ]
+        return [self._compress_one(one, condition) for one in singles]
 
     def _compress_one(self, x: Tensor, condition: Condition) -> Bitstream:
         size = x.shape[-2], x.shape[-1]

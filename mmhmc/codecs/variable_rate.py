@@ -9,6 +9,7 @@ from mmhmc.bitstream import Bitstream, BitstreamError
 from mmhmc.structures import CodecOutput, CodingCondition, Condition
 from .base import ImageCodec
 from .layers.gain import Quality, gains_at
+from .streams import Refinement
 
 #: Qualities of a codec that has several rates and does not say how many.
 NUM_QUALITIES = 8
@@ -135,14 +136,15 @@ class VariableRateCodec(ImageCodec):
 
     def compress(self,
                  x: Tensor | Sequence[Tensor],
-                 condition: Condition = None) -> list[Bitstream]:
+                 condition: Condition = None,
+                 refinement: Refinement | None = None) -> list[Bitstream]:
         """See :meth:`ImageCodec.compress`."""
         # Before the quality is rounded.
         self.check_condition(condition)
         if condition is not None and isinstance(condition.quality, Sequence):
             raise ValueError('`compress` codes all images at one quality, got '
                              f'{condition.quality}; call it for each.')
-        return super().compress(x, condition)
+        return super().compress(x, condition, refinement)
 
     def write(self,
               output: CodecOutput,

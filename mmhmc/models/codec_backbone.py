@@ -39,6 +39,9 @@ class CodecBackbone(ImageCoding, BaseModule):
         adapter: Adapter or its config, e.g. ``DynamicAdaptation``.
         test_cfg: ``adapter``: False bypasses the adapter at test time, at
             identical bits; ``real_bits``: False only estimates. Default True.
+            ``refinement``: arguments of a
+            :class:`~mmhmc.refinement.LatentRefinement`, which searches for
+            the latent of each image.
         condition: See :class:`ConditionChoice`.
         train_condition: See :class:`ConditionChoice`.
         pretrained: As ``init_cfg``, in the form that segmentors give it.

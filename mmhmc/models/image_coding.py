@@ -181,6 +181,8 @@ class ImageCoding:
             self, x: Tensor, size: Size,
             condition: Condition) -> tuple[Tensor, Tensor, Bitstream | None]:
         """Latent of one image, its estimated bits and its bitstream."""
+        if self.refinement is not None:
+            return self._search_latent(x, size, condition)
         target = padded_size(size, self.codec.downsampling_factor)
         output = self.codec.encode_latents(
             extend_edges(x, [size], target), condition)
@@ -199,6 +201,25 @@ class ImageCoding:
                     'Entropy tables and weights may not belong together: '
                     'call `update_entropy_tables()`.')
         return y_hat, bits, stream
+
+    def _search_latent(
+            self, x: Tensor, size: Size,
+            condition: Condition) -> tuple[Tensor, Tensor, Bitstream]:
+        """As :meth:`_code_latent`, by a search; bits are real ones."""
+        stream, = self.codec.compress(
+            crop_to(x, size), condition, self.refinement)
+        stream = Bitstream.from_bytes(stream.to_bytes())
+        bits = x.new_tensor([8. * self.codec.num_bytes(stream)])
+        return self.codec.read(stream, condition), bits, stream
+
+    @property
+    def refinement(self):
+        """The search of the ``test_cfg``; None if there is none."""
+        given = self.test_cfg.get('refinement')
+        if isinstance(given, dict):
+            given = self.test_cfg['refinement'] = build_part(
+                dict(dict(type='mmhmc.LatentRefinement'), **given))
+        return given
 
     def _written(self, x: Tensor, x_hat: Tensor | None, x_bar: Tensor,
                  sizes: list[Size], bits: Sequence[Tensor],
@@ -318,6 +339,7 @@ def complete_test_cfg(test_cfg: dict | None,
         test_cfg: ``adapter``: whether x_bar goes through the adapter (the
             bits are the same without); ``real_bits``: whether evaluation
             writes and reads real bitstreams. Both True if left out.
+            ``refinement``: a search for better latents, None if left out.
         defaults: Other keys than these, with their values.
 
     Returns:
@@ -326,12 +348,17 @@ def complete_test_cfg(test_cfg: dict | None,
     Raises:
         ValueError: If there is another key.
     """
-    complete = defaults or dict(adapter=True, real_bits=True)
+    complete = dict(
+        defaults or dict(adapter=True, real_bits=True), refinement=None)
     unknown = set(test_cfg or {}) - set(complete)
     if unknown:
         raise ValueError(f'`test_cfg` has the unknown keys {sorted(unknown)}; '
                          f'it may have {sorted(complete)}.')
-    return {**complete, **(test_cfg or {})}
+    complete.update(test_cfg or {})
+    if complete['refinement'] is not None and not complete['real_bits']:
+        raise ValueError('`test_cfg.refinement` compares real files: leave '
+                         '`real_bits` True.')
+    return complete
 
 
 def build_adapter(adapter: dict | None, codec: ImageCodec) -> nn.Module | None:

@@ -68,7 +68,7 @@ class LatentBackbone(ImageCoding, BaseModule):
         test_cfg: ``real_bits``: True decodes the latents from a real
             bitstream, False only estimates bits, default True;
             ``image``: whether evaluation decodes x_hat, for metrics, default
-            False.
+            False; ``refinement``: see :class:`CodecBackbone`.
         condition: See :class:`ConditionChoice`.
         train_condition: See :class:`ConditionChoice`.
         seen_channels: How many channels of the latent heads see, from the

@@ -1,7 +1,10 @@
 """Encode-time optimisation; decoders and the file format stay."""
-from .latent_refinement import LatentRefinement, RefinedImage
+from .exchange_rate import exchange_rate
+from .importance import SketchMap, boxes_to_map
+from .latent_refinement import LatentRefinement, RefinedImage, build_refinement
 from .objective import FeatureReader, RefinementObjective
 
 __all__ = [
-    'FeatureReader', 'LatentRefinement', 'RefinedImage', 'RefinementObjective'
+    'FeatureReader', 'LatentRefinement', 'RefinedImage', 'RefinementObjective',
+    'SketchMap', 'boxes_to_map', 'build_refinement', 'exchange_rate'
 ]

@@ -1,10 +1,9 @@
 """Search for the latent that serves best, at encode time."""
+import copy
 import math
-from collections.abc import Callable, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
-from typing import Optional
+from typing import Any, Optional
 
 import torch
 from torch import Tensor
@@ -12,18 +11,28 @@ from torch import Tensor
 from mmhmc.bitstream import Bitstream
 from mmhmc.codecs import ImageCodec
 from mmhmc.codecs.latent_search import LatentSearch
-from mmhmc.codecs.streams import as_stored, use_integers
-from mmhmc.functional import crop_to, extend_edges, padded_size
-from mmhmc.functional.devices import device_of, estimating
-from mmhmc.structures import CodingCondition
+from mmhmc.codecs.streams import as_stored
+from mmhmc.functional.devices import device_of
+from mmhmc.registry import MODELS, build_part
+from mmhmc.structures import Condition
 from .annealing import annealed_round, temperature_at
+from .exchange_rate import exchange_rate
 from .objective import FeatureReader, RefinementObjective
+from .trial_coding import encode_and_decode, searching
 
 #: Share of the steps after which ``z`` stands still. Means of ``y`` move as
 #: long as ``z`` does, and what is rounded is ``y`` less its means.
 FREEZE_Z = 0.7
 #: Steps for which no rounded value may change before a search ends early.
 PATIENCE = 20
+#: Adam forgets quickly, for a search is short.
+_BETAS = (0.9, 0.99)
+#: Gradients below this part of their root mean square make small steps.
+_DAMPING = 0.3
+#: Share of readers, if there are any and nothing is said.
+DEFAULT_TASK_WEIGHT = 0.5
+#: dB by which a search stays above the least PSNR, for rounding at its end.
+_FLOOR_MARGIN = 0.02
 
 
 @dataclass(frozen=True)
@@ -35,19 +44,34 @@ class RefinedImage:
         before: Objective without the search, from real bytes.
         after: Objective with it; never above ``before``.
         steps: Steps that were taken.
+        lmbda: Weight of what is lost beside the rate.
+        num_bytes_before: Bytes without the search.
     """
 
     bitstream: Bitstream
     before: float
     after: float
     steps: int
+    lmbda: float
+    num_bytes_before: int
 
     @property
     def is_refined(self) -> bool:
         """Whether the bitstream is the searched one."""
         return self.after < self.before
 
+    def summary(self) -> dict:
+        """All but the bitstream, for JSON."""
+        return dict(
+            is_refined=self.is_refined,
+            before=self.before,
+            after=self.after,
+            steps=self.steps,
+            lmbda=self.lmbda,
+            num_bytes_before=self.num_bytes_before)
 
+
+@MODELS.register_module()
 class LatentRefinement:
     """Refines latents by annealed stochastic rounding; decoders stay.
 
@@ -64,46 +88,73 @@ class LatentRefinement:
     from real bytes and the decoded image, and the better one is kept.
 
     Differences from the paper: ``z`` is rounded for the last 30 % of the
-    steps; ``y`` is rounded around its means; no bits-back coding.
+    steps; ``y`` is rounded around its means; the temperature falls from the
+    beginning; values with small gradients make small steps; no bits-back
+    coding.
 
     Reference:
         Y. Yang, R. Bamler, S. Mandt: "Improving Inference for Neural Image
         Compression", NeurIPS 2020. https://arxiv.org/abs/2006.04240
 
     Args:
-        lmbda: Weight of ``255^2 * MSE``, as the codec was trained with.
+        lmbda: Weight of what is lost beside the rate, of ``255^2 * MSE``, as
+            the codec was trained with; None measures it at each image, see
+            :func:`exchange_rate`.
         steps: Steps of Adam, at least 1.
-        lr: Learning rate in quantisation steps; None: 0.05 up to 50 steps,
-            then 0.02.
-        readers: Networks whose features count, e.g. a detector's.
+        lr: Learning rate in quantisation steps; None chooses by the steps.
+        readers: Networks whose features count, e.g. of a detector, or their
+            configs; see :class:`FeatureReader`.
+        task_weight: From 0, for people, to 1, for the readers alone; see
+            :class:`RefinementObjective`.
+        importance: Gives the weight of each pixel, (1, 1, H, W), of an image
+            (1, 3, H, W); or its config. None: all pixels alike.
+        max_psnr_loss: PSNR in dB that may be lost at most; a bitstream that
+            loses more is not taken. None: what the objective says.
         seed: Of the noise: a search gives the same bitstream each time.
 
     Raises:
-        ValueError: If an argument is out of range.
+        ValueError: If an argument is out of range, or ``task_weight`` and
+            ``readers`` do not belong together.
     """
 
     def __init__(self,
-                 lmbda: float,
+                 lmbda: Optional[float] = None,
                  steps: int = 30,
                  lr: Optional[float] = None,
-                 readers: Sequence[FeatureReader] = (),
+                 readers: Sequence[FeatureReader | dict] = (),
+                 task_weight: Optional[float] = None,
+                 importance: Callable | dict | None = None,
+                 max_psnr_loss: Optional[float] = None,
                  seed: int = 0) -> None:
         if not isinstance(steps, int) or steps < 1:
             raise ValueError('`steps` must be a positive integer, got '
                              f'{steps!r}.')
-        lr = (0.05 if steps <= 50 else 0.02) if lr is None else lr
         for name, value in dict(lmbda=lmbda, lr=lr).items():
-            if not math.isfinite(value) or value <= 0:
+            if value is not None and not 0 < value < math.inf:
                 raise ValueError(f'`{name}` must be positive and finite, got '
                                  f'{value!r}.')
-        self.lmbda, self.steps, self.lr = lmbda, steps, lr
-        self.readers, self.seed = tuple(readers), seed
+        if max_psnr_loss is not None and not 0 <= max_psnr_loss < math.inf:
+            raise ValueError('`max_psnr_loss` must be a number of dB, 0 or '
+                             f'more, got {max_psnr_loss!r}.')
+        self.readers = tuple(build_part(one) for one in readers)
+        if task_weight is not None and not self.readers:
+            raise ValueError('`task_weight` is the share of `readers`, and '
+                             'there are none.')
+        share = DEFAULT_TASK_WEIGHT if task_weight is None else task_weight
+        if not 0 <= share <= 1:
+            raise ValueError('`task_weight` must be in [0, 1], got '
+                             f'{task_weight!r}.')
+        self.task_weight = share if self.readers else 0.
+        self.lmbda, self.steps, self.seed = lmbda, steps, seed
+        self.lr = default_lr(steps) if lr is None else lr
+        self.importance = build_part(importance)
+        self.max_psnr_loss = max_psnr_loss
 
     def refine(
         self,
         codec: ImageCodec,
         x: Tensor,
-        condition: Optional[CodingCondition] = None,
+        condition: Condition = None,
         importance: Optional[Tensor] = None,
         on_step: Optional[Callable[[int], None]] = None,
     ) -> RefinedImage:
@@ -113,65 +164,135 @@ class LatentRefinement:
             codec: In evaluation mode, with tables. It is not changed.
             x: RGB in [0, 1], shape (1, 3, H, W).
             condition: Run-time controls, for codecs that have any.
-            importance: Weight of each pixel, (1, 1, H, W).
+            importance: Weight of each pixel, (1, 1, H, W), in place of that
+                of the class.
             on_step: Called after each step with its number.
 
         Returns:
-            The bitstream, with the objective before and after.
+            The better bitstream, with the objective before and after.
 
         Raises:
             ValueError: If the codec has no latents to search for, or
                 something does not fit.
         """
-        if len(x) != 1:
-            raise ValueError('A search is for one image of shape (1, 3, H, '
-                             f'W), got {tuple(x.shape)}.')
         condition = as_stored(condition)
-        objective = RefinementObjective(x, self.lmbda, self.readers,
-                                        importance)
+        _check_one(x)
         plain, = codec.compress(x, condition)
-        search = LatentSearch()
-        steps = self._search(codec, objective, condition, search, on_step)
-        with search.active():
-            refined, = codec.compress(x, condition)
-        before, after = (
-            _real_objective(codec, objective, stream, condition)
-            for stream in (plain, refined))
-        if not after < before:
-            refined, after = plain, before
-        return RefinedImage(refined, before, after, steps)
+        x_plain = codec.decompress([plain], condition)
+        objective = self._objective(codec, x, condition, importance, x_plain)
+        found, steps = self._search(codec, objective, condition, on_step)
+        before = _real_objective(codec, objective, plain, x_plain)
+        x_hat = codec.decompress([found], condition)
+        after = _real_objective(codec, objective, found, x_hat)
+        if not after < before or self._lost(x, x_plain, x_hat):
+            found, after = plain, before
+        return RefinedImage(found, before, after, steps, objective.lmbda,
+                            codec.num_bytes(plain))
 
-    def _search(self, codec: ImageCodec, objective: RefinementObjective,
-                condition: Optional[CodingCondition], search: LatentSearch,
-                on_step: Optional[Callable[[int], None]]) -> int:
-        """Find latents; returns the number of steps."""
+    def search(self,
+               codec: ImageCodec,
+               x: Tensor,
+               condition: Condition = None,
+               importance: Optional[Tensor] = None) -> Bitstream:
+        """Code one image by what the search finds, better or not.
+
+        For who compares in another way, e.g. at a given rate; the arguments
+        are those of :meth:`refine`.
+        """
+        condition = as_stored(condition)
+        _check_one(x)
+        x_plain = None
+        if self.max_psnr_loss is not None:
+            x_plain = codec.decompress(codec.compress(x, condition), condition)
+        objective = self._objective(codec, x, condition, importance, x_plain)
+        return self._search(codec, objective, condition)[0]
+
+    def with_lmbda(self, lmbda: float) -> 'LatentRefinement':
+        """The same with another weight of what is lost."""
+        other = copy.copy(self)
+        other.lmbda = lmbda
+        return other
+
+    def settings(self) -> dict:
+        """All that decides a search beside image and codec, for JSON."""
+        result = dict(
+            steps=self.steps, lr=self.lr, lmbda=self.lmbda, seed=self.seed)
+        if self.readers:
+            result.update(
+                task_weight=self.task_weight,
+                readers=[_settings_of(one) for one in self.readers])
+        if self.importance is not None:
+            result['importance'] = _settings_of(self.importance)
+        if self.max_psnr_loss is not None:
+            result['max_psnr_loss'] = self.max_psnr_loss
+        return result
+
+    def _objective(self, codec: ImageCodec, x: Tensor, condition: Condition,
+                   importance: Optional[Tensor],
+                   x_plain: Optional[Tensor]) -> RefinementObjective:
+        if importance is None and self.importance is not None:
+            importance = self.importance(x)
+        least = None
+        if self.max_psnr_loss is not None:
+            least = _psnr(x, x_plain) - self.max_psnr_loss + _FLOOR_MARGIN
+        lmbda = self.lmbda
+        if lmbda is None:
+            lmbda = exchange_rate(codec, x, condition)
+        return RefinementObjective(x, lmbda, self.readers, importance,
+                                   self.task_weight, least)
+
+    def _lost(self, x: Tensor, x_plain: Tensor, x_hat: Tensor) -> bool:
+        """Whether more PSNR is lost than may be."""
+        return self.max_psnr_loss is not None and \
+            _psnr(x, x_plain) - _psnr(x, x_hat) > self.max_psnr_loss
+
+    def _search(
+        self,
+        codec: ImageCodec,
+        objective: RefinementObjective,
+        condition: Condition,
+        on_step: Optional[Callable[[int],
+                                   None]] = None) -> tuple[Bitstream, int]:
+        """Code what is found; also the number of steps."""
+        search = LatentSearch()
         relaxation = _Annealing(self.steps, self.seed, device_of(codec))
         search.relaxation = relaxation
-        run = partial(_run, codec, objective, condition)
-        taken = 0
-        with _coding(search):
-            with torch.no_grad():
-                run()
-            if not search.latents:
-                raise ValueError(f'{type(codec).__name__} has no latents that '
-                                 'a search could change.')
-            latents = [t.requires_grad_() for t in search.latents.values()]
-            adam = torch.optim.Adam(latents, self.lr)
-            while taken < self.steps and not relaxation.has_settled(latents):
-                relaxation.begin(taken)
-                gradients = torch.autograd.grad(
-                    run(), latents, allow_unused=True)
-                for latent, gradient in zip(latents, gradients):
-                    latent.grad = gradient
-                adam.step()
-                taken += 1
-                if on_step is not None:
-                    on_step(taken)
+        with searching(search):
+            taken = self._take_steps(codec, objective, condition, relaxation,
+                                     search, on_step)
         search.relaxation = None
         search.latents = {
             name: t.detach()
             for name, t in search.latents.items()
         }
+        with search.active():
+            found, = codec.compress(objective.x, condition)
+        return found, taken
+
+    def _take_steps(self, codec: ImageCodec, objective: RefinementObjective,
+                    condition: Condition, relaxation: '_Annealing',
+                    search: LatentSearch,
+                    on_step: Optional[Callable[[int], None]]) -> int:
+        x, taken = objective.x, 0
+        with torch.no_grad():
+            encode_and_decode(codec, x, condition)
+        if not search.latents:
+            raise ValueError(f'{type(codec).__name__} has no latents that '
+                             'a search could change.')
+        latents = [t.requires_grad_() for t in search.latents.values()]
+        adam = torch.optim.Adam(latents, self.lr, betas=_BETAS)
+        while taken < self.steps and not relaxation.has_settled(latents):
+            relaxation.begin(taken)
+            loss = objective(*encode_and_decode(codec, x, condition))
+            gradients = torch.autograd.grad(loss, latents, allow_unused=True)
+            for latent, gradient in zip(latents, gradients):
+                latent.grad = gradient
+            if not taken:
+                _damp(adam)
+            adam.step()
+            taken += 1
+            if on_step is not None:
+                on_step(taken)
         return taken
 
 
@@ -214,32 +335,65 @@ class _Annealing:
         return self._same >= PATIENCE
 
 
-@contextmanager
-def _coding(search: LatentSearch):
-    """In floating point and with gradients, by the latents of a search."""
-    with search.active(), use_integers(False), estimating(), \
-            torch.inference_mode(False), torch.enable_grad():
-        yield
+def build_refinement(
+        refinement: 'LatentRefinement | dict | int') -> LatentRefinement:
+    """A refinement from its number of steps, or its config.
+
+    Args:
+        refinement: Number of steps, arguments of :class:`LatentRefinement`
+            (with or without ``type``), or an object, which stays.
+
+    Raises:
+        TypeError: If it is something else, or has unknown arguments.
+    """
+    if isinstance(refinement, int) and not isinstance(refinement, bool):
+        return LatentRefinement(steps=refinement)
+    if isinstance(refinement, Mapping):
+        return build_part(
+            dict(dict(type='mmhmc.LatentRefinement'), **refinement))
+    if not hasattr(refinement, 'refine'):
+        raise TypeError('`refinement` must be a number of steps, arguments of '
+                        f'LatentRefinement, or one, got {refinement!r}.')
+    return refinement
 
 
-def _run(codec: ImageCodec, objective: RefinementObjective,
-         condition: Optional[CodingCondition]) -> Tensor:
-    """The objective of the latents of the search."""
-    x = objective.x
-    size = tuple(x.shape[-2:])
-    padded = extend_edges(x, [size],
-                          padded_size(size, codec.downsampling_factor))
-    output = codec.encode_latents(padded, condition)
-    bits = sum(-one.log2().sum() for one in output.likelihoods.values())
-    x_hat = codec.decode_latents(output.y_hat, condition)
-    return objective(bits, crop_to(x_hat, size))
+def _damp(adam: torch.optim.Adam) -> None:
+    """Make steps small where the gradient is.
+
+    Adam gives all values steps of one length. Those that hardly matter would
+    walk at random, by the noise of the rounding, and cost bits.
+    """
+    group, = adam.param_groups
+    gradients = [t.grad for t in group['params'] if t.grad is not None]
+    count = sum(gradient.numel() for gradient in gradients)
+    energy = sum(gradient.square().sum() for gradient in gradients)
+    group['eps'] = max(_DAMPING * (energy / count).sqrt().item(), 1e-12)
+
+
+def default_lr(steps: int) -> float:
+    """Learning rate for a number of steps, in quantisation steps."""
+    return 0.05 if steps <= 50 else 0.02
+
+
+def _check_one(x: Tensor) -> None:
+    if x.ndim != 4 or len(x) != 1:
+        raise ValueError('A search is for one image of shape (1, 3, H, '
+                         f'W), got {tuple(x.shape)}.')
+
+
+def _settings_of(part: Any) -> Any:
+    """What decides a part, for JSON."""
+    return part.settings() if hasattr(part, 'settings') else repr(part)
+
+
+def _psnr(x: Tensor, x_hat: Tensor) -> float:
+    mse = (x_hat - x).square().mean().item()
+    return -10 * math.log10(max(mse, 1e-10))
 
 
 @torch.no_grad()
 def _real_objective(codec: ImageCodec, objective: RefinementObjective,
-                    stream: Bitstream,
-                    condition: Optional[CodingCondition]) -> float:
+                    stream: Bitstream, x_hat: Tensor) -> float:
     """The objective of a file and the image that is decoded from it."""
-    x_hat = codec.decompress([stream], condition)
     bits = x_hat.new_tensor(8. * codec.num_bytes(stream))
     return objective(bits, x_hat).item()

@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from conftest import smooth_images, tiny_codec
@@ -17,6 +18,7 @@ from mmhmc.apis.coding import decode_bitstreams, encode_images
 from mmhmc.apis.stream_info import describe_bitstream
 from mmhmc.bitstream import Bitstream
 from mmhmc.datasets import read_image, read_note, write_image
+from mmhmc.refinement import LatentRefinement
 from mmhmc.structures import CodingCondition
 
 ROOT = Path(__file__).parents[2]
@@ -510,3 +512,78 @@ def test_cut_layers_and_quality_are_described(tmp_path):
     row = describe_bitstream(tmp_path / 'a.hmc')
     assert row['cut'] == ['b'] and row['streams'] == dict(a=1)
     assert row['quality'] == 1.5 and row['portable'] and row['device'] is None
+
+
+# Refined files.
+
+SEARCH = dict(steps=3, lmbda=0.01)
+
+
+def test_refined_files_are_those_of_the_refinement(home, source, tmp_path):
+    report = encode_images([home / 'images'],
+                           tmp_path,
+                           source,
+                           refinement=SEARCH)
+    codec = source.load()
+    refinement = LatentRefinement(**SEARCH)
+    for row in rows_of(tmp_path):
+        x = read_image(row['file'])[None]
+        found = refinement.refine(codec, x)
+        stream = Bitstream.from_bytes((tmp_path / row['output']).read_bytes())
+        assert stream == found.bitstream
+        assert row['refined'] == pytest.approx(found.summary())
+        assert row['refined']['after'] <= row['refined']['before']
+    better = sum(row['refined']['is_refined'] for row in rows_of(tmp_path))
+    assert f'refined  {better} of 3' in report.table()
+
+
+def test_what_a_search_has_finished_is_kept(home, source, tmp_path):
+    first = encode_images([home / 'images'],
+                          tmp_path,
+                          source,
+                          refinement=SEARCH)
+    again = encode_images([home / 'images'],
+                          tmp_path,
+                          source,
+                          refinement=SEARCH)
+    assert not any(o.was_done for o in first.outcomes)
+    assert all(o.was_done for o in again.outcomes)
+    other = encode_images([home / 'images'],
+                          tmp_path,
+                          source,
+                          refinement=dict(SEARCH, steps=4))
+    assert all('another refinement' in o.error for o in other.outcomes)
+
+
+def test_a_map_is_followed_and_of_the_images_size(home, source, tmp_path):
+    maps = tmp_path / 'maps'
+    maps.mkdir()
+    (maps / 'a.json').write_text('[[0, 0, 20, 20]]')
+    np.save(maps / 'b.npy', np.ones((3, 3)))
+    report = encode_images([home / 'images'],
+                           tmp_path / 'out',
+                           source,
+                           refinement=SEARCH,
+                           importance=maps)
+    errors = {o.pair.output: o.error for o in report.outcomes}
+    assert not errors['a.png.hmc']
+    assert 'has the size (3, 3)' in errors['b.png.hmc']
+    assert 'no map of' in errors['sub/c.png.hmc']
+    assert not (tmp_path / 'out/b.png.hmc').exists()
+    with pytest.raises(ValueError, match='A map needs a refinement'):
+        encode_images([home / 'images'], tmp_path, source, importance=maps)
+
+
+@pytest.mark.parametrize('refinement, message', [
+    (0, '`steps` must be a positive integer'),
+    (dict(steps=3, task_weight=0.5), '`task_weight` is the share'),
+    (dict(steps=3, max_psnr_loss=-1.), '`max_psnr_loss` must be'),
+])
+def test_searches_that_make_no_sense_write_nothing(home, source, tmp_path,
+                                                   refinement, message):
+    with pytest.raises(ValueError, match=message):
+        encode_images([home / 'images'],
+                      tmp_path / 'out',
+                      source,
+                      refinement=refinement)
+    assert not (tmp_path / 'out').exists()

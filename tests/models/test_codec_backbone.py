@@ -15,6 +15,7 @@ from mmhmc.engine import RateLossHook
 from mmhmc.functional import count_bits, extend_edges
 from mmhmc.input_norm import InputNorm
 from mmhmc.models import CodecBackbone
+from mmhmc.refinement import LatentRefinement
 
 SIZES = [(64, 64), (48, 40), (33, 64)]
 
@@ -560,3 +561,23 @@ def test_in_training_too_the_host_sees_nothing_outside_a_image(trained):
     assert record.x_bar[1].min() >= 0 and record.x_bar[1].max() == 1
     # An image that augmentation has brightened may be as bright as it is.
     assert record.x_bar[0].max() == 1.25
+
+
+def test_a_refinement_is_measured_as_it_is_coded(trained):
+    search = dict(steps=10, lmbda=1e-4, lr=0.3)
+    backbone = backbone_with(trained, test_cfg=dict(refinement=search))
+    inputs = host_inputs(1)
+    record = coded(backbone, inputs, [(48, 40)])
+    refined, = trained.compress(record.x[..., :48, :40], None,
+                                LatentRefinement(**search))
+    plain, = trained.compress(record.x[..., :48, :40])
+    assert record.num_bytes == [refined.num_bytes]
+    assert refined != plain
+    assert torch.equal(record.x_hat[..., :48, :40],
+                       trained.decompress([refined]))
+
+
+def test_a_refinement_needs_real_bits(trained):
+    with pytest.raises(ValueError, match='compares real files'):
+        backbone_with(
+            trained, test_cfg=dict(refinement=dict(), real_bits=False))

@@ -6,7 +6,8 @@ import torch
 from conftest import CODECS, smooth_images, tiny_codec
 
 from mmhmc.codecs import build_codec
-from mmhmc.refinement import FeatureReader, LatentRefinement
+from mmhmc.refinement import (FeatureReader, LatentRefinement,
+                              RefinementObjective, build_refinement)
 from mmhmc.structures import CodingCondition
 
 LMBDA = 0.01
@@ -109,8 +110,8 @@ def test_features_of_a_reader_come_nearer(codecs):
 
     plain = LatentRefinement(LMBDA, steps=15).refine(codec, x)
     asked = LatentRefinement(
-        LMBDA, steps=15, readers=[FeatureReader(features,
-                                                500.)]).refine(codec, x)
+        LMBDA, steps=15, readers=[FeatureReader(features)],
+        task_weight=0.99).refine(codec, x)
     assert distance(asked.bitstream) < distance(plain.bitstream)
 
 
@@ -168,3 +169,114 @@ def test_a_codec_without_latents_and_a_batch_are_refused(codecs):
     with pytest.raises(ValueError, match='for one image'):
         LatentRefinement(LMBDA).refine(
             codec_of(codecs, 'FactorizedPrior'), smooth_images(2, 64, 64))
+
+
+def test_compress_takes_a_refinement(codecs):
+    codec, x = codec_of(codecs, 'DCVCUFIntra'), smooth_images(2, 64, 64)
+    refinement = LatentRefinement(LMBDA, steps=3)
+    streams = codec.compress(x, None, refinement)
+    for one, stream in zip(x, streams):
+        assert stream == refinement.refine(codec, one[None]).bitstream
+
+
+class Careless(LatentRefinement):
+    """Finds another image, which its machine likes better."""
+
+    def _search(self, codec, objective, *args):
+        return codec.compress(1 - objective.x)[0], 1
+
+
+@pytest.mark.parametrize('loss, is_taken', [(None, True), (50., True),
+                                            (0.1, False)])
+def test_no_more_psnr_is_lost_than_may_be(codecs, loss, is_taken):
+    codec = codec_of(codecs, 'MeanScaleHyperprior')
+    x = torch.linspace(0, 1, 64).expand(1, 3, 64, 64)
+    wanted = codec.decompress(codec.compress(1 - x))
+    machine = FeatureReader(lambda y: [y], targets=lambda y: [wanted])
+    found = Careless(
+        1., readers=[machine], task_weight=1.,
+        max_psnr_loss=loss).refine(codec, x)
+    assert found.is_refined == is_taken
+
+
+def test_less_than_the_least_psnr_weighs_more():
+    x = smooth_images(1, 16, 16)
+    bits = torch.tensor(0.)
+    free = RefinementObjective(x, 1.)
+    held = RefinementObjective(x, 1., least_psnr=30.)
+    above, below = x + 10**-1.6, x + 10**-1.4
+    assert held(bits, above).item() == pytest.approx(free(bits, above).item())
+    extra = 10 * 255**2 * (10**-2.8 - 10**-3)
+    assert held(bits, below).item() == pytest.approx(
+        free(bits, below).item() + extra, rel=1e-3)
+
+
+def test_people_and_machine_share_the_weight():
+    x = smooth_images(1, 16, 16)
+    x_hat = (x + 0.1).clamp(0, 1)
+    bits = torch.tensor(256.)
+    reader = FeatureReader(lambda image: [image.mean((2, 3)), image])
+
+    def of(share):
+        return RefinementObjective(
+            x, 0.01, [reader], task_weight=share)(bits, x_hat).item()
+
+    people = RefinementObjective(x, 0.01)(bits, x_hat).item()
+    assert of(0.) == pytest.approx(people)
+    mse = (x_hat - x).square().mean()
+    means = (x_hat - x).mean((2, 3)).square().mean() / x.mean(
+        (2, 3)).square().mean()
+    distance = (means + mse / x.square().mean()) / 2
+    assert of(1.) == pytest.approx(1 + 0.01 * 150 * distance.item(), rel=1e-5)
+    assert of(0.5) == pytest.approx((of(0.) + of(1.)) / 2, rel=1e-5)
+
+
+def test_targets_may_differ_from_features():
+    x = smooth_images(1, 16, 16)
+    reader = FeatureReader(lambda image: [image], targets=lambda y: [2 * y])
+    objective = RefinementObjective(x, 1., [reader], task_weight=1.)
+    assert objective.task_distance(x).item() == pytest.approx(0.25)
+
+
+def test_values_that_hardly_matter_move_little(codecs):
+    """By Adam alone all would move alike, by the noise of rounding."""
+    codec, x = codec_of(codecs, 'FactorizedPrior'), smooth_images(1, 64, 128)
+    corner = torch.zeros(1, 1, 64, 128)
+    corner[..., :16] = 1
+    found = LatentRefinement(
+        100., steps=10).refine(
+            codec, x, importance=corner).bitstream
+    plain, = codec.compress(x)
+    changed = codec.read(found) != codec.read(plain)
+    assert changed[..., :1].float().mean() > 4 * changed[...,
+                                                         4:].float().mean()
+
+
+@pytest.mark.parametrize('given', [3, dict(steps=3), 'same'])
+def test_a_refinement_is_built_of_little(given):
+    one = LatentRefinement(steps=3)
+    built = build_refinement(one if given == 'same' else given)
+    assert built.settings() == one.settings()
+    assert (built is one) == (given == 'same')
+
+
+@pytest.mark.parametrize('given', ['text', True, None])
+def test_what_is_no_refinement_is_refused(given):
+    with pytest.raises(TypeError, match='must be a number of steps'):
+        build_refinement(given)
+
+
+def test_a_codec_that_trades_nothing_needs_a_lmbda(codecs):
+    codec = codec_of(codecs, 'MeanScaleHyperprior')
+    with pytest.raises(ValueError, match='`lmbda` cannot be measured'):
+        LatentRefinement(steps=2).refine(codec, smooth_images(1, 64, 64))
+
+
+@pytest.mark.parametrize('kwargs, message', [
+    (dict(task_weight=0.5), 'there are none'),
+    (dict(readers=[FeatureReader(list)], task_weight=1.5), r'in \[0, 1\]'),
+    (dict(max_psnr_loss=float('inf')), 'a number of dB'),
+])
+def test_arguments_that_do_not_belong_together(kwargs, message):
+    with pytest.raises(ValueError, match=message):
+        LatentRefinement(LMBDA, **kwargs)

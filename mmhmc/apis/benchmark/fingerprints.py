@@ -11,6 +11,7 @@ from typing import Any
 from mmhmc.codecs import build_codec
 from mmhmc.codecs.standard import StandardCodec
 from mmhmc.part_weights import pretrained
+from mmhmc.refinement import build_refinement
 from mmhmc.registry import MODELS
 from mmhmc.version import __version__
 from mmhmc.whole_files import sha256_of
@@ -53,6 +54,8 @@ def point_settings(point: Point) -> dict:
         settings['coder'] = build_codec(config).settings()
     if checkpoint is not None:
         settings['sha256'] = file_hash(checkpoint)
+    if point.refinement is not None:
+        settings['refinement'] = build_refinement(point.refinement).settings()
     if point.condition is not None:
         settings['condition'] = vars(point.condition)
     return settings

@@ -1,4 +1,5 @@
 """The first stage of a benchmark: images to files and back."""
+import json
 import time
 from dataclasses import dataclass
 from functools import cache
@@ -16,6 +17,7 @@ from mmhmc.evaluation import MSSSIMMetric, PSNRMetric
 from mmhmc.functional import crop_to, to_8_bits
 from mmhmc.models.image_coding import build_adapter
 from mmhmc.part_weights import find_part, load_part, weights_of
+from mmhmc.refinement import LatentRefinement, build_refinement
 from mmhmc.whole_files import sha256_of
 from .plan import Plan, Point
 from .records import ERRORS, LOST, failure, one_line
@@ -76,6 +78,8 @@ class ImageCoder:
     def __init__(self, plan: Plan) -> None:
         self._metrics = plan.image_metrics
         self._loaded: tuple = (None, None)
+        # By their settings: points share one, and the hosts that it asks.
+        self._refinements: dict[str, LatentRefinement] = {}
 
     def __call__(self, task: ImageTask) -> list[dict]:
         """Encode and decode an image.
@@ -106,8 +110,13 @@ class ImageCoder:
     def _code(self, task: ImageTask, loaded: LoadedPoint) -> list[dict]:
         (codec, adapter), condition = loaded, task.point.condition
         x = read_image(task.path)[None]
+        refinement, searched = self._refinement(task.point), {}
         start = time.perf_counter()
-        stream, = codec.compress(x, condition)
+        if refinement is None:
+            stream, = codec.compress(x, condition)
+        else:
+            found = refinement.refine(codec, x, condition)
+            stream, searched = found.bitstream, dict(refined=found.summary())
         coded = time.perf_counter()
         stream = Bitstream.from_bytes(stream.to_bytes())
         y_hat = None
@@ -128,7 +137,8 @@ class ImageCoder:
             bytes=codec.num_bytes(stream),
             encode_ms=1000 * (coded - start),
             decode_ms=1000 * (decoded - read),
-            **qualities)
+            **qualities,
+            **searched)
         if errors:
             record['lacks'] = sorted(errors)
         seen = {task.point.rows[-1]: x_hat}
@@ -142,6 +152,15 @@ class ImageCoder:
             self._finish(task, row, seen[row], dict(record, codec=row))
             for row in task.point.rows
         ]
+
+    def _refinement(self, point: Point) -> LatentRefinement | None:
+        """The search of a point; None if there is none."""
+        if point.refinement is None:
+            return None
+        key = json.dumps(point.refinement, sort_keys=True)
+        if key not in self._refinements:
+            self._refinements[key] = build_refinement(point.refinement)
+        return self._refinements[key]
 
     @staticmethod
     def _finish(task: ImageTask, row: str, seen: Tensor, record: dict) -> dict:

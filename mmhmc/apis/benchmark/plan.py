@@ -11,6 +11,7 @@ from mmengine.config import Config, ConfigDict
 from mmhmc.datasets import IMAGE_SUFFIXES, list_files
 from mmhmc.evaluation import list_published
 from mmhmc.former_names import former_arguments, former_keys
+from mmhmc.refinement import build_refinement
 from mmhmc.structures import CodingCondition
 from mmhmc.whole_files import read_json
 from ..codec_loading import CodecSource
@@ -20,7 +21,7 @@ from ..host_analysis import PROTOCOLS
 #: Keys of a point; conditions of the codec first.
 _CONDITIONS = tuple(f.name for f in fields(CodingCondition))
 _POINT_KEYS = (*_CONDITIONS, 'checkpoint', 'cfg_options', 'datasets')
-_CODEC_KEYS = ('codec', 'points', 'adapter', 'without_adapter')
+_CODEC_KEYS = ('codec', 'points', 'adapter', 'without_adapter', 'refinement')
 _TASK_KEYS = ('config', 'checkpoint', 'dataset', 'metrics', 'cfg_options')
 _DATASET_KEYS = ('root', 'annotations', 'num_images')
 _PLAN_KEYS = ('work_dir', 'anchor', 'datasets', 'codecs', 'tasks',
@@ -59,6 +60,7 @@ class Point:
         without_adapter: Row in which the same bits are shown to the machine
             as they are; None for no such row.
         datasets: Names of the image sets that are coded.
+        refinement: Arguments of a search for better latents; None for none.
     """
 
     codec: str
@@ -68,6 +70,7 @@ class Point:
     adapter: dict | None = None
     without_adapter: str | None = None
     datasets: tuple[str, ...] = ()
+    refinement: dict | None = None
 
     @property
     def rows(self) -> tuple[str, ...]:
@@ -159,7 +162,9 @@ def read_plan(source: str | Path | dict,
     config or a file with one. A point has ``quality``, ``task``, ``alpha``,
     ``beta``, ``checkpoint``, ``cfg_options``, and ``datasets`` if it is not
     for all. A codec's ``adapter`` shows the machine another image, and
-    ``without_adapter`` names a row for the same bits without it.
+    ``without_adapter`` names a row for the same bits without it. A codec's
+    ``refinement`` has the arguments of a
+    :class:`~mmhmc.refinement.LatentRefinement`, by which images are coded.
 
     Args:
         source: Config as above, see :func:`mmhmc.apis.config_files.locate`;
@@ -289,6 +294,11 @@ def _read_points(name: str, entry: Mapping,
                          '`adapter`.')
     for row in (name, bypass or name):
         _checked_name(row)
+    refinement = plain_values(entry.get('refinement'))
+    if refinement is not None:
+        # Says before the first image what it refuses.
+        _check_mapping(f'`refinement` of {name!r}', refinement)
+        build_refinement(refinement)
     codec = entry['codec']
     config = codec if isinstance(codec, str) else dict(
         codec=plain_values(codec))
@@ -306,7 +316,7 @@ def _read_points(name: str, entry: Mapping,
             name, _checked_name(label),
             CodecSource(config, point.get('checkpoint'),
                         plain_values(point.get('cfg_options'))), condition,
-            plain_values(entry.get('adapter')), bypass, wanted)
+            plain_values(entry.get('adapter')), bypass, wanted, refinement)
 
 
 def _check_rows(points: Sequence[Point]) -> None:

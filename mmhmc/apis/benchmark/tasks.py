@@ -237,6 +237,9 @@ def _with_codec(cfg: Config, run: TaskRun) -> Config:
     codec.pop('init_cfg', None)
     adapter = point.adapter if run.row == point.codec else None
     cfg = mix_codec(cfg, codec, adapter)
+    if point.refinement is not None:
+        for wrapper in _wrappers(cfg.model):
+            wrapper.test_cfg = dict(refinement=point.refinement)
     if point.condition is not None:
         for wrapper in _wrappers(cfg.model):
             wrapper.condition = {

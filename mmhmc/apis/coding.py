@@ -290,8 +290,9 @@ class _Encoder(_Coder):
             if hashes['output_hash'] == known.get('output_hash'):
                 raise FileExistsError(
                     f'{output} exists and was coded from another image, '
-                    f'{known["file"]} as it was then, or with other weights, '
-                    f'another precision or another refinement. {_REPLACE}')
+                    f'{known["file"]} as it was then, or with other weights or'
+                    f' another precision, or by another refinement. {_REPLACE}'
+                )
         x = read_image(pair.source)[None].to(self.device)
         start = time.perf_counter()
         stream, found = self.coded(x, pair)

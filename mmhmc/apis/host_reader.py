@@ -43,7 +43,7 @@ class HostReader:
 
     Args:
         config: Any config of mmdet, mmseg or mmpretrain, with or without a
-            codec, see :func:`mmhmc.apis.read_config`, or a model of the zoo,
+            codec, see :func:`~mmhmc.apis.config_files.locate`, e.g. of the zoo,
             or ``'machines'``: YOLOX-nano, for a machine that is not known.
             A codec in it is not used, its adapter is.
         checkpoint: The host's weights; None for those of the zoo, or
@@ -344,14 +344,12 @@ def _fit_axis(seen: Tensor, inside: Tensor, side: int,
 
 def _config_of(reader: HostReader) -> tuple[Config, str | Path | None]:
     """A host's config with a codec that changes nothing, and its weights."""
+    from .config_files import locate
     from .mixing import backbone_place, mix_codec
-    from .model_loading import read_model_config
+    from .training import load_config
     config = MACHINES if reader.config == 'machines' else reader.config
-    cfg, name = read_model_config(config, reader.cfg_options)
-    checkpoint = reader.checkpoint
-    if name is not None and checkpoint is None:
-        from .zoo import fetch_weights
-        checkpoint = fetch_weights(name)
+    cfg = load_config(config, reader.cfg_options)
+    checkpoint = reader.checkpoint or locate(config).checkpoint
     try:
         backbone_place(cfg)
     except ValueError:

@@ -43,7 +43,7 @@ class HostReader:
 
     Args:
         config: Any config of mmdet, mmseg or mmpretrain, with or without a
-            codec, see :func:`~mmhmc.apis.config_files.locate`, e.g. of the zoo,
+            codec, also a name, see :func:`~mmhmc.apis.config_files.locate`,
             or ``'machines'``: YOLOX-nano, for a machine that is not known.
             A codec in it is not used, its adapter is.
         checkpoint: The host's weights; None for those of the zoo, or

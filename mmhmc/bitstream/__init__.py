@@ -5,9 +5,10 @@ from .device import (deterministic_kernels, device_fingerprint,
 from .entropy_coder import (CdfTables, SymbolDecoder, encode_symbols,
                             find_levels)
 from .errors import BitstreamError
+from .layer_tables import LayerTables
 
 __all__ = [
     'Bitstream', 'BitstreamError', 'CdfTables', 'CutStream',
     'deterministic_kernels', 'device_fingerprint', 'encode_symbols',
-    'find_levels', 'former_fingerprint', 'QUALITY_STEP', 'SymbolDecoder'
+    'find_levels', 'former_fingerprint', 'LayerTables', 'QUALITY_STEP', 'SymbolDecoder'
 ]

@@ -1,5 +1,7 @@
 """The file format: a header and the encoded symbols of one image."""
+import re
 import struct
+import warnings
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -11,6 +13,10 @@ from .errors import BitstreamError
 
 MAGIC = b'HMC'
 VERSION = 2
+#: Begins a file with layers that were cut off another.
+REST_MAGIC = b'HMR'
+#: Names of the streams without which those before them decode.
+_ENHANCEMENTS = re.compile('t|y[1-9][0-9]*')
 #: A header decides how much memory decoding takes: refuse absurd sizes.
 MAX_SIDE, MAX_PIXELS = 1 << 15, 1 << 28
 #: A quality is stored as a number of these steps.
@@ -54,6 +60,8 @@ class Bitstream:
 
     A file may end after any of its streams: what was cut off is remembered in
     ``cut``, and ``to_bytes`` of the rest is the beginning of the whole file.
+    A stream named ``t``, or ``y`` and a number from 1, is a layer of its own,
+    an enhancement of those before it; all others are the base layer.
 
     Args:
         codec: Identifier of the codec, at most 31 bytes.
@@ -156,6 +164,92 @@ class Bitstream:
                          self.coded_size, self.weights, self.quality,
                          self.device, cut + self.cut)
 
+    @property
+    def layers(self) -> list[dict[str, bytes]]:
+        """The streams of each layer that is there, the base first."""
+        layers: list[dict[str, bytes]] = [{}]
+        for name, payload in self.streams.items():
+            if _ENHANCEMENTS.fullmatch(name) and layers[0]:
+                layers.append({})
+            layers[-1][name] = payload
+        return layers
+
+    @property
+    def layer_bytes(self) -> list[int]:
+        """Bytes of each layer that is there; of the base with the header."""
+        sizes = [sum(map(len, layer.values())) for layer in self.layers]
+        return [sizes[0] + len(self._header()), *sizes[1:]]
+
+    def keep_layers(self, count: int) -> 'Bitstream':
+        """Cut off all but the first ``count`` layers.
+
+        Raises:
+            ValueError: If it is less than 1, or more than there are.
+        """
+        layers = self.layers
+        if not 0 < count <= len(layers):
+            named = '; '.join(', '.join(layer) for layer in layers)
+            raise ValueError(f'`layers` must be from 1 to {len(layers)}, the '
+                             f'layers of this file ({named}), got {count}.')
+        return self.keep(sum(map(len, layers[:count])))
+
+    def split(self, count: int) -> tuple['Bitstream', bytes]:
+        """The first ``count`` layers, and a file with the others.
+
+        Returns:
+            What :meth:`keep_layers` returns; and the rest for :meth:`join`:
+
+            .. code-block:: none
+
+                "HMR" version | checksum of the header | n | payload*
+
+            where n is the number of streams before its first one.
+
+        Raises:
+            ValueError: If nothing would be left for one of them.
+        """
+        base = self.keep_layers(count)
+        kept = len(base.streams)
+        payloads = list(self.streams.values())[kept:]
+        if not payloads:
+            raise ValueError(f'All {count} layers of this file are kept: '
+                             'there is nothing to cut off.')
+        return base, b''.join(
+            [self._rest_head(),
+             _number(kept), *payloads])
+
+    def join(self, rest: bytes) -> 'Bitstream':
+        """Inverse of :meth:`split`.
+
+        Raises:
+            BitstreamError: If ``rest`` is no rest of a file, or that of
+                another one, or damaged.
+        """
+        head = self._rest_head()
+        if rest[:4] != head[:4]:
+            raise BitstreamError(
+                'This is no file of layers that were cut off: expected '
+                f'{head[:4]!r} at byte 0, got {rest[:8]!r}.')
+        if rest[4:8] != head[4:]:
+            raise BitstreamError(
+                'These layers are of another file: they were cut from the one '
+                f'with the checksum {rest[4:8].hex()}, and that of this file '
+                f'is {head[4:].hex()}.')
+        reader = _Reader(rest, len(head))
+        before, names = reader.number(), list(self.streams)
+        if before != len(names):
+            raise BitstreamError(
+                f'These layers continue a file with {before} streams; this '
+                f'one has {len(names)} ({", ".join(names)}).')
+        if reader.position == len(rest):
+            raise BitstreamError('There is no layer in this file: it ends at '
+                                 f'byte {len(rest)}.')
+        return self.from_bytes(self.to_bytes() + rest[reader.position:])
+
+    def _rest_head(self) -> bytes:
+        # A header ends with its checksum.
+        return REST_MAGIC + bytes([VERSION]) + self._header()[-4:]
+
     def _header(self) -> bytes:
         stride = _stride_of(self.size, self.coded_size)
         flags = stride | (_HAS_QUALITY * (self.quality is not None)) | (
@@ -179,8 +273,14 @@ class Bitstream:
         return header + struct.pack('<I', zlib.crc32(header))
 
     @classmethod
-    def from_bytes(cls, data: bytes) -> 'Bitstream':
+    def from_bytes(cls, data: bytes, partial: bool = False) -> 'Bitstream':
         """Read what :meth:`to_bytes` wrote.
+
+        Args:
+            data: The file's content.
+            partial: Whether a file may also end within a stream after the
+                first: it is read as if it had been cut before it, with a
+                warning.
 
         Raises:
             BitstreamError: If the data is no such file, of another version,
@@ -215,7 +315,7 @@ class Bitstream:
             for _ in range(reader.number())
         ]
         reader.checksum()
-        streams = dict(reader.payloads(table))
+        streams = dict(reader.payloads(table, partial))
         return cls(codec, size, streams, coded_size, weights, quality, device,
                    tuple(table[len(streams):]))
 
@@ -293,7 +393,8 @@ class _Reader:
         if end > len(self.data):
             raise BitstreamError(
                 f'{length} bytes were announced at byte {self.position}, but '
-                f'only {len(self.data) - self.position} are left.')
+                f'only {len(self.data) - self.position} are left: the file '
+                'was cut.')
         taken, self.position = self.data[self.position:end], end
         return taken
 
@@ -328,11 +429,19 @@ class _Reader:
                 f'The checksum of the header, {end} bytes, is {computed:08x}, '
                 f'but byte {end} says {found:08x}: the file is damaged.')
 
-    def payloads(self, table: list[CutStream]) -> Iterator[tuple[str, bytes]]:
+    def payloads(self, table: list[CutStream],
+                 partial: bool) -> Iterator[tuple[str, bytes]]:
         """Names and payloads, up to where the file was cut."""
         for number, entry in enumerate(table):
-            start = self.position
-            if start == len(self.data) and number and entry.length:
+            start, left = self.position, len(self.data) - self.position
+            if not left and number and entry.length:
+                return
+            if number and partial and left < entry.length:
+                warnings.warn(
+                    f'The file ends within stream {entry.name!r}: {left} of '
+                    f'its {entry.length} bytes are there. What comes before '
+                    'it is read.',
+                    stacklevel=4)
                 return
             payload = self.take(entry.length)
             if zlib.crc32(payload) != entry.checksum:

@@ -90,6 +90,12 @@ class CdfTables:
         # A coder's state is not continuous: see `Decoder.bits_left`.
         return np.maximum(16 - np.log2(steps.max(axis=1)) - 2**-13, 0)
 
+    def as_rows(self) -> list[tuple[np.ndarray, int]]:
+        """The entries that count and the smallest symbol of each table."""
+        cdf, lengths, offsets = self._arrays
+        return [(row[:length], int(offset))
+                for row, length, offset in zip(cdf, lengths, offsets)]
+
     @property
     def _arrays(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         tensors = (self.cdf, self.lengths, self.offsets)

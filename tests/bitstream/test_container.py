@@ -248,3 +248,85 @@ def test_text_of_a_bitstream_has_no_payload():
     text = repr(stream)
     assert 'secret' not in text and 'y: 594 bytes, z: 0 bytes' in text
     assert "'x', (4, 5)" in text and 'quality=2' in text
+
+
+# Layers.
+
+LAYERED = Bitstream('X', (5, 7), dict(z=b'12', y0=b'345', y1=b'67', y2=b'89a'))
+
+
+def test_streams_of_a_name_and_a_number_are_layers():
+    assert [list(layer)
+            for layer in LAYERED.layers] == [['z', 'y0'], ['y1'], ['y2']]
+    assert [list(layer) for layer in SMALL.layers] == [['z', 'y']]
+    generative = Bitstream('lgc', (5, 7), dict(z=b'', y=b'1', t=b'2'))
+    assert [list(layer) for layer in generative.layers] == [['z', 'y'], ['t']]
+    assert sum(LAYERED.layer_bytes) == LAYERED.num_bytes
+    assert LAYERED.layer_bytes[1:] == [2, 3]
+    assert Bitstream('X', (1, 1)).layers == [{}]
+
+
+def test_file_is_cut_after_each_layer():
+    data = LAYERED.to_bytes()
+    for count, streams in ((1, 2), (2, 3), (3, 4)):
+        base = LAYERED.keep_layers(count)
+        assert base == LAYERED.keep(streams)
+        end = sum(LAYERED.layer_bytes[:count])
+        assert Bitstream.from_bytes(data[:end]) == base
+    for count in (0, -1, 4):
+        with pytest.raises(
+                ValueError, match=r'from 1 to 3, .* \(z, y0; y1; y2\)'):
+            LAYERED.keep_layers(count)
+    with pytest.raises(ValueError, match='from 1 to 1'):
+        LAYERED.keep_layers(1).keep_layers(2)
+
+
+@pytest.mark.parametrize('count', [1, 2])
+def test_what_was_split_is_joined(count):
+    base, rest = LAYERED.split(count)
+    assert base == LAYERED.keep_layers(count)
+    assert base.join(rest) == LAYERED
+    # Also in two steps.
+    middle, last = LAYERED.split(2)
+    first, second = middle.split(1)
+    assert first.join(second).join(last) == LAYERED
+
+
+def test_rest_of_another_file_is_refused():
+    other = Bitstream('X', (5, 7), dict(z=b'12', y0=b'345', y1=b'68', y2=b''))
+    base, rest = LAYERED.split(1)
+    with pytest.raises(BitstreamError, match='are of another file'):
+        base.join(other.split(1)[1])
+    with pytest.raises(BitstreamError, match='continue a file with 3 streams'):
+        base.join(LAYERED.split(2)[1])
+    with pytest.raises(BitstreamError, match='no file of layers'):
+        base.join(LAYERED.to_bytes())
+    with pytest.raises(ValueError, match='nothing to cut off'):
+        LAYERED.split(3)
+    for length in range(len(rest)):
+        if rest[:length] == base.join(rest).keep(3).split(1)[1]:
+            continue  # the first of both layers
+        with pytest.raises(BitstreamError):
+            base.join(rest[:length])
+    for bit in range(8 * len(rest)):
+        flipped = bytearray(rest)
+        flipped[bit // 8] ^= 1 << bit % 8
+        with pytest.raises(BitstreamError):
+            base.join(bytes(flipped))
+
+
+def test_file_that_ends_within_a_stream_is_read_up_to_it_if_asked():
+    data, first = LAYERED.to_bytes(), LAYERED.keep(1).num_bytes
+    for length in range(first, len(data)):
+        whole = max(n for n in range(1, 5)
+                    if LAYERED.keep(n).num_bytes <= length)
+        if LAYERED.keep(whole).num_bytes == length:
+            read = Bitstream.from_bytes(data[:length], partial=True)
+        else:
+            name = list(LAYERED.streams)[whole]
+            with pytest.warns(UserWarning, match=f"within stream '{name}'"):
+                read = Bitstream.from_bytes(data[:length], partial=True)
+        assert read == LAYERED.keep(whole)
+    for length in range(first):
+        with pytest.raises(BitstreamError):
+            Bitstream.from_bytes(data[:length], partial=True)

@@ -33,6 +33,9 @@ class CodecOutput:
             for a batch of one image in evaluation mode, else empty.
         extra_losses: The codec's own losses in training, by name and already
             weighed; most codecs have none.
+        y_layers: Of a codec in layers the latents of the base, of the first
+            two layers and so on, but for that of all, which is ``y_hat``;
+            each (B, M, h, w). Else empty.
     """
 
     y_hat: Tensor
@@ -40,6 +43,7 @@ class CodecOutput:
     x_hat: Tensor | None = None
     symbols: dict[str, LatentSymbols] = field(default_factory=dict)
     extra_losses: dict[str, Tensor] = field(default_factory=dict)
+    y_layers: list[Tensor] = field(default_factory=list)
 
 
 @dataclass(frozen=True)

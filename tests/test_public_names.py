@@ -45,7 +45,7 @@ NAMES = {
         'report_results', 'run_benchmark'
     ],
     'mmhmc.bitstream': [
-        'Bitstream', 'BitstreamError', 'CdfTables', 'CutStream',
+        'Bitstream', 'BitstreamError', 'CdfTables', 'CutStream', 'LayerTables',
         'QUALITY_STEP', 'SymbolDecoder', 'deterministic_kernels',
         'device_fingerprint', 'encode_symbols', 'find_levels',
         'former_fingerprint'

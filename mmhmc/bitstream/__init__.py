@@ -10,5 +10,6 @@ from .layer_tables import LayerTables
 __all__ = [
     'Bitstream', 'BitstreamError', 'CdfTables', 'CutStream',
     'deterministic_kernels', 'device_fingerprint', 'encode_symbols',
-    'find_levels', 'former_fingerprint', 'LayerTables', 'QUALITY_STEP', 'SymbolDecoder'
+    'find_levels', 'former_fingerprint', 'LayerTables', 'QUALITY_STEP',
+    'SymbolDecoder'
 ]

@@ -214,9 +214,7 @@ class Bitstream:
         if not payloads:
             raise ValueError(f'All {count} layers of this file are kept: '
                              'there is nothing to cut off.')
-        return base, b''.join(
-            [self._rest_head(),
-             _number(kept), *payloads])
+        return base, b''.join([self._rest_head(), _number(kept), *payloads])
 
     def join(self, rest: bytes) -> 'Bitstream':
         """Inverse of :meth:`split`.
@@ -281,6 +279,9 @@ class Bitstream:
             partial: Whether a file may also end within a stream after the
                 first: it is read as if it had been cut before it, with a
                 warning.
+
+        Returns:
+            The bitstream, with what was cut off in ``cut``.
 
         Raises:
             BitstreamError: If the data is no such file, of another version,

@@ -48,7 +48,8 @@ class LayerTables:
         ] for layer in range(len(widths[0]))]
         # One width for all elements is quicker than one for each row.
         self._widths = [
-            bins[0].width if len({b.width for b in bins}) == 1 else
+            bins[0].width if len({b.width
+                                  for b in bins}) == 1 else
             torch.tensor([b.width for b in bins], dtype=torch.int32).to(device)
             for bins in layers
         ]
@@ -111,8 +112,8 @@ class LayerTables:
             rows: Row of each, int32, shape (n,).
         """
         coarse = self.bins(layer - 1, symbols, rows)
-        rest = self.bins(layer, symbols, rows) - coarse * self._factors(
-            layer, rows)
+        rest = self.bins(layer, symbols,
+                         rows) - coarse * self._factors(layer, rows)
         return LatentSymbols(rest, self._table_of(layer - 1, coarse, rows))
 
     def read(self, layer: int, decoder: SymbolDecoder, coarse: Tensor,
@@ -144,8 +145,8 @@ class LayerTables:
     def _table_of(self, layer: int, bins: Tensor, rows: Tensor) -> Tensor:
         """Table of what is within each bin of a layer, int32."""
         at = rows.long()
-        first, low, high, other = (part[at]
-                                   for part in self._children[layer][:4])
+        first, low, high, other = (
+            part[at] for part in self._children[layer][:4])
         return torch.where((bins >= low) & (bins <= high), bins + first, other)
 
 
@@ -165,8 +166,8 @@ class _Bins:
         bins = (integers + width // 2) // width
         self.width, self.low, self.high = width, int(bins[0]), int(bins[-1])
         # Where the integers of each bin begin, and the last of them end.
-        borders = np.append(np.flatnonzero(np.diff(bins, prepend=bins[0] - 1)),
-                            count)
+        borders = np.append(
+            np.flatnonzero(np.diff(bins, prepend=bins[0] - 1)), count)
         self.cdf = cdf[borders]
         frequencies = np.diff(cdf[:-1])
         sums = np.add.reduceat(frequencies * (integers - bins * width),
@@ -239,5 +240,6 @@ def _as_tables(cdfs: Sequence[np.ndarray], offsets: Sequence[int],
     padded = np.full((len(cdfs), lengths.max()), _TOTAL, np.int32)
     for row, cdf in zip(padded, cdfs):
         row[:len(cdf)] = cdf
-    return CdfTables(*(torch.from_numpy(part).to(device) for part in (
-        padded, lengths, np.array(offsets, np.int32))))
+    return CdfTables(*(torch.from_numpy(part).to(device)
+                       for part in (padded, lengths,
+                                    np.array(offsets, np.int32))))

@@ -68,6 +68,9 @@ class CompressAICodec(EntropyModelCodec):
         variable_rate: Whether there are several rates, see
             :class:`VariableRateCodec`.
         num_qualities: How many, 8 if not given.
+        layers: Codes the latent in layers, see :class:`EmbeddedCodec`: odd
+            factors, e.g. ``[3]`` for a base and an enhancement. None: one
+            layer.
 
     Raises:
         ValueError: If a channel count is not positive, or another argument
@@ -88,7 +91,8 @@ class CompressAICodec(EntropyModelCodec):
                  init_cfg: dict | None = None,
                  quantiser: str = 'noise',
                  variable_rate: bool = False,
-                 num_qualities: int | None = None) -> None:
+                 num_qualities: int | None = None,
+                 layers: Sequence | None = None) -> None:
         super().__init__(init_cfg)
         self.set_qualities(variable_rate, num_qualities)
         check_channels(
@@ -112,6 +116,7 @@ class CompressAICodec(EntropyModelCodec):
             if hasattr(self, 'h_a'):
                 self.add_gains(hyper_=self.entropy_bottleneck.channels)
         self.portable = portable
+        self.layers = layers
 
     @property
     def portable(self) -> bool:

@@ -1,5 +1,6 @@
 """Intra codec of DCVC-UF (2026): every rate in one set of weights."""
 import math
+from collections.abc import Sequence
 from functools import partial
 from numbers import Real
 from typing import Optional
@@ -83,6 +84,7 @@ class DCVCUFIntra(HyperpriorCodec):
         num_qualities: Qualities Q.
         portable: See :class:`CompressAICodec`.
         init_cfg: mmengine's initialisation.
+        layers: See :class:`CompressAICodec`.
 
     Raises:
         ValueError: If a count is not positive, or ``latent_channels`` not a
@@ -101,7 +103,8 @@ class DCVCUFIntra(HyperpriorCodec):
                  hyper_channels: int = 128,
                  num_qualities: int = 64,
                  portable: bool = True,
-                 init_cfg: Optional[dict] = None) -> None:
+                 init_cfg: Optional[dict] = None,
+                 layers: Optional[Sequence] = None) -> None:
         check_channels(
             latent_channels=latent_channels,
             hyper_channels=hyper_channels,
@@ -113,7 +116,7 @@ class DCVCUFIntra(HyperpriorCodec):
         self.hyper_channels = hyper_channels
         self.num_qualities = num_qualities
         super().__init__(hidden_channels, latent_channels, portable, init_cfg,
-                         'straight_through')
+                         'straight_through', layers=layers)
         initialise_convolutions(self)
         for network in (self.fusion, self.spatial):
             # Means begin near zero, where most of a latent is.
@@ -173,18 +176,13 @@ class DCVCUFIntra(HyperpriorCodec):
         y = searched('y', lambda y=y: self.q_y_enc(y, quality))
         relax = relaxation()
         z_hat = relax('z', z) if relax else round_ste(z)
-        y_hat, likelihoods, steps = self._quantise_given(
+        output = self.quantise_given(
             self.hyper_synthesis(z_hat), y, with_likelihoods)
-        output = CodecOutput(y_hat)
         if with_likelihoods:
-            output.likelihoods = dict(
-                y=likelihoods,
-                z=self._hyper_likelihoods(z_hat if relax else z, quality))
+            output.likelihoods['z'] = self._hyper_likelihoods(
+                z_hat if relax else z, quality)
         if self.needs_symbols(y):
-            output.symbols = {
-                'z': self.bottleneck_symbols(z, quality=quality),
-                'y': self._join_steps(steps)
-            }
+            output.symbols['z'] = self.bottleneck_symbols(z, quality=quality)
         return output
 
     def run_conditional(
@@ -197,12 +195,15 @@ class DCVCUFIntra(HyperpriorCodec):
         return super().run_conditional(y, self._bounded(scales_hat), means_hat,
                                        with_likelihoods)
 
-    def conditional_likelihoods(self, y_hat: Tensor, scales_hat: Tensor,
-                                means_hat: Tensor) -> Tensor:
+    def conditional_likelihoods(self,
+                                y_hat: Tensor,
+                                scales_hat: Tensor,
+                                means_hat: Tensor,
+                                width: Tensor | int = 1) -> Tensor:
         """See :meth:`EntropyModelCodec.conditional_likelihoods`."""
         return super().conditional_likelihoods(y_hat,
                                                self._bounded(scales_hat),
-                                               means_hat)
+                                               means_hat, width)
 
     def _bounded(self, scales_hat: Tensor) -> Tensor:
         # There is no table for a larger scale; it may learn to be smaller.
@@ -218,7 +219,7 @@ class DCVCUFIntra(HyperpriorCodec):
         """See :meth:`CompressAICodec.decode_latent`."""
         z_hat = self.read_bottleneck(
             decoders['z'], latent_size, quality=quality)
-        return self._decode_given(self.hyper_synthesis(z_hat), decoders['y'])
+        return self.decode_given(self.hyper_synthesis(z_hat), decoders)
 
     def run_context_model(
             self, params: Tensor,

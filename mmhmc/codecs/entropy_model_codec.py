@@ -86,12 +86,26 @@ class EntropyModelCodec(VariableRateCodec):
             return torch.round(y), None
         return torch.round(y - means_hat) + means_hat, None
 
-    def conditional_likelihoods(self, y_hat: Tensor, scales_hat: Tensor,
-                                means_hat: Tensor) -> Tensor:
-        """Likelihoods of given values, rounded or not, of one shape."""
+    def conditional_likelihoods(self,
+                                y_hat: Tensor,
+                                scales_hat: Tensor,
+                                means_hat: Tensor,
+                                width: Tensor | int = 1) -> Tensor:
+        """Likelihoods of given values, rounded or not, of one shape.
+
+        Args:
+            y_hat: The values.
+            scales_hat: Scales of their Gaussians.
+            means_hat: Means of their Gaussians.
+            width: Width of the bin around each of them.
+        """
         model = self.gaussian_conditional
-        return model.likelihood_lower_bound(
-            model._likelihood(y_hat, scales_hat, means_hat))
+        distances = (y_hat - means_hat).abs()
+        scales = model.lower_bound_scale(scales_hat)
+        upper, lower = (
+            model._standardized_cumulative((half - distances) / scales)
+            for half in (width / 2, -width / 2))
+        return model.likelihood_lower_bound(upper - lower)
 
     def decoded_in_training(self,
                             t: Tensor,
@@ -153,6 +167,17 @@ class EntropyModelCodec(VariableRateCodec):
         return find_levels(
             scales_hat, self._cache.get('borders', (table, ), self._borders))
 
+    def nearly_scale_indexes(self, scales_hat: Tensor) -> Tensor:
+        """As :meth:`scale_indexes`, without waiting for a GPU.
+
+        For training and estimates. What is no number has the last table.
+        """
+        table = self.gaussian_conditional.scale_table
+        borders = self._cache.get('borders', (table, ), self._borders)
+        levels = torch.bucketize(
+            scales_hat.detach().contiguous(), borders, out_int32=True)
+        return levels.clamp(max=len(table) - 1)
+
     def _borders(self) -> Tensor:
         # IEEE 754 fixes products and roots on a CPU; GPUs may approximate.
         table = self.gaussian_conditional.scale_table
@@ -182,15 +207,20 @@ class EntropyModelCodec(VariableRateCodec):
     @torch.no_grad()
     def update_entropy_tables(self, update_quantiles: bool = True) -> None:
         """See :meth:`ImageCodec.update_entropy_tables`."""
-        from compressai.models.base import get_scale_table
         for bottleneck in self._bottlenecks().values():
             bottleneck.update(force=True, update_quantiles=update_quantiles)
         if hasattr(self, 'gaussian_conditional'):
-            self.gaussian_conditional.update_scale_table(
-                get_scale_table(*self.scale_range, self.scale_levels),
-                force=True)
+            self.update_gaussian_tables()
         self._forget_hidden()
         self._tables_of = _digest(self._bottleneck_parameters())
+
+    @torch.inference_mode(False)
+    @torch.no_grad()
+    def update_gaussian_tables(self) -> None:
+        """Make the tables of the Gaussians, which need no weights."""
+        from compressai.models.base import get_scale_table
+        self.gaussian_conditional.update_scale_table(
+            get_scale_table(*self.scale_range, self.scale_levels), force=True)
 
     def refresh_entropy_tables(self) -> None:
         """See :meth:`ImageCodec.refresh_entropy_tables`."""

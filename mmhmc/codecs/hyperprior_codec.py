@@ -8,17 +8,12 @@ from mmhmc.bitstream import SymbolDecoder
 from mmhmc.functional.devices import is_estimating
 from mmhmc.functional.rounding import round_ste
 from mmhmc.structures import CodecOutput, LatentSymbols
-from .compressai_codec import CompressAICodec
+from .embedded_codec import CodeStep, EmbeddedCodec, Select
 from .latent_search import relaxation, searched
 from .layers.gain import Quality
 
-#: Selects the elements of a step from a latent (B, M, h, w).
-Select = Callable[[Tensor], Tensor]
-#: Codes a step: its ``Select``, scales and means to its part of ``y_hat``.
-CodeStep = Callable[[Select, Tensor, Tensor], Tensor]
 
-
-class HyperpriorCodec(CompressAICodec):
+class HyperpriorCodec(EmbeddedCodec):
     """A codec whose ``y`` is Gaussian, given a hyper-latent ``z``.
 
     .. code-block:: none
@@ -38,25 +33,10 @@ class HyperpriorCodec(CompressAICodec):
     ``y_hat`` equals the encoder's to the last bit, one image at a time.
     """
 
-    #: Whether the entropy parameters of some elements depend on others. Then
-    #: evaluation codes image after image, and without gradients.
-    autoregressive: bool = False
-
     def run_context_model(
             self, params: Tensor,
             code_step: CodeStep) -> tuple[Tensor, Tensor, Tensor]:
-        """Predict scales and means step by step, and code each step.
-
-        Args:
-            params: From ``h_s``, shape (B, P, h, w).
-            code_step: Called at each step with a function that selects its
-                elements from a latent, their scales and their means, each of
-                one shape, e.g. (B, c, h', w'); returns their ``y_hat``, of
-                the same shape.
-
-        Returns:
-            ``y_hat``, ``scales_hat`` and ``means_hat``, all (B, M, h, w).
-        """
+        """See :meth:`EmbeddedCodec.run_context_model`; one step."""
         scales_hat, means_hat = params.chunk(2, dim=1)
         y_hat = code_step(lambda y: y, scales_hat, means_hat)
         return y_hat, scales_hat, means_hat
@@ -84,31 +64,45 @@ class HyperpriorCodec(CompressAICodec):
         y = searched('y', lambda y=y: self.scale(y, 'gain', quality))
         z = searched('z', lambda: self.hyper_analysis(y, quality))
         z_hat, z_likelihoods = self.run_bottleneck(z, with_likelihoods)
-        y_hat, y_likelihoods, steps = self._quantise_given(
+        output = self.quantise_given(
             self.hyper_synthesis(z_hat, quality), y, with_likelihoods)
-        output = CodecOutput(y_hat)
         if with_likelihoods:
-            output.likelihoods = dict(y=y_likelihoods, z=z_likelihoods)
+            output.likelihoods['z'] = z_likelihoods
         if self.needs_symbols(y):
-            output.symbols = {
-                'z': self.bottleneck_symbols(z),
-                'y': self._join_steps(steps)
-            }
+            output.symbols['z'] = self.bottleneck_symbols(z)
         return output
 
-    def _quantise_given(self, params: Tensor, y: Tensor,
-                        with_likelihoods: bool) -> tuple:
-        """``y_hat``, likelihoods, and symbols and scales of the first image's
-        steps, if the images of the batch were quantised one by one.
+    def quantise_given(self, params: Tensor, y: Tensor,
+                       with_likelihoods: bool) -> CodecOutput:
+        """Quantise ``y`` where the hyper-latent is known.
+
+        Args:
+            params: From ``h_s``, shape (B, P, h, w).
+            y: Shape (B, M, h, w).
+            with_likelihoods: False leaves them out.
+
+        Returns:
+            Output without what ``z`` adds.
         """
+        if relaxation() is None and self.layers:
+            return self.quantise_in_layers(params, y, with_likelihoods)
+        steps = []
         if relaxation() is not None:
-            return *self._quantise_relaxed(y, params), []
-        if self.training or is_estimating():
-            return *self.quantise_at_once(y, params, with_likelihoods), []
-        y_hat, scales_hat, means_hat, steps = self._quantise_each(y, params)
-        _, likelihoods = self.run_conditional(y, scales_hat, means_hat,
-                                              with_likelihoods)
-        return y_hat, likelihoods, steps
+            y_hat, likelihoods = self._quantise_relaxed(y, params)
+        elif self.training or is_estimating():
+            y_hat, likelihoods = self.quantise_at_once(y, params,
+                                                       with_likelihoods)
+        else:
+            y_hat, scales_hat, means_hat, steps = self._quantise_each(
+                y, params, self._quantise_one)
+            _, likelihoods = self.run_conditional(y, scales_hat, means_hat,
+                                                  with_likelihoods)
+        output = CodecOutput(y_hat)
+        if with_likelihoods:
+            output.likelihoods['y'] = likelihoods
+        if self.needs_symbols(y):
+            output.symbols['y'] = self._join_steps(steps)
+        return output
 
     def quantise_at_once(
             self,
@@ -160,15 +154,15 @@ class HyperpriorCodec(CompressAICodec):
         y_hat = self.run_context_model(params, relax_step)[0]
         return y_hat, torch.cat(likelihoods)[None]
 
-    def _quantise_each(self, y: Tensor, params: Tensor) -> tuple:
-        """``y_hat``, scales, means, and symbols and scales of the first
+    def _quantise_each(self, y: Tensor, params: Tensor,
+                       quantise_one: Callable) -> tuple:
+        """``y_hat``, scales, means, and what was recorded of the first
         image's steps, image after image, as the decoder does.
         """
         gradients = torch.is_grad_enabled() and not self.autoregressive
         with torch.set_grad_enabled(gradients):
             coded = [
-                self._quantise_one(*one)
-                for one in zip(y.split(1), params.split(1))
+                quantise_one(*one) for one in zip(y.split(1), params.split(1))
             ]
         *latents, steps = zip(*coded)
         return *(torch.cat(parts) for parts in latents), steps[0]
@@ -195,11 +189,23 @@ class HyperpriorCodec(CompressAICodec):
                       quality: float | None = None) -> Tensor:
         """See :meth:`CompressAICodec.decode_latent`."""
         z_hat = self.read_bottleneck(decoders['z'], latent_size)
-        return self._decode_given(
-            self.hyper_synthesis(z_hat, quality), decoders['y'])
+        return self.decode_given(
+            self.hyper_synthesis(z_hat, quality), decoders)
 
-    def _decode_given(self, params: Tensor, decoder: SymbolDecoder) -> Tensor:
-        """Decode ``y_hat`` where the hyper-latent is known."""
+    def decode_given(self, params: Tensor,
+                     decoders: dict[str, SymbolDecoder]) -> Tensor:
+        """Decode ``y_hat`` where the hyper-latent is known.
+
+        Args:
+            params: From ``h_s``, shape (1, P, h, w).
+            decoders: A decoder for each named stream.
+
+        Returns:
+            Shape (1, M, h, w).
+        """
+        if self.layers:
+            return self.decode_layers(params, decoders)
+        decoder = decoders['y']
 
         def decode_step(select: Select, scales_hat: Tensor,
                         means_hat: Tensor) -> Tensor:

@@ -11,7 +11,7 @@ from mmhmc.former_names import former_arguments
 from mmhmc.functional.devices import to_device
 from mmhmc.registry import MODELS
 from mmhmc.structures import CodecOutput, Condition, LatentSymbols
-from .compressai_codec import check_channels
+from .compressai_codec import CompressAICodec, check_channels
 from .hyperprior_codec import HyperpriorCodec
 from .latent_search import kept, searched
 from .layers import Transform
@@ -100,7 +100,9 @@ class LayeredGenerative(HyperpriorCodec):
 
     downsampling_factor = 64
     codec_id = 'lgc'
+    # Its layers are these streams, and no integers are split.
     optional_streams = ('t', )
+    layers = CompressAICodec.layers
     receptive_radius = 64
     entropy_networks = ('h_s', )
 

@@ -6,6 +6,8 @@ import torch
 from torch import Tensor, nn
 
 from mmhmc.registry import MODELS
+from .embedded import LayeredLatent, nested_noise
+from .embedded_codec import select_all
 from .hyperprior_codec import CodeStep, HyperpriorCodec
 
 
@@ -123,6 +125,21 @@ class JointAutoregressive(HyperpriorCodec):
             y_hat, likelihoods = self.run_conditional(
                 y, *self._predict(y_hat, params), with_likelihoods)
         return y_hat, likelihoods
+
+    def quantise_base(self, y: Tensor, params: Tensor) -> LayeredLatent:
+        """See :meth:`EmbeddedCodec.quantise_base`, and quantise_at_once."""
+        tables, find_rows = self.layer_tables(), self.row_finder(y.shape)
+        y_base = y.round()
+        if self.training:
+            rows = find_rows(select_all, torch.ones_like(y))
+            y_base = nested_noise(y, (tables.widths(0, rows), 1))[0]
+        for _ in range(1 if self.training else 2):
+            scales_hat, means_hat = self._predict(y_base, params)
+            if not self.training:
+                rows = find_rows(select_all, scales_hat)
+                bins = tables.bins(0, (y - means_hat).round().int(), rows)
+                y_base = tables.points(0, bins, rows) + means_hat
+        return LayeredLatent(y_base, scales_hat, means_hat, True)
 
     def _predict(self, y_hat: Tensor, params: Tensor) -> Sequence[Tensor]:
         """Scales and means of all positions, given all of ``y_hat``."""

@@ -15,6 +15,7 @@ from mmhmc.bitstream import (QUALITY_STEP, Bitstream, BitstreamError,
                              encode_symbols, former_fingerprint)
 from mmhmc.functional import crop_to, extend_edges, padded_size
 from mmhmc.structures import CodecOutput, CodingCondition, Condition
+from .embedded import Layers
 from .layers import saturation
 
 #: Whether the file that is being read is portable; None: no file is read.
@@ -61,6 +62,7 @@ class StreamCoder(nn.Module):
     codec_id: str = ''
     #: Streams at the end of a file without which it can be decoded.
     optional_streams: tuple[str, ...] = ()
+    _layers: Layers = ()
     #: Whether streams that are written decode identically on every machine.
     portable: bool = False
 
@@ -74,6 +76,28 @@ class StreamCoder(nn.Module):
         asked = _PORTABLE.get()
         return not self.training and (self.portable
                                       if asked is None else asked)
+
+    @property
+    def layers(self) -> Layers:
+        """Odd factors between the layers of the latent; none: it has one.
+
+        Those of the file that is being read, or, when none is read, of the
+        codec. See :class:`HyperpriorCodec`, which can have some.
+        """
+        return self._layers
+
+    @layers.setter
+    def layers(self, layers: Sequence) -> None:
+        """Code the latent in layers from now on.
+
+        Raises:
+            ValueError: If this codec cannot, or a factor is not odd.
+        """
+        if layers:
+            raise ValueError(
+                f'{type(self).__name__} cannot code its latent in layers of '
+                f'integers, got `layers={layers!r}`; a codec with a Gaussian '
+                'conditional can, e.g. MeanScaleHyperprior.')
 
     @torch.no_grad()
     def compress(self,
@@ -130,13 +154,16 @@ class StreamCoder(nn.Module):
     @torch.no_grad()
     def decompress(self,
                    bitstreams: Sequence[Bitstream],
-                   condition: Condition = None) -> Tensor | list[Tensor]:
+                   condition: Condition = None,
+                   layers: int | None = None) -> Tensor | list[Tensor]:
         """Decode images.
 
         Args:
             bitstreams: From :meth:`compress`.
             condition: Run-time controls, for codecs that have any; the
                 quality is that of the file.
+            layers: How many layers of each file to decode; None: all that
+                are there.
 
         Returns:
             RGB in [0, 1], shape (B, 3, H, W); where the sizes differ a list
@@ -146,10 +173,13 @@ class StreamCoder(nn.Module):
             BitstreamError: If a stream is of another codec or other weights,
                 or damaged.
             RuntimeError: If tables are missing.
-            ValueError: If there is no stream.
+            ValueError: If there is no stream, or a file has not so many
+                layers.
         """
         if not bitstreams:
             raise ValueError('`decompress` needs at least one stream.')
+        if layers is not None:
+            bitstreams = [one.keep_layers(layers) for one in bitstreams]
         images = [
             crop_to(
                 self.decode_latents(

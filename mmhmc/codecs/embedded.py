@@ -129,6 +129,9 @@ def unmark(bitstream: Bitstream, own: Layers,
     """
     payload = bitstream.streams.get(BASE)
     if payload is None:
+        if any(layer.name == BASE for layer in bitstream.cut):
+            raise BitstreamError(f'The file was cut before stream {BASE!r}, '
+                                 'its base: without it nothing is decoded.')
         return bitstream, ()
     count = payload[0] if payload else None
     if count == 0:

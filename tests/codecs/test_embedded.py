@@ -37,9 +37,8 @@ def layered(codec, layers):
 
 @every_codec
 @every_number
-@pytest.mark.parametrize('size', [(64, 64), (100, 70)])
-def test_each_number_of_layers_decodes(plain, name, kind, size):
-    codec, x = layered(plain[name], LAYERS[kind]), smooth_images(1, *size)
+def test_each_number_of_layers_decodes(plain, name, kind):
+    codec, x = layered(plain[name], LAYERS[kind]), smooth_images(1, 64, 40)
     stream, = codec.compress(x)
     count = len(LAYERS[kind]) + 1
     assert list(stream.streams) == ['z', *(f'y{j}' for j in range(count))]
@@ -91,7 +90,7 @@ def test_each_layer_is_closer_to_the_latent(plain, name):
 
 
 @every_codec
-@every_number
+@pytest.mark.parametrize('kind', ['two'])
 def test_real_bits_of_each_layer_match_estimated_bits(plain, name, kind):
     codec, x = layered(plain[name], LAYERS[kind]), smooth_images(1, 256, 256)
     with torch.no_grad():
@@ -233,7 +232,7 @@ def test_codec_without_integers_to_split_is_refused(name):
 def test_file_without_its_base_is_refused(plain):
     codec = layered(plain['MeanScaleHyperprior'], [3])
     stream, = codec.compress(smooth_images(1, 64, 64))
-    with pytest.raises(BitstreamError, match=r"without the streams \['y0'\]"):
+    with pytest.raises(BitstreamError, match="cut before stream 'y0'"):
         codec.decompress([stream.keep(1)])
     names = {k: v for k, v in stream.streams.items() if k != 'y0'}
     with pytest.raises(BitstreamError, match='reads the streams'):

@@ -152,17 +152,20 @@ def variable_codec(name):
     always = name in ('DCVCUFIntra', 'MPA')
     codec = tiny_codec(
         name, **{} if always else dict(variable_rate=True, num_qualities=3))
-    return vary_gains(codec)
+    vary_gains(codec).update_entropy_tables()
+    return codec
 
 
 def vary_gains(codec):
-    """Give the gains of each quality values of their own."""
+    """Give the gains of each quality values of their own.
+
+    Of a codec or an adapter; a codec needs new tables then.
+    """
     generator = torch.Generator().manual_seed(1)
     for name, parameter in codec.named_parameters():
         if 'gain' in name or 'gamma_' in name:
             spread = torch.rand(parameter.shape, generator=generator)
             parameter.data = 0.8 + 0.4 * spread
-    codec.update_entropy_tables()
     return codec
 
 

@@ -49,19 +49,25 @@ def run_test(cfg: Config,
         TrainingError: If the config lacks what an option needs.
         ValueError: If nothing has weights of the codec, or of the host.
     """
-    prepare_data(cfg, ('test', ))
-    cfg.launcher = launcher
-    host = cfg.get('load_from')
-    cfg.load_from = checkpoint
     if show or show_dir:
         _show(cfg, show, show_dir, wait_time)
     if tta:
         _augment(cfg)
-    runner = build_runner(cfg)
-    complete_model(runner.model, checkpoint, host)
+    runner = build_tester(cfg, checkpoint, launcher)
     if out is not None:
         runner.test_evaluator.metrics.append(_dump(out))
     return runner.test()
+
+
+def build_tester(cfg: Config, checkpoint: str, launcher: str = 'none'):
+    """Runner that tests a checkpoint; arguments as of :func:`run_test`."""
+    prepare_data(cfg, ('test', ))
+    cfg.launcher = launcher
+    host = cfg.get('load_from')
+    cfg.load_from = checkpoint
+    runner = build_runner(cfg)
+    complete_model(runner.model, checkpoint, host)
+    return runner
 
 
 def _dump(path: str):

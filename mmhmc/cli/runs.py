@@ -73,6 +73,7 @@ def _add_test(commands: Commands) -> None:
         'quality and the metrics of the task. Weights that are not given are '
         'those of the model, or else the last ones that training has left in '
         'the work directory.',
+        stopped='With --qualities the same command goes on where it stopped.',
         long=True)
     add_run_model(parser)
     _add_run_checkpoint(parser)
@@ -86,6 +87,11 @@ def _add_test(commands: Commands) -> None:
     parser.add_argument(
         '--wait-time', type=float, default=2, help='seconds a window stays')
     parser.add_argument('--tta', action='store_true', help='use tta_model')
+    parser.add_argument(
+        '--qualities',
+        metavar='Q,Q,...',
+        help='test at each of these qualities: table, JSON and figures of the '
+        'curve go to `qualities` in the work directory')
     add_launcher(parser)
 
 
@@ -93,10 +99,20 @@ def _test(args: argparse.Namespace) -> int:
     if args.output and not args.output.endswith(('.pkl', '.pickle')):
         args.parser.error('--output must end in .pkl or .pickle, got '
                           f'{args.output!r}')
+    if args.qualities and (args.output or args.show or args.show_dir
+                           or args.tta):
+        args.parser.error('--qualities tests without --output, --show, '
+                          '--show-dir and --tta: give one quality by '
+                          '--cfg-options')
     keep_existing(filter(None, [args.output]), args.force)
     os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
     from mmhmc.apis.testing import run_test
     cfg = mixed_config(args, args.work_dir)
+    if args.qualities:
+        from mmhmc.apis.quality_curve import read_qualities, run_qualities
+        run_qualities(cfg, _checkpoint(args, cfg),
+                      read_qualities(args.qualities), args.launcher)
+        return 0
     run_test(
         cfg,
         _checkpoint(args, cfg),

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from mmhmc.bitstream import Bitstream, BitstreamError
 from mmhmc.structures import CodecOutput, CodingCondition, Condition
 from .base import ImageCodec
-from .layers.gain import Quality, gains_at
+from .layers.gain import Quality, fit_gains, gains_at
 from .streams import Refinement
 
 #: Qualities of a codec that has several rates and does not say how many.
@@ -209,30 +209,6 @@ class VariableRateCodec(ImageCodec):
                 f'{self.num_qualities}; the file says {bitstream.quality}.')
 
     def _load_from_state_dict(self, state_dict, prefix, *args) -> None:
-        given = [key for key in state_dict if key.startswith(prefix)]
-        coming = [key for key in given if _is_gain(key)]
-        own = {
-            prefix + name: gains
-            for name, gains in self.named_parameters() if _is_gain(name)
-        }
-        if coming and not own:
-            self._refuse_gains(coming, state_dict[coming[0]])
-        for key in set(coming) & set(own):
-            if len(state_dict[key]) != len(own[key]):
-                self._refuse_gains(coming, state_dict[key])
-        if given and not coming:
-            # Of a codec with one rate, which every quality has then.
-            state_dict.update({k: torch.ones_like(v) for k, v in own.items()})
+        fit_gains(self, state_dict, prefix, _GAINS, self.num_qualities,
+                  'variable_rate=True, ')
         super()._load_from_state_dict(state_dict, prefix, *args)
-
-    def _refuse_gains(self, names: list[str], gains: Tensor) -> None:
-        rates = f'has {self.num_qualities} qualities' if self.num_qualities \
-            else 'has one rate'
-        raise RuntimeError(
-            f'The weights are of a codec with {len(gains)} qualities: they '
-            f'have {names[0]!r}. This {type(self).__name__} {rates}. Build it '
-            f'with `variable_rate=True, num_qualities={len(gains)}`.')
-
-
-def _is_gain(name: str) -> bool:
-    return name.rpartition('.')[2] in _GAINS

@@ -44,6 +44,15 @@ class ConditionChoice:
                 raise ValueError(f'`train_condition.{name}` must be a list of '
                                  f'values to draw from, got {values!r}.')
 
+    def fix(self, **controls) -> None:
+        """Set some of the fixed controls, which hold in evaluation.
+
+        Args:
+            **controls: See ``condition``; None takes one away.
+        """
+        fixed = {**self._fixed, **controls}
+        self._fixed = {k: v for k, v in fixed.items() if v is not None}
+
     def __call__(self, training: bool, images: int | None = None) -> Condition:
         """Controls for the next batch; None if there are none.
 

@@ -1,13 +1,16 @@
 """Encoding and decoding a batch of images of different sizes."""
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 
 import torch
 from torch import Tensor, nn
 
 from mmhmc.bitstream import Bitstream
 from mmhmc.codecs import ImageCodec
+from mmhmc.codecs.layers.attention_stage import known_controls
 from mmhmc.codecs.streams import as_stored
+from mmhmc.codecs.variable_rate import VariableRateCodec
 from mmhmc.functional import (bound, count_bits, crop_to, extend_edges,
                               padded_size, valid_mask)
 from mmhmc.functional.devices import ImageSizes
@@ -266,9 +269,7 @@ class ImageCoding:
                active: bool) -> Tensor:
         if not active:
             return x_hat
-        if self.adapter.placement == 'latent':
-            return self.codec.decode_latents(self.adapter(y_hat), condition)
-        return self.adapter(x_hat)
+        return run_adapter(self.adapter, self.codec, y_hat, x_hat, condition)
 
 
 class _Recording:
@@ -361,13 +362,45 @@ def complete_test_cfg(test_cfg: dict | None,
     return complete
 
 
+def run_adapter(adapter: nn.Module, codec: ImageCodec, y_hat: Tensor | None,
+                x_hat: Tensor, condition: Condition) -> Tensor:
+    """Adapt what a codec has decoded.
+
+    Args:
+        adapter: From :func:`build_adapter`.
+        codec: The codec.
+        y_hat: The latent, for an adapter that is placed there.
+        x_hat: What it decodes to, shape (B, 3, H, W).
+        condition: Controls of the codec; the adapter gets those that it
+            lists as ``controls``.
+
+    Returns:
+        Shape of ``x_hat``, or larger by what the codec padded.
+    """
+    controls = vars(condition) if condition is not None else {}
+    if isinstance(codec, VariableRateCodec) and codec.variable_rate:
+        controls = dict(controls, quality=codec.quality_of(condition))
+    adapt = partial(adapter, **known_controls(adapter, controls))
+    if adapter.placement == 'latent':
+        return codec.decode_latents(adapt(y_hat), condition)
+    return adapt(x_hat)
+
+
 def build_adapter(adapter: dict | None, codec: ImageCodec) -> nn.Module | None:
     """Build an adapter and check that it fits the codec.
 
     Raises:
-        ValueError: If a latent adapter does not fit the codec's latent.
+        ValueError: If an adapter does not fit the codec's qualities, or a
+            latent adapter its latent.
     """
     adapter = build_part(adapter)
+    asked = getattr(adapter, 'num_qualities', 0)
+    qualities = getattr(codec, 'num_qualities', 0)
+    if asked and asked != qualities:
+        raise ValueError(
+            f'The adapter is of a codec with {asked} qualities, and '
+            f'{type(codec).__name__} has {qualities or "one rate"}: set '
+            f'`num_qualities={qualities}` of the adapter.')
     if adapter is None or adapter.placement == 'image':
         return adapter
     channels = getattr(codec, 'latent_channels', None)

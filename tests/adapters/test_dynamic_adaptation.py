@@ -1,5 +1,6 @@
 import pytest
 import torch
+from conftest import vary_gains
 from torch import nn
 
 from mmhmc.adapters import DynamicAdaptation
@@ -118,3 +119,45 @@ def test_unknown_placement_is_refused():
 def test_image_with_channels_of_a_latent_is_refused():
     with pytest.raises(ValueError, match='in_channels=192`; did you mean'):
         DynamicAdaptation(8, in_channels=192)
+
+
+# Several rates.
+
+
+def conditioned():
+    """It changes something, and something else at each quality."""
+    adapter = vary_gains(DynamicAdaptation(8, num_qualities=3))
+    nn.init.normal_(adapter.layers[-1].weight, std=0.1)
+    return adapter
+
+
+def test_each_image_is_adapted_to_its_quality():
+    adapter, t = conditioned(), torch.rand(3, 3, 8, 8)
+    together = adapter(t, quality=(1, 1.5, 3))
+    for i, quality in enumerate((1, 1.5, 3)):
+        alone = adapter(t[i:i + 1], quality=quality)
+        torch.testing.assert_close(together[i:i + 1], alone)
+    assert not torch.equal(adapter(t, quality=1), adapter(t, quality=1.5))
+
+
+def test_weights_without_qualities_do_the_same_at_all():
+    plain, t = DynamicAdaptation(8), torch.rand(2, 3, 8, 8)
+    nn.init.normal_(plain.layers[-1].weight, std=0.1)
+    adapter = conditioned()
+    adapter.load_state_dict(plain.state_dict(), strict=True)
+    for quality in (None, 1, 2.5, (1, 3)):
+        assert torch.equal(adapter(t, quality=quality), plain(t))
+
+
+def test_weights_of_other_qualities_are_refused():
+    state = conditioned().state_dict()
+    with pytest.raises(RuntimeError, match="with 3 .* has one rate. Build it"):
+        DynamicAdaptation(8).load_state_dict(state)
+    with pytest.raises(RuntimeError, match='with 3 .* has 4 qualities'):
+        DynamicAdaptation(8, num_qualities=4).load_state_dict(state)
+
+
+@pytest.mark.parametrize('count', [-1, 2.5, None])
+def test_impossible_number_of_qualities_is_refused(count):
+    with pytest.raises(ValueError, match='`num_qualities` must be a whole'):
+        DynamicAdaptation(8, num_qualities=count)

@@ -39,7 +39,9 @@ def codec():
 def variable():
     """With several rates; not to be changed."""
     torch.manual_seed(0)
-    return vary_gains(tiny_codec('TinyLIC', variable_rate=True))
+    codec = vary_gains(tiny_codec('TinyLIC', variable_rate=True))
+    codec.update_entropy_tables()
+    return codec
 
 
 @pytest.fixture(scope='module')

@@ -3,7 +3,7 @@ import copy
 
 import pytest
 import torch
-from conftest import PREPROCESSOR, smooth_images, tiny_codec
+from conftest import PREPROCESSOR, smooth_images, tiny_codec, variable_codec
 from torch import nn
 
 from mmhmc.codecs import MeanScaleHyperprior
@@ -130,3 +130,64 @@ def test_same_seed_draws_the_same():
 def test_what_does_not_fit_is_said(given, message):
     with pytest.raises(ValueError, match=message):
         ConditionChoice(**given)
+
+
+class SeenQualities(nn.Module):
+    """An adapter that writes down for which qualities it is called."""
+
+    controls = ('quality', )
+
+    def __init__(self, placement):
+        super().__init__()
+        self.placement, self.seen = placement, []
+        self.in_channels = 8
+
+    def forward(self, t, quality=None):
+        self.seen.append(quality)
+        return t
+
+
+@pytest.mark.parametrize('placement', ['image', 'latent'])
+def test_adapter_is_told_the_quality_of_each_image(placement):
+    adapter = SeenQualities(placement)
+    model = CodecBackbone(
+        variable_codec('MeanScaleHyperprior'),
+        nn.Identity(),
+        PREPROCESSOR,
+        adapter,
+        train_condition=dict(quality=[1, 2, 3]))
+    with model.recording() as records:
+        model.train()(smooth_images(4, 64, 64))
+    assert adapter.seen.pop() == records[0].condition.quality
+    model.eval()(smooth_images(1, 64, 64))
+    # Without a condition it is the highest.
+    assert adapter.seen.pop() == 3
+    model.choose_condition.fix(quality=1.5)
+    model(smooth_images(1, 64, 64))
+    assert adapter.seen == [1.5]
+
+
+def test_adapter_without_qualities_needs_none():
+    model = CodecBackbone(
+        variable_codec('MeanScaleHyperprior'), nn.Identity(), PREPROCESSOR,
+        dict(type='mmhmc.DynamicAdaptation', width=4))
+    assert model.eval()(smooth_images(1, 64, 64)).isfinite().all()
+
+
+@pytest.mark.parametrize(
+    'kwargs, match',
+    [(dict(), 'with 3 qualities, and MeanScaleHyperprior has one rate: .*=0`'),
+     (dict(variable_rate=True), 'MeanScaleHyperprior has 8: set `num_qualit')])
+def test_adapter_of_another_number_of_qualities_is_refused(kwargs, match):
+    codec = MeanScaleHyperprior(8, 8, **kwargs)
+    adapter = dict(type='mmhmc.DynamicAdaptation', width=4, num_qualities=3)
+    with pytest.raises(ValueError, match=match):
+        CodecBackbone(codec, nn.Identity(), PREPROCESSOR, adapter)
+
+
+def test_fixed_controls_are_set_one_by_one():
+    choose = ConditionChoice(dict(quality=2, task='cls'))
+    choose.fix(quality=3.5)
+    assert choose(False) == CodingCondition(quality=3.5, task='cls')
+    choose.fix(quality=None, task=None)
+    assert choose(False) is None

@@ -3,10 +3,11 @@ import copy
 
 import pytest
 import torch
-from conftest import smooth_images, tiny_codec
+from conftest import smooth_images, tiny_codec, variable_codec
 from mmengine.hub import get_config
 from mmengine.registry import DefaultScope
 from mmengine.runner import load_checkpoint
+from torch import nn
 
 from mmhmc.engine import RateLossHook
 from mmhmc.engine.parts import split_parameters
@@ -146,6 +147,33 @@ def test_one_joint_step_reaches_codec_and_adapter_and_coding_is_told(bare):
         assert sample.coding.coded_size == size
         assert sample.coding.original_size == (2 * size[0], 2 * size[1])
         assert 8 * sample.coding.num_bytes > sample.coding.bits > 0
+
+
+def test_one_joint_step_learns_every_rate_that_it_drew(bare):
+    model = wrapped(
+        variable_codec('MeanScaleHyperprior'),
+        adapter=dict(type='mmhmc.DynamicAdaptation', width=8, num_qualities=3),
+        train_condition=dict(quality=[1, 3]))
+    nn.init.normal_(model.backbone.adapter.layers[-1].weight, std=0.01)
+    RateLossHook(
+        lmbda_distortion=[0.001, 0.002, 0.004], lmbda_task=0.1).attach(model)
+    drawn, seed = (), 0
+    while set(drawn) != {1, 3}:
+        # The two images draw one rate each.
+        torch.manual_seed(seed := seed + 1)
+        drawn = model.backbone.choose_condition(True, 2).quality
+    data = model.data_preprocessor(batch(), training=True)
+    torch.manual_seed(seed)
+    model.train()
+    model.parse_losses(model(**data, mode='loss'))[0].backward()
+    tables = {
+        key: p.grad
+        for key, p in model.named_parameters() if 'gain' in key
+    }
+    assert len(tables) == 4 + 2
+    for key, gradient in tables.items():
+        learnt = gradient.abs().sum(1) > 0
+        assert learnt.tolist() == [True, False, True], key
 
 
 def test_attributes_of_the_host_backbone_are_found():

@@ -15,9 +15,10 @@ from mmhmc.codecs import ImageCodec
 from mmhmc.datasets import read_image, write_image
 from mmhmc.evaluation import MSSSIMMetric, PSNRMetric
 from mmhmc.functional import crop_to, to_8_bits
-from mmhmc.models.image_coding import build_adapter
+from mmhmc.models.image_coding import build_adapter, run_adapter
 from mmhmc.part_weights import find_part, load_part, weights_of
 from mmhmc.refinement import LatentRefinement, build_refinement
+from mmhmc.structures import Condition
 from mmhmc.whole_files import sha256_of
 from .plan import Plan, Point
 from .records import ERRORS, LOST, failure, one_line
@@ -143,7 +144,7 @@ class ImageCoder:
             record['lacks'] = sorted(errors)
         seen = {task.point.rows[-1]: x_hat}
         if adapter is not None:
-            seen[task.point.codec] = adapt(loaded, x_hat, y_hat)
+            seen[task.point.codec] = adapt(loaded, x_hat, y_hat, condition)
         failures = [
             failure(name, error, **task.origin)
             for name, error in errors.items()
@@ -200,19 +201,19 @@ def _load_adapter(adapter: nn.Module, checkpoint: str | None) -> None:
     load_part(adapter, state, checkpoint, place, others=not place)
 
 
-def adapt(loaded: LoadedPoint, x_hat: Tensor, y_hat: Tensor | None) -> Tensor:
+def adapt(loaded: LoadedPoint, x_hat: Tensor, y_hat: Tensor | None,
+          condition: Condition) -> Tensor:
     """The image for the machine, in 8 bits.
 
     Args:
         loaded: With an adapter.
         x_hat: Decoded image (1, 3, H, W), in 8 bits.
         y_hat: Its latent, if the adapter works on that.
+        condition: Controls with which it was coded.
     """
     codec, adapter = loaded
-    if adapter.placement == 'latent':
-        x_bar = codec.decode_latents(adapter(y_hat))
-        return to_8_bits(crop_to(x_bar, x_hat.shape[-2:]))
-    return to_8_bits(adapter(x_hat))
+    x_bar = run_adapter(adapter, codec, y_hat, x_hat, condition)
+    return to_8_bits(crop_to(x_bar, x_hat.shape[-2:]))
 
 
 def measure(names: tuple[str, ...], x: Tensor,

@@ -87,3 +87,39 @@ def exact_gains(gains: Tensor, quality: float) -> Tensor:
         return magnitudes[lower]
     return exact_geometric_mean(magnitudes[lower], magnitudes[lower + 1],
                                 share)
+
+
+def fit_gains(module: nn.Module, state_dict: dict, prefix: str,
+              names: Sequence[str], num_qualities: int, how: str) -> None:
+    """Make weights that are loaded fit a module with several rates, or one.
+
+    Those of a module without gains get gains of 1: all rates are its own.
+
+    Args:
+        module: With gains, or without.
+        state_dict: Weights that are being loaded; changed in place.
+        prefix: Of the module's weights.
+        names: Last parts of the names of gains.
+        num_qualities: Qualities of the module, 0 if it has one rate.
+        how: Settings with which it has several rates, before their number.
+
+    Raises:
+        RuntimeError: If they have gains that the module does not have, or
+            another number of them.
+    """
+    given = [key for key in state_dict if key.startswith(prefix)]
+    coming = [key for key in given if key.rpartition('.')[2] in names]
+    own = {
+        prefix + name: gains
+        for name, gains in module.named_parameters()
+        if name.rpartition('.')[2] in names
+    }
+    counts = {len(state_dict[key]) for key in coming if key in own or not own}
+    for count in counts - {num_qualities}:
+        rates = f'{num_qualities} qualities' if num_qualities else 'one rate'
+        raise RuntimeError(
+            f'The weights are of a {type(module).__name__} with {count} '
+            f'qualities: they have {coming[0]!r}. This one has {rates}. Build '
+            f'it with `{how}num_qualities={count}`.')
+    if given and not coming:
+        state_dict.update({k: torch.ones_like(v) for k, v in own.items()})

@@ -3,13 +3,16 @@ from pathlib import Path
 
 import pytest
 import torch
+from conftest import smooth_images, variable_codec, vary_gains
 
+from mmhmc.adapters import DynamicAdaptation
 from mmhmc.apis.benchmark import read_plan
 from mmhmc.apis.benchmark.images import (ImageCoder, ImageTask, adapt,
                                          load_point, measure)
 from mmhmc.datasets import read_image
 from mmhmc.evaluation import PSNRMetric
 from mmhmc.functional import to_8_bits
+from mmhmc.structures import CodingCondition
 
 
 def task_of(plan, image='a.png', point=0):
@@ -49,12 +52,11 @@ def test_same_bits_fill_the_rows_with_and_without_adapter(bench_cfg):
     loaded = load_point(plan.points[0])
     assert not torch.equal(x_bar, x_hat)
     with torch.no_grad():
-        assert torch.equal(x_bar, adapt(loaded, x_hat, None))
+        assert torch.equal(x_bar, adapt(loaded, x_hat, None, None))
 
 
 def test_adapter_of_the_latent_sees_what_was_read(bench_cfg, bench_home,
                                                   tmp_path):
-    from mmhmc.adapters import DynamicAdaptation
     state = torch.load(bench_home / 'weights.pth')['state_dict']
     state = {k: v for k, v in state.items() if '.adapter.' not in k}
     settings = dict(width=4, placement='latent', in_channels=8)
@@ -116,3 +118,23 @@ def test_small_image_has_no_ms_ssim():
     x = torch.rand(1, 3, 32, 32)
     values, errors = measure(('psnr', 'ms_ssim'), x, x)
     assert values == dict(psnr=pytest.approx(100)) and errors == {}
+
+
+@pytest.mark.parametrize('placement', ['image', 'latent'])
+def test_adapter_and_codec_of_several_rates_are_told_which(placement):
+    codec = variable_codec('MeanScaleHyperprior')
+    adapter = vary_gains(
+        DynamicAdaptation(
+            4, placement, 3 if placement == 'image' else 8, num_qualities=3))
+    torch.nn.init.normal_(adapter.layers[-1].weight, std=0.1)
+    condition, x = CodingCondition(quality=1.5), smooth_images(1, 64, 64)
+    with torch.no_grad():
+        output = codec(x, condition)
+        x_hat, expected = output.x_hat, None
+        if placement == 'image':
+            expected = adapter(x_hat, quality=1.5)
+        else:
+            expected = codec.decode_latents(
+                adapter(output.y_hat, quality=1.5), condition)
+        seen = adapt((codec, adapter), x_hat, output.y_hat, condition)
+        assert torch.equal(seen, to_8_bits(expected))

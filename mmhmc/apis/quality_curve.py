@@ -24,19 +24,6 @@ _RATES = ('rate/bpp', 'rate/bpp_estimated')
 _FOLDER = 'qualities'
 
 
-def read_qualities(text: str) -> list[float]:
-    """Numbers of a list such as ``1,2.5,4``, rising.
-
-    Raises:
-        ValueError: If it is none.
-    """
-    try:
-        return sorted({float(word) for word in text.split(',')})
-    except ValueError:
-        raise ValueError('Qualities are numbers with commas between them, '
-                         f'such as 1,2,4,8; got {text!r}.') from None
-
-
 def run_qualities(cfg: Config,
                   checkpoint: str,
                   qualities: Sequence[float],

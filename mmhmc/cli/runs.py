@@ -89,6 +89,7 @@ def _add_test(commands: Commands) -> None:
     parser.add_argument('--tta', action='store_true', help='use tta_model')
     parser.add_argument(
         '--qualities',
+        type=_numbers,
         metavar='Q,Q,...',
         help='test at each of these qualities: table, JSON and figures of the '
         'curve go to `qualities` in the work directory')
@@ -109,9 +110,9 @@ def _test(args: argparse.Namespace) -> int:
     from mmhmc.apis.testing import run_test
     cfg = mixed_config(args, args.work_dir)
     if args.qualities:
-        from mmhmc.apis.quality_curve import read_qualities, run_qualities
-        run_qualities(cfg, _checkpoint(args, cfg),
-                      read_qualities(args.qualities), args.launcher)
+        from mmhmc.apis.quality_curve import run_qualities
+        run_qualities(cfg, _checkpoint(args, cfg), args.qualities,
+                      args.launcher)
         return 0
     run_test(
         cfg,
@@ -123,6 +124,15 @@ def _test(args: argparse.Namespace) -> int:
         wait_time=args.wait_time,
         tta=args.tta)
     return 0
+
+
+def _numbers(text: str) -> list[float]:
+    try:
+        return [float(word) for word in text.split(',')]
+    except ValueError:
+        raise argparse.ArgumentTypeError(
+            'expected numbers with commas between them, such as 1,2,4,8; got '
+            f'{text!r}') from None
 
 
 def _add_benchmark(commands: Commands) -> None:

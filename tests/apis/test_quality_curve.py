@@ -14,8 +14,9 @@ from PIL import Image
 from torch import nn
 from two_processes import run_in_two_processes
 
+from mmhmc import cli
 from mmhmc.apis import mix_codec
-from mmhmc.apis.quality_curve import read_qualities, run_qualities
+from mmhmc.apis.quality_curve import run_qualities
 from mmhmc.apis.training import TrainingError
 from mmhmc.datasets import write_image
 
@@ -183,10 +184,27 @@ def test_qualities_that_a_codec_lacks_are_refused_at_once():
         run_qualities(cfg, 'model.pth', [1, 2])
 
 
-def test_list_of_qualities_is_read():
-    assert read_qualities('8,1,2.5,1') == [1, 2.5, 8]
-    with pytest.raises(ValueError, match="1,2,4,8; got '1;2'"):
-        read_qualities('1;2')
+def test_command_writes_the_curve(capsys):
+    cfg = mixed('mmseg')
+    cfg.dump('mixed.py')
+    arguments = ['test', 'mixed.py', 'model.pth', '--work-dir', 'out']
+    assert cli.main([*arguments, '--qualities', '3,1.5']) == 0
+    content = json.loads(Path('out/qualities/results.json').read_text())
+    assert [row['quality'] for row in content['results']] == [1.5, 3]
+    capsys.readouterr()
+    assert cli.main([*arguments, '--qualities', '0,9']) == 1
+    error, = capsys.readouterr().err.splitlines()
+    assert 'has the qualities 1 to 3, asked for 0, 9' in error
+
+
+@pytest.mark.parametrize('wrong, words', [
+    (['--qualities', '1;2'], 'such as 1,2,4,8'),
+    (['--qualities', '1,2', '--tta'], 'tests without --output'),
+])
+def test_contradicting_arguments_end_with_status_2(wrong, words, capsys):
+    with pytest.raises(SystemExit, match='2'):
+        cli.main(['test', 'config.py', 'model.pth', *wrong])
+    assert words in capsys.readouterr().err
 
 
 def _test_in_parallel(rank, folder):

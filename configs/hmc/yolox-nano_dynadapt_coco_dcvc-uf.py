@@ -1,8 +1,9 @@
 """As `yolox-nano_dynadapt_coco.py`, with one codec for all rates: DCVC-UF's.
 
 Codec and adaptation are told the quality, and every image of a batch draws
-one, up to 44 of 64. The whole curve: `mmhmc test CONFIG CHECKPOINT --qualities
-10,19,29,37`, whose weights of the distortion are .0009, .0018, .0036 and .0065.
+one, up to 44 of 64. The whole curve: `mmhmc test CONFIG CHECKPOINT
+--qualities 10,19,29,37`, where the distortion weighs .0009, .0018, .0036 and
+.0065.
 """
 _base_ = ['yolox-nano_dynadapt_coco.py']
 stages = [

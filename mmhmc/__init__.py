@@ -1,12 +1,11 @@
 """Learned image codecs in front of OpenMMLab models.
 
 The public names below are loaded when they are first used, so ``import mmhmc``
-costs next to nothing beyond ``import mmengine``.
+costs next to nothing.
 """
 from importlib import import_module
-from importlib.util import find_spec
 
-from .compat import let_mmengine_resolve_configs
+from .compat import prepare_mmengine
 from .former_names import former_attribute
 from .version import __version__
 
@@ -40,9 +39,7 @@ _MODULE_OF = {name: module for module in _PUBLIC for name in _PUBLIC[module]}
 
 __all__ = ['__version__', *sorted(_MODULE_OF)]
 
-# `mmhmc doctor` has to run where mmengine is missing.
-if find_spec('mmengine') is not None:
-    let_mmengine_resolve_configs()
+prepare_mmengine()
 
 
 def __getattr__(name: str):

@@ -236,9 +236,11 @@ def look_at(words):
         assert all(Path(file).is_file() for file in files), files
     elif program == 'mmhmc':
         from mmhmc.cli import build_parser
+        groups = 1 + (arguments[0] in ('export', 'zoo'))
         _look_at_options(
-            _help(partial(build_parser().parse_args, [arguments[0], '-h'])),
-            arguments)
+            _help(
+                partial(build_parser().parse_args,
+                        [*arguments[:groups], '-h'])), arguments)
     elif program == 'python' and arguments[0] == '-m':
         assert find_spec(arguments[1]), words
     elif program == 'python':

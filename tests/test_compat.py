@@ -1,4 +1,7 @@
 """What is adapted to the lineages, each of them played by fakes."""
+import subprocess
+import sys
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -50,6 +53,22 @@ def test_bases_resolve_without_an_install(table, monkeypatch):
     install(monkeypatch)
     compat.let_mmengine_resolve_configs()
     assert table['mmhmc'] == 'mmhmc'
+
+
+@pytest.mark.parametrize('order', [('mmhmc', 'mmengine.config'),
+                                   ('mmengine.config', 'mmhmc')])
+def test_bases_resolve_whichever_is_imported_first(order):
+    code = (f'import sys, {order[0]}\n'
+            'assert "mmengine" not in sys.modules or sys.argv[1] == "1"\n'
+            f'import {order[1]}\n'
+            'from mmengine.config.utils import MODULE2PACKAGE\n'
+            'assert "mmhmc" in MODULE2PACKAGE')
+    subprocess.run([
+        sys.executable, '-W', 'ignore', '-c', code,
+        str(order.index('mmhmc'))
+    ],
+                   check=True,
+                   cwd=Path(__file__).parents[1])
 
 
 @pytest.mark.parametrize('name', ['mmsegmentation', 'onedl-mmsegmentation'])

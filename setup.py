@@ -14,17 +14,17 @@ PACKAGED = ('cheng2020-attn_dynadapt_coco_0.0009', 'yolox-nano_coco')
 
 
 def add_mim_extension() -> None:
-    """Make configs, tools, index and some weights reachable: ``mmhmc/.mim``.
+    """Make configs, tools and some weights reachable: ``mmhmc/.mim``.
 
     mmengine (``mmhmc::`` bases) and mim look for them there. They are links,
     so an editable install sees every edit; a wheel or an sdist receives the
-    files the links point to, as package data. A source that is absent is
-    left out: there is no model index yet, and an unpacked sdist has the
-    files in ``mmhmc/.mim`` only.
+    files the links point to, as package data; ``mmhmc doctor`` reads the
+    requirements there. A source that is absent is left out.
     """
     folder = ROOT / 'mmhmc' / '.mim'
     weights = [f'model_zoo/{name}.safetensors' for name in PACKAGED]
-    for name in ('configs', 'tools', 'model-index.yml', *weights):
+    for name in ('configs', 'requirements', 'tools', 'model-index.yml',
+                 *weights):
         source, target = ROOT / name, folder / name
         if not source.exists():
             continue

@@ -26,10 +26,11 @@ case $lineage in
         candidates=(python3.{11,12,13,10} python3)
         fits='(3, 10) <= version < (3, 14)'  # numpy 2.2 ends there
         hosts=requirements/onedl.txt
-        first=(-r requirements/build.txt -r requirements/torch.txt)
-        first_files=(requirements/{build,torch}.txt)
+        pins=requirements/constraints.txt
+        first=(-c "$pins" -r requirements/build.txt -r requirements/torch.txt)
+        first_files=(requirements/{build,torch,constraints}.txt)
         packages=(requirements/{build,torch,onedl,codecs,sample,evaluation,standard,training,tests,lint,docs}.txt)
-        mmcv_files=(requirements/{torch,onedl}.txt)
+        mmcv_files=(requirements/{torch,onedl,constraints}.txt)
         tools=requirements/build.txt
         ;;
     upstream)
@@ -37,6 +38,7 @@ case $lineage in
         candidates=(python3.10 "${PYENV_ROOT:-$HOME/.pyenv}"/versions/3.10.*/bin/python python3.11)
         fits='(3, 10) <= version < (3, 12)'  # torch 2.1 ends there
         hosts=requirements/upstream.txt
+        pins=$hosts
         # With opencv: where it is missing, mmcv 2.1 asks for the newest.
         first=(-c "$hosts" setuptools wheel ninja psutil packaging pybind11
             torch torchvision numpy opencv-python opencv-python-headless)
@@ -53,7 +55,7 @@ esac
 python=$venv/bin/python
 stamps=$venv/.setup
 wheels=${WHEELS:-../shared/wheels}
-mmcv=$(grep -E '^(onedl-)?mmcv==' "$hosts")
+mmcv=$(grep -E '^(onedl-)?mmcv==' "$pins")
 changed=false
 step=0
 doing=''
@@ -160,8 +162,8 @@ install_torch() { pip_install "${first[@]}"; }
 # One call, so that pip finds versions which fit all of them together. compressai
 # is built with the torch that is here: alone, pip would fetch another for it.
 install_packages() {
-    local file arguments=()
-    sed -E '/^(onedl-)?mmcv==/d' "$hosts" >"$stamps/hosts.txt"
+    local file arguments=(-c "$pins")
+    sed -E '/^(onedl-)?mmcv[=>]=/d' "$hosts" >"$stamps/hosts.txt"
     for file in "${packages[@]}"; do
         [ "$file" != "$hosts" ] || file=$stamps/hosts.txt
         arguments+=(-r "$file")
@@ -220,7 +222,7 @@ step torch "torch, torchvision: 1 to 10 minutes (2 to 3 GB, 6 unpacked)." \
     "${first_files[@]}"
 begin_mmcv
 step packages "OpenMMLab, codecs and test tools: 1 to 3 minutes." \
-    "${packages[@]}"
+    "$pins" "${packages[@]}"
 step mmcv "mmcv with its compiled ops: up to 2 minutes." "${mmcv_files[@]}"
 step mmhmc "mmhmc itself, editable, with its entropy coder: 20 seconds." \
     "$tools" setup.py setup.cfg mmhmc/version.py mmhmc/bitstream/rans.cpp \

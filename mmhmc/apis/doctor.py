@@ -38,6 +38,7 @@ EXTRAS = {
     'standard': 'HEVC, VVC, JPEG XL and AVIF',
     'perceptual': 'LPIPS, FID, KID, DISTS and NIQE',
     'training': 'Muon, an optimizer',
+    'hub': 'weights at hf://',
     'docs': 'the pages of docs/',
 }
 #: What is examined, a package before those that import it. ``metadata`` and
@@ -49,6 +50,8 @@ EXAMINED = ('metadata', 'numpy', 'torch', 'torchvision', 'cv2', 'mmengine',
 _FORCE = ('install', '--force-reinstall', '--no-deps', '--no-build-isolation')
 _INDEX = '--extra-index-url=https://download.pytorch.org/whl/'
 _ROOT = Path(__file__).resolve().parents[2]
+#: Of a checkout, or what setup.py has put into the package.
+_REQUIREMENTS = ('requirements', 'mmhmc/.mim/requirements')
 #: Program of the child, by its text: its folder must not be on the path.
 _CHILD = Path(__file__).with_name('doctor_child.py').read_text()
 
@@ -104,14 +107,13 @@ class Environment:
         return ', '.join(there) or found
 
     def extra(self, name: str) -> list[str]:
-        """Requirements of an extra of ``mmhmc``: of its checkout or wheel."""
-        if (_ROOT / 'setup.py').is_file():
-            text = (_ROOT / f'requirements/{name}.txt').read_text()
-            return [line for line in text.splitlines() if line[:1] not in '#']
-        marker = re.compile(rf'(.*?)\s*(;|\band)\s*extra == .{name}.')
-        found = map(marker.fullmatch,
-                    self.facts['metadata']['requires'].get('mmhmc', []))
-        return [match[1] for match in found if match]
+        """Lines of a file of requirements, of the checkout or the wheel."""
+        for folder in _REQUIREMENTS:
+            file = _ROOT / folder / f'{name}.txt'
+            if file.is_file():
+                lines = file.read_text().splitlines()
+                return [line for line in lines if line[:1] not in '#']
+        return []
 
     def tried(self, module: str) -> tuple[str, ...]:
         """Requirement of a module in the version that was tried.
@@ -121,14 +123,19 @@ class Environment:
         hosts = [d for host in HOSTS for d in self.installed(host)]
         upstream = not any(name.startswith('onedl-') for name in hosts) \
             if hosts else self.version('numpy').startswith('1.')
-        # That compressai fits both: it has no upper bound on numpy.
-        extras = ('codecs', 'upstream') if upstream else ('codecs', 'build',
-                                                          'torch', 'onedl')
         names = DISTRIBUTIONS.get(module, (module, ))
-        lines = [
-            line for extra in extras for line in self.extra(extra)
-            if _name(line) in names
+        pinned = [
+            line for line in self.extra('constraints')
+            # That compressai fits both: it has no upper bound on numpy.
+            if not upstream or _name(line) == 'compressai'
         ]
+        others = ('upstream', ) if upstream else ('build', 'codecs')
+        pinned += [line for name in others for line in self.extra(name)]
+        found = {
+            _name(line): line
+            for line in reversed(pinned) if _name(line) in names
+        }
+        lines = [found[name] for name in names if name in found]
         there = [line for line in lines if self.version(_name(line))]
         return tuple(there or lines[:1] or names[:1])
 

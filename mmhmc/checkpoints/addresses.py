@@ -38,7 +38,7 @@ def find_url(name: str) -> str | None:
     else:
         raise ValueError(
             f'{name!r} begins with an address that is not known here; '
-            'expected mmhmc, http, https, torchvision, openmmlab, mmcls, '
+            'expected mmhmc, http, https, hf, torchvision, openmmlab, mmcls, '
             'compressai, s3 or petrel. Download it and give the file.')
     if model not in models:
         raise ValueError(f'{scheme}:// has no model {model!r}.')

@@ -18,6 +18,7 @@ from mmhmc.whole_files import sha256_of
 from mmhmc.zoo import (fetch_compressai, fetch_weights, find_compressai,
                        is_compressai, is_zoo_name)
 from mmhmc.zoo.compressai_zoo import COMPRESSAI
+from mmhmc.zoo.hub import HUB, fetch_hub
 from mmhmc.zoo.index import ZOO
 from . import old_torch
 from .addresses import backbone_of, fetch, find_url
@@ -27,7 +28,7 @@ from .weight_files import read_safetensors
 MapLocation = str | torch.device | Callable | dict | None
 
 _CEPH = (r'(\S+\:)?s3://', r'(\S+\:)?petrel://')
-_SCHEMES = ('', ZOO, COMPRESSAI, 'http://', 'https://', 'modelzoo://',
+_SCHEMES = ('', ZOO, COMPRESSAI, HUB, 'http://', 'https://', 'modelzoo://',
             'torchvision://', 'open-mmlab://', 'openmmlab://', 'mmcls://',
             'pavi://', *_CEPH)
 
@@ -47,9 +48,10 @@ def read_checkpoint(path: str | Path,
 
     Args:
         path: File, or an address beginning with ``http://``, ``https://``,
-            ``torchvision://``, ``openmmlab://``, ``mmcls://``, ``s3://`` or
-            ``petrel://``. What is downloaded is kept in torch hub's cache,
-            under its name if that has a hash in it.
+            ``hf://`` (``hf://OWNER/REPO/FILE``), ``torchvision://``,
+            ``openmmlab://``, ``mmcls://``, ``s3://`` or ``petrel://``. What
+            is downloaded is kept in torch hub's cache, under its name if that
+            has a hash in it.
             ``NAME`` or ``mmhmc://NAME`` is a model of this project's zoo, see
             :func:`mmhmc.zoo.fetch_weights`; ``compressai://NAME`` are weights
             that CompressAI publishes, see
@@ -87,6 +89,9 @@ def read_checkpoint(path: str | Path,
         saved = _read_file(file, str(file), map_location, sha256)
         state = saved.get('state_dict', saved)
         return dict(state_dict=find_compressai(name).complete(state))
+    if name.startswith(HUB):
+        file = fetch_hub(name)
+        return _read_file(file, str(file), map_location, sha256)
     url = find_url(name)
     file = Path(name).expanduser() if url is None else fetch(url, sha256)
     checkpoint = _read_file(file, str(file), map_location, sha256)

@@ -10,11 +10,12 @@ from mmhmc.progress import byte_progress
 from mmhmc.whole_files import sha256_of
 from .compressai_zoo import CompressAIWeights, find_compressai
 from .downloading import download, part_of, size_on_server
+from .hub import HUB, fetch_hub
 from .index import ZooModel, find_model
 
 Wanted = Union[ZooModel, CompressAIWeights]
 
-_WEB = ('http://', 'https://')
+_WEB = ('http://', 'https://', HUB)
 _CHECKOUT = Path(__file__).resolve().parents[2] / 'model_zoo'
 #: What a wheel carries: the weights of ``mmhmc demo``.
 _PACKAGED = Path(__file__).resolve().parents[1] / '.mim/model_zoo'
@@ -33,10 +34,11 @@ def fetch_weights(name: str,
 
     Args:
         name: Model of the zoo.
-        base_url: Where its files are: an address beginning with ``http://``
-            or ``https://``, or a folder. None takes ``$MMHMC_ZOO_URL``, else
-            ``model_zoo`` of a checkout of the repository, else what is part
-            of the package, else the address in the model's metafile.
+        base_url: Where its files are: an address beginning with ``http://``,
+            ``https://`` or ``hf://``, or a folder. None takes
+            ``$MMHMC_ZOO_URL``, else ``model_zoo`` of a checkout of the
+            repository, else what is part of the package, else the address in
+            the model's metafile.
         progress: Show the progress on stderr.
 
     Returns:
@@ -51,6 +53,8 @@ def fetch_weights(name: str,
     """
     model = find_model(name)
     source = _source(model, base_url)
+    if str(source).startswith(HUB):
+        source = fetch_hub(source)
     if isinstance(source, Path):
         _check(source, model)
         return source
@@ -109,8 +113,8 @@ def _source(model: ZooModel, base_url: str | None) -> str | Path:
         return f'{base.rstrip("/")}/{quote(model.weights)}'
     if '://' in base:
         raise ValueError(f'{base!r} is no place for weights: expected an '
-                         'address beginning with http:// or https://, or a '
-                         'folder.')
+                         'address beginning with http://, https:// or hf://, '
+                         'or a folder.')
     file = Path(base).expanduser() / model.weights
     if not file.is_file():
         raise FileNotFoundError(f'{file} does not exist. {_remedy(model)}')

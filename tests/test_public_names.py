@@ -34,10 +34,10 @@ NAMES = {
     'mmhmc.adapters': ['DynamicAdaptation'],
     'mmhmc.apis': [
         'CodecSource', 'EncodedImage', 'HMCInferencer', 'HostReader',
-        'Outcome', 'Report', 'ZooModel', 'decode_bitstreams',
-        'describe_bitstream', 'download_model', 'encode_images',
-        'fetch_weights', 'find_model', 'format_description', 'list_models',
-        'load_codec', 'load_config', 'mix_codec', 'read_config',
+        'Outcome', 'RateTarget', 'Report', 'ZooModel', 'code_to_target',
+        'decode_bitstreams', 'describe_bitstream', 'download_model',
+        'encode_images', 'fetch_weights', 'find_model', 'format_description',
+        'list_models', 'load_codec', 'load_config', 'mix_codec', 'read_config',
         'read_importance'
     ],
     'mmhmc.apis.benchmark': [

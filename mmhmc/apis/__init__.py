@@ -16,6 +16,7 @@ _PUBLIC = {
     'inference_inputs': ('EncodedImage', ),
     'inferencer': ('HMCInferencer', ),
     'mixing': ('mix_codec', ),
+    'rate_control': ('RateTarget', 'code_to_target'),
     'stream_info': ('describe_bitstream', 'format_description'),
     'training': ('load_config', ),
     'zoo': ('ZooModel', 'download_model', 'fetch_weights', 'find_model',

@@ -14,6 +14,7 @@ compared.
 """
 import hashlib
 import json
+import math
 import time
 import warnings
 from abc import ABC, abstractmethod
@@ -43,6 +44,7 @@ from .config_files import locate, read_codec
 from .file_pairs import (STREAM_SUFFIX, FilePair, image_name, pair_files,
                          stream_name)
 from .importance_files import importance_file, read_importance
+from .rate_control import RateTarget, code_to_target
 from .result_log import ResultLog
 
 #: Errors that end the coding of one file, and not of the others.
@@ -108,6 +110,10 @@ class Report:
             if known:
                 lines.append(f'{name:8} {_mean(known, key):.4g} {unit}, mean '
                              f'of {len(known)}')
+        off = [row['off_target'] for row in rows if 'off_target' in row]
+        if off:
+            worst = max(off, key=abs)
+            lines.append(f'target   at most {100 * worst:+.2f} % off')
         searched = [row['refined'] for row in rows if 'refined' in row]
         if searched:
             lines.append(_search_line(searched))
@@ -122,7 +128,8 @@ def encode_images(inputs: Iterable[str | Path],
                   jobs: int = 1,
                   force: bool = False,
                   refinement: LatentRefinement | dict | int | None = None,
-                  importance: str | Path | None = None) -> Report:
+                  importance: str | Path | None = None,
+                  target: RateTarget | None = None) -> Report:
     """Encode images; ``a.png`` becomes ``OUT_DIR/a.png.hmc``.
 
     ``OUT_DIR/encode.jsonl`` gets a line for each image: ``file``,
@@ -146,6 +153,8 @@ def encode_images(inputs: Iterable[str | Path],
         importance: What the refinement takes care of: a file with a map,
             boxes or masks, or a folder with a file for each image; see
             :func:`~mmhmc.apis.importance_files.read_importance`.
+        target: What every file is to have, in place of a quality, see
+            :func:`~mmhmc.apis.rate_control.code_to_target`.
 
     Returns:
         Results of all files, with the errors of single files.
@@ -159,6 +168,8 @@ def encode_images(inputs: Iterable[str | Path],
         refinement = build_refinement(refinement)
     elif importance is not None:
         raise ValueError('A map needs a refinement, which follows it.')
+    if target is not None and quality is not None:
+        raise ValueError('Give a quality or a target, not both.')
     pairs = pair_files(inputs, IMAGE_SUFFIXES, stream_name)
     coder = partial(
         _Encoder,
@@ -167,7 +178,8 @@ def encode_images(inputs: Iterable[str | Path],
         force=force,
         folder=str(out_dir),
         refinement=refinement,
-        importance=importance)
+        importance=importance,
+        target=target)
     return _code('encode', pairs, Path(out_dir), source, coder, jobs)
 
 
@@ -265,9 +277,11 @@ class _Encoder(_Coder):
     def __init__(self, source: CodecSource, force: bool, folder: str,
                  quality: float | None, psnr: bool,
                  refinement: LatentRefinement | None,
-                 importance: str | Path | None) -> None:
+                 importance: str | Path | None,
+                 target: RateTarget | None) -> None:
         super().__init__(source, force, folder)
         self.refinement, self.importance = refinement, importance
+        self.target = target
         self.condition = None
         if quality is not None:
             self.condition = CodingCondition(quality=quality)
@@ -308,21 +322,27 @@ class _Encoder(_Coder):
 
     def coded(self, x: Tensor, pair: FilePair) -> tuple[Bitstream, dict]:
         """The bitstream of an image, and what a search says of it."""
-        if self.refinement is None:
-            stream, = self.codec.compress(x, self.condition)
-            return stream, {}
         weights = None
         if self.importance is not None:
             weights = read_importance(self.importance, pair.source,
                                       (x.shape[-2], x.shape[-1])).to(x)
+        if self.target is not None:
+            trial = code_to_target(self.codec, x, self.target, self.condition,
+                                   self.refinement, weights)
+            return trial.bitstream, dict(off_target=math.expm1(trial.excess))
+        if self.refinement is None:
+            stream, = self.codec.compress(x, self.condition)
+            return stream, {}
         found = self.refinement.refine(self.codec, x, self.condition, weights)
         return found.bitstream, dict(refined=found.summary())
 
     def search_hash(self, pair: FilePair) -> dict:
         """What decides a search, in short; empty without one."""
-        if self.refinement is None:
+        if self.refinement is None and self.target is None:
             return {}
-        settings = self.refinement.settings()
+        settings = self.refinement.settings() if self.refinement else {}
+        if self.target is not None:
+            settings['target'] = vars(self.target)
         if self.importance is not None:
             path = importance_file(self.importance, pair.source)
             settings['map'] = sha256_of(path)
@@ -355,7 +375,10 @@ class _Encoder(_Coder):
                 f'{path} exists and is damaged or no bitstream: {error} '
                 f'{_REPLACE}') from error
         ours = self.reference(read_size(pair.source))
-        for name in ('codec', 'weights', 'quality', 'size'):
+        names = ['codec', 'weights', 'size']
+        if self.target is None:
+            names.append('quality')
+        for name in names:
             there, here = getattr(stream, name), getattr(ours, name)
             if there != here:
                 raise FileExistsError(

@@ -4,6 +4,7 @@ import json
 
 from .arguments import (Commands, add_command, add_device, add_jobs, add_model,
                         add_output, add_path, cfg_options, complain)
+from .search_arguments import add_search, add_target, refinement_of, target_of
 
 _LAUNCHERS = ('Started by torchrun or srun, the processes share the files, '
               'and the first one merges the results.')
@@ -39,6 +40,8 @@ def _add_encode(commands: Commands) -> None:
         '--psnr',
         action='store_true',
         help='decode, too, and measure the PSNR of the 8-bit image')
+    add_search(parser)
+    add_target(parser)
     parser.add_argument(
         '--dry-run',
         action='store_true',
@@ -54,8 +57,17 @@ def _encode(args: argparse.Namespace) -> int:
         return 0
     return _tell(
         args,
-        encode_images(args.inputs, args.output, _source(args), args.quality,
-                      args.psnr, args.jobs, args.force))
+        encode_images(
+            args.inputs,
+            args.output,
+            _source(args),
+            args.quality,
+            args.psnr,
+            args.jobs,
+            args.force,
+            refinement=refinement_of(args),
+            importance=args.map,
+            target=target_of(args)))
 
 
 def _add_decode(commands: Commands) -> None:

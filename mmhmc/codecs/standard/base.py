@@ -52,6 +52,8 @@ class StandardCodec(ImageCodec):
 
     #: Smallest and largest quality.
     quality_range: tuple[int, int] = (0, 100)
+    #: Whether a higher quality is a lower rate.
+    falling_rate: bool = False
 
     # File and settings alone decide decoding.
     portable = True

@@ -69,6 +69,7 @@ class VideoIntra(StandardCodec):
             has no such format.
     """
 
+    falling_rate = True
     #: The format's name in ffmpeg, and that of its encoder.
     _format = ''
     _library = ''

@@ -1,0 +1,104 @@
+"""``mmhmc encode --refine ... --target-...``: what is asked, what refused."""
+import json
+
+import pytest
+import torch
+from conftest import smooth_images, tiny_codec
+
+from mmhmc.cli import main
+from mmhmc.datasets import write_image
+
+MANY = 'DCVCUFIntra'
+CONFIG = ("codec = dict(type='mmhmc.{}', hidden_channels=8, "
+          'latent_channels=8{})\n')
+
+
+@pytest.fixture(scope='module')
+def home(tmp_path_factory):
+    home = tmp_path_factory.mktemp('search')
+    for name, more in (('MeanScaleHyperprior', {}), ('DCVCUFIntra',
+                                                     dict(hyper_channels=8))):
+        torch.save(tiny_codec(name).state_dict(), home / f'{name}.pth')
+        text = ''.join(f', {k}={v}' for k, v in more.items())
+        if name == 'DCVCUFIntra':
+            text += ', num_qualities=3'
+        (home / f'{name}.py').write_text(CONFIG.format(name, text))
+    write_image(home / 'a.png', smooth_images(1, 64, 96)[0])
+    return home
+
+
+def encode(home, out, *args, codec='MeanScaleHyperprior'):
+    return main([
+        'encode',
+        str(home / 'a.png'), '-o',
+        str(out), '--model',
+        str(home / f'{codec}.py'), '--checkpoint',
+        str(home / f'{codec}.pth'), '--device', 'cpu', *args
+    ])
+
+
+def row_of(folder):
+    line, = (folder / 'encode.jsonl').read_text().splitlines()
+    return json.loads(line)
+
+
+def test_a_search_is_in_the_log_and_in_the_report(home, tmp_path, capsys):
+    assert encode(home, tmp_path, '--refine', '3', '--lmbda', '0.01') == 0
+    found = row_of(tmp_path)['refined']
+    assert found['steps'] == 3 and found['lmbda'] == 0.01
+    assert found['after'] <= found['before']
+    assert 'refined' in capsys.readouterr().out
+
+
+def test_a_target_is_reached(home, tmp_path, capsys):
+    assert encode(home, tmp_path / 'a', '--quality', '2', codec=MANY) \
+        == 0
+    wanted = row_of(tmp_path / 'a')['num_bytes']
+    args = ('--target-bytes', str(wanted), '--at-most')
+    assert encode(home, tmp_path / 'b', *args, codec='DCVCUFIntra') == 0
+    row = row_of(tmp_path / 'b')
+    assert 0.98 * wanted <= row['num_bytes'] <= wanted
+    assert 'target' in capsys.readouterr().out
+    # It goes on where it was.
+    assert encode(home, tmp_path / 'b', *args, codec='DCVCUFIntra') == 0
+    assert '1 done before' in capsys.readouterr().out
+
+
+def test_what_cannot_be_reached_writes_nothing(home, tmp_path, capsys):
+    assert encode(
+        home, tmp_path, '--target-bpp', '30', codec='DCVCUFIntra') == 1
+    assert 'the nearest is' in capsys.readouterr().err
+    assert not list(tmp_path.glob('*.hmc'))
+
+
+@pytest.mark.parametrize('args, message', [
+    (['--map', 'a.png'], '--map belongs to a search'),
+    (['--max-psnr-loss', '0'], '--max-psnr-loss belongs to a search'),
+    (['--for', 'machines'], '--for belongs to a search'),
+    (['--refine', '3', '--task-weight', '.5'], '--task-weight belongs to'),
+    (['--refine', '3', '--for', 'a', '--for', 'b', '--for-checkpoint', 'c'
+      ], 'there are 2 --for and 1 --for-checkpoint'),
+    (['--at-most'], '--at-most belongs to a target'),
+    (['--quality', '1', '--target-bpp', '1'], 'exclude each other'),
+    (['--target-bytes', '1', '--target-bpp', '1'], 'not allowed with'),
+])
+def test_what_would_change_nothing_is_refused(home, tmp_path, capsys, args,
+                                              message):
+    with pytest.raises(SystemExit) as ended:
+        encode(home, tmp_path, *args)
+    assert ended.value.code == 2
+    assert message in capsys.readouterr().err
+
+
+@pytest.mark.parametrize('args, message', [
+    (['--refine', '0'], '`steps` must be a positive integer'),
+    (['--target-bpp', '-1'], '`bpp` must be positive'),
+    (['--target-bpp', '0.2'], 'has one rate'),
+    (['--refine', '3', '--map', 'none.png'], 'no map of'),
+])
+def test_values_that_make_no_sense_end_in_one_line(home, tmp_path, capsys,
+                                                   args, message):
+    assert encode(home, tmp_path / 'out', *args) == 1
+    error = capsys.readouterr().err
+    assert message in error
+    assert not list(tmp_path.rglob('*.hmc'))

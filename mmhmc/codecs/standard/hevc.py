@@ -1,5 +1,10 @@
 """HEVC intra, by x265 or HM."""
-from mmhmc.registry import MODELS
+from collections.abc import Callable
+
+from torch import Tensor
+
+from mmhmc.registry import MODELS, build_part
+from .block_offsets import block_offsets, regions_of, weights_of_frame
 from .video import VideoIntra, join_options
 
 
@@ -33,6 +38,10 @@ class HEVCIntra(VideoIntra):
         chroma: See :class:`VideoIntra`.
         bit_depth: See :class:`VideoIntra`.
         preset: Of x265, ``'ultrafast'`` to ``'placebo'``.
+        importance: Gives the weight of each pixel, (1, 1, H, W), of an image
+            (1, 3, H, W), or its config, e.g. of a
+            :class:`~mmhmc.refinement.SketchMap`: the QP of blocks of 32 x 32
+            follows it, up to 10 up and down. x265 only. None: one QP.
         **kwargs: The other arguments of :class:`VideoIntra`; ``options`` are
             x265's, e.g. ``dict(tskip=1)``, or HM's. ``encoder`` is
             ``TAppEncoder`` and ``decoder`` ``TAppDecoder``.
@@ -56,13 +65,45 @@ class HEVCIntra(VideoIntra):
                  chroma: str = '444',
                  bit_depth: int = 8,
                  preset: str = 'veryslow',
+                 importance: Callable | dict | None = None,
                  **kwargs) -> None:
         super().__init__(quality, chroma, bit_depth, preset, **kwargs)
+        if importance is not None and self.encoder is not None:
+            raise ValueError('`importance` is for x265, and `encoder` names '
+                             'another encoder: leave one of them out.')
+        self.importance = build_part(importance)
+
+    def settings(self) -> dict:
+        """See :class:`StandardCodec`; with those of ``importance``."""
+        result = super().settings()
+        if self.importance is not None:
+            settings = getattr(self.importance, 'settings', None)
+            result['importance'] = settings() if settings \
+                else repr(self.importance)
+        return result
+
+    def _filters(self, x: Tensor, frame_size: tuple[int, int]) -> list[str]:
+        if self.importance is None:
+            return []
+        size = (x.shape[-2], x.shape[-1])
+        weights = weights_of_frame(self.importance(x), size, frame_size)
+        steps = 51 + 6 * (self.bit_depth - 8)
+        return regions_of(block_offsets(weights), frame_size, steps)
 
     def _library_arguments(self, quality: int) -> list[str]:
+        rate = {'qp': quality}
+        if self.importance is not None:
+            # The same QP, but x265 takes offsets of blocks with adaptive
+            # quantisation alone, of which this is next to none.
+            rate = {
+                'crf': quality,
+                'qcomp': 1,
+                'aq-mode': 1,
+                'aq-strength': 0.0001,
+                'cutree': 0
+            }
         switches = {
-            'qp': quality,
-            'keyint': 1,
+            **rate, 'keyint': 1,
             'ipratio': 1,
             'info': 0,
             'vui-timing-info': 0,

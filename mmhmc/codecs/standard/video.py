@@ -164,7 +164,8 @@ class VideoIntra(StandardCodec):
             self.bit_depth, self.chroma)
         frame = planes_to_bytes(planes, self.bit_depth)
         if self.encoder is None:
-            return self._encode_by_ffmpeg(frame, frame_size, quality)
+            return self._encode_by_ffmpeg(frame, frame_size, quality,
+                                          self._filters(x, frame_size))
         return self._encode_by_reference(frame, frame_size, quality)
 
     def decode_file(self, data: bytes, size: tuple[int, int]) -> Tensor:
@@ -183,16 +184,21 @@ class VideoIntra(StandardCodec):
             yuv_to_rgb(planes, self.matrix, self.full_range, self.bit_depth),
             size)
 
+    def _filters(self, x: Tensor, frame_size: tuple[int, int]) -> list[str]:
+        """Filters of ffmpeg between the frame of an image and the encoder."""
+        return []
+
     def _encode_by_ffmpeg(self, frame: bytes, size: tuple[int, int],
-                          quality: int) -> bytes:
+                          quality: int, filters: Sequence[str]) -> bytes:
         pixels = _PIXEL_FORMATS[self.chroma]
         if self.bit_depth > 8:
             pixels += f'{self.bit_depth}le'
         command = [
             find_ffmpeg(), '-hide_banner', '-loglevel', 'warning', '-f',
             'rawvideo', '-pix_fmt', pixels, '-s', f'{size[1]}x{size[0]}', '-i',
-            'pipe:0', '-threads', '1', *self._library_arguments(quality), '-f',
-            self._format, 'pipe:1'
+            'pipe:0', '-threads', '1',
+            *(['-vf', ','.join(filters)] if filters else []),
+            *self._library_arguments(quality), '-f', self._format, 'pipe:1'
         ]
         remedy = (f'Check `options`, and that it has {self._library}.'
                   f'{self._limit}')

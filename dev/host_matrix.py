@@ -6,6 +6,8 @@ images, of the bare host and with a codec mixed in. Each family has a process
 of its own, so one that crashes or hangs is a row of the table.
 """
 import argparse
+import csv
+import io
 import json
 import multiprocessing as mp
 import os
@@ -24,6 +26,20 @@ from mmhmc.machine import tune_cpu
 from mmhmc.whole_files import write_whole
 
 HOSTS = ('mmdet', 'mmseg', 'mmpretrain')
+_COLUMNS = ('host', 'family', 'config', 'bare_train', 'bare_predict', 'train',
+            'predict', 'gradient', 'reason')
+_PAGE = """# Hosts behind a codec
+
+Which models of mmdet, mmseg and mmpretrain work with a codec in front of them?
+`dev/host_matrix.py` tries one config of each family, the smallest by its name,
+without pretrained weights, on two small random images. It trains for one step
+and predicts once, without a codec ("bare") and with `mix_codec` and a small
+mean-scale hyperprior. A family that does not run bare lacks a package, data or
+a GPU.
+
+[`{csv}`]({csv}) has a row for each family, with the reason where a
+step failed.
+"""
 
 
 def parse_args() -> argparse.Namespace:
@@ -65,7 +81,9 @@ def main() -> None:
             rows[f'{row["host"]}/{row["family"]}'] = row
             file.write(json.dumps(row) + '\n')
             file.flush()
-    write_whole(args.out, table(sorted(rows.values(), key=_place)).encode())
+    out, found = Path(args.out), sorted(rows.values(), key=_place)
+    write_whole(out, page(found, f'{out.stem}.csv').encode())
+    write_csv(found, out.with_suffix('.csv'))
 
 
 def families(hosts: list[str]) -> list[tuple[str, str]]:
@@ -168,61 +186,59 @@ def _child(family: tuple, pipe) -> None:
     pipe.send(dict(row, finished=True, done=True))
 
 
-def table(rows: list[dict]) -> str:
-    """The page with the table and its counts."""
+def page(rows: list[dict], csv_name: str) -> str:
+    """The page with the counts; the rows are in the CSV file beside it."""
     runs = [r for r in rows if r.get('bare_train') or r.get('bare_predict')]
     works = [r for r in runs if _as_bare(r)]
-    refused = [r for r in runs if r not in works]
+    refused = [f'{r["host"]}/{r["family"]}' for r in runs if r not in works]
     lines = [
-        '# Hosts behind a codec', '',
-        'Written by `dev/host_matrix.py`: one config of each '
-        'family, the', 'smallest by its name, without pretrained weights, on '
-        'two small random images; a', 'training step and a prediction, bare '
-        'and with `mix_codec` and a small mean-scale', 'hyperprior. '
-        '"gradient": that of the host\'s own loss reaches the codec.', '',
-        f'- families tried: {len(rows)}', f'- run bare: {len(runs)}',
-        f'- of these, run behind a codec as they do bare: {len(works)}'
-        f' ({100 * len(works) / max(1, len(runs)):.0f} %)',
-        f'- with a gradient in the codec: '
-        f'{sum(bool(r.get("gradient")) for r in runs)} of '
-        f'{sum(bool(r.get("bare_train")) for r in runs)} that train bare', ''
+        _PAGE.format(csv=csv_name),
+        '| host | families | run bare | run behind a codec as they do bare | '
+        'the codec gets a gradient |', '|---|---:|---:|---:|---:|'
     ]
-    if refused:
-        lines += [
-            'Not yet: ' + ', '.join(f'{r["host"]}/{r["family"]}'
-                                    for r in refused) + '.', ''
-        ]
-    for host in HOSTS:
-        of_host = [r for r in rows if r['host'] == host]
-        if not of_host:
-            continue
-        lines += [
-            f'## {host}', '', '| family | config | bare: train, predict | '
-            'mixed: train, predict | gradient | reason |',
-            '|---|---|---|---|---|---|'
-        ]
-        lines += [_line(row) for row in of_host]
-        lines.append('')
+    for host in (*HOSTS, 'all'):
+        of_host = [r for r in rows if host in (r['host'], 'all')]
+        if of_host:
+            lines.append(_counts(host, of_host))
+    told = ', '.join(refused) or 'none'
+    lines += ['', f'Run bare, but not behind a codec: {told}.', '']
     return '\n'.join(lines)
+
+
+def _counts(name: str, rows: list[dict]) -> str:
+    runs = [r for r in rows if r.get('bare_train') or r.get('bare_predict')]
+    works = sum(map(_as_bare, runs))
+    trains = [r for r in runs if r.get('bare_train')]
+    gradient = sum(bool(r.get('gradient')) for r in trains)
+    share = 100 * works / max(1, len(runs))
+    return (f'| {name} | {len(rows)} | {len(runs)} | {works} ({share:.0f} %) '
+            f'| {gradient} of {len(trains)} that train bare |')
+
+
+def write_csv(rows: list[dict], out: str | Path) -> None:
+    """Write all rows; a step that was not tried is an empty cell."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, _COLUMNS, lineterminator='\n')
+    writer.writeheader()
+    for row in rows:
+        writer.writerow({
+            **{
+                key: _cell(row.get(key))
+                for key in _COLUMNS
+            }, 'config': Path(row['config']).stem
+        })
+    write_whole(out, text.getvalue().encode())
+
+
+def _cell(value: bool | str | None) -> str:
+    if isinstance(value, bool):
+        return 'yes' if value else 'no'
+    return value or ''
 
 
 def _as_bare(row: dict) -> bool:
     return (bool(row.get('train')) >= bool(row.get('bare_train'))
             and bool(row.get('predict')) >= bool(row.get('bare_predict')))
-
-
-def _line(row: dict) -> str:
-
-    def said(*keys: str) -> str:
-        return ', '.join(
-            '-' if row.get(k) is None else ('yes' if row[k] else 'no')
-            for k in keys)
-
-    name = Path(row['config']).stem or '-'
-    reason = (row.get('reason') or '').replace('|', r'\|')
-    return (f'| {row["family"]} | {name} | '
-            f'{said("bare_train", "bare_predict")} | '
-            f'{said("train", "predict")} | {said("gradient")} | {reason} |')
 
 
 if __name__ == '__main__':

@@ -23,14 +23,14 @@ train_dataloader = dict(
         dict(type='RandomFlip', prob=0.5),
         dict(type='mmhmc.PackImageInputs')
     ]))
-train_cfg = dict(max_iters=40000)
+train_cfg = dict(max_iters=16000)
 param_scheduler = [
-    dict(type='LinearLR', by_epoch=False, start_factor=0.1, begin=0, end=200),
+    dict(type='LinearLR', by_epoch=False, start_factor=0.1, begin=0, end=50),
     dict(
         type='CosineAnnealingLR',
         by_epoch=False,
-        begin=28000,
-        end=40000,
+        begin=50,
+        end=16000,
         eta_min_ratio=0.02)
 ]
 default_hooks = dict(checkpoint=dict(interval=250, max_keep_ckpts=2))

@@ -19,12 +19,10 @@ from .compressai_codec import check_channels
 from .hyperprior_codec import CodeStep, HyperpriorCodec
 from .latent_search import relaxation, searched
 from .layers import DepthConvBlock, FactorisedDensity, Transform
-from .layers.depth_conv import (GROUP, downsampling, initialise_convolutions,
-                                upsampling)
+from .layers.depth_conv import (GROUP, PATCH, PatchConv2d, downsampling,
+                                initialise_convolutions, upsampling)
 from .layers.gain import Gain, Quality
 
-#: Side of the squares of pixels that become channels.
-PATCH = 8
 #: For each step the position, row by row, at which each quarter of the
 #: channels is coded in every square of 2 x 2: a Latin square.
 POSITIONS = ((0, 1, 2, 3), (3, 2, 1, 0), (2, 3, 0, 1), (1, 0, 3, 2))
@@ -153,6 +151,12 @@ class DCVCUFIntra(HyperpriorCodec):
         return ('h_s', 'fusion', 'reduction',
                 *(f'adaptors.{i}'
                   for i in range(len(POSITIONS) - 1)), 'spatial')
+
+    def set_gains(self, gains: Sequence[float]) -> None:
+        """See :meth:`VariableRateCodec.set_gains`."""
+        for part, power in ((self.q_y_enc, 1), (self.q_y_dec, -1)):
+            with torch.no_grad():
+                part.gains.copy_(torch.tensor(gains)[:, None]**power)
 
     def _encode(self, x: Tensor, with_likelihoods: bool, controls: dict,
                 **of_transform) -> CodecOutput:
@@ -298,22 +302,6 @@ class DCVCUFIntra(HyperpriorCodec):
             f'entropy_bottleneck.{key}': parameter
             for key, parameter in self.entropy_bottleneck.named_parameters()
         }
-
-
-class PatchConv2d(nn.Conv2d):
-    """A 1x1 convolution of squares of pixels, as if they were channels.
-
-    Args:
-        in_channels: Channels of the image.
-        out_channels: Channels of the result.
-    """
-
-    def __init__(self, in_channels: int, out_channels: int) -> None:
-        super().__init__(in_channels * PATCH**2, out_channels, 1)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Convolve ``x`` (B, C, H, W); sides are multiples of the square."""
-        return super().forward(nn.functional.pixel_unshuffle(x, PATCH))
 
 
 def take_step(t: Tensor, step: int) -> Tensor:

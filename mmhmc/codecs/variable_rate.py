@@ -95,6 +95,18 @@ class VariableRateCodec(ImageCodec):
                 self.register_parameter(
                     name, nn.Parameter(torch.ones(self.num_qualities, count)))
 
+    @torch.no_grad()
+    def set_gains(self, gains: Sequence[float]) -> None:
+        """Let the quantiser of ``y`` begin at a gain for each quality.
+
+        Args:
+            gains: Q numbers, positive: of all channels before the quantiser,
+                and their inverses behind it.
+        """
+        rows = self.gain.new_tensor(gains)[:, None]
+        self.gain.copy_(rows.expand_as(self.gain))
+        self.inverse_gain.copy_(1 / rows.expand_as(self.gain))
+
     def scale(self, t: Tensor, name: str, quality: Quality | None) -> Tensor:
         """Multiply the channels of a latent by a gain.
 

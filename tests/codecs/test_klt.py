@@ -4,7 +4,7 @@ import torch
 from conftest import smooth_images
 from torch import nn
 
-from mmhmc.codecs import (Cheng2020Anchor, Cheng2020Attention,
+from mmhmc.codecs import (Cheng2020Anchor, Cheng2020Attention, DCVCUFIntra,
                           MeanScaleHyperprior)
 from mmhmc.codecs.layers import best_step, init_as_klt
 
@@ -50,6 +50,19 @@ def test_residual_blocks_begin_as_linear_layers():
     energy = centred.square().sum()
     torch.testing.assert_close(
         (0.1 * y).square().sum(), energy, rtol=0.02, atol=0)
+
+
+@torch.no_grad()
+def test_squares_of_pixels_turn_at_once():
+    """With all axes of 8 x 8 and 2 x 2; blocks pass on what they get."""
+    codec = DCVCUFIntra(200, 768, 16, num_qualities=3)
+    x = torch.rand(2, 3, 32, 32)
+    init_as_klt(codec.g_a, codec.g_s, x, step=0.5)
+    y = codec.g_a(x)
+    torch.testing.assert_close(codec.g_s(y), x, atol=1e-4, rtol=0)
+    centred = x - x.mean((0, 2, 3), keepdim=True)
+    energy = centred.square().sum()
+    torch.testing.assert_close((0.5 * y).square().sum(), energy)
 
 
 @torch.no_grad()

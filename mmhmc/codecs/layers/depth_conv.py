@@ -17,6 +17,8 @@ from .fixed_point import (ACTIVATION_BITS, Form, Grids, clamp, integer_form,
                           rounded)
 from .fixed_point_layers import fixed_layer
 
+#: Side of the squares of pixels that become channels.
+PATCH = 8
 #: Neighbouring channels that are added up.
 GROUP = 4
 #: Of the table of gates: fraction bits of the argument, and from where on the
@@ -87,6 +89,22 @@ def _silu(x: Tensor) -> Tensor:
 def _by_place(t: Tensor) -> Tensor:
     """First all first ones of the groups, then all second ones, and so on."""
     return t.unflatten(0, (-1, GROUP)).transpose(0, 1).flatten(0, 1)
+
+
+class PatchConv2d(nn.Conv2d):
+    """A 1x1 convolution of squares of pixels, as if they were channels.
+
+    Args:
+        in_channels: Channels of the image.
+        out_channels: Channels of the result.
+    """
+
+    def __init__(self, in_channels: int, out_channels: int) -> None:
+        super().__init__(in_channels * PATCH**2, out_channels, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Convolve ``x`` (B, C, H, W); sides are multiples of the square."""
+        return super().forward(nn.functional.pixel_unshuffle(x, PATCH))
 
 
 def upsampling(in_channels: int, channels: int) -> nn.Sequential:

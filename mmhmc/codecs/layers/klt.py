@@ -4,7 +4,9 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from .depth_conv import PATCH, DepthConvBlock, PatchConv2d
 from .divisive_norm import DivisiveNorm
+from .gain import Gain
 
 #: Bias of the gates of attention that lets next to nothing through.
 _CLOSED = -5.
@@ -32,7 +34,8 @@ def init_as_klt(g_a: Sequence[nn.Module],
     small values, which ``gain`` makes of signals, and residual and attention
     blocks are made so here. A residual block that halves the size is linear
     as long as its LeakyReLU sees positive values, which biases provide; one
-    that doubles it has a linear shortcut.
+    that doubles it has a linear shortcut. The layers of DCVC-UF on squares of
+    8 x 8 pixels turn these at once.
 
     Reference:
         H. Hotelling: "Analysis of a complex of statistical variables into
@@ -40,12 +43,13 @@ def init_as_klt(g_a: Sequence[nn.Module],
         use for the initialisation of learned codecs is this project's.
 
     Args:
-        g_a: Analysis: ``Conv2d`` of stride 2, or ``ResidualBlockWithStride``
-            of CompressAI.
+        g_a: Analysis: ``Conv2d`` of stride 2, ``ResidualBlockWithStride``
+            of CompressAI or ``PatchConv2d``.
         g_s: Synthesis: as many ``ConvTranspose2d`` of stride 2,
-            ``ResidualBlockUpsample`` or ``subpel_conv3x3``.
-        images: Examples (B, 3, H, W) in [0, 1], sides multiples of
-            ``2**n``.
+            ``ResidualBlockUpsample`` or ``subpel_conv3x3``, or the
+            upsampling of DCVC-UF.
+        images: Examples (B, 3, H, W) as ``g_a`` takes them, sides multiples
+            of the latent's stride.
         step: Step of quantisation of an orthonormal coefficient, in units of
             the images, positive; see :func:`best_step`.
         gain: Size of signals between the layers.
@@ -59,7 +63,7 @@ def init_as_klt(g_a: Sequence[nn.Module],
     last = len(down) - 1
     for i, (analysis, synthesis) in enumerate(zip(down, reversed(up))):
         conv = getattr(analysis, 'conv1', analysis)
-        axes, signal = _axes(signal, conv.out_channels)
+        axes, signal = _axes(signal, conv.out_channels, _factor(analysis))
         scale = (gain if i == 0 else 1.) / (step * gain if i == last else 1.)
         offset = axes.new_zeros(axes.shape[1]) if i else mean
         _turn(conv, axes * scale, offset)
@@ -92,16 +96,19 @@ def _resizing(
                                    ResidualBlockWithStride)
     halving = nn.Conv2d, ResidualBlockWithStride
     doubling = nn.ConvTranspose2d, ResidualBlockUpsample, nn.Sequential
-    between = GDN, DivisiveNorm, ResidualBlock, AttentionBlock
+    between = (GDN, DivisiveNorm, ResidualBlock, AttentionBlock,
+               DepthConvBlock, Gain)
     down = [layer for layer in g_a if not isinstance(layer, between)]
     up = [layer for layer in g_s if not isinstance(layer, between)]
     others = [
         type(layer).__name__
         for layers, kinds in ((down, halving), (up, doubling))
         for layer in layers
-        if not (isinstance(layer, kinds) and _is_by_two(layer))
+        if not (isinstance(layer, kinds) and _factor(layer) in (2, PATCH))
     ]
-    if not down or len(down) != len(up) or others:
+    factors = [[_factor(layer) for layer in layers]
+               for layers in (down, reversed(up))]
+    if not down or factors[0] != factors[1] or others:
         raise ValueError(
             'The transform can begin as a linear one where g_a has Conv2d or '
             'ResidualBlockWithStride, and g_s as many ConvTranspose2d, '
@@ -112,32 +119,38 @@ def _resizing(
     return down, up
 
 
-def _is_by_two(layer: nn.Module) -> bool:
-    """Whether a layer halves or doubles the size."""
-    layer = getattr(layer, 'conv1', getattr(layer, 'upsample', layer))
-    if isinstance(layer, nn.Sequential):
-        return getattr(layer[-1], 'upscale_factor', None) == 2
-    return layer.stride == (2, 2)
+def _factor(layer: nn.Module) -> int:
+    """Positions on a side of the squares that a layer takes or makes."""
+    if isinstance(layer, PatchConv2d):
+        return PATCH
+    for part in layer.modules():
+        if isinstance(part, nn.PixelShuffle):
+            return part.upscale_factor
+    layer = getattr(layer, 'conv1', layer)
+    return getattr(layer, 'stride', (1, 1))[0]
 
 
-def _axes(signal: Tensor, most: int) -> tuple[Tensor, Tensor]:
-    """Principal axes (K, C, 2, 2) of 2 x 2 positions, and the signal there."""
+def _axes(signal: Tensor, most: int, side: int) -> tuple[Tensor, Tensor]:
+    """Principal axes (K, C, s, s) of s x s positions, and the signal there."""
     channels = signal.shape[1]
-    blocks = nn.functional.pixel_unshuffle(signal, 2)
+    blocks = nn.functional.pixel_unshuffle(signal, side)
     vectors = blocks.permute(0, 2, 3, 1).flatten(0, 2).double()
     _, axes = torch.linalg.eigh(vectors.T @ vectors)
     # eigh sorts by rising variance.
     axes = axes.flip(1)[:, :most].T.to(signal.dtype)
     turned = torch.einsum('kc,bchw->bkhw', axes, blocks)
-    return axes.reshape(-1, channels, 2, 2), turned
+    return axes.reshape(-1, channels, side, side), turned
 
 
 def _turn(layer: nn.Conv2d, axes: Tensor, offset: Tensor) -> None:
-    """Rotate a signal with mean ``offset`` (C,) by axes (K, C, 2, 2)."""
+    """Rotate a signal with mean ``offset`` (C,) by axes (K, C, s, s)."""
     count, channels = axes.shape[:2]
-    rows, columns = (slice(p, p + 2) for p in layer.padding)
     layer.weight[:count] = 0
-    layer.weight[:count, :channels, rows, columns] = axes
+    if isinstance(layer, PatchConv2d):
+        layer.weight[:count, :, 0, 0] = axes.flatten(1)
+    else:
+        rows, columns = (slice(p, p + 2) for p in layer.padding)
+        layer.weight[:count, :channels, rows, columns] = axes
     layer.bias[:count] = -axes.sum((2, 3)) @ offset
 
 
@@ -150,11 +163,19 @@ def _turn_back(layer: nn.Module, axes: Tensor, offset: Tensor) -> None:
         layer.weight[:count, :channels, rows, columns] = axes
         layer.bias[:channels] = offset
         return
-    conv = getattr(layer, 'upsample', layer)[0]
-    # The four positions of a channel come one after the other.
-    conv.weight[:4 * channels] = 0
-    conv.weight[:4 * channels, :count, 1, 1] = axes.flatten(1).T
-    conv.bias[:4 * channels] = offset.repeat_interleave(4)
+    conv, size = getattr(layer, 'upsample', layer)[0], axes[0, 0].numel()
+    if isinstance(conv, DepthConvBlock):
+        conv = conv.adaptor
+    block = layer[-1] if isinstance(layer, nn.Sequential) else layer
+    if getattr(block, 'skips', False):
+        # The block passes on its input, and adds it.
+        axes, offset = axes / 2, offset / 2
+    # The positions of a channel come one after the other.
+    centre = conv.kernel_size[0] // 2
+    conv.weight[:size * channels] = 0
+    conv.weight[:size * channels, :count, centre,
+                centre] = axes.flatten(1).T
+    conv.bias[:size * channels] = offset.repeat_interleave(size)
 
 
 def _straighten(block: nn.Module, signal: Tensor) -> None:
@@ -173,7 +194,11 @@ def _let_pass(layer: nn.Module) -> None:
     """Make blocks the identity, by closing all but their shortcuts."""
     from compressai.layers import (AttentionBlock, ResidualBlock,
                                    ResidualBlockUpsample)
-    branches = []
+    branches = [
+        branch for block in layer.modules()
+        if isinstance(block, DepthConvBlock)
+        for branch in (block.leave, block.narrow)
+    ]
     if isinstance(layer, ResidualBlock):
         branches = [layer.conv2]
     elif isinstance(layer, ResidualBlockUpsample):

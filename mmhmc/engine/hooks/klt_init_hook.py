@@ -1,5 +1,6 @@
 """Initialises transforms of a codec by a Karhunen-Loeve transform."""
 from numbers import Real
+from statistics import geometric_mean
 
 import torch
 from mmengine.dist import broadcast
@@ -78,14 +79,7 @@ class KLTInitHook(Hook):
             parameter.requires_grad_(True)
 
     def _set_weights(self, runner) -> None:
-        weights = [h for h in runner.hooks if isinstance(h, RateLossHook)]
-        if len(weights) != 1 or not isinstance(
-                weights[0].lmbda_distortion,
-                Real) or not weights[0].lmbda_distortion:
-            raise ValueError(
-                'KLTInitHook finds its step from one RateLossHook with one '
-                'number as `lmbda_distortion`; `custom_hooks` has '
-                f'{len(weights)}.')
+        lmbda = _lmbda(runner)
         model = unwrap(runner.model)
         wrapper = find_codec_wrapper(model)
         codec = wrapper.codec
@@ -100,14 +94,53 @@ class KLTInitHook(Hook):
                 model.data_preprocessor(batch, True)['inputs'])
             for batch in batches
         ])
-        init_as_klt(codec.g_a, codec.g_s, images,
-                    best_step(weights[0].lmbda_distortion))
+        init_as_klt(codec.g_a, codec.g_s, _seen_by_analysis(codec, images),
+                    best_step(geometric_mean(lmbda)))
+        if len(lmbda) > 1:
+            middle = best_step(geometric_mean(lmbda))
+            codec.set_gains([middle / best_step(one) for one in lmbda])
         # Each process saw images of its own.
         for part in (codec.g_a, codec.g_s):
             for parameter in part.parameters():
                 broadcast(parameter.data)
         runner.logger.info('g_a and g_s begin as a linear transform of '
                            f'{len(images)} images.')
+
+
+def _lmbda(runner) -> list[float]:
+    """Weight of the distortion beside that of the rate, of each quality."""
+    hooks = [h for h in runner.hooks if isinstance(h, RateLossHook)]
+    if len(hooks) != 1:
+        raise ValueError('KLTInitHook finds its step from one RateLossHook; '
+                         f'`custom_hooks` has {len(hooks)}.')
+    both = hooks[0].lmbda_distortion, hooks[0].lmbda_rate
+    if any(map(callable, both)):
+        raise ValueError('KLTInitHook finds its step from numbers or lists; '
+                         'a weight of RateLossHook is a function.')
+    lists = [[one] if isinstance(one, Real) else list(one) for one in both]
+    count = max(map(len, lists))
+    weights = [
+        distortion / rate for distortion, rate in zip(
+            *(one * (count // len(one)) for one in lists))
+    ]
+    if min(weights) <= 0:
+        raise ValueError('KLTInitHook finds its step from a positive '
+                         f'`lmbda_distortion`, got {both[0]}.')
+    return weights
+
+
+@torch.no_grad()
+def _seen_by_analysis(codec: nn.Module, images: torch.Tensor) -> torch.Tensor:
+    """Images as ``g_a`` takes them, which may be in other colours."""
+    seen = []
+    handle = codec.g_a.register_forward_pre_hook(
+        lambda module, args: seen.append(args[0]))
+    try:
+        for image in images.split(8):
+            codec(image)
+    finally:
+        handle.remove()
+    return torch.cat(seen)
 
 
 def _codec(runner) -> nn.Module:

@@ -10,7 +10,7 @@ from .former_names import former_attribute
 from .version import __version__
 
 _PUBLIC = {
-    'mmhmc.adapters': ('DynamicAdaptation', ),
+    'mmhmc.adapters': ('DynamicAdaptation', 'MachineSynthesis'),
     'mmhmc.codecs':
     ('AVIF', 'Cheng2020Anchor', 'Cheng2020Attention', 'DCVCUFIntra', 'ELIC',
      'FactorizedPrior', 'HEVCIntra', 'IdentityCodec', 'ImageCodec', 'JPEG',

@@ -106,6 +106,8 @@ class CodedBatch:
         extra_losses: See :class:`CodecOutput`.
         stream_bytes: For each real bitstream the length of each named stream;
             empty where none was written.
+        rest_bits: Estimated bits of each image, (B,), that are in ``bits``
+            and that the machine does not need; None if it needs all.
         real: True for pixels of an image, False for padding, (B, 1, H, W);
             None where there is no padding, or where it was not needed.
     """
@@ -121,6 +123,7 @@ class CodedBatch:
     extra_losses: dict[str, Tensor] = field(default_factory=dict)
     stream_bytes: list[dict[str, int]] = field(default_factory=list)
     real: Tensor | None = None
+    rest_bits: Tensor | None = None
 
 
 @dataclass

@@ -24,14 +24,14 @@ NAMES = {
         'JointAutoregressive', 'KIDMetric', 'KLTInitHook', 'LPIPSLoss',
         'LPIPSMetric', 'LatentBackbone', 'LayeredCodecModel',
         'LayeredGenerative', 'LmbdaScheduleHook', 'MPA', 'MRIC', 'MSSSIMLoss',
-        'MSSSIMMetric', 'MeanScaleHyperprior', 'MultiTaskModel', 'Muon',
-        'NIQEMetric', 'NonSaturatingLoss', 'PSNRMetric', 'PatchDiscriminator',
-        'PointsHead', 'PointsMetric', 'RandomStateHook', 'RateLossHook',
-        'SSIMMetric', 'SavingMetric', 'ScaleHyperprior', 'TinyLIC',
-        'TrainingStageHook', 'TwoScaleDiscriminator', 'VVCIntra', 'WebP',
-        '__version__'
+        'MSSSIMMetric', 'MachineSynthesis', 'MeanScaleHyperprior',
+        'MultiTaskModel', 'Muon', 'NIQEMetric', 'NonSaturatingLoss',
+        'PSNRMetric', 'PatchDiscriminator', 'PointsHead', 'PointsMetric',
+        'RandomStateHook', 'RateLossHook', 'SSIMMetric', 'SavingMetric',
+        'ScaleHyperprior', 'TinyLIC', 'TrainingStageHook',
+        'TwoScaleDiscriminator', 'VVCIntra', 'WebP', '__version__'
     ],
-    'mmhmc.adapters': ['DynamicAdaptation'],
+    'mmhmc.adapters': ['DynamicAdaptation', 'MachineSynthesis'],
     'mmhmc.apis': [
         'CodecSource', 'EncodedImage', 'HMCInferencer', 'HostReader',
         'Outcome', 'RateTarget', 'Report', 'ZooModel', 'code_to_target',
@@ -48,7 +48,7 @@ NAMES = {
         'Bitstream', 'BitstreamError', 'CdfTables', 'CutStream', 'LayerTables',
         'QUALITY_STEP', 'SymbolDecoder', 'deterministic_kernels',
         'device_fingerprint', 'encode_symbols', 'find_levels',
-        'former_fingerprint'
+        'former_fingerprint', 'layers_of'
     ],
     'mmhmc.codecs': [
         'AVIF', 'Cheng2020Anchor', 'Cheng2020Attention', 'DCVCUFIntra', 'ELIC',
@@ -144,10 +144,10 @@ REGISTERED = dict(
         'HostReader', 'IdentityCodec', 'ImageStem', 'JPEG', 'JPEGXL',
         'JointAutoregressive', 'LPIPSLoss', 'LatentBackbone',
         'LatentRefinement', 'LayeredCodecModel', 'LayeredGenerative', 'MPA',
-        'MRIC', 'MSSSIMLoss', 'MeanScaleHyperprior', 'MultiTaskModel',
-        'NonSaturatingLoss', 'PatchDiscriminator', 'PointsHead',
-        'ScaleHyperprior', 'SketchMap', 'TinyLIC', 'TwoScaleDiscriminator',
-        'VVCIntra', 'WebP'
+        'MRIC', 'MSSSIMLoss', 'MachineSynthesis', 'MeanScaleHyperprior',
+        'MultiTaskModel', 'NonSaturatingLoss', 'PatchDiscriminator',
+        'PointsHead', 'ScaleHyperprior', 'SketchMap', 'TinyLIC',
+        'TwoScaleDiscriminator', 'VVCIntra', 'WebP'
     ],
     HOOKS=[
         'AutocastHook', 'CodecVisualizationHook', 'EntropyTableHook',

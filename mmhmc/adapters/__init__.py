@@ -1,4 +1,5 @@
 """Networks between a decoded image, or a latent, and the host."""
 from .dynamic_adaptation import DynamicAdaptation
+from .machine_synthesis import MachineSynthesis
 
-__all__ = ['DynamicAdaptation']
+__all__ = ['DynamicAdaptation', 'MachineSynthesis']

@@ -43,7 +43,7 @@ class DecodedImage:
 
     Args:
         encoded: The bitstream, and the image that it is of.
-        y_hat: The latent, shape (1, M, h, w).
+        y_hat: The latent that the host sees, shape (1, M, h, w).
         x_hat: Decoded, RGB in [0, 1], shape (1, 3, *size), for people; None
             if nobody asked for it.
         x_bar: The same behind the adapter, for a host; None for a host that

@@ -138,7 +138,7 @@ class _FrozenHost:
             raise ValueError(f'{self.name} sees latents, and no decoded '
                              'image: refine for a host that sees images.')
         if self.coder.uses_adapter and \
-                self.coder.adapter.placement == 'latent':
+                self.coder.adapter.placement != 'image':
             raise ValueError(
                 f'The adapter of {self.name} works on latents, and a search '
                 'for a host is by images. Switch it off: cfg_options='

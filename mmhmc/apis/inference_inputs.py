@@ -181,7 +181,7 @@ def load_stream(item: InputItem) -> EncodedImage:
         source = path.read_bytes()
     if isinstance(source, bytes):
         try:
-            source = Bitstream.from_bytes(source)
+            source = Bitstream.from_bytes(source, partial=True)
         except BitstreamError as error:
             raise BitstreamError(f'{path or item.name}: {error}') from error
     return EncodedImage(

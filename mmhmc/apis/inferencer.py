@@ -20,8 +20,7 @@ from .codec_loading import allow_bf16
 from .config_files import locate
 from .host_analysis import PROTOCOLS, DecodedImage, HostAnalysis
 from .inference_codec import InferenceCodec
-from .inference_inputs import (EncodedImage, Inputs, list_items, load_stream,
-                               to_bgr)
+from .inference_inputs import EncodedImage, Inputs, list_items, to_bgr
 from .model_loading import ModelConfig, choose_device, load_model
 from .predictions import PredictionPainter, plain_prediction
 from .result_writer import ResultWriter
@@ -74,6 +73,8 @@ class HMCInferencer:
             the default.
         bf16: Let the codec's transforms compute in bfloat16 where the device
             does so natively, see :mod:`mmhmc.machine`.
+        layers: After how many layers each file is cut, of a codec in layers;
+            None for ``test_cfg`` of the config, or whole files.
 
     Raises:
         OSError: If a file cannot be read or downloaded.
@@ -89,7 +90,8 @@ class HMCInferencer:
                  options: dict | None = None,
                  condition: dict | None = None,
                  protocol: str | None = None,
-                 bf16: bool = False) -> None:
+                 bf16: bool = False,
+                 layers: int | None = None) -> None:
         if protocol not in (None, *PROTOCOLS):
             raise ValueError(f'`protocol` must be one of {list(PROTOCOLS)}, '
                              f'got {protocol!r}.')
@@ -103,7 +105,8 @@ class HMCInferencer:
             chosen = allow_bf16(self.codec, self.device)
             print_log(f'The codec computes in {chosen}')
         self.dataset_meta = self.model.dataset_meta
-        self._coding = InferenceCodec(self.coder, self.device, condition or {})
+        self._coding = InferenceCodec(self.coder, self.device, condition or {},
+                                      layers)
         sees_latents = isinstance(self.coder, LatentBackbone)
         self.protocol = protocol or PROTOCOLS[sees_latents]
         self._host: HostAnalysis | None = None
@@ -272,7 +275,8 @@ class HMCInferencer:
         images = []
         with progress('decode', len(items), show_progress) as advance:
             for item in items:
-                one = self._coding.decode(load_stream(item), chosen, True)
+                one = self._coding.decode(
+                    self._coding.load(item), chosen, True)
                 x = one.x_bar if adapted else one.x_hat
                 images.append(to_bgr(x[0]))
                 writer.image(item.name, x[0])
@@ -325,7 +329,7 @@ class HMCInferencer:
         draws = return_vis or writer.writes
         results = dict(predictions=[], visualization=[])
         with progress('analyze', len(items), show_progress) as advance:
-            encoded = map(load_stream, items)
+            encoded = map(self._coding.load, items)
             for one in self._analyzed(encoded, chosen, batch_size, draws):
                 self._keep(one, results, writer,
                            pred_score_thr if draws else None, return_vis,

@@ -20,8 +20,8 @@ from .config_files import merge_options
 from .mixing import CODEC_HOOKS, WRAPPERS, backbone_place
 
 #: Settings of a wrapper that no host's backbone has.
-_OWN = ('adapter', 'backbone', 'codec', 'condition', 'input_norm', 'test_cfg',
-        'train_condition')
+_OWN = ('adapter', 'backbone', 'codec', 'condition', 'input_norm',
+        'machine_layers', 'seen_channels', 'test_cfg', 'train_condition')
 _EVALUATORS = ('val_evaluator', 'test_evaluator')
 
 

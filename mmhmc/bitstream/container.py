@@ -3,7 +3,7 @@ import re
 import struct
 import warnings
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from numbers import Real
 from operator import index
@@ -167,12 +167,10 @@ class Bitstream:
     @property
     def layers(self) -> list[dict[str, bytes]]:
         """The streams of each layer that is there, the base first."""
-        layers: list[dict[str, bytes]] = [{}]
-        for name, payload in self.streams.items():
-            if _ENHANCEMENTS.fullmatch(name) and layers[0]:
-                layers.append({})
-            layers[-1][name] = payload
-        return layers
+        return [{
+            name: self.streams[name]
+            for name in names
+        } for names in layers_of(self.streams)]
 
     @property
     def layer_bytes(self) -> list[int]:
@@ -319,6 +317,18 @@ class Bitstream:
         streams = dict(reader.payloads(table, partial))
         return cls(codec, size, streams, coded_size, weights, quality, device,
                    tuple(table[len(streams):]))
+
+
+def layers_of(names: Iterable[str]) -> list[list[str]]:
+    """The streams of each layer, the base first.
+
+    Args:
+        names: All streams, in their order in a file.
+    """
+    names = list(names)
+    added = [name for name in names if _ENHANCEMENTS.fullmatch(name)]
+    base = [name for name in names if name not in added]
+    return [base, *([name] for name in added)]
 
 
 def _as_size(size: Any) -> tuple[int, int]:

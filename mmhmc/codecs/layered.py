@@ -183,7 +183,12 @@ class LayeredGenerative(HyperpriorCodec):
             texture = self._pool(texture.float().contiguous())
             y_r, likelihoods, symbols = self._code_texture(
                 texture, with_likelihoods)
-            output.y_hat = self._join(output.y_hat, self._leave_out(y_r))
+            y_s, output.y_hat = output.y_hat, self._join(
+                output.y_hat, self._leave_out(y_r))
+            if self.training or not self.base_only:
+                output.y_layers = [
+                    self._join(y_s, self.default_texture.view(1, -1, 1, 1))
+                ]
         if with_likelihoods and (self.training or not self.base_only):
             output.likelihoods['t'] = likelihoods
         if output.symbols:
@@ -218,6 +223,7 @@ class LayeredGenerative(HyperpriorCodec):
 
     def _join(self, y_s: Tensor, y_r: Tensor) -> Tensor:
         """Both layers as one latent (B, M, h, w) at 1/16."""
+        y_r = y_r.expand(len(y_s), -1, -1, -1)
         times = [
             side // one for side, one in zip(y_s.shape[2:], y_r.shape[2:])
         ]

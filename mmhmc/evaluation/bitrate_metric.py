@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 from mmengine.evaluator import BaseMetric
 
+from mmhmc.bitstream import layers_of
 from mmhmc.registry import METRICS
 from mmhmc.structures import CodedImage
 from mmhmc.whole_files import write_whole
@@ -18,6 +19,8 @@ class BitrateMetric(BaseMetric):
       unpadded, unresized image; left out where nothing was written.
     - ``bpp_NAME`` for each named stream that all images have: its bytes,
       without the header, over the same pixels.
+    - ``bpp_layer1``, ``bpp_layer2``, ... where all images have several
+      layers: the bytes of each, that of the base with the header.
     - ``bpp_estimated``: ``bpp`` of ``-log2`` of the likelihoods instead.
     - ``bpp_coded``, ``bpp_coded_estimated``: both over the pixels that were
       coded (after the host's resize).
@@ -74,7 +77,23 @@ class BitrateMetric(BaseMetric):
             if all(name in lengths for lengths in names):
                 bits = [8 * lengths[name] for lengths in names]
                 metrics[f'bpp_{name}'] = mean(bits, 'original_size')
+        layers = [_layer_bytes(r) for r in results]
+        count = min(map(len, layers))
+        if count > 1 and count == max(map(len, layers)):
+            for i, sizes in enumerate(zip(*layers), 1):
+                metrics[f'bpp_layer{i}'] = mean([8 * one for one in sizes],
+                                                'original_size')
         return metrics
+
+
+def _layer_bytes(result: dict) -> list[int]:
+    """Bytes of each layer of a real bitstream; else of none."""
+    if result['num_bytes'] is None:
+        return []
+    lengths = result['stream_bytes']
+    _, *added = layers_of(lengths)
+    sizes = [sum(lengths[name] for name in names) for names in added]
+    return [result['num_bytes'] - sum(sizes), *sizes]
 
 
 def coded_images(sample: dict) -> list[tuple[dict, CodedImage]]:

@@ -68,8 +68,15 @@ def count_kmac(codec: ImageCodec,
         spent['hyper'] = (
             whole + sum(corrections) - spent['encoder'] - spent['decoder'])
         if adapter is not None:
-            seen = output.y_hat if adapter.placement == 'latent' else x_hat
-            adapter(seen.to(device_of(adapter)))
+            device = device_of(adapter)
+            if adapter.placement == 'synthesis':
+                seen = adapter.decode(codec, output.y_hat.to(device),
+                                      condition)
+                if adapter.after is not None:
+                    adapter.after(seen)
+            else:
+                seen = output.y_hat if adapter.placement == 'latent' else x_hat
+                adapter(seen.to(device))
             spent['adapter'] = counter.get_total_flops() - whole
     pixels = size[0] * size[1]
     return {part: flops / 2000 / pixels for part, flops in spent.items()}

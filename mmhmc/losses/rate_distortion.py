@@ -68,18 +68,35 @@ def bits_per_pixel(batches: Sequence[CodedBatch]) -> Tensor:
     return torch.cat([per_pixel(b.bits, b.sizes) for b in batches])
 
 
-def rate_loss(batches: Sequence[CodedBatch], lmbda: Lmbda) -> Tensor:
-    """``lmbda_rate * R``.
+def rest_per_pixel(batches: Sequence[CodedBatch]) -> Tensor | float:
+    """Of R of each image what the machine does not see; 0 if it sees all."""
+    if all(b.rest_bits is None for b in batches):
+        return 0.
+    return torch.cat([
+        per_pixel(
+            torch.zeros_like(b.bits) if b.rest_bits is None else b.rest_bits,
+            b.sizes) for b in batches
+    ])
+
+
+def rate_loss(batches: Sequence[CodedBatch],
+              lmbda: Lmbda,
+              beta: float = 1.) -> Tensor:
+    """``lmbda_rate * (R_base + beta * R_rest)``.
 
     Args:
         batches: Batches that were coded, at least one.
         lmbda: The weight, see :data:`Lmbda`.
+        beta: Weight of the layers that the machine does not see.
 
     Raises:
         ValueError: If there is no weight for the quality of an image.
     """
     weights = weights_of('lmbda_rate', lmbda, batches)
-    return (weights * bits_per_pixel(batches)).mean()
+    rate = bits_per_pixel(batches)
+    if beta != 1:
+        rate = rate - (1 - beta) * rest_per_pixel(batches)
+    return (weights * rate).mean()
 
 
 def weights_of(name: str, lmbda: Lmbda,

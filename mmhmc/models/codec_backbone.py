@@ -11,7 +11,8 @@ from mmhmc.codecs import ImageCodec, build_codec
 from mmhmc.input_norm import InputNorm
 from mmhmc.registry import MODELS
 from .condition_choice import ConditionChoice
-from .image_coding import ImageCoding, build_adapter, complete_test_cfg
+from .image_coding import (ImageCoding, build_adapter, check_layer_count,
+                           complete_test_cfg)
 
 
 @MODELS.register_module()
@@ -44,6 +45,9 @@ class CodecBackbone(ImageCoding, BaseModule):
             the latent of each image.
         condition: See :class:`ConditionChoice`.
         train_condition: See :class:`ConditionChoice`.
+        machine_layers: How many layers of a file the host sees, of a codec in
+            layers, in training and at test time, while people see all; None:
+            the host sees all, too.
         pretrained: As ``init_cfg``, in the form that segmentors give it.
         init_cfg: Initialisation of the host backbone, if that is a config:
             some hosts set it for any backbone. Codec and adapter have their
@@ -64,6 +68,7 @@ class CodecBackbone(ImageCoding, BaseModule):
                  test_cfg: dict | None = None,
                  condition: dict | None = None,
                  train_condition: dict | None = None,
+                 machine_layers: int | None = None,
                  pretrained: str | None = None,
                  init_cfg: dict | None = None) -> None:
         super().__init__()
@@ -72,6 +77,7 @@ class CodecBackbone(ImageCoding, BaseModule):
         self.codec = build_codec(codec)
         self.adapter = build_adapter(adapter, self.codec)
         self.test_cfg = complete_test_cfg(test_cfg)
+        self.machine_layers = check_layer_count(machine_layers, self.codec)
         if isinstance(backbone, dict):
             given = dict(pretrained=pretrained, init_cfg=init_cfg)
             backbone = dict(
@@ -82,6 +88,13 @@ class CodecBackbone(ImageCoding, BaseModule):
             # mmengine's root registry builds it in the host's default scope.
             backbone = MODELS.parent.build(backbone)
         self.backbone = backbone
+
+    def init_weights(self) -> None:
+        """Initialise all parts; a synthesis for the machine from the codec's.
+        """
+        super().init_weights()
+        if getattr(self.adapter, 'placement', None) == 'synthesis':
+            self.adapter.begin_as(self.codec.g_s)
 
     def forward(self, inputs: Tensor, *args, **kwargs):
         """Features of the decoded images.
@@ -152,6 +165,14 @@ class CodecBackbone(ImageCoding, BaseModule):
         given = [k for k in state_dict if k.startswith(prefix)]
         if given and not own.intersection(given):
             self._take_host_checkpoint(state_dict, prefix, given)
+        if getattr(self.adapter, 'placement', None) == 'synthesis' and not any(
+                key.startswith(f'{prefix}adapter.g_s.') for key in given):
+            # A checkpoint of before: it begins as that of the codec in it.
+            theirs = f'{prefix}codec.g_s.'
+            state_dict.update({
+                f'{prefix}adapter.g_s.{key[len(theirs):]}': state_dict[key]
+                for key in [*state_dict] if key.startswith(theirs)
+            })
         super()._load_from_state_dict(state_dict, prefix, *args)
 
     def _take_host_checkpoint(self, state_dict: dict, prefix: str,

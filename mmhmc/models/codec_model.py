@@ -29,6 +29,7 @@ class CodecModel(ImageCoding, BaseModel):
         data_preprocessor: Config of mmengine's ``ImgDataPreprocessor``; the
             default turns loaded images (BGR) into RGB.
         test_cfg: ``real_bits``: False only estimates. Default True.
+            ``layers``: see :class:`CodecBackbone`.
         condition: See :class:`ConditionChoice`.
         train_condition: See :class:`ConditionChoice`.
         init_cfg: mmengine's initialisation.

@@ -1,12 +1,13 @@
 """Encoding and decoding a batch of images of different sizes."""
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 
 import torch
 from torch import Tensor, nn
 
-from mmhmc.bitstream import Bitstream
+from mmhmc.bitstream import Bitstream, layers_of
 from mmhmc.codecs import ImageCodec
 from mmhmc.codecs.layers.attention_stage import known_controls
 from mmhmc.codecs.streams import as_stored
@@ -39,12 +40,18 @@ class ImageCoding:
     The module that mixes this in has ``codec``, ``adapter``,
     ``choose_condition`` and ``test_cfg``. ``RateLossHook`` learns what was
     coded from :meth:`recording`.
+
+    Of a codec in layers the machine may see the first layers of a file alone,
+    :attr:`machine_layers`, while people see all, and evaluation may cut files
+    after some, ``test_cfg['layers']``.
     """
 
     codec: ImageCodec
     adapter: nn.Module | None
     choose_condition: ConditionChoice
     test_cfg: dict
+    #: How many layers of a file the machine sees; None: all that are there.
+    machine_layers: int | None = None
     _recording: '_Recording | None' = None
 
     @contextmanager
@@ -119,12 +126,13 @@ class ImageCoding:
     def _code_batch(self, x: Tensor, sizes: list[Size],
                     condition: Condition) -> CodedBatch:
         canvas = tuple(x.shape[-2:])
-        output, bits, _ = self._encode_batch(x, sizes, condition)
-        with self._codec_gradients():
-            x_hat, losses = self.codec.decode_with_losses(
-                output.y_hat, condition)
-        x_bar = self._adapt(output.y_hat, x_hat, condition, self.adapter
-                            is not None)
+        output, bits, target = self._encode_batch(x, sizes, condition)
+        x_hat, losses, seen = None, {}, self._seen_of(output)
+        active = self.adapter is not None
+        if seen is output.y_hat:
+            with self._codec_gradients():
+                x_hat, losses = self.codec.decode_with_losses(seen, condition)
+        x_bar = self._image_for_machine(seen, x_hat, condition, active)
         real = None if fills(sizes, canvas) else valid_mask(
             sizes, canvas, canvas, x.device)
         # At test time the host sees values in [0, 1], so it must not learn
@@ -133,16 +141,51 @@ class ImageCoding:
         x_bar = bound(crop_to(x_bar, canvas), x.clamp(max=0), x.clamp(min=1))
         return CodedBatch(
             x,
-            crop_to(x_hat, canvas),
+            None if x_hat is None else crop_to(x_hat, canvas),
             x_bar if real is None else torch.where(real, x_bar, x),
             sizes,
-            bits, [None] * len(x),
+            bits,
+            [None] * len(x),
+            # People's image is decoded if a loss asks for it.
+            y_hat=output.y_hat if x_hat is None else None,
             condition=condition,
             extra_losses={
                 **output.extra_losses,
                 **losses
             },
-            real=real)
+            real=real,
+            rest_bits=self._rest_bits(output, sizes, target))
+
+    def _seen_of(self, output: CodecOutput) -> Tensor:
+        """The latent that the machine sees."""
+        return latent_of(output, self.machine_layers, 'machine_layers')
+
+    def _image_for_machine(self, seen: Tensor, x_hat: Tensor | None,
+                           condition: Condition, active: bool) -> Tensor:
+        """What the machine sees of a latent, adapted or not.
+
+        Args:
+            seen: The latent.
+            x_hat: What it decodes to, if that is known.
+            condition: Controls of the codec.
+            active: Whether the adapter works.
+        """
+        if x_hat is None and not (active
+                                  and self.adapter.placement != 'image'):
+            x_hat = self.codec.decode_latents(seen, condition)
+        return self._adapt(seen, x_hat, condition, active)
+
+    def _rest_bits(self, output: CodecOutput, sizes: Sequence[Size],
+                   target: Size) -> Tensor | None:
+        """Bits of the layers that the machine does not see; None if all."""
+        if self.machine_layers is None:
+            return None
+        rest = layers_of(output.likelihoods)[self.machine_layers:]
+        return count_bits(
+            {
+                name: output.likelihoods[name]
+                for name in sum(rest, [])
+            }, sizes, target).to(output.y_hat.device)
 
     def _encode_batch(
             self, x: Tensor, sizes: list[Size],
@@ -174,46 +217,74 @@ class ImageCoding:
         return self._written(x, x_hat, x_bar, sizes, bits, streams, condition)
 
     def _code_one(self, x: Tensor, size: Size, condition: Condition) -> tuple:
-        y_hat, bits, stream = self._code_latent(x, size, condition)
+        y_hat, seen, bits, stream = self._code_latent(x, size, condition)
         x_hat = self.codec.decode_latents(y_hat, condition)
-        x_bar = self._adapt(y_hat, x_hat, condition, self.uses_adapter)
+        x_bar = self._image_for_machine(seen, x_hat if seen is y_hat else None,
+                                        condition, self.uses_adapter)
         return (crop_to(x_hat, size).clamp(0, 1),
                 crop_to(x_bar, size).clamp(0, 1), bits, stream)
 
     def _code_latent(
-            self, x: Tensor, size: Size,
-            condition: Condition) -> tuple[Tensor, Tensor, Bitstream | None]:
-        """Latent of one image, its estimated bits and its bitstream."""
+        self, x: Tensor, size: Size, condition: Condition
+    ) -> tuple[Tensor, Tensor, Tensor, Bitstream | None]:
+        """Latents of one image that people and the machine see, estimated
+        bits, and the bitstream.
+        """
         if self.refinement is not None:
             return self._search_latent(x, size, condition)
         target = padded_size(size, self.codec.downsampling_factor)
-        output = self.codec.encode_latents(
-            extend_edges(x, [size], target), condition)
+        output = keep_layers(
+            self.codec.encode_latents(
+                extend_edges(x, [size], target), condition),
+            self.test_cfg['layers'])
         # A real stream codes the image padded to the codec's stride, so
         # that is what its estimate covers.
         bits = count_bits(output.likelihoods, [target], target).to(x.device)
+        fewer = self.machine_layers is not None and \
+            self.machine_layers <= len(output.y_layers)
         y_hat, stream = output.y_hat, None
+        seen = self._seen_of(output) if fewer else y_hat
         if self.test_cfg['real_bits'] and self.codec.entropy_tables():
-            data = self.codec.write(output, size, condition).to_bytes()
-            stream = Bitstream.from_bytes(data)
-            y_hat = self.codec.read(stream, condition)
-            if not torch.equal(y_hat, output.y_hat):
-                raise RuntimeError(
-                    f'A bitstream of {len(data)} bytes for an image of size '
-                    f'{size} did not decode to the latents it was made of. '
-                    'Entropy tables and weights may not belong together: '
-                    'call `update_entropy_tables()`.')
-        return y_hat, bits, stream
+            stream = self.codec.write(output, size, condition)
+            if self.test_cfg['layers'] is not None:
+                stream = stream.keep_layers(self.test_cfg['layers'])
+            stream = Bitstream.from_bytes(stream.to_bytes())
+            y_hat = self._read(stream, size, y_hat, condition)
+            seen = y_hat
+            if fewer:
+                seen = self._read(
+                    stream.keep_layers(self.machine_layers), size,
+                    self._seen_of(output), condition)
+        return y_hat, seen, bits, stream
+
+    def _read(self, stream: Bitstream, size: Size, expected: Tensor,
+              condition: Condition) -> Tensor:
+        """The latent of a bitstream, which has to be the expected one."""
+        y_hat = self.codec.read(stream, condition)
+        if not torch.equal(y_hat, expected):
+            raise RuntimeError(
+                f'A bitstream of {stream.num_bytes} bytes for an image of '
+                f'size {size} did not decode to the latents it was made of. '
+                'Entropy tables and weights may not belong together: '
+                'call `update_entropy_tables()`.')
+        return y_hat
 
     def _search_latent(
             self, x: Tensor, size: Size,
-            condition: Condition) -> tuple[Tensor, Tensor, Bitstream]:
+            condition: Condition) -> tuple[Tensor, Tensor, Tensor, Bitstream]:
         """As :meth:`_code_latent`, by a search; bits are real ones."""
         stream, = self.codec.compress(
             crop_to(x, size), condition, self.refinement)
+        if self.test_cfg['layers'] is not None:
+            stream = stream.keep_layers(self.test_cfg['layers'])
         stream = Bitstream.from_bytes(stream.to_bytes())
         bits = x.new_tensor([8. * self.codec.num_bytes(stream)])
-        return self.codec.read(stream, condition), bits, stream
+        y_hat = seen = self.codec.read(stream, condition)
+        if self.machine_layers is not None and \
+                self.machine_layers < len(stream.layers):
+            seen = self.codec.read(
+                stream.keep_layers(self.machine_layers), condition)
+        return y_hat, seen, bits, stream
 
     @property
     def refinement(self):
@@ -265,11 +336,57 @@ class ImageCoding:
         """
         return self._adapt(y_hat, x_hat, condition, self.uses_adapter)
 
-    def _adapt(self, y_hat: Tensor, x_hat: Tensor, condition: Condition,
+    def _adapt(self, y_hat: Tensor, x_hat: Tensor | None, condition: Condition,
                active: bool) -> Tensor:
         if not active:
             return x_hat
         return run_adapter(self.adapter, self.codec, y_hat, x_hat, condition)
+
+
+def latent_of(output: CodecOutput,
+              layers: int | None,
+              name: str = 'layers') -> Tensor:
+    """The latent of the first layers of an output.
+
+    Args:
+        output: Of a codec.
+        layers: How many; None: all.
+        name: What an error calls their number.
+
+    Raises:
+        ValueError: If there are not so many.
+    """
+    latents = [*output.y_layers, output.y_hat]
+    if layers is None:
+        return output.y_hat
+    if not 1 <= layers <= len(latents):
+        raise ValueError(
+            f'`{name}` is {layers}, and what this codec codes has '
+            f'{len(latents)} layer(s). Give the codec `layers`, e.g. [3] for '
+            'two.')
+    return latents[layers - 1]
+
+
+def keep_layers(output: CodecOutput, layers: int | None) -> CodecOutput:
+    """An output without what comes after the first layers.
+
+    Its symbols are those of all layers.
+
+    Raises:
+        ValueError: If there are not so many.
+    """
+    if layers is None:
+        return output
+    y_hat = latent_of(output, layers, 'test_cfg.layers')
+    kept = sum(layers_of(output.likelihoods)[:layers], [])
+    return replace(
+        output,
+        y_hat=y_hat,
+        y_layers=output.y_layers[:layers - 1],
+        likelihoods={
+            name: one
+            for name, one in output.likelihoods.items() if name in kept
+        })
 
 
 class _Recording:
@@ -340,6 +457,8 @@ def complete_test_cfg(test_cfg: dict | None,
         test_cfg: ``adapter``: whether x_bar goes through the adapter (the
             bits are the same without); ``real_bits``: whether evaluation
             writes and reads real bitstreams. Both True if left out.
+            ``layers``: after how many layers evaluation cuts each file; None,
+            the default: it is left whole.
             ``refinement``: a search for better latents, None if left out.
         defaults: Other keys than these, with their values.
 
@@ -350,7 +469,9 @@ def complete_test_cfg(test_cfg: dict | None,
         ValueError: If there is another key.
     """
     complete = dict(
-        defaults or dict(adapter=True, real_bits=True), refinement=None)
+        defaults or dict(adapter=True, real_bits=True),
+        layers=None,
+        refinement=None)
     unknown = set(test_cfg or {}) - set(complete)
     if unknown:
         raise ValueError(f'`test_cfg` has the unknown keys {sorted(unknown)}; '
@@ -363,20 +484,25 @@ def complete_test_cfg(test_cfg: dict | None,
 
 
 def run_adapter(adapter: nn.Module, codec: ImageCodec, y_hat: Tensor | None,
-                x_hat: Tensor, condition: Condition) -> Tensor:
+                x_hat: Tensor | None, condition: Condition) -> Tensor:
     """Adapt what a codec has decoded.
 
     Args:
         adapter: From :func:`build_adapter`.
         codec: The codec.
-        y_hat: The latent, for an adapter that is placed there.
-        x_hat: What it decodes to, shape (B, 3, H, W).
+        y_hat: The latent, for an adapter that is placed there or decodes it.
+        x_hat: What it decodes to, shape (B, 3, H, W), for one that does not.
         condition: Controls of the codec; the adapter gets those that it
             lists as ``controls``.
 
     Returns:
         Shape of ``x_hat``, or larger by what the codec padded.
     """
+    if adapter.placement == 'synthesis':
+        x_hat = adapter.decode(codec, y_hat, condition)
+        if adapter.after is None:
+            return x_hat
+        return run_adapter(adapter.after, codec, None, x_hat, condition)
     controls = vars(condition) if condition is not None else {}
     if isinstance(codec, VariableRateCodec) and codec.variable_rate:
         controls = dict(controls, quality=codec.quality_of(condition))
@@ -384,6 +510,24 @@ def run_adapter(adapter: nn.Module, codec: ImageCodec, y_hat: Tensor | None,
     if adapter.placement == 'latent':
         return codec.decode_latents(adapt(y_hat), condition)
     return adapt(x_hat)
+
+
+def check_layer_count(machine_layers: int | None,
+                      codec: ImageCodec) -> int | None:
+    """How many layers the machine sees.
+
+    Raises:
+        ValueError: If the codec's files have not so many.
+    """
+    count = 1 + len(codec.optional_streams)
+    if machine_layers is not None and not (isinstance(machine_layers, int)
+                                           and 0 < machine_layers <= count):
+        raise ValueError(
+            f'`machine_layers` must be from 1 to {count}, the layers that '
+            f'{type(codec).__name__} codes here, got {machine_layers!r}. A '
+            'codec with a Gaussian conditional has more with `layers`, e.g. '
+            '[3] for two.')
+    return machine_layers
 
 
 def build_adapter(adapter: dict | None, codec: ImageCodec) -> nn.Module | None:
@@ -402,6 +546,12 @@ def build_adapter(adapter: dict | None, codec: ImageCodec) -> nn.Module | None:
             f'{type(codec).__name__} has {qualities or "one rate"}: set '
             f'`num_qualities={qualities}` of the adapter.')
     if adapter is None or adapter.placement == 'image':
+        return adapter
+    if adapter.placement == 'synthesis':
+        if not hasattr(codec, 'g_s'):
+            raise ValueError(f'{type(codec).__name__} has no `g_s` from which '
+                             f'{type(adapter).__name__} could begin.')
+        adapter.begin_as(codec.g_s)
         return adapter
     channels = getattr(codec, 'latent_channels', None)
     if channels is None:

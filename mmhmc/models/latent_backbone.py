@@ -13,7 +13,8 @@ from mmhmc.input_norm import InputNorm
 from mmhmc.registry import MODELS
 from mmhmc.structures import CodedBatch, Condition
 from .condition_choice import ConditionChoice
-from .image_coding import ImageCoding, Size, complete_test_cfg
+from .image_coding import (ImageCoding, Size, check_layer_count,
+                           complete_test_cfg)
 
 
 class LatentFeatures(tuple):
@@ -75,6 +76,7 @@ class LatentBackbone(ImageCoding, BaseModule):
             first, or the first one and the one after the last; all if left
             out. ``semantic_channels`` of a codec with layers shows its base
             layer alone, which is the same with and without the others.
+        machine_layers: See :class:`CodecBackbone`.
         init_cfg: mmengine's initialisation.
 
     Raises:
@@ -92,6 +94,7 @@ class LatentBackbone(ImageCoding, BaseModule):
                  condition: dict | None = None,
                  train_condition: dict | None = None,
                  seen_channels: int | tuple[int, int] | None = None,
+                 machine_layers: int | None = None,
                  init_cfg: dict | None = None) -> None:
         super().__init__(init_cfg)
         self.choose_condition = ConditionChoice(condition, train_condition)
@@ -103,6 +106,7 @@ class LatentBackbone(ImageCoding, BaseModule):
                 'see; use a codec with `latent_channels`, or '
                 'mmhmc.CodecBackbone.')
         self.seen_channels = self._range_of(seen_channels)
+        self.machine_layers = check_layer_count(machine_layers, self.codec)
         self.test_cfg = complete_test_cfg(
             former_keys(test_cfg or {}, picture='image'),
             dict(real_bits=True, image=False))
@@ -157,21 +161,28 @@ class LatentBackbone(ImageCoding, BaseModule):
     def _code_batch(self, x: Tensor, sizes: list[Size],
                     condition: Condition) -> CodedBatch:
         output, bits, target = self._encode_batch(x, sizes, condition)
-        y_hat = seen = output.y_hat
+        y_hat, seen = output.y_hat, self._seen_of(output)
         if not fills(sizes, target):
-            seen = y_hat * valid_mask(sizes, target, y_hat.shape[-2:],
-                                      y_hat.device)
+            seen = seen * valid_mask(sizes, target, y_hat.shape[-2:],
+                                     y_hat.device)
         stride = target[0] // y_hat.shape[-2]
         seen = crop_to(seen, _latent_size(x.shape[-2:], stride))
-        return CodedBatch(x, None, seen, sizes, bits, [None] * len(x), y_hat,
-                          condition)
+        return CodedBatch(
+            x,
+            None,
+            seen,
+            sizes,
+            bits, [None] * len(x),
+            y_hat,
+            condition,
+            rest_bits=self._rest_bits(output, sizes, target))
 
     @torch.no_grad()
     def _code_each(self, x: Tensor, sizes: list[Size],
                    condition: Condition) -> CodedBatch:
         # As for a CodecBackbone, so that both write the same bytes.
         x = x.clamp(0, 1)
-        latents, bits, streams = zip(
+        latents, seen_latents, bits, streams = zip(
             *(self._code_latent(one[None], size, condition)
               for one, size in zip(x, sizes)))
         target = padded_size(sizes[0], self.codec.downsampling_factor)
@@ -179,7 +190,7 @@ class LatentBackbone(ImageCoding, BaseModule):
         seen = x.new_zeros(
             len(x), latents[0].shape[1],
             *_latent_size(tuple(x.shape[-2:]), stride))
-        for one, y_hat, size in zip(seen, latents, sizes):
+        for one, y_hat, size in zip(seen, seen_latents, sizes):
             h, w = _latent_size(size, stride)
             one[:, :h, :w] = crop_to(y_hat[0], (h, w))
         x_hat = self._decode_each(x, latents, sizes, condition) \

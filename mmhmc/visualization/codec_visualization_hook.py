@@ -12,6 +12,7 @@ from mmhmc.codecs.streams import as_stored
 from mmhmc.engine.parts import find_codec_wrappers, frames_of, unwrap
 from mmhmc.former_names import former_arguments
 from mmhmc.functional import crop_to, extend_edges, padded_size, to_pixels
+from mmhmc.models.image_coding import latent_of
 from mmhmc.registry import HOOKS
 from .bits_map import bits_map
 from .coding_images import draw_bits, draw_error
@@ -113,7 +114,10 @@ def draw_coding(coder: nn.Module, x: Tensor) -> Iterator[tuple[str, ndarray]]:
     yield 'original', original
     yield 'decoded', decoded
     if coder.uses_adapter:
-        x_bar = coder.adapt(output.y_hat, x_hat, condition)
+        seen = latent_of(output, coder.machine_layers)
+        if seen is not output.y_hat:
+            x_hat = codec.decode_latents(seen, condition)
+        x_bar = coder.adapt(seen, x_hat, condition)
         yield 'adapted', to_pixels(crop_to(x_bar[0], size))
     if output.likelihoods:
         bits = bits_map(output.likelihoods, target).numpy()

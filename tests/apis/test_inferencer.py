@@ -352,7 +352,7 @@ def test_decoded_image_is_what_the_file_says_it_is(home, tmp_path):
     assert (adapted != image).any()
 
 
-def test_rate_is_real_and_estimated_bits_per_pixel_of_the_original(home):
+def test_rate_is_real_and_bits_per_pixel_of_the_original(home):
     hmc = inferencer(home, 'mmpretrain', PROTOCOLS[1])
     results = hmc(home / 'images/a.png', **QUIET)
     rate, = results['rates']
@@ -613,3 +613,55 @@ def test_two_inputs_of_one_name_are_refused_only_when_written(
     assert len(alone.encode(given, **QUIET)) == 2
     with pytest.raises(ValueError, match='Two inputs are called a.png'):
         alone.encode(given, tmp_path, **QUIET)
+
+
+# Layers.
+
+
+@pytest.mark.parametrize('protocol', PROTOCOLS)
+def test_host_sees_the_layers_that_are_kept(home, protocol):
+    whole = inferencer(
+        home,
+        'mmpretrain',
+        protocol,
+        options={'model.backbone.codec.layers': [3]})
+    base = inferencer(
+        home,
+        'mmpretrain',
+        protocol,
+        layers=1,
+        options={'model.backbone.codec.layers': [3]})
+    image = home / 'images/a.png'
+    one, = whole.encode(image, **QUIET)
+    cut, = base.encode(image, **QUIET)
+    assert cut.bitstream == one.bitstream.keep_layers(1)
+    assert cut.num_bytes == one.bitstream.layer_bytes[0]
+    assert cut.bits < one.bits
+    # A whole file is cut, too, and a file that ends too early is read.
+    data = one.bitstream.to_bytes()
+    seen = [
+        base.analyze([given], **QUIET)['predictions'][0]
+        for given in (cut, one)
+    ]
+    assert same(*seen)
+    with pytest.warns(UserWarning, match="within stream 'y1'"):
+        short, = whole.decode([data[:-1]], **QUIET)
+    assert np.array_equal(short, base.decode([data], **QUIET)[0])
+    assert not np.array_equal(short, whole.decode([data], **QUIET)[0])
+
+
+def test_host_may_see_the_base_of_a_whole_file(home):
+    options = {
+        'model.backbone.codec.layers': [3],
+        'model.backbone.machine_layers': 1
+    }
+    both = inferencer(home, 'mmpretrain', options=options)
+    base = inferencer(
+        home,
+        'mmpretrain',
+        layers=1,
+        options={'model.backbone.codec.layers': [3]})
+    image = home / 'images/a.png'
+    found, alone = both(image, **QUIET), base(image, **QUIET)
+    assert same(found['predictions'][0], alone['predictions'][0])
+    assert len(found['bitstreams'][0].layers) == 2

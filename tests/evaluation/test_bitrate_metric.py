@@ -47,6 +47,24 @@ def test_rates_of_streams_are_those_of_all_images():
     assert 'rate/bpp_z' in metrics and 'rate/bpp_t' not in metrics
 
 
+def test_rates_of_layers_have_the_header_in_the_base():
+    samples = [
+        sample(800., 120, (10, 20), (20, 40)),
+        sample(3000., 400, (50, 60), (25, 30))
+    ]
+    samples[0]['coding'].stream_bytes.update(z=20, y0=30, y1=50)
+    samples[1]['coding'].stream_bytes.update(z=30, y0=100, y1=250)
+    metrics = measured(samples)
+    layers = [metrics[f'rate/bpp_layer{i}'] for i in (1, 2)]
+    assert layers == pytest.approx([
+        8 * (70 / 800 + 150 / 750) / 2, 8 * (50 / 800 + 250 / 750) / 2
+    ])
+    assert sum(layers) == pytest.approx(metrics['rate/bpp'])
+    # Not of images with another number of layers.
+    del samples[1]['coding'].stream_bytes['y1']
+    assert not any('layer' in name for name in measured(samples))
+
+
 def test_every_frame_of_a_video_counts():
     video = dict(video_data_samples=TWO)
     assert measured([video, TWO[0]]) == measured([*TWO, TWO[0]])

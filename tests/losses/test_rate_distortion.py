@@ -29,6 +29,16 @@ def test_rate_is_weighed_by_the_quality_of_each_batch():
     assert bits_per_pixel(batches).tolist() == [1, 8, 1, 8]
 
 
+def test_rate_that_the_machine_does_not_see_is_weighed_by_beta():
+    batches = [coded_batch(None), coded_batch(None)]
+    batches[0].rest_bits = torch.tensor([32., 0.])
+    # 0.5 of 1 bit per pixel of the first image.
+    assert rate_loss(batches, 2., 0.).item() == 2 * (0.5 + 8 + 1 + 8) / 4
+    assert rate_loss(batches, 2., 0.5).item() == 2 * (0.75 + 8 + 1 + 8) / 4
+    assert rate_loss(batches, 2.).item() == 2 * 4.5
+    assert rate_loss(batches[1:], 2., 0.).item() == 2 * 4.5
+
+
 @pytest.mark.parametrize('quality', [None, 0, 4, 1.5])
 def test_rate_without_a_weight_is_an_error(quality):
     with pytest.raises(ValueError, match='weights for the qualities 1 to 3'):

@@ -56,6 +56,8 @@ def point_settings(point: Point) -> dict:
         settings['sha256'] = file_hash(checkpoint)
     if point.refinement is not None:
         settings['refinement'] = build_refinement(point.refinement).settings()
+    if point.layers is not None:
+        settings['layers'] = point.layers
     if point.condition is not None:
         settings['condition'] = vars(point.condition)
     return settings

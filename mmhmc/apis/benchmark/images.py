@@ -119,9 +119,11 @@ class ImageCoder:
             found = refinement.refine(codec, x, condition)
             stream, searched = found.bitstream, dict(refined=found.summary())
         coded = time.perf_counter()
+        if task.point.layers is not None:
+            stream = stream.keep_layers(task.point.layers)
         stream = Bitstream.from_bytes(stream.to_bytes())
         y_hat = None
-        if adapter is not None and adapter.placement == 'latent':
+        if adapter is not None and adapter.placement != 'image':
             y_hat = codec.read(stream, condition)
         read = time.perf_counter()
         x_hat = codec.decompress([stream], condition)

@@ -20,7 +20,7 @@ from ..host_analysis import PROTOCOLS
 
 #: Keys of a point; conditions of the codec first.
 _CONDITIONS = tuple(f.name for f in fields(CodingCondition))
-_POINT_KEYS = (*_CONDITIONS, 'checkpoint', 'cfg_options', 'datasets')
+_POINT_KEYS = (*_CONDITIONS, 'checkpoint', 'cfg_options', 'datasets', 'layers')
 _CODEC_KEYS = ('codec', 'points', 'adapter', 'without_adapter', 'refinement')
 _TASK_KEYS = ('config', 'checkpoint', 'dataset', 'metrics', 'cfg_options')
 _DATASET_KEYS = ('root', 'annotations', 'num_images')
@@ -61,6 +61,7 @@ class Point:
             as they are; None for no such row.
         datasets: Names of the image sets that are coded.
         refinement: Arguments of a search for better latents; None for none.
+        layers: After how many layers its files are cut; None: they are whole.
     """
 
     codec: str
@@ -71,6 +72,7 @@ class Point:
     without_adapter: str | None = None
     datasets: tuple[str, ...] = ()
     refinement: dict | None = None
+    layers: int | None = None
 
     @property
     def rows(self) -> tuple[str, ...]:
@@ -160,10 +162,10 @@ def read_plan(source: str | Path | dict,
     A data set's images are those in the folder ``root``, or those of its
     COCO ``annotations``; ``num_images`` takes the first ones. A codec is a
     config or a file with one. A point has ``quality``, ``task``, ``alpha``,
-    ``beta``, ``checkpoint``, ``cfg_options``, and ``datasets`` if it is not
-    for all. A codec's ``adapter`` shows the machine another image, and
-    ``without_adapter`` names a row for the same bits without it. A codec's
-    ``refinement`` has the arguments of a
+    ``beta``, ``checkpoint``, ``cfg_options``, ``layers`` after which files
+    are cut, and ``datasets`` if it is not for all. A codec's ``adapter``
+    shows the machine another image, and ``without_adapter`` names a row for
+    the same bits without it. A codec's ``refinement`` has the arguments of a
     :class:`~mmhmc.refinement.LatentRefinement`, by which images are coded.
 
     Args:
@@ -316,7 +318,15 @@ def _read_points(name: str, entry: Mapping,
             name, _checked_name(label),
             CodecSource(config, point.get('checkpoint'),
                         plain_values(point.get('cfg_options'))), condition,
-            plain_values(entry.get('adapter')), bypass, wanted, refinement)
+            plain_values(entry.get('adapter')), bypass, wanted, refinement,
+            _checked_layers(what, point.get('layers')))
+
+
+def _checked_layers(what: str, layers: Any) -> int | None:
+    if layers is not None and not (isinstance(layers, int) and layers > 0):
+        raise ValueError(f'{what}: `layers` must be a positive integer, got '
+                         f'{layers!r}.')
+    return layers
 
 
 def _check_rows(points: Sequence[Point]) -> None:

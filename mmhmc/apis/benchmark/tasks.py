@@ -237,9 +237,11 @@ def _with_codec(cfg: Config, run: TaskRun) -> Config:
     codec.pop('init_cfg', None)
     adapter = point.adapter if run.row == point.codec else None
     cfg = mix_codec(cfg, codec, adapter)
-    if point.refinement is not None:
+    test_cfg = dict(refinement=point.refinement, layers=point.layers)
+    test_cfg = {k: v for k, v in test_cfg.items() if v is not None}
+    if test_cfg:
         for wrapper in _wrappers(cfg.model):
-            wrapper.test_cfg = dict(refinement=point.refinement)
+            wrapper.test_cfg = test_cfg
     if point.condition is not None:
         for wrapper in _wrappers(cfg.model):
             wrapper.condition = {

@@ -74,6 +74,9 @@ class RateLossHook(Hook):
         perceptual_of: What it compares with x: ``'x_hat'``, which people
             see, or ``'x_bar'``, which the machine sees, so that an adapter
             learns from it too, without labels. Not the paper's.
+        beta: Weight of the rate of layers that the machine does not see
+            (``machine_layers``), relative to that of the base: R is
+            ``R_base + beta * R_rest``. Not negative.
 
     Raises:
         ValueError: If a weight is negative or not finite, or
@@ -86,7 +89,8 @@ class RateLossHook(Hook):
                  lmbda_task: float = 1.,
                  perceptual: dict | None = None,
                  lmbda_perceptual: float = 1.,
-                 perceptual_of: str = 'x_hat') -> None:
+                 perceptual_of: str = 'x_hat',
+                 beta: float = 1.) -> None:
         check = rate_distortion.check_lmbda
         self.lmbda_rate = rate_distortion.check_lmbdas('lmbda_rate',
                                                        lmbda_rate)
@@ -94,6 +98,7 @@ class RateLossHook(Hook):
             'lmbda_distortion', lmbda_distortion)
         self.lmbda_task = check('lmbda_task', lmbda_task)
         self.lmbda_perceptual = check('lmbda_perceptual', lmbda_perceptual)
+        self.beta = check('beta', beta)
         self.perceptual = perceptual and MODELS.build(perceptual)
         if perceptual_of not in ('x_hat', 'x_bar'):
             raise ValueError("`perceptual_of` must be 'x_hat' or 'x_bar', got "
@@ -276,8 +281,12 @@ class RateLossHook(Hook):
         """The codec's losses and logs, of all images of one forward."""
         batches = rate_distortion.with_gradients(records)
         losses = dict(
-            loss_rate=rate_distortion.rate_loss(batches, self.lmbda_rate),
+            loss_rate=rate_distortion.rate_loss(batches, self.lmbda_rate,
+                                                self.beta),
             bpp=rate_distortion.bits_per_pixel(batches).mean().detach())
+        if any(batch.rest_bits is not None for batch in batches):
+            rest = rate_distortion.rest_per_pixel(batches).mean().detach()
+            losses['bpp_base'] = losses['bpp'] - rest
         decoded = [batch for batch in batches if batch.x_hat is not None]
         if decoded:
             mse = rate_distortion.squared_error(decoded)

@@ -37,6 +37,23 @@ def test_record_tells_of_the_written_image(bench_cfg):
     assert record['psnr'] == pytest.approx(PSNRMetric().measure(x, decoded))
 
 
+def test_point_may_cut_files_after_their_base(bench_cfg):
+    plain = bench_cfg.codecs.plain
+    plain.codec.layers = [3]
+    plain.points.two.layers = 1
+    plan = read_plan(bench_cfg)
+    (whole, ), (base, ) = (
+        ImageCoder(plan)(task_of(plan, point=point)) for point in (0, 1))
+    x = read_image(task_of(plan).path)[None]
+    stream, = load_point(plan.points[0]).codec.compress(x)
+    assert whole['bytes'] == stream.num_bytes
+    assert base['bytes'] == stream.layer_bytes[0]
+    assert base['decoded_sha256'] != whole['decoded_sha256']
+    plain.points.two.layers = 0
+    with pytest.raises(ValueError, match='`layers` must be a positive'):
+        read_plan(bench_cfg)
+
+
 def test_same_bits_fill_the_rows_with_and_without_adapter(bench_cfg):
     bench_cfg.codecs.plain.adapter = dict(
         type='mmhmc.DynamicAdaptation', width=4)

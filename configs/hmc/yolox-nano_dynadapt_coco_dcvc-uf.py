@@ -18,7 +18,7 @@ model = dict(
             _delete_=True,
             type='mmhmc.DCVCUFIntra',
             hidden_channels=128,
-            latent_channels=128,
+            latent_channels=96,
             hyper_channels=64,
             init_cfg=_base_.pretrained),
         adapter=dict(num_qualities=64),

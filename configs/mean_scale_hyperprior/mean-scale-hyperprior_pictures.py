@@ -5,7 +5,7 @@ value of `--lmbda`: 0.0067, 0.0035, 0.0018, 0.0009. The first one begins as a
 linear transform, each other one with the weights of the rate above it:
 `--cfg-options load_from=FILE train_cfg.max_iters=5000
 param_scheduler.1.end=5000`. The zoo's first one went on for 22000 steps, as
-`docs/results.md` says.
+the README says.
 """
 _base_ = [
     '../_base_/default_runtime.py',

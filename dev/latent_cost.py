@@ -245,37 +245,39 @@ def measure(leaf: str, host: str, size: tuple[int, int],
 
 INTRODUCTION = '''# Analysis in the compressed domain: what it saves
 
-A `LatentBackbone` shows y_hat to the host's heads, by way of a
-`CompressedDomainNeck`; no image is decoded for the machine. Written by
+A `LatentBackbone` shows the latent y_hat to the host's heads, through a
+`CompressedDomainNeck`. No image is decoded for the machine. This command
+writes the page:
 
 <!-- test: dry takes minutes on the full models -->
 ```bash
 python dev/latent_cost.py --repeats {repeats}
 ```
 
-from a bitstream of one image to predictions, in these stages:
+It measures the way from a bitstream of one image to predictions, in four
+stages:
 
 - **read**: entropy decoding and what chooses its tables, bytes to y_hat;
-- **image**: g_s, the whole image at once (large ones are otherwise decoded
-  in tiles, whose overlaps cost more), and the host's normalisation;
+- **image**: g_s on the whole image at once, and the host's normalisation
+  (large images are otherwise decoded in tiles, whose overlaps cost more);
 - **features**: backbone and neck of the host, or the `CompressedDomainNeck`;
-- **heads**: the same in both ways, with all proposals and objects that the
-  config lets through.
+- **heads**: the same both ways, with all proposals and objects that the config
+  lets through.
 
-KMAC/px: thousand multiply-accumulates per pixel, half of what torch's
-`FlopCounterMode` counts; it sees convolutions and matrix products, not entropy
-coding, NMS or RoIAlign. ms: of each stage the quickest of {repeats} runs, both
-ways in turns, after one to warm up; float32, one CPU thread, torch {torch}.
-Take the ratios; the milliseconds are one machine's, which had other work too.
-The configs are in `configs/compressed_domain/`; to train one:
+KMAC/px are thousand multiply-accumulates per pixel, half of what torch's
+`FlopCounterMode` counts. It counts convolutions and matrix products, not
+entropy coding, NMS or RoIAlign. Milliseconds are those of the quickest of
+{repeats} runs, after one to warm up, both ways in turns: float32, one CPU
+thread, torch {torch}. Compare the ratios: the machine had other work, too. The
+configs are in `configs/compressed_domain/`. This trains one:
 
 ```bash
 python tools/train.py configs/compressed_domain/mask-rcnn_latent_sample.py
 ```
 
-What this does not say: **accuracy**. Weights are random, nothing was trained,
-and a network on the latent is another network, which has to be trained to be
-compared. Nor does it say what a GPU would need.
+**Accuracy was not measured.** The weights are random. A network on the latent
+is another network, and has to be trained before it can be compared. Times on a
+GPU were not measured either.
 '''
 
 

@@ -14,8 +14,10 @@ _PUBLIC = {
     'mmhmc.codecs':
     ('AVIF', 'Cheng2020Anchor', 'Cheng2020Attention', 'DCVCUFIntra', 'ELIC',
      'FactorizedPrior', 'HEVCIntra', 'IdentityCodec', 'ImageCodec', 'JPEG',
-     'JPEGXL', 'JointAutoregressive', 'LayeredGenerative', 'MPA', 'MRIC',
-     'MeanScaleHyperprior', 'ScaleHyperprior', 'TinyLIC', 'VVCIntra', 'WebP'),
+     'JPEGXL', 'JointAutoregressive', 'JointAutoregressiveVBR',
+     'LayeredGenerative', 'MPA', 'MRIC', 'MeanScaleHyperprior',
+     'MeanScaleHyperpriorVBR', 'ScaleHyperprior', 'ScaleHyperpriorVBR',
+     'TinyLIC', 'VVCIntra', 'WebP'),
     'mmhmc.engine':
     ('AlternatingOptimWrapperConstructor', 'AutocastHook',
      'CodecOptimWrapperConstructor', 'EntropyTableHook', 'FiniteLossHook',

@@ -43,6 +43,9 @@ CODECS = dict(
     ScaleHyperprior=dict(hidden_channels=8, latent_channels=8),
     MeanScaleHyperprior=dict(hidden_channels=8, latent_channels=8),
     JointAutoregressive=dict(hidden_channels=8, latent_channels=8),
+    ScaleHyperpriorVBR=dict(hidden_channels=8, latent_channels=8),
+    MeanScaleHyperpriorVBR=dict(hidden_channels=8, latent_channels=8),
+    JointAutoregressiveVBR=dict(hidden_channels=8, latent_channels=8),
     Cheng2020Anchor=dict(hidden_channels=8),
     Cheng2020Attention=dict(hidden_channels=8),
     ELIC=dict(
@@ -149,7 +152,7 @@ def tiny_codec(name, **kwargs):
 
 def variable_codec(name):
     """A codec with three qualities or more, whose gains differ."""
-    always = name in ('DCVCUFIntra', 'MPA')
+    always = name in ('DCVCUFIntra', 'MPA') or name.endswith('VBR')
     codec = tiny_codec(
         name, **{} if always else dict(variable_rate=True, num_qualities=3))
     vary_gains(codec).update_entropy_tables()
@@ -471,7 +474,10 @@ def compressai_zoo(tmp_path, monkeypatch):
     def publish(architecture, metric, quality, widths=(8, 8), tables=True):
         torch.manual_seed(quality or 0)
         tables_of = image if quality else image_vbr
-        network = tables_of.model_architectures[architecture](*widths)
+        # Two of those with all rates have a step of z that follows them.
+        steps = {} if quality or architecture == 'mbt2018-vbr' else dict(
+            vr_entbttlnck=True)
+        network = tables_of.model_architectures[architecture](*widths, **steps)
         if tables:
             network.update(force=True)
         content = io.BytesIO()

@@ -10,6 +10,8 @@ from mmhmc.part_weights import load_part, weights_of
 from mmhmc.whole_files import write_whole
 from .codec_loading import load_codec
 
+#: What codecs with one gain for all channels have, and others have not.
+_GAINED = ('Gain', 'QuantABCD.0.weight')
 _ELIC = 'latent_codec.y.latent_codec.y{}.context_prediction.weight'
 
 
@@ -51,8 +53,8 @@ def codec_of_compressai(state: dict[str, Tensor], name: (str | Path)) -> dict:
         raise ValueError(
             f'{name} holds weights of no network of CompressAI that mmhmc has '
             'a codec for, which are bmshj2018-factorized, '
-            'bmshj2018-hyperprior, mbt2018-mean, mbt2018, cheng2020-anchor, '
-            'cheng2020-attn and elic2022-official.')
+            'bmshj2018-hyperprior, mbt2018-mean, mbt2018 (with -vbr, too), '
+            'cheng2020-anchor, cheng2020-attn and elic2022-official.')
     if kind.startswith('Cheng2020'):
         sizes = dict(hidden_channels=len(state['g_a.0.conv1.weight']))
     else:
@@ -125,6 +127,10 @@ def write_codec_config(codec: dict, weights: Path) -> Path:
 def _kind(state: dict[str, Tensor]) -> str | None:
     """Our class for a network of CompressAI; None if there is none."""
     has_context = 'context_prediction.weight' in state
+    if 'QuantABCD.0.weight' in state:
+        fixed = _kind({k: v for k, v in state.items() if k not in _GAINED})
+        steps = 'gayn2zqstep.0.weight' in state
+        return f'{fixed}VBR' if steps != has_context else None
     if 'Gain' in state:
         return None
     if 'g_a.0.conv1.weight' in state and has_context:

@@ -328,6 +328,13 @@ class CompressAICodec(EntropyModelCodec):
         return ARITHMETIC
 
     def _load_from_state_dict(self, state_dict, prefix, *args) -> None:
+        if f'{prefix}QuantABCD.0.weight' in state_dict and not hasattr(
+                self, 'QuantABCD'):
+            raise RuntimeError(
+                'The weights are of a codec of CompressAI with several rates, '
+                f'and {type(self).__name__} has no gain for all channels: '
+                'build ScaleHyperpriorVBR, MeanScaleHyperpriorVBR or '
+                'JointAutoregressiveVBR.')
         for name in self.entropy_networks:
             key = _settings_of(name)
             new = state_dict.get(prefix + key)

@@ -148,10 +148,21 @@ class JointAutoregressive(HyperpriorCodec):
                                                  dim=1)).chunk(2, 1)
 
     def run_context_model(
-            self, params: Tensor,
-            code_step: CodeStep) -> tuple[Tensor, Tensor, Tensor]:
-        """See :meth:`HyperpriorCodec.run_context_model`; one image."""
-        context = _Context(self, *params.shape[-2:])
+            self,
+            params: Tensor,
+            code_step: CodeStep,
+            shift: float | Tensor = 0.) -> tuple[Tensor, Tensor, Tensor]:
+        """See :meth:`HyperpriorCodec.run_context_model`; one image.
+
+        Args:
+            params: See there.
+            code_step: See there.
+            shift: Added to the context, a number or (2 M, 1).
+
+        Returns:
+            See there.
+        """
+        context = _Context(self, *params.shape[-2:], shift)
         predicted = []
         for row, column in context.wavefronts():
             scales_hat, means_hat = context.predict(params[0], row, column)
@@ -206,9 +217,13 @@ class _Context:
     integers, so that theirs are equal anywhere.
     """
 
-    def __init__(self, codec: JointAutoregressive, height: int,
-                 width: int) -> None:
+    def __init__(self,
+                 codec: JointAutoregressive,
+                 height: int,
+                 width: int,
+                 shift: float | Tensor = 0.) -> None:
         conv = codec.context_prediction
+        self.shift = shift
         self.codec, self.height, self.width = codec, height, width
         self.border = conv.kernel_size[0] // 2
         side = self.border * 2
@@ -248,6 +263,7 @@ class _Context:
                            column[:, None] + self.taps[:, 1]]
         taps = taps.transpose(1, 2).flatten(0, 1)
         context = self.predict_context(taps[None, :, None])[0, :, 0]
+        context = context + self.shift
         both = torch.cat((params[:, row, column], context))[None, :, None]
         scales_hat, means_hat = self.mix(both).chunk(2, 1)
         return scales_hat[0, :, 0], means_hat[0, :, 0]

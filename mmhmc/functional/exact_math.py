@@ -16,6 +16,8 @@ from torch import Tensor
 #: Terms after which the series no longer change: of the exponential for
 #: arguments within +-0.35, of the error function within +-4.3.
 _EXP_TERMS, _ERF_TERMS = 18, 90
+#: After so many steps a logarithm no longer changes.
+_LOG_STEPS = 6
 
 
 def exact_exp(x: np.ndarray) -> np.ndarray:
@@ -28,6 +30,16 @@ def exact_exp(x: np.ndarray) -> np.ndarray:
         result = result * (1 / n)
         result = result + 1
     return np.ldexp(result, doublings.astype(np.int64))
+
+
+def exact_softplus(x: np.ndarray) -> np.ndarray:
+    """``log(1 + e**x)`` of float64 within +-300, to about 15 digits."""
+    total = exact_exp(x) + 1
+    result = np.maximum(x, 0)
+    # Newton's method for e**result = total, from at most log(2) below.
+    for _ in range(_LOG_STEPS):
+        result = total * exact_exp(-result) + (result - 1)
+    return result
 
 
 def exact_tanh(x: np.ndarray) -> np.ndarray:

@@ -23,9 +23,15 @@ CODECS = {
     'mbt2018': 'JointAutoregressive',
     'cheng2020-anchor': 'Cheng2020Anchor',
     'cheng2020-attn': 'Cheng2020Attention',
+    'bmshj2018-hyperprior-vbr': 'ScaleHyperpriorVBR',
+    'mbt2018-mean-vbr': 'MeanScaleHyperpriorVBR',
+    'mbt2018-vbr': 'JointAutoregressiveVBR',
 }
+#: Those whose step of the hyper-latent follows the rate.
+_VARIABLE_STEP = ('bmshj2018-hyperprior-vbr', 'mbt2018-mean-vbr')
 #: Modules of CompressAI with the tables; older releases lack the second.
 _MODULES = ('compressai.zoo.image', 'compressai.zoo.image_vbr')
+_TABLES = ('_quantized_cdf', '_cdf_length', '_offset')
 _NEW_TABLES = '/new-tables'
 #: As many as codecs of this package have.
 _SCALE_LEVELS = 256
@@ -93,8 +99,10 @@ class CompressAIWeights:
             ValueError: If it is of another network.
         """
         from compressai.zoo import load_state_dict as renamed
-        state = renamed(state)
-        if not self.new_tables and _has_tables(state):
+        # CompressAI leaves this out, too.
+        state = {k: v for k, v in renamed(state).items() if k != 'QuantOffset'}
+        steps = self.architecture in _VARIABLE_STEP
+        if not self.new_tables and not steps and _has_tables(state):
             return state
         from compressai.models.base import get_scale_table
         network = self._network(state)
@@ -102,7 +110,10 @@ class CompressAIWeights:
         device = next(iter(state.values())).device
         return {
             key: value.to(device)
-            for key, value in network.state_dict().items()
+            for key, value in {
+                **network.state_dict(),
+                **(_tables_of_rates(network) if steps else {})
+            }.items()
         }
 
     def _network(self, state: dict[str, Any]):
@@ -111,7 +122,15 @@ class CompressAIWeights:
             for module in _modules()
             for name, network in module.model_architectures.items()
         }
-        network = architectures[self.architecture](*self.widths)
+        steps = dict(vr_entbttlnck=True) \
+            if self.architecture in _VARIABLE_STEP else {}
+        network = architectures[self.architecture](*self.widths, **steps)
+        if steps:
+            # Of one rate, and CompressAI does not load them.
+            empty = network.entropy_bottleneck.state_dict()
+            state = dict(state)
+            state.update((f'entropy_bottleneck.{name}', empty[name])
+                         for name in _TABLES)
         try:
             network.load_state_dict(state)
         except (KeyError, RuntimeError) as error:
@@ -209,3 +228,22 @@ def _has_tables(state: dict[str, Any]) -> bool:
         if key.endswith('._quantized_cdf')
     ]
     return bool(tables) and all(table.numel() for table in tables)
+
+
+def _tables_of_rates(network) -> dict[str, Any]:
+    """Tables of the hyper-latent for every rate, one below the other.
+
+    CompressAI makes those of one rate, when it codes.
+    """
+    import torch
+    bottleneck, tables = network.entropy_bottleneck, []
+    for gain in network.Gain.detach().abs():
+        network.update(force=True, scale=gain)
+        tables.append([getattr(bottleneck, name) for name in _TABLES])
+    width = max(cdf.shape[1] for cdf, *_ in tables)
+    padded = [(torch.nn.functional.pad(cdf, (0, width - cdf.shape[1])), *rest)
+              for cdf, *rest in tables]
+    return {
+        f'entropy_bottleneck.{name}': torch.cat(parts)
+        for name, parts in zip(_TABLES, zip(*padded))
+    }

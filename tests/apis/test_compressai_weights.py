@@ -4,8 +4,9 @@ import torch
 from compressai.models import (Cheng2020Anchor, Cheng2020Attention,
                                FactorizedPrior, FactorizedPriorReLU,
                                JointAutoregressiveHierarchicalPriors,
-                               MeanScaleHyperprior, ScaleHyperprior,
-                               ScaleHyperpriorVbr)
+                               JointAutoregressiveHierarchicalPriorsVbr,
+                               MeanScaleHyperprior, MeanScaleHyperpriorVbr,
+                               ScaleHyperprior, ScaleHyperpriorVbr)
 from compressai.models.sensetime import (Cheng2020AnchorCheckerboard,
                                          Elic2022Official)
 from conftest import smooth_images
@@ -13,6 +14,7 @@ from conftest import smooth_images
 from mmhmc.apis import load_codec
 from mmhmc.apis.compressai_weights import (codec_of_compressai,
                                            export_compressai_weights)
+from mmhmc.structures import CodingCondition
 
 NETWORKS = dict(
     FactorizedPrior=lambda: FactorizedPrior(8, 12),
@@ -23,6 +25,13 @@ NETWORKS = dict(
     Cheng2020Attention=lambda: Cheng2020Attention(8),
     # Release 1.2.6 has wider contexts for the last group.
     ELIC=lambda: Elic2022Official(8, 48, [2, 2, 4, 8, 32]))
+
+VARIABLE = dict(
+    ScaleHyperpriorVBR=lambda: ScaleHyperpriorVbr(8, 12, vr_entbttlnck=True),
+    MeanScaleHyperpriorVBR=lambda: MeanScaleHyperpriorVbr(
+        8, 12, vr_entbttlnck=True),
+    JointAutoregressiveVBR=lambda: JointAutoregressiveHierarchicalPriorsVbr(
+        8, 12))
 
 
 @pytest.mark.parametrize('kind', NETWORKS)
@@ -49,6 +58,27 @@ def test_codec_is_found_and_decodes_what_the_network_does(
     if kind != 'FactorizedPrior':
         levels = len(codec.gaussian_conditional.scale_table)
         assert levels == (64 if updated else 256)
+
+
+@pytest.mark.parametrize('kind, network', VARIABLE.items())
+@pytest.mark.parametrize('updated', [False, True])
+def test_codec_with_all_rates_is_found_and_codes_at_each(
+        kind, network, updated, tmp_path):
+    torch.manual_seed(0)
+    network = network().eval()
+    if updated:
+        network.update(force=True)
+    torch.save(network.state_dict(), tmp_path / 'a.pth.tar')
+    _, config = export_compressai_weights(tmp_path / 'a.pth.tar',
+                                          tmp_path / 'a.safetensors')
+    codec = load_codec(config, cfg_options={'codec.portable': False})
+    assert type(codec).__name__ == kind
+    x = smooth_images(1, 64, 64)
+    for quality in (1, 8):
+        stream, = codec.compress(x, CodingCondition(quality=quality))
+        with torch.no_grad():
+            expected = network(x, s=quality - 1)['x_hat'].clamp(0, 1)
+        torch.testing.assert_close(codec.decompress([stream]), expected)
 
 
 def test_elic_is_compressais_to_the_last_bit(tmp_path):

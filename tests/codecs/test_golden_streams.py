@@ -25,7 +25,10 @@ EXPECTED = Path(__file__).parents[1] / 'expected/golden_streams.json'
 #: Codecs with a quality, between two that have gains of their own.
 CONDITIONS = dict(
     DCVCUFIntra=CodingCondition(quality=1.75),
-    MPA=CodingCondition(quality=4.5))
+    JointAutoregressiveVBR=CodingCondition(quality=3.5),
+    MeanScaleHyperpriorVBR=CodingCondition(quality=3.5),
+    MPA=CodingCondition(quality=4.5),
+    ScaleHyperpriorVBR=CodingCondition(quality=3.5))
 TABLES = ('_quantized_cdf', '_offset', '_cdf_length', 'scale_table',
           'quantiles')
 

@@ -52,7 +52,8 @@ def fresh(name):
 #: Codecs that a former version could make portable, with settings.
 FORMER = tuple(
     name for name in HYPER
-    if name not in ('DCVCUFIntra', 'MPA', 'MRIC', 'TinyLIC'))
+    if name not in ('DCVCUFIntra', 'MPA', 'MRIC',
+                    'TinyLIC') and not name.endswith('VBR'))
 
 
 def with_settings(codec):

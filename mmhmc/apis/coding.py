@@ -12,6 +12,7 @@ known by content, not by name: the log has a hash of each input and each output
 beside that of the codec. Where the log is lost, the file is made again and
 compared.
 """
+import errno
 import hashlib
 import json
 import math
@@ -19,7 +20,7 @@ import time
 import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -49,6 +50,8 @@ from .result_log import ResultLog
 
 #: Errors that end the coding of one file, and not of the others.
 _FILE_ERRORS = (OSError, ValueError, RuntimeError, MemoryError)
+#: Errors that all other files would have, too.
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 _REPLACE = 'Move it away, or replace it with --force.'
 
 
@@ -260,6 +263,8 @@ class _Coder(ABC):
                     parents=True, exist_ok=True)
                 row, was_done = self.code(pair, known or {})
         except _FILE_ERRORS as error:
+            if getattr(error, 'errno', None) in _NO_ROOM:
+                raise _no_room(error, self.folder / pair.output) from error
             return Outcome(pair, error=_one_line(error, pair.source))
         return Outcome(pair, row, was_done, warnings=noted)
 
@@ -431,14 +436,14 @@ def _code(name: str, pairs: list[FilePair], out_dir: Path, source: CodecSource,
           coder: Callable[..., _Coder], jobs: int) -> Report:
     if jobs < 1:
         raise ValueError(f'`jobs` must be 1 or more, got {jobs}.')
-    out_dir.mkdir(parents=True, exist_ok=True)
     ranks = join_ranks()
     source = _on_own_device(source, ranks)
     log = ResultLog(out_dir, name, ranks.rank, ranks.size)
     known = log.read()
     tasks = [(pair, known.get(pair.output)) for pair in ranks.share(pairs)]
     outcomes = []
-    with progress(name, len(tasks), ranks.rank == 0) as advance:
+    with progress(name, len(tasks), ranks.rank == 0) as advance, \
+            _folder_for_results(out_dir):
         with closing(work(partial(coder, source), tasks, jobs)) as results:
             for outcome in results:
                 if outcome.row not in (None, known.get(outcome.pair.output)):
@@ -470,6 +475,24 @@ def _on_own_device(source: CodecSource, ranks: Ranks) -> CodecSource:
         return source
     count = max(1, torch.cuda.device_count())
     return replace(source, device=f'cuda:{ranks.local_rank % count}')
+
+
+@contextmanager
+def _folder_for_results(folder: Path) -> Iterator[None]:
+    """Make a folder, which goes again if nothing gets into it."""
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        yield
+    except BaseException:
+        with suppress(OSError):  # it is not empty
+            folder.rmdir()
+        raise
+
+
+def _no_room(error: OSError, output: Path) -> OSError:
+    return OSError(
+        error.errno, f'{error.strerror}. What is finished stays; '
+        'the same command goes on from there', str(output))
 
 
 @contextmanager

@@ -11,6 +11,7 @@ No module imports anything but the standard library before a subcommand runs,
 so ``mmhmc --help`` is quick.
 """
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 from typing import NoReturn
@@ -45,7 +46,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     Returns:
         Exit status: 0 if all is well, 1 if something failed, 130 if it was
-        stopped. Arguments that are wrong raise ``SystemExit`` with 2.
+        stopped, 141 if nobody reads its output. Wrong arguments raise
+        ``SystemExit`` with 2.
     """
     own_process = argv is None
     given = current_command(sys.argv[1:] if own_process else list(argv))
@@ -70,7 +72,13 @@ def _run(args: argparse.Namespace) -> int:
     """Turn errors that a user can repair, and Ctrl-C, into one line."""
     from mmhmc.apis.command import EXPECTED, is_told, told
     try:
-        return args.run(args)
+        status = args.run(args)
+        sys.stdout.flush()
+        return status
+    except BrokenPipeError:
+        # What reads the output, such as `head`, has enough of it.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
     except KeyboardInterrupt:
         complain(args, f'stopped. {args.stopped}')
         return 130

@@ -30,7 +30,7 @@ def _add_encode(commands: Commands) -> None:
         'Exit status 0: all are encoded; 1: one is not.',
         stopped=_STOPPED)
     _add_coding(parser, 'IMAGE',
-                'PNG, JPEG, WebP, BMP or TIFF file, or folder of such', '.')
+                'PNG, JPEG, WebP, BMP or TIFF file, or folder of such')
     parser.add_argument(
         '--quality',
         type=float,
@@ -124,16 +124,12 @@ def _info(args: argparse.Namespace) -> int:
     return status
 
 
-def _add_coding(parser: argparse.ArgumentParser,
-                metavar: str,
-                help: str,
-                default: str | None = None) -> None:
+def _add_coding(parser: argparse.ArgumentParser, metavar: str,
+                help: str) -> None:
     """Arguments of encoding and decoding: inputs, outputs, the codec."""
     add_path(parser, 'inputs', metavar=metavar, help=help, nargs='+')
-    where = {} if default is None else dict(default=default)
-    add_output(parser, 'DIR',
-               'output folder' + ('; default: this folder' if where else ''),
-               **where or dict(required=True))
+    add_output(
+        parser, 'DIR', 'output folder; default: this folder', default='.')
     add_model(parser, '--codec')
     add_device(parser)
     add_jobs(parser)

@@ -2,7 +2,7 @@
 import argparse
 
 from .arguments import (Commands, add_checkpoint, add_command, add_device,
-                        add_output, add_path)
+                        add_output, add_path, keep_existing)
 
 
 def add_commands(commands: Commands) -> None:
@@ -31,19 +31,17 @@ def _add_demo(commands: Commands) -> None:
         help='model of the zoo, or a config; default: a small codec and a '
         'detector of 80 kinds of objects')
     add_checkpoint(parser)
-    add_output(
-        parser,
-        'DIR',
-        'output folder; default mmhmc_demo',
-        default='mmhmc_demo',
-        force=False)
+    add_output(parser, 'DIR', 'output folder; default mmhmc_demo, whose page '
+               'is replaced')
     add_device(parser)
 
 
 def _demo(args: argparse.Namespace) -> int:
+    if args.output:
+        keep_existing([f'{args.output}/index.html'], args.force)
     from mmhmc.apis.demo import DEFAULT_MODEL, run_demo
     demo = run_demo(args.images or None, args.model or DEFAULT_MODEL,
-                    args.checkpoint, args.output, args.device)
+                    args.checkpoint, args.output or 'mmhmc_demo', args.device)
     for image in demo.images:
         print(image.table().to_markdown())
     print(f'Page: {demo.page}')

@@ -164,9 +164,8 @@ def _remedy(model: Wanted) -> str:
     if isinstance(model, CompressAIWeights):
         return (f'Where there is a network, download {model.url}, and put '
                 f'{model.weights} into {_folder()}.')
-    return (f'Get {model.weights} from where the model zoo is served, put it '
-            'into a folder and name that by --base-url or MMHMC_ZOO_URL; or '
-            'let MMHMC_ZOO_URL be an address that serves it.')
+    return ('Let MMHMC_ZOO_URL say where the model zoo is: a folder with '
+            f'{model.weights}, or an address, https:// or hf://OWNER/REPO.')
 
 
 def _download(url: str, file: Path, model: Wanted, shown: bool) -> None:

@@ -5,7 +5,7 @@ read them, too. A model has three keys beyond it: ``Options``, ``Size`` and
 ``SHA256``.
 """
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
@@ -82,11 +82,19 @@ def find_model(name: str) -> ZooModel:
         raise ValueError(
             f'{name!r} is a config without weights in the model zoo. Train '
             f'it, `mmhmc train {file.stem}`, or give a checkpoint.')
-    configs = {file.stem for file in find_configs('*')}
-    near = get_close_matches(name, {*models, *configs}, 3, 0.3)
+    near = near_names(name, models) or near_names(
+        name, [file.stem for file in find_configs('*')])
     hint = f'; near it are {", ".join(near)}' if near else ''
     raise ValueError(f'The model zoo has no {name!r}{hint}. `mmhmc zoo list` '
                      'shows all.')
+
+
+def near_names(name: str, names: Iterable[str]) -> list[str]:
+    """Up to three names that somebody may have meant."""
+    names = list(names)
+    near = [one for one in names if name and name.lower() in one.lower()]
+    near += get_close_matches(name, names, 3, 0.4)
+    return list(dict.fromkeys(near))[:3]
 
 
 def is_zoo_name(text: str) -> bool:

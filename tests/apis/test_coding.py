@@ -465,7 +465,7 @@ def test_two_ranks_share_the_files_and_merge_the_results(
         '--standalone', '-m', 'mmhmc.cli', 'encode',
         str(home / 'images'),
         str(tmp_path / 'no.png'), '-o',
-        str(folder), '--codec',
+        str(folder), '--model',
         str(home / 'config.py'), '--checkpoint',
         str(home / 'weights.pth')
     ]

@@ -182,7 +182,7 @@ def test_list_shows_names_and_results(zoo, capsys, monkeypatch):
 @pytest.mark.parametrize('arguments, message', [
     (['tini'], 'near it are tiny'),
     (['untrained'], 'without weights'),
-    (['tiny', '--base-url', '/nowhere'], 'does not exist. Get tiny'),
+    (['tiny', '--base-url', '/nowhere'], 'does not exist. Let MMHMC_ZOO'),
 ])
 def test_what_cannot_be_had_is_one_line_and_status_1(zoo, tmp_path, arguments,
                                                      message, capsys):

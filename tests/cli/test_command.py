@@ -1,4 +1,5 @@
 import ast
+import errno
 import json
 import os
 import signal
@@ -17,6 +18,8 @@ from mmhmc.datasets import read_image, write_image
 from mmhmc.version import __version__
 
 ROOT = Path(__file__).parents[2]
+CONFIG = "codec = dict(type='mmhmc.MeanScaleHyperprior', " \
+    'hidden_channels=8, latent_channels=8)\n'
 
 
 def nothing_installed(python: str = 'python') -> doctor.Environment:
@@ -93,9 +96,7 @@ def home(tmp_path_factory):
     home = tmp_path_factory.mktemp('cli')
     torch.save(
         tiny_codec('MeanScaleHyperprior').state_dict(), home / 'weights.pth')
-    (home / 'config.py').write_text(
-        "codec = dict(type='mmhmc.MeanScaleHyperprior', hidden_channels=8, "
-        'latent_channels=8)')
+    (home / 'config.py').write_text(CONFIG)
     write_image(home / 'a.png', smooth_images(1, 40, 52)[0])
     return home
 
@@ -138,6 +139,144 @@ def test_force_replaces_what_is_there(home, tmp_path, capsys):
     assert cli.main(arguments) == 1
     assert '--force' in capsys.readouterr().err
     assert cli.main([*arguments, '--force']) == 0
+
+
+def test_dry_run_says_what_would_be_done_and_writes_nothing(
+        home, tmp_path, capsys):
+    out = tmp_path / 'out'
+    assert cli.main(
+        with_codec(home, 'encode', home / 'a.png', '-o', out,
+                   '--dry-run')) == 0
+    assert capsys.readouterr().out.splitlines() == [
+        'mmhmc.MeanScaleHyperprior',
+        f'{home / "a.png"} (52 x 40) -> {out / "a.png.hmc"}'
+    ]
+    assert not out.exists()
+
+
+def test_name_of_a_model_is_all_that_coding_needs(home, zoo, tmp_path, capsys):
+    model = ['--model', 'tiny', '-o', str(tmp_path)]
+    assert cli.main(['encode', str(home / 'a.png'), *model]) == 0
+    assert cli.main(['decode', str(tmp_path / 'a.png.hmc'), *model]) == 0
+    assert read_image(tmp_path / 'a.png').shape == (3, 40, 52)
+    assert cli.main(['info', str(tmp_path)]) == 0
+    assert 'coded as 64 x 64' in capsys.readouterr().out
+
+
+def test_full_disk_is_one_line_and_leaves_whole_files(home, tmp_path, capsys,
+                                                      monkeypatch):
+    images, out = tmp_path / 'images', tmp_path / 'out'
+    images.mkdir()
+    for name in 'abc':
+        (images / f'{name}.png').symlink_to(home / 'a.png')
+    write = Path.write_bytes
+
+    def write_two(path, data):
+        if len([*out.glob('*.hmc')]) == 2:
+            path.touch()
+            raise OSError(errno.ENOSPC, 'No space left on device')
+        return write(path, data)
+
+    monkeypatch.setattr(Path, 'write_bytes', write_two)
+    assert cli.main(with_codec(home, 'encode', images, '-o', out)) == 1
+    line, = capsys.readouterr().err.splitlines()
+    assert 'No space left on device' in line and 'c.png.hmc' in line
+    assert {path.name
+            for path in out.iterdir()
+            } == {'a.png.hmc', 'b.png.hmc', 'encode.jsonl'}
+    monkeypatch.undo()
+    assert cli.main(with_codec(home, 'encode', images, '-o', out)) == 0
+    assert '1 coded, 2 done before' in capsys.readouterr().out
+
+
+@pytest.mark.parametrize('arguments, words', [
+    (['--model', 'tini'], 'near it are tiny'),
+    (['--model', 'untrained'], 'There are no weights'),
+    (['--model', 'tiny', '--checkpoint', 'no'], "The model zoo has no 'no'"),
+    (['--model', 'mmnowhere::a.py'], 'needs mmnowhere, which is not inst'),
+    (['--model', 'tiny', '-o', 'a.png/out'], 'Not a directory'),
+    (['--model', 'tiny', '--quality', '3'], 'quality'),
+])
+def test_mistakes_are_one_line_and_write_nothing(home, zoo, tmp_path, capsys,
+                                                 monkeypatch, arguments,
+                                                 words):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / 'a.png').symlink_to(home / 'a.png')
+    before = sorted(tmp_path.rglob('*'))
+    config = zoo.root / 'configs/hmc/untrained.py'
+    config.write_text(CONFIG)
+    assert cli.main(['encode', 'a.png', '-o', 'out', *arguments]) == 1
+    line, = capsys.readouterr().err.splitlines()
+    assert line.startswith('mmhmc encode: ') and words in line
+    assert sorted(tmp_path.rglob('*')) == before
+
+
+@pytest.mark.parametrize('command', ['encode', 'decode', 'info'])
+def test_folder_without_files_of_the_kind_is_one_line(zoo, tmp_path, capsys,
+                                                      command):
+    empty, out = tmp_path / 'empty', tmp_path / 'out'
+    empty.mkdir()
+    model = ['--model', 'tiny', '-o', str(out)] * (command != 'info')
+    assert cli.main([command, str(empty), *model]) == 1
+    line, = capsys.readouterr().err.splitlines()
+    assert 'holds no file that ends in' in line and not out.exists()
+
+
+@pytest.mark.parametrize('arguments, words', [
+    (['train'], 'one of the arguments config --model is required'),
+    (['train', 'a.py', '--model', 'b'], 'not allowed with argument'),
+    (['test', 'a.py', 'b.pth', '-o', 'x.json'], '--output must end in .pkl'),
+    (['export', 'publish', 'a.pth'], 'give the file to write once'),
+    (['export', 'host', 'a', 'b.safetensors', '-o', 'c.safetensors'
+      ], 'give the file to write once'),
+    (['zoo'], 'required: COMMAND'),
+])
+def test_options_that_contradict_each_other_end_with_status_2(
+        capsys, arguments, words):
+    with pytest.raises(SystemExit, match='2'):
+        cli.main(arguments)
+    assert words in capsys.readouterr().err
+
+
+def test_package_that_is_missing_is_told_with_its_cure(home, capsys,
+                                                       monkeypatch):
+    error = ModuleNotFoundError("No module named 'torch.nn'", name='torch.nn')
+
+    def run(args):
+        raise error
+
+    run.__name__ = '_encode'
+    monkeypatch.setattr(cli.coding, '_encode', run)
+    assert cli.main(with_codec(home, 'encode', 'a.png')) == 1
+    assert capsys.readouterr().err == (
+        'mmhmc encode: this needs torch, which is not installed. `mmhmc '
+        'doctor` says how to get it.\n')
+
+
+@pytest.mark.parametrize('former, today', [
+    (['download', '--list'], 'mmhmc zoo list'),
+    (['export', '--from', 'mpa', 'no.pth', '-o', 'a.safetensors'
+      ], 'mmhmc export authors --from'),
+    (['encode', 'a.png', '--codec', 'no.py'], '`--model`'),
+])
+def test_former_commands_work_and_warn(zoo, tmp_path, capsys, monkeypatch,
+                                       former, today):
+    monkeypatch.chdir(tmp_path)
+    status = cli.main(former)
+    err = capsys.readouterr().err
+    assert f'is called {today}' in err or f'is called `{today}' in err
+    assert status == (former[0] != 'download')
+    assert 'Traceback' not in err
+
+
+def test_output_that_nobody_reads_is_no_error():
+    result = subprocess.run(
+        f'{sys.executable} -m mmhmc zoo list | head -1',
+        shell=True,
+        cwd=ROOT,
+        capture_output=True,
+        text=True)
+    assert result.stdout and not result.stderr
 
 
 def test_options_of_the_config_are_overridden(home, tmp_path, capsys):

@@ -170,8 +170,8 @@ def test_file_that_is_not_served_is_told_with_the_remedy(server, zoo):
     server.status = 404
     with pytest.raises(
             FileNotFoundError,
-            match='zoo/tiny.safetensors cannot be had: 404 .* --base-url or '
-            'MMHMC_ZOO_URL'):
+            match='zoo/tiny.safetensors cannot be had: 404 .* Let '
+            'MMHMC_ZOO_URL say where'):
         fetch_weights('tiny')
     assert files_of(zoo) == []
 
@@ -186,7 +186,7 @@ def test_no_network_is_told_with_the_remedy(zoo):
     # Nothing listens on port 9 of this machine.
     with pytest.raises(
             ConnectionError,
-            match='(?s)127.0.0.1:9.*when there is a network. Get tiny.saf'):
+            match='(?s)127.0.0.1:9.*when there is a network. Let MMHMC_ZOO'):
         fetch_weights('tiny', 'http://127.0.0.1:9')
 
 

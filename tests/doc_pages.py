@@ -249,7 +249,8 @@ def look_at(words):
     elif program.startswith('tools/'):
         assert os.access(program, os.X_OK), program
     else:
-        assert program in ('source', 'git', 'cd'), f'{words}: not foreseen'
+        assert program in ('source', 'git', 'cd',
+                           'mim'), f'{words}: not foreseen'
     named = [
         word for word in words
         if re.match(r'(configs|tools|requirements)/.*\.\w+$', word)

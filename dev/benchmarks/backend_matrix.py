@@ -29,9 +29,8 @@ from rich.console import Console
 from rich.table import Column, Table
 from torch import Tensor, nn
 
-from mmhmc.apis import fetch_weights, list_models, load_codec
+from mmhmc.apis import fetch_weights, list_models, load_codec, load_config
 from mmhmc.apis.command import run_tool
-from mmhmc.apis import load_config
 from mmhmc.bitstream import Bitstream, BitstreamError
 from mmhmc.checkpoints import read_checkpoint
 from mmhmc.codecs import ImageCodec, build_codec

@@ -2,7 +2,7 @@
 import copy
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Optional
 
 import torch
@@ -46,6 +46,9 @@ class RefinedImage:
         steps: Steps that were taken.
         lmbda: Weight of what is lost beside the rate.
         num_bytes_before: Bytes without the search.
+        latents: What is coded, by name, see
+            :class:`~mmhmc.codecs.latent_search.LatentSearch`; empty if
+            nothing better was found.
     """
 
     bitstream: Bitstream
@@ -54,6 +57,7 @@ class RefinedImage:
     steps: int
     lmbda: float
     num_bytes_before: int
+    latents: dict[str, Tensor] = field(default_factory=dict, repr=False)
 
     @property
     def is_refined(self) -> bool:
@@ -61,7 +65,7 @@ class RefinedImage:
         return self.after < self.before
 
     def summary(self) -> dict:
-        """All but the bitstream, for JSON."""
+        """All but bitstream and latents, for JSON."""
         return dict(
             is_refined=self.is_refined,
             before=self.before,
@@ -180,14 +184,15 @@ class LatentRefinement:
         plain, = codec.compress(x, condition)
         x_plain = codec.decompress([plain], condition)
         objective = self._objective(codec, x, condition, importance, x_plain)
-        found, steps = self._search(codec, objective, condition, on_step)
+        found, steps, latents = self._search(codec, objective, condition,
+                                             on_step)
         before = _real_objective(codec, objective, plain, x_plain)
         x_hat = codec.decompress([found], condition)
         after = _real_objective(codec, objective, found, x_hat)
         if not after < before or self._lost(x, x_plain, x_hat):
-            found, after = plain, before
+            found, after, latents = plain, before, {}
         return RefinedImage(found, before, after, steps, objective.lmbda,
-                            codec.num_bytes(plain))
+                            codec.num_bytes(plain), latents)
 
     def search(self,
                codec: ImageCodec,
@@ -251,9 +256,9 @@ class LatentRefinement:
         codec: ImageCodec,
         objective: RefinementObjective,
         condition: Condition,
-        on_step: Optional[Callable[[int],
-                                   None]] = None) -> tuple[Bitstream, int]:
-        """Code what is found; also the number of steps."""
+        on_step: Optional[Callable[[int], None]] = None
+    ) -> tuple[Bitstream, int, dict[str, Tensor]]:
+        """Code what is found; also the number of steps, and the latents."""
         search = LatentSearch()
         relaxation = _Annealing(self.steps, self.seed, device_of(codec))
         search.relaxation = relaxation
@@ -267,7 +272,7 @@ class LatentRefinement:
         }
         with search.active():
             found, = codec.compress(objective.x, condition)
-        return found, taken
+        return found, taken, search.latents
 
     def _take_steps(self, codec: ImageCodec, objective: RefinementObjective,
                     condition: Condition, relaxation: '_Annealing',

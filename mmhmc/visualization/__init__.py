@@ -8,6 +8,7 @@ from .demo_page import DemoFigure, DemoImage, FoundObject, write_demo_page
 from .image_grid import draw_image_grid
 from .panel import Instances, PanelRow, draw_panel
 from .path_masks import TaskColumn, draw_task_images, tint_side_path
+from .refinement_figures import refinement_figures
 from .report_page import write_report
 from .result_tables import (benchmark_table, complexity_table, delta_table,
                             doubt_table, failure_table, point_table)
@@ -22,8 +23,8 @@ __all__ = [
     'complexity_table', 'delta_table', 'doubt_table', 'draw_bits',
     'draw_coding', 'draw_curves', 'draw_error', 'draw_panel',
     'draw_image_grid', 'draw_task_images', 'draw_training', 'failure_table',
-    'point_table', 'read_scalars', 'tint_side_path', 'worst_images',
-    'write_demo_page', 'write_report'
+    'point_table', 'read_scalars', 'refinement_figures', 'tint_side_path',
+    'worst_images', 'write_demo_page', 'write_report'
 ]
 
 __getattr__ = former_attribute(__name__)

@@ -26,8 +26,10 @@ def draw_error(image: ndarray, other: ndarray) -> ndarray:
     return np.minimum(ERROR_GAIN * error, 255).astype(np.uint8)
 
 
-def draw_bits(bits: ndarray, size: tuple[int, int],
-              coded_size: tuple[int, int]) -> ndarray:
+def draw_bits(bits: ndarray,
+              size: tuple[int, int],
+              coded_size: tuple[int, int],
+              largest: float | None = None) -> ndarray:
     """Bits of each position in colours, from black over red to yellow.
 
     Args:
@@ -36,14 +38,15 @@ def draw_bits(bits: ndarray, size: tuple[int, int],
         size: Height and width in pixels of the image.
         coded_size: Height and width in pixels that ``bits`` covers, from the
             top left corner, not less than ``size``.
+        largest: Value of the brightest colour; the largest of the map if not
+            given.
 
     Returns:
-        RGB, uint8, shape (*size, 3); the brightest colour is the largest
-        value of the map.
+        RGB, uint8, shape (*size, 3).
     """
     # Imported here, as matplotlib takes a second.
     from matplotlib import colormaps
-    largest = float(bits.max())
+    largest = float(bits.max()) if largest is None else largest
     shares = np.asarray(bits) / largest if largest > 0 else np.zeros_like(bits)
     rows = np.arange(size[0]) * bits.shape[0] // coded_size[0]
     columns = np.arange(size[1]) * bits.shape[1] // coded_size[1]

@@ -183,7 +183,7 @@ class Careless(LatentRefinement):
     """Finds another image, which its machine likes better."""
 
     def _search(self, codec, objective, *args):
-        return codec.compress(1 - objective.x)[0], 1
+        return codec.compress(1 - objective.x)[0], 1, {}
 
 
 @pytest.mark.parametrize('loss, is_taken', [(None, True), (50., True),

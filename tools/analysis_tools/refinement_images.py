@@ -1,0 +1,59 @@
+"""What a search at encode time has changed, as one PNG for each image."""
+import sys
+from pathlib import Path
+
+from mmhmc.apis.command import run_tool, tool_parser
+from mmhmc.machine import tune_cpu
+
+
+def main(argv=None) -> None:
+    """Search and draw."""
+    parser = tool_parser(__doc__)
+    parser.add_argument('model', help='model of the zoo, or config of a codec')
+    parser.add_argument('images', nargs='+', help='image files')
+    parser.add_argument('--out', required=True, help='folder of the PNG files')
+    parser.add_argument('--checkpoint', help="the codec's weights")
+    parser.add_argument('--steps', type=int, default=30, help='default 30')
+    parser.add_argument(
+        '--lmbda', type=float, help='weight of the distortion beside bpp')
+    parser.add_argument(
+        '--for',
+        dest='host',
+        help='model to search for, and to make the map of, or `machines`')
+    parser.add_argument('--for-checkpoint', help='its weights')
+    args = parser.parse_args(argv)
+    if argv is None:
+        tune_cpu()
+    try:
+        for path in _draw(args):
+            print(f'Written: {path}')
+    except (OSError, ValueError) as error:
+        sys.exit(f'{type(error).__name__}: {error}')
+
+
+def _draw(args):
+    from mmhmc.apis import load_codec
+    from mmhmc.apis.host_reader import HostReader
+    from mmhmc.datasets import read_image
+    from mmhmc.refinement import LatentRefinement, SketchMap
+    from mmhmc.visualization import draw_image_grid, refinement_figures
+    codec = load_codec(args.model, args.checkpoint)
+    readers = []
+    if args.host:
+        readers = [HostReader(args.host, args.for_checkpoint)]
+    refinement = LatentRefinement(
+        args.lmbda, steps=args.steps, readers=readers)
+    Path(args.out).mkdir(parents=True, exist_ok=True)
+    for name in args.images:
+        x = read_image(name)[None]
+        refined = refinement.refine(codec, x)
+        shown = SketchMap(readers[0])(x) if readers else None
+        figures = refinement_figures(codec, x, refined, shown)
+        columns = [[(f'{figure.title}: {figure.text}', figure.pixels)]
+                   for figure in figures]
+        yield draw_image_grid(columns, Path(args.out,
+                                            f'{Path(name).stem}.png'))
+
+
+if __name__ == '__main__':
+    run_tool(main)

@@ -20,7 +20,8 @@ from ..host_analysis import PROTOCOLS
 
 #: Keys of a point; conditions of the codec first.
 _CONDITIONS = tuple(f.name for f in fields(CodingCondition))
-_POINT_KEYS = (*_CONDITIONS, 'checkpoint', 'cfg_options', 'datasets', 'layers')
+_POINT_KEYS = (*_CONDITIONS, 'checkpoint', 'cfg_options', 'datasets', 'layers',
+               'refinement')
 _CODEC_KEYS = ('codec', 'points', 'adapter', 'without_adapter', 'refinement')
 _TASK_KEYS = ('config', 'checkpoint', 'dataset', 'metrics', 'cfg_options')
 _DATASET_KEYS = ('root', 'annotations', 'num_images')
@@ -165,7 +166,8 @@ def read_plan(source: str | Path | dict,
     ``beta``, ``checkpoint``, ``cfg_options``, ``layers`` after which files
     are cut, and ``datasets`` if it is not for all. A codec's ``adapter``
     shows the machine another image, and ``without_adapter`` names a row for
-    the same bits without it. A codec's ``refinement`` has the arguments of a
+    the same bits without it. The ``refinement`` of a codec or a point has the
+    arguments of a
     :class:`~mmhmc.refinement.LatentRefinement`, by which images are coded.
 
     Args:
@@ -296,11 +298,6 @@ def _read_points(name: str, entry: Mapping,
                          '`adapter`.')
     for row in (name, bypass or name):
         _checked_name(row)
-    refinement = plain_values(entry.get('refinement'))
-    if refinement is not None:
-        # Says before the first image what it refuses.
-        _check_mapping(f'`refinement` of {name!r}', refinement)
-        build_refinement(refinement)
     codec = entry['codec']
     config = codec if isinstance(codec, str) else dict(
         codec=plain_values(codec))
@@ -314,6 +311,12 @@ def _read_points(name: str, entry: Mapping,
             condition = CodingCondition(**condition) if condition else None
         except TypeError as error:
             raise ValueError(f'{what}: {error}') from error
+        refinement = plain_values(
+            point.get('refinement', entry.get('refinement')))
+        if refinement is not None:
+            # Says before the first image what it refuses.
+            _check_mapping(f'{what}: `refinement`', refinement)
+            build_refinement(refinement)
         yield Point(
             name, _checked_name(label),
             CodecSource(config, point.get('checkpoint'),

@@ -261,3 +261,33 @@ def test_metric_that_cannot_be_had_loses_nothing_else(bench_cfg, monkeypatch):
     monkeypatch.setitem(images._METRICS, 'lpips', lambda x, x_hat: 0.25)
     assert run_benchmark(plan, resume=True).failures == []
     assert {r['lpips'] for r in records_of(plan, 'coded')} == {0.25}
+
+
+def test_points_are_refined_and_made_anew_by_another_search(bench_cfg, calls):
+    search = dict(steps=2, lmbda=1e-4, lr=0.3)
+    bench_cfg.codecs.plain.points.two.refinement = search
+    plan = read_plan(bench_cfg)
+    run_benchmark(plan)
+    found = {
+        point: [r for r in records_of(plan, 'coded') if r['point'] == point]
+        for point in ('one', 'two')
+    }
+    assert not any('refined' in record for record in found['one'])
+    for plain, record in zip(found['one'], found['two']):
+        assert record['refined']['steps'] == 2
+        assert record['refined']['num_bytes_before'] == plain['bytes']
+    point = next(r for r in records_of(plan, 'point') if r['point'] == 'two')
+    assert point['settings']['refinement']['steps'] == 2
+    calls.clear()
+    bench_cfg.codecs.plain.points.two.refinement = dict(search, steps=3)
+    run_benchmark(read_plan(bench_cfg), resume=True)
+    assert [name for name, _ in calls] == ['two'] * 3
+
+
+def test_searches_that_make_no_sense_are_refused_at_once(bench_cfg):
+    bench_cfg.codecs.plain.refinement = dict(steps=0)
+    with pytest.raises(ValueError, match='`steps` must be a positive'):
+        read_plan(bench_cfg)
+    bench_cfg.codecs.plain.refinement = 30
+    with pytest.raises(ValueError, match='`refinement` must be a dict'):
+        read_plan(bench_cfg)

@@ -376,8 +376,11 @@ def _damp(adam: torch.optim.Adam) -> None:
 
 
 def default_lr(steps: int) -> float:
-    """Learning rate for a number of steps, in quantisation steps."""
-    return 0.05 if steps <= 50 else 0.02
+    """Learning rate for a number of steps, in quantisation steps.
+
+    0.05 for 30 and 0.03 for 100, which did best on images of Kodak.
+    """
+    return 0.05 * (30 / steps)**0.42
 
 
 def _check_one(x: Tensor) -> None:

@@ -27,6 +27,8 @@ class CodecSource:
         bf16: Let the transforms between image and latent compute in
             bfloat16 where the device does so natively, see
             :mod:`mmhmc.machine`.
+        layers: How many layers its files have, with the factor 3 between
+            them; None: as the config says.
     """
 
     config: str | Path | dict
@@ -34,6 +36,7 @@ class CodecSource:
     cfg_options: dict | None = None
     device: str = 'cpu'
     bf16: bool = False
+    layers: int | None = None
 
     def load(self) -> ImageCodec:
         """Build the codec; raises what :func:`load_codec` raises."""
@@ -44,6 +47,8 @@ class CodecSource:
                                self.cfg_options)
         if self.bf16:
             allow_bf16(codec, self.device)
+        if self.layers is not None:
+            codec.layers = [3] * (self.layers - 1)
         return codec
 
 

@@ -132,7 +132,8 @@ def encode_images(inputs: Iterable[str | Path],
                   force: bool = False,
                   refinement: LatentRefinement | dict | int | None = None,
                   importance: str | Path | None = None,
-                  target: RateTarget | None = None) -> Report:
+                  target: RateTarget | None = None,
+                  layers: int | None = None) -> Report:
     """Encode images; ``a.png`` becomes ``OUT_DIR/a.png.hmc``.
 
     ``OUT_DIR/encode.jsonl`` gets a line for each image: ``file``,
@@ -158,6 +159,8 @@ def encode_images(inputs: Iterable[str | Path],
             :func:`~mmhmc.apis.importance_files.read_importance`.
         target: What every file is to have, in place of a quality, see
             :func:`~mmhmc.apis.rate_control.code_to_target`.
+        layers: How many layers each file has, with the factor 3 between
+            them; None: as the codec's config says.
 
     Returns:
         Results of all files, with the errors of single files.
@@ -183,6 +186,8 @@ def encode_images(inputs: Iterable[str | Path],
         refinement=refinement,
         importance=importance,
         target=target)
+    if layers is not None:
+        source = replace(source, layers=layers)
     return _code('encode', pairs, Path(out_dir), source, coder, jobs)
 
 
@@ -219,7 +224,8 @@ def decode_bitstreams(inputs: Iterable[str | Path],
                       out_dir: str | Path,
                       source: CodecSource,
                       jobs: int = 1,
-                      force: bool = False) -> Report:
+                      force: bool = False,
+                      layers: int | None = None) -> Report:
     """Decode bitstreams to PNG; ``a.png.hmc`` becomes ``OUT_DIR/a.png``.
 
     ``a.jpg.hmc`` becomes ``a.jpg.png``. A PNG keeps a hash of its stream and
@@ -232,12 +238,14 @@ def decode_bitstreams(inputs: Iterable[str | Path],
         source: The codec.
         jobs: Processes, each with one thread; with 1, this process decodes.
         force: Replace outputs that exist.
+        layers: How many layers of each file to decode; None: all that are
+            there.
 
     Returns:
         Results of all files, with the errors of single files.
     """
     pairs = pair_files(inputs, (STREAM_SUFFIX, ), image_name)
-    coder = partial(_Decoder, force=force, folder=str(out_dir))
+    coder = partial(_Decoder, force=force, folder=str(out_dir), layers=layers)
     return _code('decode', pairs, Path(out_dir), source, coder, jobs)
 
 
@@ -405,9 +413,17 @@ class _Encoder(_Coder):
 
 class _Decoder(_Coder):
 
+    def __init__(self, source: CodecSource, force: bool, folder: str,
+                 layers: int | None) -> None:
+        super().__init__(source, force, folder)
+        self.layers = layers
+
     def code(self, pair: FilePair, known: dict) -> tuple[dict, bool]:
-        data = Path(pair.source).read_bytes()
-        stream = Bitstream.from_bytes(data)
+        stream = Bitstream.from_bytes(
+            Path(pair.source).read_bytes(), partial=True)
+        if self.layers is not None:
+            stream = stream.keep_layers(self.layers)
+        data = stream.to_bytes()
         output = self.folder / pair.output
         note = hashlib.sha256(data + self.state.encode()).hexdigest()
         hashes = dict(state=self.state, input_hash=_hash(data))
@@ -545,6 +561,8 @@ def _hash_of_weights(codec: ImageCodec) -> str:
     """16 hexadecimal digits: all weights, the precision, other settings."""
     digest = hashlib.sha256(str(codec.transform_dtype).encode())
     digest.update(json.dumps(codec.settings(), sort_keys=True).encode())
+    if codec.layers:
+        digest.update(repr(codec.layers).encode())
     for name, tensor in codec.state_dict().items():
         digest.update(f'{name} {tensor.dtype} {tuple(tensor.shape)}'.encode())
         content = tensor.detach().cpu().contiguous().flatten()

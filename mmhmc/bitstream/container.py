@@ -286,6 +286,10 @@ class Bitstream:
                 damaged, cut elsewhere than between two streams, followed by
                 something else, or of an absurd size.
         """
+        if data[:len(REST_MAGIC)] == REST_MAGIC:
+            raise BitstreamError(
+                'These are layers that were cut off a bitstream. `mmhmc join` '
+                'and `Bitstream.join` put them to their base.')
         if data[:len(MAGIC)] != MAGIC or len(data) < len(MAGIC) + 2:
             raise BitstreamError(
                 f'This is no mmhmc bitstream: expected {MAGIC!r} and more at '

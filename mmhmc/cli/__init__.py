@@ -1,11 +1,11 @@
 """The ``mmhmc`` command.
 
 Each module has a group of subcommands: :mod:`~mmhmc.cli.coding`,
-:mod:`~mmhmc.cli.runs`, :mod:`~mmhmc.cli.models`, :mod:`~mmhmc.cli.demo` and
-:mod:`~mmhmc.cli.export`. A subcommand ``name`` is two functions:
-``_add_name(commands)`` adds its parser, ``_name(args)`` runs it and returns
-the exit status. ``add_commands`` of the module lists them. Options that
-several subcommands have are in :mod:`~mmhmc.cli.arguments`.
+:mod:`~mmhmc.cli.layers`, :mod:`~mmhmc.cli.runs`, :mod:`~mmhmc.cli.models`,
+:mod:`~mmhmc.cli.demo` and :mod:`~mmhmc.cli.export`. A subcommand ``name`` is
+two functions: ``_add_name(commands)`` adds its parser, ``_name(args)`` runs it
+and returns the exit status. ``add_commands`` of the module lists them. Options
+that several subcommands have are in :mod:`~mmhmc.cli.arguments`.
 
 No module imports anything but the standard library before a subcommand runs,
 so ``mmhmc --help`` is quick.
@@ -17,11 +17,11 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 from mmhmc.version import __version__
-from . import coding, demo, export, models, runs
+from . import coding, demo, export, layers, models, runs
 from .arguments import complain
 from .former_commands import current_command
 
-_GROUPS = (coding, runs, models, demo, export)
+_GROUPS = (coding, layers, runs, models, demo, export)
 
 
 def build_parser() -> argparse.ArgumentParser:

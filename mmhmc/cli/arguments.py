@@ -165,7 +165,7 @@ def add_jobs(parser: argparse.ArgumentParser) -> None:
     """Add ``--jobs``."""
     parser.add_argument(
         '--jobs',
-        type=_positive,
+        type=positive,
         default=1,
         metavar='N',
         help='processes, with one thread each; default 1, with all threads')
@@ -235,7 +235,8 @@ def _path(text: str) -> str:
     return text
 
 
-def _positive(text: str) -> int:
+def positive(text: str) -> int:
+    """An integer of 1 or more."""
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(
             f'expected an integer of 1 or more, got {text!r}')

@@ -3,7 +3,7 @@ import argparse
 import json
 
 from .arguments import (Commands, add_command, add_device, add_jobs, add_model,
-                        add_output, add_path, cfg_options, complain)
+                        add_output, add_path, cfg_options, complain, positive)
 from .search_arguments import add_search, add_target, refinement_of, target_of
 
 _LAUNCHERS = ('Started by torchrun or srun, the processes share the files, '
@@ -40,6 +40,12 @@ def _add_encode(commands: Commands) -> None:
         '--psnr',
         action='store_true',
         help='decode, too, and measure the PSNR of the 8-bit image')
+    parser.add_argument(
+        '--layers',
+        type=positive,
+        metavar='N',
+        help='write N layers, of which the first decodes alone: each tells '
+        'three values apart for one of the layer before it')
     add_search(parser)
     add_target(parser)
     parser.add_argument(
@@ -65,6 +71,7 @@ def _encode(args: argparse.Namespace) -> int:
             args.psnr,
             args.jobs,
             args.force,
+            layers=args.layers,
             refinement=refinement_of(args),
             importance=args.map,
             target=target_of(args)))
@@ -81,6 +88,11 @@ def _add_decode(commands: Commands) -> None:
         'is decoded; 1: something is not.',
         stopped=_STOPPED)
     _add_coding(parser, 'FILE', 'bitstream, or folder of .hmc files')
+    parser.add_argument(
+        '--layers',
+        type=positive,
+        metavar='N',
+        help='decode the first N layers of each; default: all that are there')
 
 
 def _decode(args: argparse.Namespace) -> int:
@@ -88,15 +100,15 @@ def _decode(args: argparse.Namespace) -> int:
     return _tell(
         args,
         decode_bitstreams(args.inputs, args.output, _source(args), args.jobs,
-                          args.force))
+                          args.force, args.layers))
 
 
 def _add_info(commands: Commands) -> None:
     parser = add_command(
         commands, _info, 'show what a bitstream contains',
         'Show what bitstreams contain: codec, size of the image, rate, bytes '
-        'of each stream. No codec is needed. Exit status 0: all are whole; '
-        '1: a file is damaged or no bitstream.')
+        'of each stream and layer. No codec is needed. Exit status 0: each '
+        'ends with a layer; 1: a file is damaged, or no bitstream.')
     add_path(
         parser,
         'files',
@@ -108,19 +120,25 @@ def _add_info(commands: Commands) -> None:
 
 
 def _info(args: argparse.Namespace) -> int:
+    import warnings
+
     from mmhmc.apis.file_pairs import STREAM_SUFFIX, pair_files
     from mmhmc.apis.stream_info import describe_bitstream, format_description
     status = 0
     for given in args.files:
         for pair in pair_files([given], (STREAM_SUFFIX, ), str):
-            try:
-                row = describe_bitstream(pair.source)
-            except (OSError, ValueError) as error:
-                complain(args, f'{pair.source}: {error}')
+            with warnings.catch_warnings(record=True) as noted:
+                warnings.simplefilter('always')
+                try:
+                    row = describe_bitstream(pair.source)
+                except (OSError, ValueError) as error:
+                    complain(args, f'{pair.source}: {error}')
+                    status = 1
+                    continue
+            for warning in noted:
+                complain(args, f'{pair.source}: {warning.message}')
                 status = 1
-            else:
-                print(
-                    json.dumps(row) if args.json else format_description(row))
+            print(json.dumps(row) if args.json else format_description(row))
     return status
 
 

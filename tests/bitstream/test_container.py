@@ -303,6 +303,8 @@ def test_rest_of_another_file_is_refused():
         base.join(LAYERED.to_bytes())
     with pytest.raises(ValueError, match='nothing to cut off'):
         LAYERED.split(3)
+    with pytest.raises(BitstreamError, match='mmhmc join'):
+        Bitstream.from_bytes(rest)
     for length in range(len(rest)):
         if rest[:length] == base.join(rest).keep(3).split(1)[1]:
             continue  # the first of both layers

@@ -119,7 +119,7 @@ def test_image_goes_to_a_stream_and_back(home, tmp_path, capsys):
     assert cli.main(with_codec(home, 'decode', streams, '-o', images)) == 0
     assert read_image(images / 'a.png').shape == (3, 40, 52)
     assert cli.main(['info', str(streams / 'a.png.hmc')]) == 0
-    assert 'image   40 x 52, coded as 64 x 64' in capsys.readouterr().out
+    assert 'image     40 x 52, coded as 64 x 64' in capsys.readouterr().out
 
 
 def test_one_bad_image_is_one_line_and_status_1(home, tmp_path, capsys):

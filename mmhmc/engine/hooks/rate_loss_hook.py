@@ -260,7 +260,8 @@ class RateLossHook(Hook):
     @property
     def _wants_images(self) -> bool:
         """Whether a loss compares decoded images."""
-        return self.lmbda_distortion != 0 or self.perceptual is not None
+        return self.lmbda_distortion != 0 or (self.perceptual is not None and
+                                              self.perceptual_of == 'x_hat')
 
     def _join(self, model: nn.Module, losses: dict,
               records: Sequence[CodedBatch]) -> dict:
@@ -297,9 +298,10 @@ class RateLossHook(Hook):
                                                self.lmbda_distortion,
                                                decoded)),
                 psnr=rate_distortion.psnr(mse))
-        if decoded and self.perceptual is not None:
+        compared = decoded if self.perceptual_of == 'x_hat' else batches
+        if compared and self.perceptual is not None:
             losses['loss_perceptual'] = self.lmbda_perceptual * \
-                self._distances(decoded, records).mean()
+                self._distances(compared, records).mean()
         return {**losses, **rate_distortion.codec_losses(records)}
 
     def _distances(self, decoded: Sequence[CodedBatch],

@@ -236,7 +236,11 @@ def _path(text: str) -> str:
 
 
 def positive(text: str) -> int:
-    """An integer of 1 or more."""
+    """An integer of 1 or more.
+
+    Raises:
+        ArgumentTypeError: If it is none.
+    """
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(
             f'expected an integer of 1 or more, got {text!r}')

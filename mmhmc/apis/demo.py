@@ -153,7 +153,7 @@ class _Demonstration:
         """What people get and what a machine sees, from one bitstream."""
         hmc, quiet = self.hmc, dict(show_progress=False)
         x_hat, = hmc.decode(encoded, self.out_dir, **quiet)
-        people = partial(_figure, 'mmhmc', 'for people', x_hat[..., ::-1],
+        people = partial(_figure, 'mmhmc', 'what people see', x_hat[..., ::-1],
                          encoded.num_bytes, encoded, original)
         if not hmc.has_task:
             return [people(())]
@@ -164,7 +164,8 @@ class _Demonstration:
         if not hmc.has_adapter:
             return [people(found), *drawn]
         x_bar, = hmc.decode(encoded, adapted=True, **quiet)
-        machine = _figure('mmhmc, adapted', 'for the machine, the same bytes',
+        machine = _figure('mmhmc, adapted',
+                          'what the machine sees, from the same bytes',
                           x_bar[..., ::-1], encoded.num_bytes, encoded,
                           original, found)
         return [people(self._find(x_hat)), machine, *drawn]
@@ -192,7 +193,7 @@ class _Demonstration:
         found = ()
         if self._sees_images:
             found = self._find(pixels[..., ::-1])
-        return _figure(title, 'of at most as many bytes', pixels,
+        return _figure(title, 'no larger than the bitstream', pixels,
                        file.num_bytes, encoded, original, found)
 
     def _find(self, image: ndarray) -> list[FoundObject]:
@@ -214,7 +215,7 @@ class _Demonstration:
         bits = bits_map(output.likelihoods, covered).numpy()
         if bits.size == 1:
             return []
-        text = f'black: none; yellow: {bits.max():.2f} bits per pixel'
+        text = f'Black: none. Yellow: {bits.max():.2f} bits per pixel.'
         return [
             DemoFigure('Bits', text,
                        draw_bits(bits, tuple(x.shape[-2:]), covered))
@@ -328,10 +329,10 @@ def _note(encoded: Sequence[EncodedImage], name: str, has_task: bool,
           remarks: dict) -> str:
     rates = [f'{one.bpp:.2f}' for one in encoded]
     rate = ' to '.join(sorted({min(rates), max(rates)}))
-    boxes = ' Boxes are what one and the same model finds in each.' * has_task
+    boxes = ' Boxes show what the same model finds in each.' * has_task
     return ' '.join([
         f'Encoded by {name} at {rate} bits per pixel, and decoded from the '
-        f'bitstream alone. JPEG and HEVC get no more bytes.{boxes}',
+        f'bitstream alone. The files of JPEG and HEVC are no larger.{boxes}',
         *remarks.values()
     ])
 

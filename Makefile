@@ -7,7 +7,7 @@ ARGS ?=
 PARALLEL = -n auto --maxprocesses 8 --dist worksteal
 RATE = $(if $(LMBDA),--lmbda $(LMBDA))
 
-.PHONY: help setup demo train test setup-upstream test-upstream docs doctor clean
+.PHONY: help setup demo train test lint setup-upstream test-upstream docs doctor clean
 .DEFAULT_GOAL := help
 
 help:
@@ -19,6 +19,7 @@ help:
 	@echo 'make train STAGES=all'
 	@echo '              the same from nothing: detector and codec, too'
 	@echo 'make test     setup, then run the tests'
+	@echo 'make lint     setup, then check style: flake8, isort'
 	@echo 'make test-upstream'
 	@echo '              the same with the open-mmlab packages of upstream,'
 	@echo '              in .venv-upstream'
@@ -46,6 +47,10 @@ train: setup
 
 test: setup
 	$(ENV) -m pytest $(PARALLEL) $(ARGS)
+
+lint: setup
+	$(ENV) -m flake8 .
+	$(ENV) -m isort --check-only --quiet configs dev mmhmc projects setup.py tests tools
 
 setup-upstream:
 	@tools/setup_env.sh upstream

@@ -247,6 +247,9 @@ def _run_once(cfg: Config,
         if cfg.resume:
             cfg.load_from = resume if isinstance(resume, str) else None
     before = _last_checkpoint(cfg.work_dir)
+    if before is not None and not resume:
+        print_log(f'{cfg.work_dir} holds an earlier run, whose checkpoints '
+                  'are replaced; --resume would have gone on with it.')
     runner = build_runner(cfg)
     if isinstance(runner, Runner):
         with _telling_what_cannot_be_built():

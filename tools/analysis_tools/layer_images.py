@@ -3,6 +3,7 @@ import sys
 
 from mmhmc.apis.command import run_tool, tool_parser
 from mmhmc.apis.config_files import OptionsAction
+from mmhmc.cli.arguments import add_output, keep_existing
 from mmhmc.machine import tune_cpu
 
 
@@ -13,7 +14,7 @@ def main(argv=None) -> None:
         'config', help="config of an mmseg model on a layered codec's latents")
     parser.add_argument('checkpoint', help='its weights')
     parser.add_argument('images', nargs='+', help='image files')
-    parser.add_argument('--out', required=True, help='PNG to write')
+    add_output(parser, 'FILE.png', 'PNG to write', required=True)
     parser.add_argument(
         '--reference',
         nargs=2,
@@ -21,9 +22,10 @@ def main(argv=None) -> None:
         help='model that sees images, for a last column')
     parser.add_argument('--cfg-options', nargs='+', action=OptionsAction)
     args = parser.parse_args(argv)
+    keep_existing([args.output], args.force)
     if argv is None:
         tune_cpu()
-    from mmhmc.apis import HMCInferencer
+    from mmhmc.apis import HMCInferencer, read_config
     from mmhmc.visualization.layer_images import write_layer_images
     try:
         inferencer = HMCInferencer(
@@ -34,8 +36,10 @@ def main(argv=None) -> None:
         reference = None
         if args.reference:
             from mmseg.apis import init_model
-            reference = init_model(*args.reference, device='cpu')
-        path = write_layer_images(inferencer, args.images, args.out, reference)
+            config, checkpoint = args.reference
+            reference = init_model(read_config(config), checkpoint, 'cpu')
+        path = write_layer_images(inferencer, args.images, args.output,
+                                  reference)
     except (OSError, ValueError) as error:
         sys.exit(f'{type(error).__name__}: {error}')
     print(f'Written: {path}')

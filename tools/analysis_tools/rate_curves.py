@@ -54,7 +54,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         help='resamples of the images for each interval; 0 for none')
     parser.add_argument('--log-rate', action='store_true')
     parser.add_argument(
-        '--out',
+        '-o',
+        '--output',
+        dest='out',
         type=Path,
         help='folder; beside the results, or `rate_curves`, if left out')
     args = parser.parse_args(arguments)

@@ -3,6 +3,7 @@ import sys
 
 from mmhmc.apis.command import run_tool, tool_parser
 from mmhmc.apis.config_files import OptionsAction
+from mmhmc.cli.arguments import add_output, keep_existing
 from mmhmc.machine import tune_cpu
 
 
@@ -12,7 +13,7 @@ def main(argv=None) -> None:
     parser.add_argument('config', help='config of a codec with several tasks')
     parser.add_argument('checkpoint', help='its weights')
     parser.add_argument('image', help='image file')
-    parser.add_argument('--out', required=True, help='PNG to write')
+    add_output(parser, 'FILE.png', 'PNG to write', required=True)
     parser.add_argument(
         '--quality', type=float, help='rate index; the highest if left out')
     parser.add_argument(
@@ -22,6 +23,7 @@ def main(argv=None) -> None:
         help="share of a task's positions in the masks; default 0.5")
     parser.add_argument('--cfg-options', nargs='+', action=OptionsAction)
     args = parser.parse_args(argv)
+    keep_existing([args.output], args.force)
     if argv is None:
         tune_cpu()
     from mmhmc.apis import load_codec
@@ -30,7 +32,7 @@ def main(argv=None) -> None:
     try:
         codec = load_codec(
             args.config, args.checkpoint, cfg_options=args.cfg_options)
-        path = write_task_images(codec, read_image(args.image), args.out,
+        path = write_task_images(codec, read_image(args.image), args.output,
                                  args.quality, args.alpha)
     except (OSError, ValueError) as error:
         sys.exit(f'{type(error).__name__}: {error}')

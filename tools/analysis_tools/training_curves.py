@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 from mmhmc.apis.command import run_tool, tool_parser
+from mmhmc.cli.arguments import add_output, keep_existing
 from mmhmc.visualization import draw_training, read_scalars
 
 
@@ -17,11 +18,12 @@ def main(argv=None) -> None:
     parser = tool_parser(__doc__)
     parser.add_argument('work_dirs', nargs='+', type=Path)
     parser.add_argument('--quantities', nargs='+', default=['loss'])
-    parser.add_argument('--out', type=Path, required=True, help='PNG')
+    add_output(parser, 'FILE.png', 'PNG to write', required=True)
     args = parser.parse_args(argv)
+    keep_existing([args.output], args.force)
     try:
         runs = {path.name: read_scalars(path) for path in args.work_dirs}
-        path = draw_training(runs, args.quantities, args.out)
+        path = draw_training(runs, args.quantities, args.output)
     except (OSError, ValueError) as error:
         sys.exit(f'{type(error).__name__}: {error}')
     print(f'Written: {path}')

@@ -124,7 +124,12 @@ def main() -> None:
     """Convert."""
     parser = tool_parser(__doc__)
     parser.add_argument('source', type=Path)
-    parser.add_argument('--out', type=Path, default=Path('data/celebamask_hq'))
+    parser.add_argument(
+        '-o',
+        '--output',
+        dest='out',
+        type=Path,
+        default=Path('data/celebamask_hq'))
     parser.add_argument(
         '--size', type=int, default=256, help='side of the images in pixels')
     args = parser.parse_args()

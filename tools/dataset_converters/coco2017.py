@@ -105,7 +105,8 @@ def _move_into(source: Path, target: Path) -> None:
 
 def main() -> int:
     parser = tool_parser(__doc__)
-    parser.add_argument('--out', type=Path, default=Path('data/coco'))
+    parser.add_argument(
+        '-o', '--output', dest='out', type=Path, default=Path('data/coco'))
     parser.add_argument(
         '--download',
         action='store_true',

@@ -71,7 +71,12 @@ def cut_out(source: Path, split: str, out: Path, size: int,
 def main() -> None:
     parser = tool_parser(__doc__)
     parser.add_argument('source', type=Path)
-    parser.add_argument('--out', type=Path, default=Path('data/coco_crops'))
+    parser.add_argument(
+        '-o',
+        '--output',
+        dest='out',
+        type=Path,
+        default=Path('data/coco_crops'))
     parser.add_argument(
         '--size', type=int, default=128, help='side of the crops in pixels')
     parser.add_argument(

@@ -14,7 +14,8 @@ from mmhmc.progress import progress
 
 def main() -> None:
     parser = tool_parser(__doc__)
-    parser.add_argument('--out', type=Path, default='data/mmhmc_sample')
+    parser.add_argument(
+        '-o', '--output', dest='out', type=Path, default='data/mmhmc_sample')
     parser.add_argument('--num-train', type=int, default=240)
     parser.add_argument('--num-val', type=int, default=48)
     parser.add_argument('--seed', type=int, default=0)

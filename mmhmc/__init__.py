@@ -27,9 +27,9 @@ _PUBLIC = {
     ('AttributeAccuracy', 'BitrateMetric', 'DISTSMetric', 'FIDMetric',
      'KIDMetric', 'LPIPSMetric', 'MSSSIMMetric', 'NIQEMetric', 'PSNRMetric',
      'PointsMetric', 'SSIMMetric', 'SavingMetric'),
-    'mmhmc.losses':
-    ('BackboneLoss', 'FeatureLoss', 'HingeLoss', 'LPIPSLoss', 'MSSSIMLoss',
-     'NonSaturatingLoss', 'PatchDiscriminator', 'TwoScaleDiscriminator'),
+    'mmhmc.losses': ('BackboneLoss', 'FeatureLoss', 'HingeLoss', 'LPIPSLoss',
+                     'MSSSIMLoss', 'NonSaturatingLoss', 'PatchDiscriminator',
+                     'TwoScaleDiscriminator', 'YCbCrError'),
     'mmhmc.models':
     ('CodecBackbone', 'CodecModel', 'CompressedDomainNeck',
      'GenerativeCodecModel', 'LatentBackbone', 'LayeredCodecModel',

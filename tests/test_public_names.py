@@ -30,7 +30,8 @@ NAMES = {
         'PatchDiscriminator', 'PointsHead', 'PointsMetric', 'RandomStateHook',
         'RateLossHook', 'SSIMMetric', 'SavingMetric', 'ScaleHyperprior',
         'ScaleHyperpriorVBR', 'TinyLIC', 'TrainingStageHook',
-        'TwoScaleDiscriminator', 'VVCIntra', 'WebP', '__version__'
+        'TwoScaleDiscriminator', 'VVCIntra', 'WebP', 'YCbCrError',
+        '__version__'
     ],
     'mmhmc.adapters': ['DynamicAdaptation', 'MachineSynthesis'],
     'mmhmc.apis': [
@@ -106,7 +107,7 @@ NAMES = {
     'mmhmc.losses': [
         'BackboneLoss', 'FeatureLoss', 'HingeLoss', 'LPIPSLoss', 'MSSSIMLoss',
         'NonSaturatingLoss', 'PatchDiscriminator', 'PerceptualLoss',
-        'TwoScaleDiscriminator', 'feature_matching_loss',
+        'TwoScaleDiscriminator', 'YCbCrError', 'feature_matching_loss',
         'random_pad_crop_resize'
     ],
     'mmhmc.models': [
@@ -150,7 +151,7 @@ REGISTERED = dict(
         'MeanScaleHyperprior', 'MeanScaleHyperpriorVBR', 'MultiTaskModel',
         'NonSaturatingLoss', 'PatchDiscriminator', 'PointsHead',
         'ScaleHyperprior', 'ScaleHyperpriorVBR', 'SketchMap', 'TinyLIC',
-        'TwoScaleDiscriminator', 'VVCIntra', 'WebP'
+        'TwoScaleDiscriminator', 'VVCIntra', 'WebP', 'YCbCrError'
     ],
     HOOKS=[
         'AutocastHook', 'CodecVisualizationHook', 'EntropyTableHook',

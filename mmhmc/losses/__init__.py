@@ -11,11 +11,13 @@ from .pad_crop_resize import random_pad_crop_resize
 from .patch_discriminator import PatchDiscriminator
 from .perceptual_loss import PerceptualLoss
 from .two_scale_discriminator import TwoScaleDiscriminator
+from .ycbcr_error import YCbCrError
 
 __all__ = [
     'BackboneLoss', 'FeatureLoss', 'HingeLoss', 'LPIPSLoss', 'MSSSIMLoss',
     'NonSaturatingLoss', 'PatchDiscriminator', 'PerceptualLoss',
-    'TwoScaleDiscriminator', 'feature_matching_loss', 'random_pad_crop_resize'
+    'TwoScaleDiscriminator', 'YCbCrError', 'feature_matching_loss',
+    'random_pad_crop_resize'
 ]
 
 __getattr__ = former_attribute(__name__)

@@ -145,10 +145,19 @@ def _weight_at(name: str, lmbda: Lmbda, quality: float | None) -> float:
     return lmbda[int(quality) - 1]
 
 
-def squared_error(batches: Sequence[CodedBatch]) -> Tensor:
-    """MSE(x, x_hat) of each image over its real pixels; x is in [0, 1]."""
-    return torch.cat(
-        [image_mse(b.x, b.x_hat, b.sizes, b.real) for b in batches])
+def squared_error(batches: Sequence[CodedBatch],
+                  error: Callable = image_mse) -> Tensor:
+    """MSE(x, x_hat) of each image over its real pixels; x is in [0, 1].
+
+    Args:
+        batches: Batches that were decoded.
+        error: Another error in squares of [0, 1], with the arguments of
+            :func:`image_mse`.
+
+    Returns:
+        Shape (number of all images,).
+    """
+    return torch.cat([error(b.x, b.x_hat, b.sizes, b.real) for b in batches])
 
 
 def distortion_loss(mse: Tensor, lmbda: float | Tensor) -> Tensor:

@@ -16,6 +16,8 @@ from torch import nn
 from mmhmc.adapters import DynamicAdaptation
 from mmhmc.codecs import IdentityCodec
 from mmhmc.engine import RateLossHook
+from mmhmc.functional import image_mse
+from mmhmc.losses import YCbCrError
 from mmhmc.registry import MODELS
 from mmhmc.structures import CodedBatch, CodedImage, CodingCondition
 
@@ -72,6 +74,20 @@ def test_losses_are_the_objective_by_hand(model):
         expected['loss_task'] + sum(expected['loss_parts']))
     torch.testing.assert_close(total, by_hand)
     assert logs['loss'] == total
+
+
+def test_another_error_takes_the_place_of_the_squared_one(model):
+    _, (record, ) = recorded(model, losses_of)
+    RateLossHook(
+        lmbda_distortion=0.01,
+        distortion=dict(type='mmhmc.YCbCrError')).attach(model)
+    losses = losses_of(model)
+    error = YCbCrError()(record.x, record.x_hat, SIZES)
+    torch.testing.assert_close(losses['loss_distortion'],
+                               0.01 * 255**2 * error.mean())
+    mse = image_mse(record.x, record.x_hat, SIZES)
+    torch.testing.assert_close(losses['psnr'], (-10 * mse.log10()).mean())
+    assert not torch.allclose(error, mse)
 
 
 def test_loss_in_logs_is_the_sum_also_where_a_host_calls_its_own_so(model):

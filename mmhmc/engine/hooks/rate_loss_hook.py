@@ -65,6 +65,8 @@ class RateLossHook(Hook):
         lmbda_distortion: Weight of ``255^2 * MSE``, not negative, or several
             of them as well; CompressAI uses .0018 .0035 .0067 .0130 for
             qualities 1 to 4.
+        distortion: Config of another error in place of the MSE, e.g.
+            ``YCbCrError``; the logs' PSNR stays that of the MSE.
         lmbda_task: Weight of the host's losses, not negative. With 0 they
             are not computed, and what learns from them alone stays as it is;
             a host that takes several views still runs, without a backward.
@@ -90,7 +92,8 @@ class RateLossHook(Hook):
                  perceptual: dict | None = None,
                  lmbda_perceptual: float = 1.,
                  perceptual_of: str = 'x_hat',
-                 beta: float = 1.) -> None:
+                 beta: float = 1.,
+                 distortion: dict | None = None) -> None:
         check = rate_distortion.check_lmbda
         self.lmbda_rate = rate_distortion.check_lmbdas('lmbda_rate',
                                                        lmbda_rate)
@@ -100,6 +103,7 @@ class RateLossHook(Hook):
         self.lmbda_perceptual = check('lmbda_perceptual', lmbda_perceptual)
         self.beta = check('beta', beta)
         self.perceptual = perceptual and MODELS.build(perceptual)
+        self.distortion = distortion and MODELS.build(distortion)
         if perceptual_of not in ('x_hat', 'x_bar'):
             raise ValueError("`perceptual_of` must be 'x_hat' or 'x_bar', got "
                              f'{perceptual_of!r}.')
@@ -290,10 +294,12 @@ class RateLossHook(Hook):
             losses['bpp_base'] = losses['bpp'] - rest
         decoded = [batch for batch in batches if batch.x_hat is not None]
         if decoded:
-            mse = rate_distortion.squared_error(decoded)
+            error = mse = rate_distortion.squared_error(decoded)
+            if self.distortion is not None:
+                error = rate_distortion.squared_error(decoded, self.distortion)
             losses.update(
                 loss_distortion=rate_distortion.distortion_loss(
-                    mse,
+                    error,
                     rate_distortion.weights_of('lmbda_distortion',
                                                self.lmbda_distortion,
                                                decoded)),

@@ -13,6 +13,7 @@ from mmhmc.apis.inference_inputs import to_bgr
 from mmhmc.apis.predictions import plain_prediction
 from mmhmc.bitstream import Bitstream, BitstreamError
 from mmhmc.datasets import read_image, write_image
+from mmhmc.refinement import LatentRefinement
 
 NORM = dict(mean=[120., 110., 100.], std=[60., 50., 40.])
 RESIZED = (48, 72)
@@ -417,6 +418,18 @@ def test_codec_alone_codes_and_decodes(home, alone):
     assert results['predictions'] == []
     assert [p.shape for p in results['images']] == [(40, 60, 3), (40, 60, 3),
                                                     (33, 50, 3)]
+
+
+def test_codec_alone_refines_what_it_encodes(home, alone):
+    search = dict(steps=3, lmbda=1e-4, lr=0.3)
+    path = home / 'images/a.png'
+    one, = alone.encode(path, refinement=search)
+    x = read_image(path)[None]
+    stream, = alone.codec.compress(x, None, LatentRefinement(**search))
+    assert one.bitstream == stream
+    assert one.num_bytes == stream.num_bytes
+    with pytest.raises(ValueError, match='`steps` must be'):
+        alone.encode(path, refinement=0)
 
 
 def test_codec_alone_analyzes_nothing(home, alone):

@@ -14,6 +14,7 @@ from mmhmc.apis.benchmark.fingerprints import file_hash
 from mmhmc.apis.training import load_config
 from mmhmc.datasets import read_image, write_image
 from mmhmc.models import CodecModel
+from mmhmc.structures import CodingCondition
 from mmhmc.zoo import find_compressai
 
 NAME = 'compressai://mbt2018-mean/mse/1'
@@ -52,6 +53,36 @@ def test_command_codes_and_decodes(options, network, photo, tmp_path):
     x_hat = codec.decompress(codec.compress(read_image(photo)[None]))[0]
     expected = (255 * x_hat.clamp(0, 1)).round()
     assert torch.equal(255 * read_image(decoded / 'photo.png'), expected)
+
+
+@pytest.mark.parametrize(
+    'architecture',
+    ['bmshj2018-hyperprior-vbr', 'mbt2018-mean-vbr', 'mbt2018-vbr'])
+def test_command_codes_at_every_rate_of_one_file(architecture, compressai_zoo,
+                                                 photo, tmp_path):
+    compressai_zoo.publish(architecture, 'mse', None, tables=False)
+    name = f'compressai://{architecture}/mse'
+    for quality in ('1', '3.5', '8'):
+        coded, decoded = tmp_path / f'c{quality}', tmp_path / f'd{quality}'
+        assert cli.main([
+            'encode',
+            str(photo), '-o',
+            str(coded), '--codec', name, '--quality', quality
+        ]) == 0
+        assert cli.main(
+            ['decode',
+             str(coded), '-o',
+             str(decoded), '--codec', name]) == 0
+        codec = load_codec(name)
+        stream, = codec.compress(
+            read_image(photo)[None], CodingCondition(quality=float(quality)))
+        expected = (255 * codec.decompress([stream])[0]).round()
+        assert torch.equal(255 * read_image(decoded / 'photo.png'), expected)
+    assert cli.main([
+        'encode',
+        str(photo), '-o',
+        str(tmp_path / 'no'), '--codec', name, '--quality', '9'
+    ]) == 1
 
 
 def test_unknown_name_ends_the_command_with_one_line(photo, tmp_path, capsys):
@@ -134,3 +165,26 @@ def test_benchmark_has_a_row_of_it(network, bench_cfg, compressai_zoo):
     other = find_compressai(f'{NAME}/new-tables').sha256
     assert file_hash(NAME) == other
     assert file_hash(f'{NAME}/new-tables') != other
+
+
+def test_benchmark_has_a_curve_of_one_file_with_all_rates(
+        bench_cfg, compressai_zoo):
+    compressai_zoo.publish('mbt2018-mean-vbr', 'mse', None)
+    bench_cfg.codecs = dict(
+        theirs=dict(
+            codec='compressai://mbt2018-mean-vbr/mse',
+            points={f'q{q:g}': dict(quality=q)
+                    for q in (1, 4.5, 8)}))
+    bench_cfg.anchor = 'theirs'
+    plan = read_plan(bench_cfg)
+    assert run_benchmark(plan).failures == []
+    lines = (plan.work_dir / 'results.jsonl').read_text().splitlines()
+    rates = {}
+    for row in map(json.loads, lines):
+        if row['kind'] == 'coded':
+            rates.setdefault(row['point'], []).append(row['bytes'])
+    assert {
+        name: len(sizes)
+        for name, sizes in rates.items()
+    } == dict.fromkeys(('q1', 'q4.5', 'q8'), 3)
+    assert {point.condition.quality for point in plan.points} == {1, 4.5, 8}

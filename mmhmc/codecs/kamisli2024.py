@@ -1,5 +1,5 @@
 """Variable-rate codecs of Kamisli et al. (2024): one gain for all channels."""
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -85,6 +85,11 @@ class GainedHyperprior(HyperpriorCodec):
         layers = super().integer_layers(name)
         # The softplus comes apart.
         return layers[:-1] if name == _HYPER_STEP else layers
+
+    @torch.no_grad()
+    def set_gains(self, gains: Sequence[float]) -> None:
+        """See :meth:`VariableRateCodec.set_gains`."""
+        self.Gain.copy_(self.Gain.new_tensor(gains))
 
     def gain_at(self, quality: Quality | None) -> Tensor:
         """The gain, shape (1, 1, 1, 1), or (B, 1, 1, 1) of B qualities."""

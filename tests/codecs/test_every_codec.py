@@ -678,6 +678,19 @@ def test_wrong_number_of_qualities_is_refused(variable, name):
         codec(x, at((1, 2)))
 
 
+@every_codec
+def test_gains_that_are_set_order_the_rates(variable, name):
+    codec, x = copy.deepcopy(variable[name]), smooth_images(1, 64, 128)
+    count = codec.num_qualities
+    codec.set_gains([2.**(4 * i / (count - 1) - 2) for i in range(count)])
+    bits = []
+    for quality in (1, (1 + count) / 2, count):
+        with torch.no_grad():
+            likelihoods = codec.encode_latents(x, at(quality)).likelihoods
+        bits.append(-likelihoods['y'].log2().sum().item())
+    assert bits[0] < bits[1] < bits[2]
+
+
 @every_codec_that_may_vary
 def test_number_of_qualities_is_checked(name):
     with pytest.raises(ValueError, match='one rate; set `variable_rate=True`'):

@@ -52,8 +52,10 @@ class MachineSynthesis(WholeModule):
         Args:
             g_s: The codec's; it does not change.
         """
-        if pretrained(self.init_cfg) is None or not hasattr(self, 'g_s'):
+        if not hasattr(self, 'g_s'):
             self.g_s = copy.deepcopy(g_s).requires_grad_(True)
+        elif pretrained(self.init_cfg) is None:
+            self.g_s.load_state_dict(g_s.state_dict())
 
     def decode(self,
                codec: nn.Module,

@@ -100,10 +100,10 @@ class EmbeddedCodec(CompressAICodec):
     def layer_tables(self) -> LayerTables:
         """Tables by which the integers are split, made of those of ``y``.
 
-        They need no weights, so in training they are made if there are none.
+        They need no weights, so they are made if there are none.
         """
         model = self.gaussian_conditional
-        if self.training and not model._quantized_cdf.numel():
+        if not model._quantized_cdf.numel():
             self.update_gaussian_tables()
         widths, _ = channel_groups(self.layers, self.latent_channels)
         fine = super().entropy_tables()['y']

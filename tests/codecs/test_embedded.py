@@ -1,5 +1,6 @@
 """Layers of any codec with a Gaussian conditional."""
 import copy
+import pickle
 from dataclasses import replace
 
 import pytest
@@ -8,6 +9,7 @@ from conftest import CODECS, smooth_images, tiny_codec
 
 from mmhmc.bitstream import Bitstream, BitstreamError
 from mmhmc.codecs import build_codec
+from mmhmc.codecs.latent_search import LatentSearch
 
 NAMES = [
     name for name in CODECS
@@ -102,6 +104,91 @@ def test_real_bits_of_each_layer_match_estimated_bits(plain, name, kind):
         assert abs(8 * len(payload) - bits[key]) <= \
             0.01 * bits[key] + 8 * 24, key
     assert bits['y1'] > 1000
+
+
+# The contract of every codec, in layers.
+
+
+@every_codec
+@pytest.mark.parametrize('size', [(1, 1), (131, 3)])
+def test_image_of_any_size_is_decoded(plain, name, size):
+    codec, x = layered(plain[name], [3]), smooth_images(1, *size)
+    stream, = codec.compress(x)
+    for layers in (1, 2):
+        x_hat = codec.decompress([stream], layers=layers)
+        assert x_hat.shape == x.shape
+        assert x_hat.min() >= 0 and x_hat.max() <= 1
+
+
+@every_codec
+def test_stream_is_exact_in_channels_last_and_under_autocast(plain, name):
+    codec = layered(plain[name], [3]).to(memory_format=torch.channels_last)
+    x = smooth_images(1, 64, 128).to(memory_format=torch.channels_last)
+    for enabled in (False, True):
+        with torch.no_grad(), torch.autocast(
+                'cpu', torch.bfloat16, enabled=enabled):
+            output = codec.encode_latents(x)
+            stream, = codec.compress(x)
+            assert torch.equal(codec.read(stream), output.y_hat)
+            assert torch.equal(
+                codec.read(stream.keep_layers(1)), output.y_layers[0])
+
+
+@every_codec
+def test_image_is_coded_alike_alone_and_in_a_batch(plain, name):
+    codec, x = layered(plain[name], [3]), smooth_images(2, 64, 64)
+    together = codec.compress(x)
+    assert together[1:] == codec.compress(x[1:])
+    with torch.no_grad():
+        batch = codec.encode_latents(x)
+    for one, latent in zip(together, batch.y_hat.split(1)):
+        assert torch.equal(codec.read(one), latent)
+
+
+@every_codec
+def test_codec_in_layers_has_the_weights_of_one_in_one_layer(plain, name):
+    codec = layered(plain[name], [3])
+    assert codec.weights_hash() == plain[name].weights_hash()
+    assert codec.state_dict().keys() == plain[name].state_dict().keys()
+    for other in (copy.deepcopy(codec), pickle.loads(pickle.dumps(codec))):
+        assert other.layers == (3, )
+        x = smooth_images(1, 64, 64)
+        assert other.compress(x) == codec.compress(x)
+
+
+@every_codec
+def test_stream_in_floating_point_is_read(plain, name):
+    codec = layered(plain[name], [3])
+    codec.portable = False
+    with torch.no_grad():
+        output = codec.encode_latents(smooth_images(1, 64, 64))
+    stream = codec.write(output, (64, 64))
+    assert stream.device is not None
+    codec.portable = True
+    assert torch.equal(codec.read(stream), output.y_hat)
+
+
+@every_codec
+def test_latent_that_is_searched_is_coded_in_layers(plain, name):
+    codec, x = layered(plain[name], [3]), smooth_images(1, 64, 64)
+    search = LatentSearch()
+    with search.active(), torch.no_grad():
+        codec.encode_latents(x)
+        search.latents['y'] = search.latents['y'] + 1
+        stream, = codec.compress(x)
+    assert stream != codec.compress(x)[0]
+    assert list(stream.streams) == ['z', 'y0', 'y1']
+    assert codec.read(stream).isfinite().all()
+
+
+def test_tables_are_missed_by_a_codec_in_layers():
+    codec = build_codec(
+        dict(
+            type='mmhmc.MeanScaleHyperprior',
+            layers=[3],
+            **CODECS['MeanScaleHyperprior'])).eval()
+    with pytest.raises(RuntimeError, match='update_entropy_tables'):
+        codec.compress(smooth_images(1, 64, 64))
 
 
 # Other codecs' files.

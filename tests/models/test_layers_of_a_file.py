@@ -175,8 +175,10 @@ def test_synthesis_begins_as_the_weights_that_a_codec_gets(codec, tmp_path):
         layers=[3])
     init = dict(type='Pretrained', checkpoint=str(tmp_path / 'codec.pth'))
     adapter = dict(type='mmhmc.MachineSynthesis')
-    wrapper = backbone(dict(fresh, init_cfg=init), adapter=adapter)
-    wrapper.init_weights()
+    # A whole model: mmengine watches which parameters there are.
+    model = wrapped_model(dict(fresh, init_cfg=init), adapter)
+    model.init_weights()
+    wrapper = model.backbone
     for name, value in codec.g_s.state_dict().items():
         assert torch.equal(wrapper.adapter.g_s.state_dict()[name], value)
     # A checkpoint of before has no synthesis for the machine.

@@ -3,10 +3,11 @@ import copy
 
 import pytest
 import torch
-from conftest import (PREPROCESSOR, TinyBackbone, smooth_images, tiny_codec,
-                      wrapped_model)
+from conftest import (PREPROCESSOR, Probe, TinyBackbone, make_runner,
+                      smooth_images, tiny_codec, wrapped_model)
 
 from mmhmc.adapters import DynamicAdaptation, MachineSynthesis
+from mmhmc.engine import RateLossHook, TrainingStageHook
 from mmhmc.models import CodecBackbone, CodecModel, LatentBackbone
 
 SIZES = [(64, 64), (40, 50)]
@@ -191,6 +192,32 @@ def test_synthesis_begins_as_the_weights_that_a_codec_gets(codec, tmp_path):
     for name, value in codec.g_s.state_dict().items():
         assert torch.equal(model.backbone.adapter.g_s.state_dict()[name],
                            value)
+
+
+def test_reader_of_the_machine_trains_and_peoples_files_stay(codec, tmp_path):
+    x = smooth_images(1, 64, 64)
+    before, = codec.compress(x)
+    weights = copy.deepcopy(codec.state_dict())
+    model = wrapped_model(codec, MachineSynthesis(), machine_layers=1)
+    losses = Probe(lambda runner: runner.message_hub.get_scalar(
+        'train/loss_task').current())
+    hooks = [
+        RateLossHook(lmbda_distortion=0., beta=0.5),
+        TrainingStageHook([dict(begin=0, trainable=['adapter'])]), losses
+    ]
+    make_runner(
+        model,
+        tmp_path,
+        hooks,
+        max_epochs=12,
+        optim_wrapper=dict(optimizer=dict(type='Adam', lr=0.02))).train()
+    assert sum(losses.seen[-4:]) < 0.9 * sum(losses.seen[:4])
+    codec.eval()
+    for name, value in codec.state_dict().items():
+        assert torch.equal(value, weights[name]), name
+    assert codec.compress(x)[0] == before
+    assert any((one != other).any() for one, other in zip(
+        model.backbone.adapter.g_s.parameters(), codec.g_s.parameters()))
 
 
 # What is refused.

@@ -134,8 +134,8 @@ def _load_own(codec: ImageCodec, source: ConfigSource,
             return
     if init is None:
         raise ValueError(
-            f'There are no weights: {source.name} is a config without them, '
-            "and its codec has no `init_cfg=dict(type='Pretrained', "
-            'checkpoint=...)`: random weights would code. Train it, or give '
-            'the checkpoint.')
+            'There are no weights: the codec of '
+            f'{shown_name(source.config)} has no '
+            "`init_cfg=dict(type='Pretrained', checkpoint=...)`, and random "
+            'weights would code. Train it, or give the checkpoint.')
     load_pretrained(codec, init)

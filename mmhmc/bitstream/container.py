@@ -274,9 +274,8 @@ class Bitstream:
 
         Args:
             data: The file's content.
-            partial: Whether a file may also end within a stream after the
-                first: it is read as if it had been cut before it, with a
-                warning.
+            partial: Whether a file may also end within an enhancement: it
+                is read as if it had been cut before it, with a warning.
 
         Returns:
             The bitstream, with what was cut off in ``cut``.
@@ -451,7 +450,8 @@ class _Reader:
             start, left = self.position, len(self.data) - self.position
             if not left and number and entry.length:
                 return
-            if number and partial and left < entry.length:
+            if partial and left < entry.length and _ENHANCEMENTS.fullmatch(
+                    entry.name):
                 warnings.warn(
                     f'The file ends within stream {entry.name!r}: {left} of '
                     f'its {entry.length} bytes are there. What comes before '

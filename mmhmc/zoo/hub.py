@@ -20,7 +20,7 @@ def fetch_hub(address: str) -> Path:
 
     Raises:
         ModuleNotFoundError: If ``huggingface_hub`` is not installed.
-        OSError: If the file cannot be had.
+        ConnectionError: If the file cannot be had.
         ValueError: If the address names no file.
     """
     owner, repo, file = [*address.removeprefix(HUB).split('/', 2), '', ''][:3]

@@ -317,18 +317,26 @@ def test_rest_of_another_file_is_refused():
             base.join(bytes(flipped))
 
 
-def test_file_that_ends_within_a_stream_is_read_up_to_it_if_asked():
-    data, first = LAYERED.to_bytes(), LAYERED.keep(1).num_bytes
+def test_file_that_ends_within_an_enhancement_is_read_up_to_it_if_asked():
+    data = LAYERED.to_bytes()
+    base = LAYERED.keep_layers(1)
+    first, names = base.num_bytes, list(LAYERED.streams)
     for length in range(first, len(data)):
         whole = max(
-            n for n in range(1, 5) if LAYERED.keep(n).num_bytes <= length)
+            n for n in range(len(base.streams),
+                             len(names) + 1)
+            if LAYERED.keep(n).num_bytes <= length)
         if LAYERED.keep(whole).num_bytes == length:
             read = Bitstream.from_bytes(data[:length], partial=True)
         else:
-            name = list(LAYERED.streams)[whole]
-            with pytest.warns(UserWarning, match=f"within stream '{name}'"):
+            with pytest.warns(
+                    UserWarning, match=f"within stream '{names[whole]}'"):
                 read = Bitstream.from_bytes(data[:length], partial=True)
         assert read == LAYERED.keep(whole)
-    for length in range(first):
+    between = {
+        LAYERED.keep(n).num_bytes
+        for n in range(1, len(base.streams))
+    }
+    for length in set(range(first)) - between:
         with pytest.raises(BitstreamError):
             Bitstream.from_bytes(data[:length], partial=True)

@@ -24,6 +24,5 @@ model = dict(
         adapter=dict(num_qualities=64),
         condition=dict(quality=37),
         train_condition=dict(quality=list(range(1, 45)))))
-objective = dict(lmbda_distortion=[
-    3 / 255**2 * 10 * 102.4**(q / 63) for q in range(64)
-])
+objective = dict(
+    lmbda_distortion=[3 / 255**2 * 10 * 102.4**(q / 63) for q in range(64)])

@@ -290,9 +290,8 @@ class CompressAICodec(EntropyModelCodec):
         each = [dict(controls) for _ in y]
         if isinstance(controls.get('quality'), Sequence):
             each = [dict(controls, quality=q) for q in controls['quality']]
-        return torch.cat([
-            self.h_a(one, **alone) for one, alone in zip(y.split(1), each)
-        ])
+        return torch.cat(
+            [self.h_a(one, **alone) for one, alone in zip(y.split(1), each)])
 
     def train(self, mode: bool = True) -> 'CompressAICodec':
         """Set the mode, and empty the cache of integer networks and tables.

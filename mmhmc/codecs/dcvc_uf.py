@@ -113,8 +113,13 @@ class DCVCUFIntra(HyperpriorCodec):
         self.hidden_channels = hidden_channels
         self.hyper_channels = hyper_channels
         self.num_qualities = num_qualities
-        super().__init__(hidden_channels, latent_channels, portable, init_cfg,
-                         'straight_through', layers=layers)
+        super().__init__(
+            hidden_channels,
+            latent_channels,
+            portable,
+            init_cfg,
+            'straight_through',
+            layers=layers)
         initialise_convolutions(self)
         for network in (self.fusion, self.spatial):
             # Means begin near zero, where most of a latent is.

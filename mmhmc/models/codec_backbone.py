@@ -170,7 +170,8 @@ class CodecBackbone(ImageCoding, BaseModule):
             # A checkpoint of before: it begins as that of the codec in it.
             theirs = f'{prefix}codec.g_s.'
             state_dict.update({
-                f'{prefix}adapter.g_s.{key[len(theirs):]}': state_dict[key]
+                f'{prefix}adapter.g_s.{key[len(theirs):]}':
+                state_dict[key]
                 for key in [*state_dict] if key.startswith(theirs)
             })
         super()._load_from_state_dict(state_dict, prefix, *args)

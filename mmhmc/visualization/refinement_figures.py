@@ -7,7 +7,7 @@ from torch import Tensor
 from mmhmc.codecs import ImageCodec
 from mmhmc.codecs.latent_search import LatentSearch
 from mmhmc.evaluation import PSNRMetric
-from mmhmc.functional import (extend_edges, padded_size, to_8_bits, to_pixels)
+from mmhmc.functional import extend_edges, padded_size, to_8_bits, to_pixels
 from mmhmc.refinement import RefinedImage
 from mmhmc.structures import Condition
 from .bits_map import bits_map

@@ -99,6 +99,7 @@ class CompressAIWeights:
             ValueError: If it is of another network.
         """
         from compressai.zoo import load_state_dict as renamed
+
         # CompressAI leaves this out, too.
         state = {k: v for k, v in renamed(state).items() if k != 'QuantOffset'}
         steps = self.architecture in _VARIABLE_STEP

@@ -89,10 +89,9 @@ def test_elic_is_compressais_to_the_last_bit(tmp_path):
     assert settings['groups'] == [2, 2, 4, 8, 32]
     # Of which width they are depends on the release.
     context = network.latent_codec['y'].channel_context
-    assert settings['context_channels'] == [
-        (context[f'y{k}'][0].out_channels, context[f'y{k}'][2].out_channels)
-        for k in range(1, 5)
-    ]
+    assert settings['context_channels'] == [(context[f'y{k}'][0].out_channels,
+                                             context[f'y{k}'][2].out_channels)
+                                            for k in range(1, 5)]
     torch.save(state, tmp_path / 'a.pth')
     _, config = export_compressai_weights(tmp_path / 'a.pth',
                                           tmp_path / 'a.safetensors')

@@ -128,8 +128,7 @@ def test_points_of_the_last_layer_are_the_integers(layered, fine):
 
 def test_more_tables_than_a_stream_can_have_are_refused():
     fine = tiny_codec('MeanScaleHyperprior').entropy_tables()['y']
-    with pytest.raises(
-            ValueError, match='need 70... tables'):
+    with pytest.raises(ValueError, match='need 70... tables'):
         LayerTables(fine, [(3, 1), (3, 1)])
 
 

@@ -64,8 +64,8 @@ def test_other_weights_are_left_alone(model, tmp_path):
 @pytest.mark.parametrize('hooks, codec, message', [
     ([], 'ScaleHyperprior', '`custom_hooks` has 0'),
     ([RateLossHook(lmbda_distortion=0.)], 'ScaleHyperprior', 'positive'),
-    ([RateLossHook(lmbda_distortion=lambda quality: 1.)], 'ScaleHyperprior',
-     'is a function'),
+    ([RateLossHook(lmbda_distortion=lambda quality: 1.)
+      ], 'ScaleHyperprior', 'is a function'),
     ([RateLossHook()], 'TinyLIC', 'all of stride 2'),
 ])
 def test_what_it_cannot_begin_with_is_refused(hooks, codec, message, tmp_path):

@@ -56,9 +56,8 @@ def test_rates_of_layers_have_the_header_in_the_base():
     samples[1]['coding'].stream_bytes.update(z=30, y0=100, y1=250)
     metrics = measured(samples)
     layers = [metrics[f'rate/bpp_layer{i}'] for i in (1, 2)]
-    assert layers == pytest.approx([
-        8 * (70 / 800 + 150 / 750) / 2, 8 * (50 / 800 + 250 / 750) / 2
-    ])
+    assert layers == pytest.approx(
+        [8 * (70 / 800 + 150 / 750) / 2, 8 * (50 / 800 + 250 / 750) / 2])
     assert sum(layers) == pytest.approx(metrics['rate/bpp'])
     # Not of images with another number of layers.
     del samples[1]['coding'].stream_bytes['y1']

@@ -10,10 +10,12 @@ from mmhmc.functional.exact_math import (exact_exp, exact_gelu,
 
 X = np.linspace(-6, 6, 20001)
 KNOWN = {
-    exact_exp: np.exp,
-    exact_tanh: np.tanh,
-    exact_gelu: lambda x: np.array(
-        [v / 2 * math.erfc(-v / math.sqrt(2)) for v in x])
+    exact_exp:
+    np.exp,
+    exact_tanh:
+    np.tanh,
+    exact_gelu:
+    lambda x: np.array([v / 2 * math.erfc(-v / math.sqrt(2)) for v in x])
 }
 
 every_function = pytest.mark.parametrize('function', KNOWN)

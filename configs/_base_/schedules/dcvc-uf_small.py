@@ -24,8 +24,5 @@ custom_hooks = [
         ],
         channels_last=True),
     dict(type='mmhmc.KLTInitHook', num_images=200),
-    dict(
-        type='EMAHook',
-        ema_type='MomentumAnnealingEMA',
-        momentum=0.0005)
+    dict(type='EMAHook', ema_type='MomentumAnnealingEMA', momentum=0.0005)
 ]

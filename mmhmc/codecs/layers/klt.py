@@ -173,8 +173,7 @@ def _turn_back(layer: nn.Module, axes: Tensor, offset: Tensor) -> None:
     # The positions of a channel come one after the other.
     centre = conv.kernel_size[0] // 2
     conv.weight[:size * channels] = 0
-    conv.weight[:size * channels, :count, centre,
-                centre] = axes.flatten(1).T
+    conv.weight[:size * channels, :count, centre, centre] = axes.flatten(1).T
     conv.bias[:size * channels] = offset.repeat_interleave(size)
 
 

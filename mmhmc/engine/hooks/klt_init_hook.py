@@ -120,8 +120,9 @@ def _lmbda(runner) -> list[float]:
     lists = [[one] if isinstance(one, Real) else list(one) for one in both]
     count = max(map(len, lists))
     weights = [
-        distortion / rate for distortion, rate in zip(
-            *(one * (count // len(one)) for one in lists))
+        distortion / rate
+        for distortion, rate in zip(*(one * (count // len(one))
+                                      for one in lists))
     ]
     if min(weights) <= 0:
         raise ValueError('KLTInitHook finds its step from a positive '

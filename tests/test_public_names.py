@@ -78,7 +78,7 @@ NAMES = {
         'digest_sample_instances', 'face_points', 'find_accessories',
         'has_note', 'list_files', 'make_sample_instances', 'merge_parts',
         'missing_coco_files', 'path_below', 'read_image', 'read_note',
-        'read_size', 'write_image', 'write_png'
+        'read_size', 'encode_png', 'write_image', 'write_png'
     ],
     'mmhmc.engine': [
         'AlternatingOptimWrapper', 'AlternatingOptimWrapperConstructor',

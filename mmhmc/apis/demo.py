@@ -58,7 +58,8 @@ def run_demo(images: str | Path | Sequence[str | Path] | None = None,
              checkpoint: str | None = None,
              out_dir: str | Path = 'mmhmc_demo',
              device: str | None = None,
-             show_progress: bool = True) -> Demo:
+             show_progress: bool = True,
+             force: bool = False) -> Demo:
     """Encode images, decode them for people and for a machine, and show it.
 
     Writes for each image ``a.png`` the bitstream ``a.png.hmc`` and the decoded
@@ -75,11 +76,14 @@ def run_demo(images: str | Path | Sequence[str | Path] | None = None,
         out_dir: Folder of the results; made if it is not there.
         device: See :class:`HMCInferencer`.
         show_progress: Whether to show progress on stderr.
+        force: Whether to replace a page, and files that differ.
 
     Returns:
         Files, and what the page shows.
 
     Raises:
+        FileExistsError: If there is a page, or a file differs, without
+            ``force``.
         OSError: If a file cannot be read, written or downloaded.
         ValueError: If the model is unknown, a file is no image, or there are
             too many.
@@ -93,19 +97,23 @@ def run_demo(images: str | Path | Sequence[str | Path] | None = None,
             f'{len(items)} images are too many for one page, which shows up '
             f'to {_MAX_IMAGES}. Name some of them; `mmhmc encode` takes any '
             'number.')
+    page = Path(out_dir) / 'index.html'
+    if page.exists() and not force:
+        raise FileExistsError(f'{page} exists. Move it away, name another '
+                              'folder, or replace it with `force=True` '
+                              '(--force).')
     hmc = HMCInferencer(model, checkpoint, device)
-    encoded = hmc.encode(given, out_dir, show_progress=False)
-    show = _Demonstration(hmc, Path(out_dir))
+    encoded = hmc.encode(given, out_dir, show_progress=False, force=force)
+    show = _Demonstration(hmc, Path(out_dir), force)
     with progress('demo', len(items), show_progress) as advance:
         for item, one in zip(items, encoded):
             show.add(item, one)
             advance()
     name = 'CONFIG' if isinstance(model, (dict, Config)) else str(model)
-    page = write_demo_page(
-        Path(out_dir) / 'index.html',
-        'One bitstream, for people and for machines',
-        _note(encoded, name, hmc.has_task, show.remarks), show.images,
-        _commands(name, checkpoint, items[0], encoded[0]))
+    page = write_demo_page(page, 'One bitstream, for people and for machines',
+                           _note(encoded, name, hmc.has_task, show.remarks),
+                           show.images,
+                           _commands(name, checkpoint, items[0], encoded[0]))
     return Demo(page, [one.path for one in encoded], show.images)
 
 
@@ -118,8 +126,8 @@ def built_in_photographs() -> list[Path]:
 class _Demonstration:
     """Decodes and analyzes one image after the other."""
 
-    def __init__(self, hmc: HMCInferencer, out_dir: Path) -> None:
-        self.hmc, self.out_dir = hmc, out_dir
+    def __init__(self, hmc: HMCInferencer, out_dir: Path, force: bool) -> None:
+        self.hmc, self.out_dir, self.force = hmc, out_dir, force
         self.images: list[DemoImage] = []
         self.remarks: dict[str, str] = {}
         self._sees_images = hmc.has_task and not hmc.sees_latents
@@ -152,7 +160,7 @@ class _Demonstration:
                  original: DemoFigure) -> list[DemoFigure]:
         """What people get and what a machine sees, from one bitstream."""
         hmc, quiet = self.hmc, dict(show_progress=False)
-        x_hat, = hmc.decode(encoded, self.out_dir, **quiet)
+        x_hat, = hmc.decode(encoded, self.out_dir, force=self.force, **quiet)
         people = partial(_figure, 'mmhmc', 'what people see', x_hat[..., ::-1],
                          encoded.num_bytes, encoded, original)
         if not hmc.has_task:

@@ -135,7 +135,8 @@ class HMCInferencer:
                  return_vis: bool = False,
                  return_images: bool = False,
                  return_datasamples: bool = False,
-                 show_progress: bool = True) -> dict[str, list]:
+                 show_progress: bool = True,
+                 force: bool = False) -> dict[str, list]:
         """Encode images, and analyze and decode their bitstreams.
 
         Bitstreams among the inputs are analyzed and decoded as they are. A
@@ -157,6 +158,7 @@ class HMCInferencer:
                 samples, else plain values, see
                 :func:`~mmhmc.apis.predictions.plain_prediction`.
             show_progress: Whether to show progress on stderr.
+            force: Whether to replace files that exist and differ.
 
         Returns:
             Lists with an entry for each input, or none if it was not asked
@@ -165,11 +167,12 @@ class HMCInferencer:
 
         Raises:
             BitstreamError: If a bitstream is damaged or of another codec.
+            FileExistsError: If a file exists and differs, without ``force``.
             OSError: If a file cannot be read or written.
             ValueError: If an input is none, or an argument does not fit.
         """
         items = list_items(inputs)
-        writer = ResultWriter(out_dir, items)
+        writer = ResultWriter(out_dir, items, force=force)
         draws = self.has_task and (return_vis or writer.writes)
         chosen = self._coding.choose_condition(condition)
         results = dict(
@@ -202,7 +205,8 @@ class HMCInferencer:
         quality: float | None = None,
         condition: dict | None = None,
         show_progress: bool = True,
-        refinement: LatentRefinement | dict | int | None = None
+        refinement: LatentRefinement | dict | int | None = None,
+        force: bool = False,
     ) -> list[EncodedImage]:
         """Encode images.
 
@@ -214,11 +218,13 @@ class HMCInferencer:
             show_progress: Whether to show progress on stderr.
             refinement: A search for better latents, its config, or its number
                 of steps; see :class:`~mmhmc.refinement.LatentRefinement`.
+            force: Whether to replace files that exist and differ.
 
         Returns:
             The bitstreams, with what they cost.
 
         Raises:
+            FileExistsError: If a file exists and differs, without ``force``.
             OSError: If a file cannot be read or written.
             ValueError: If an input is no image, or the condition does not
                 fit the codec.
@@ -229,7 +235,7 @@ class HMCInferencer:
             refinement = build_refinement(refinement)
         chosen = self._coding.choose_condition(condition)
         items = list_items(inputs, streams=False)
-        writer = ResultWriter(out_dir, items, stream='')
+        writer = ResultWriter(out_dir, items, stream='', force=force)
         encoded = []
         with progress('encode', len(items), show_progress) as advance:
             for item in items:
@@ -244,7 +250,8 @@ class HMCInferencer:
                out_dir: str | Path | None = None,
                adapted: bool = False,
                condition: dict | None = None,
-               show_progress: bool = True) -> list[ndarray]:
+               show_progress: bool = True,
+               force: bool = False) -> list[ndarray]:
         """Decode bitstreams to images.
 
         Args:
@@ -256,12 +263,14 @@ class HMCInferencer:
             condition: As of the class, for this call; the quality is that of
                 the bitstream.
             show_progress: Whether to show progress on stderr.
+            force: Whether to replace files that exist and differ.
 
         Returns:
             BGR, uint8, (H, W, 3), each of the size that was coded.
 
         Raises:
             BitstreamError: If a bitstream is damaged or of another codec.
+            FileExistsError: If a file exists and differs, without ``force``.
             OSError: If a file cannot be read or written.
             ValueError: If there is no adapter, or an input is no bitstream.
         """
@@ -271,7 +280,7 @@ class HMCInferencer:
                              'latent. Leave out `adapted`.')
         chosen = self._coding.choose_condition(condition)
         items = list_items(inputs, images=False)
-        writer = ResultWriter(out_dir, items, image='')
+        writer = ResultWriter(out_dir, items, image='', force=force)
         images = []
         with progress('decode', len(items), show_progress) as advance:
             for item in items:
@@ -291,7 +300,8 @@ class HMCInferencer:
                 pred_score_thr: float = 0.3,
                 return_vis: bool = False,
                 return_datasamples: bool = False,
-                show_progress: bool = True) -> dict[str, list]:
+                show_progress: bool = True,
+                force: bool = False) -> dict[str, list]:
         """Predict from bitstreams alone.
 
         Of an image that was coded in the model, a bare bitstream does not
@@ -308,12 +318,14 @@ class HMCInferencer:
             return_vis: Whether to return drawings.
             return_datasamples: Whether predictions are data samples.
             show_progress: Whether to show progress on stderr.
+            force: Whether to replace files that exist and differ.
 
         Returns:
             ``predictions`` and ``visualization``, see :meth:`__call__`.
 
         Raises:
             BitstreamError: If a bitstream is damaged or of another codec.
+            FileExistsError: If a file exists and differs, without ``force``.
             OSError: If a file cannot be read or written.
             RuntimeError: If the model is a codec alone.
             ValueError: If an input is no bitstream, or was coded elsewhere
@@ -325,7 +337,7 @@ class HMCInferencer:
                 'use `decode`, or give a config with a host behind the codec.')
         chosen = self._coding.choose_condition(condition)
         items = list_items(inputs, images=False)
-        writer = ResultWriter(out_dir, items)
+        writer = ResultWriter(out_dir, items, force=force)
         draws = return_vis or writer.writes
         results = dict(predictions=[], visualization=[])
         with progress('analyze', len(items), show_progress) as advance:

@@ -40,8 +40,15 @@ def _demo(args: argparse.Namespace) -> int:
     if args.output:
         keep_existing([f'{args.output}/index.html'], args.force)
     from mmhmc.apis.demo import DEFAULT_MODEL, run_demo
-    demo = run_demo(args.images or None, args.model or DEFAULT_MODEL,
-                    args.checkpoint, args.output or 'mmhmc_demo', args.device)
+
+    # The default folder is the demo's own.
+    demo = run_demo(
+        args.images or None,
+        args.model or DEFAULT_MODEL,
+        args.checkpoint,
+        args.output or 'mmhmc_demo',
+        args.device,
+        force=args.force or not args.output)
     for image in demo.images:
         print(image.table().to_markdown())
     print(f'Page: {demo.page}')

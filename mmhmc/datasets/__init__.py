@@ -7,8 +7,8 @@ from .celebamask import (ACCESSORIES, FACE_PARTS, FACE_POINTS, CelebAMaskHQ,
 from .checks import check_coco, missing_coco_files
 from .decoded_images import UseDecodedImage
 from .file_paths import list_files, path_below
-from .image_files import (IMAGE_SUFFIXES, has_note, read_image, read_note,
-                          read_size, write_image, write_png)
+from .image_files import (IMAGE_SUFFIXES, encode_png, has_note, read_image,
+                          read_note, read_size, write_image, write_png)
 from .image_folder import ImageFolder
 from .sample_instances import digest_sample_instances, make_sample_instances
 from .transforms import PackImageInputs, RandomCropOrPad
@@ -19,7 +19,8 @@ __all__ = [
     'ACCESSORIES', 'celeba_split', 'check_coco', 'digest_sample_instances',
     'face_points', 'has_note', 'list_files', 'make_sample_instances',
     'merge_parts', 'missing_coco_files', 'path_below', 'read_note',
-    'read_image', 'read_size', 'find_accessories', 'write_image', 'write_png'
+    'read_image', 'read_size', 'find_accessories', 'encode_png', 'write_image',
+    'write_png'
 ]
 
 __getattr__ = former_attribute(__name__)

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from mmhmc.bitstream.container import MAX_PIXELS, MAX_SIDE
 from mmhmc.functional import to_pixels
-from mmhmc.whole_files import whole_file
+from mmhmc.whole_files import write_whole
 
 #: Endings by which images are found in folders.
 IMAGE_SUFFIXES = ('.bmp', '.jpeg', '.jpg', '.png', '.tif', '.tiff', '.webp')
@@ -129,10 +129,7 @@ def write_image(path: str | Path, x: Tensor, note: str | None = None) -> None:
     """
     if Path(path).suffix.lower() != '.png':
         raise ValueError(f'{path} is to be a PNG; its name must end in .png.')
-    if x.ndim != 3 or x.shape[0] != 3 or not torch.isfinite(x).all():
-        raise ValueError('`x` must be RGB of shape (3, H, W) with finite '
-                         f'values, got {tuple(x.shape)}.')
-    write_png(path, Image.fromarray(to_pixels(x)), note)
+    write_whole(path, encode_png(x, note))
 
 
 def write_png(path: str | Path,
@@ -145,11 +142,32 @@ def write_png(path: str | Path,
         image: Of a mode that PNG has.
         note: As of :func:`write_image`.
     """
+    write_whole(path, encode_png(image, note))
+
+
+def encode_png(image: Image.Image | Tensor, note: str | None = None) -> bytes:
+    """Content of a PNG file.
+
+    Args:
+        image: Image of Pillow, or RGB, shape (3, H, W), as of
+            :func:`write_image`.
+        note: As of :func:`write_image`.
+
+    Raises:
+        ValueError: If the shape or a value does not fit.
+    """
+    if isinstance(image, Tensor):
+        if image.ndim != 3 or image.shape[0] != 3 or \
+                not torch.isfinite(image).all():
+            raise ValueError('`x` must be RGB of shape (3, H, W) with finite '
+                             f'values, got {tuple(image.shape)}.')
+        image = Image.fromarray(to_pixels(image))
     texts = PngImagePlugin.PngInfo()
     if note is not None:
         texts.add_text(_NOTE, note)
-    with whole_file(path) as part:
-        image.save(part, 'PNG', pnginfo=texts)
+    content = io.BytesIO()
+    image.save(content, 'PNG', pnginfo=texts)
+    return content.getvalue()
 
 
 def read_note(path: str | Path) -> str | None:

@@ -158,6 +158,22 @@ def test_what_can_be_mended_is_one_line(home, tmp_path, capsys):
     assert error.count('\n') == 1 and len(error) < 300
 
 
+def test_page_and_files_that_exist_are_kept(home, tmp_path, no_ffmpeg):
+    # The folder of the photographs: the decoded image would replace one.
+    photo = tmp_path / 'a.png'
+    content = (home / 'photos/a<b>.png').read_bytes()
+    photo.write_bytes(content)
+    arguments = photo, *codec_of(home), tmp_path, 'cpu', False
+    with pytest.raises(FileExistsError, match='a.png exists'):
+        run_demo(*arguments)
+    assert photo.read_bytes() == content
+    (tmp_path / 'index.html').write_text('mine')
+    with pytest.raises(FileExistsError, match='index.html exists'):
+        run_demo(*arguments)
+    assert (tmp_path / 'index.html').read_text() == 'mine'
+    assert run_demo(*arguments, force=True).page.stat().st_size > 1000
+
+
 def test_too_many_images_for_a_page_are_refused(home, tmp_path, monkeypatch):
     monkeypatch.setattr(module, '_MAX_IMAGES', 1)
     with pytest.raises(ValueError, match='2 images are too many for one page'):
@@ -176,7 +192,7 @@ def test_default_model_and_images_are_used_where_none_is_given(
         monkeypatch, capsys):
     given = []
     monkeypatch.setattr(module, 'run_demo',
-                        lambda *args: given.append(args) or 1 / 0)
+                        lambda *args, force: given.append(args) or 1 / 0)
     with pytest.raises(ZeroDivisionError):
         cli.main(['demo'])
     assert given == [(None, module.DEFAULT_MODEL, None, 'mmhmc_demo', None)]

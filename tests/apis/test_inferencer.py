@@ -403,6 +403,28 @@ def test_predictions_of_each_host_are_plain(home):
     assert found['mmpretrain']['pred_class'] in ('one', 'two', 'three')
 
 
+@every_host
+def test_files_of_an_earlier_call_are_kept_unless_replaced_by_wish(
+        home, host, tmp_path):
+    hmc = inferencer(home, host, PROTOCOLS[0])
+    hmc(home / 'images', tmp_path, **QUIET)
+    files = [path for path in tmp_path.rglob('*') if path.is_file()]
+    times = {path: path.stat().st_mtime_ns for path in files}
+    # The same again changes no file.
+    hmc(home / 'images', tmp_path, **QUIET)
+    assert {path: path.stat().st_mtime_ns for path in files} == times
+    for path in files:
+        content = path.read_bytes()
+        path.write_text('mine')
+        with pytest.raises(FileExistsError, match='other content.*force=True'):
+            hmc(home / 'images', tmp_path, **QUIET)
+        assert path.read_text() == 'mine'
+        path.write_bytes(content)
+    files[0].write_text('mine')
+    hmc(home / 'images', tmp_path, force=True, **QUIET)
+    assert files[0].read_bytes() != b'mine'
+
+
 # A codec alone.
 
 
@@ -411,6 +433,25 @@ def alone(home):
     path = home / 'codec.pth'
     torch.save(tiny_codec('MeanScaleHyperprior').state_dict(), path)
     return HMCInferencer(dict(codec=dict(BENCH_CODEC)), path, 'cpu')
+
+
+def test_decoding_beside_the_original_does_not_replace_it(
+        home, alone, tmp_path):
+    image = tmp_path / 'a.png'
+    content = (home / 'images/a.png').read_bytes()
+    image.write_bytes(content)
+    coded = alone.encode(image, tmp_path, **QUIET)
+    for inputs in (coded, coded[0].path):
+        with pytest.raises(FileExistsError, match='a.png exists'):
+            alone.decode(inputs, tmp_path, **QUIET)
+    assert image.read_bytes() == content
+    coded[0].path.write_text('mine')
+    with pytest.raises(FileExistsError, match='a.png.hmc exists'):
+        alone.encode(image, tmp_path, **QUIET)
+    assert coded[0].path.read_text() == 'mine'
+    alone.encode(image, tmp_path, force=True, **QUIET)
+    alone.decode(tmp_path / 'a.png.hmc', tmp_path, force=True, **QUIET)
+    assert image.read_bytes() != content
 
 
 def test_codec_alone_codes_and_decodes(home, alone):

@@ -86,10 +86,28 @@ def test_divided_folder_is_only_resized_and_what_is_there_is_kept(
     assert {p: p.stat().st_mtime_ns for p in small.rglob('*.png')} == times
     # Not by name: another image and another size are other files.
     Image.new('RGB', (16, 16), 'red').save(out / 'val/images/00001.png')
-    convert(tool, monkeypatch, out, '--out', small, '--size', 8)
+    again = out, '--out', small, '--size'
+    with pytest.raises(FileExistsError, match='00001.png exists.*--force'):
+        convert(tool, monkeypatch, *again, 8)
+    assert np.asarray(Image.open(image))[0, 0].tolist() != [255, 0, 0]
+    convert(tool, monkeypatch, *again, 8, '--force')
     assert np.asarray(Image.open(image))[0, 0].tolist() == [255, 0, 0]
-    convert(tool, monkeypatch, out, '--out', small, '--size', 4)
+    with pytest.raises(FileExistsError, match='exists'):
+        convert(tool, monkeypatch, *again, 4)
+    convert(tool, monkeypatch, *again, 4, '--force')
     assert {Image.open(p).size for p in times} == {(4, 4)}
+
+
+def test_attributes_of_somebody_else_are_kept(tool, download, tmp_path,
+                                              monkeypatch):
+    out = tmp_path / 'out'
+    convert(tool, monkeypatch, download, '--out', out, '--size', 16)
+    convert(tool, monkeypatch, download, '--out', out, '--size', 16)
+    path = out / 'attributes.json'
+    path.write_text('mine')
+    with pytest.raises(FileExistsError, match='attributes.json exists'):
+        convert(tool, monkeypatch, download, '--out', out, '--size', 16)
+    assert path.read_text() == 'mine'
 
 
 def test_what_is_missing_is_named(tool, download, tmp_path, monkeypatch):

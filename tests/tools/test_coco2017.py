@@ -99,6 +99,8 @@ def test_only_missing_archives_are_fetched(coco2017, server, tmp_path):
     assert not (tmp_path / 'val2017/3.jpg').exists()
     # What was there beside the archive's files stays.
     assert (tmp_path / 'annotations/mine.json').read_text() == 'mine'
+    text = (tmp_path / 'annotations/instances_val2017.json').read_text()
+    assert text == 'mine'
     coco2017.download_missing(tmp_path, server.url)
     assert len(server.ranges) == 2
 

@@ -73,18 +73,23 @@ def test_square_is_around_the_box_with_a_margin(tool, box):
 def test_what_is_there_of_the_same_image_is_kept(tool, coco, tmp_path):
     path = tmp_path / 'out/train/vehicle/11.png'
 
-    def made(size=64):
-        tool.cut_out(coco, 'train', tmp_path / 'out', size, 48)
+    def made(size=64, force=False):
+        tool.cut_out(coco, 'train', tmp_path / 'out', size, 48, force)
         return path.stat().st_mtime_ns, path.read_bytes()
 
     first = made()
     assert made() == first
     pixels = np.asarray(Image.open(coco / 'images/a.png'))
     Image.fromarray(255 - pixels).save(coco / 'images/a.png')
-    other = made()
+    with pytest.raises(FileExistsError, match='11.png exists.*--force'):
+        made()
+    assert path.read_bytes() == first[1]
+    other = made(force=True)
     assert other[1] != first[1]
     assert Image.open(path).size == (64, 64)
-    made(32)
+    with pytest.raises(FileExistsError, match='11.png exists'):
+        made(32)
+    made(32, force=True)
     assert Image.open(path).size == (32, 32)
 
 

@@ -55,6 +55,19 @@ def test_published_curves_are_compared_with_ones_own(main, tmp_path, capsys,
     assert '| HM (published) |' in capsys.readouterr().out
 
 
+def test_report_in_a_folder_that_was_named_is_kept(main, tmp_path):
+    arguments = ('--published', 'HM', 'VTM', '--anchor', 'HM', '--out',
+                 tmp_path)
+    main(*arguments)
+    figure = tmp_path / 'kodak_psnr.png'
+    figure.write_text('mine')
+    with pytest.raises(SystemExit, match='kodak_psnr.png exists.*--force'):
+        main(*arguments)
+    assert figure.read_text() == 'mine'
+    main(*arguments, '--force')
+    assert figure.read_bytes() != b'mine'
+
+
 @pytest.mark.parametrize('arguments, message', [
     (['none.jsonl'], 'FileNotFoundError: .*none.jsonl'),
     (['--columns', 'psnr'], "DATASET/METRIC, .* got 'psnr'"),

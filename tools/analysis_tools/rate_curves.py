@@ -16,9 +16,10 @@ from pathlib import Path
 
 from mmhmc.apis.benchmark import report_results
 from mmhmc.apis.command import run_tool, tool_parser
-from mmhmc.evaluation import (Comparison, RateCurve, compare_curves,
-                              list_published, published_curve,
-                              published_uncompressed)
+from mmhmc.cli.arguments import add_output, keep_existing
+from mmhmc.evaluation import (Comparison, RateCurve, all_columns,
+                              compare_curves, list_published, published_curve,
+                              published_uncompressed, read_results)
 from mmhmc.visualization import delta_table, doubt_table, draw_curves
 
 Column = tuple[str, str]
@@ -53,31 +54,52 @@ def main(arguments: Sequence[str] | None = None) -> None:
         default=1000,
         help='resamples of the images for each interval; 0 for none')
     parser.add_argument('--log-rate', action='store_true')
-    parser.add_argument(
-        '-o',
-        '--output',
-        dest='out',
-        type=Path,
-        help='folder; beside the results, or `rate_curves`, if left out')
+    add_output(
+        parser,
+        'DIR',
+        'folder; if left out beside the results, or `rate_curves`, where an '
+        'earlier report is replaced',
+        dest='out')
     args = parser.parse_args(arguments)
     if args.results and args.first is not None:
         parser.error('--first is for published curves without results, whose '
                      'points a benchmark did not choose')
     try:
         if args.results:
-            out = args.out or args.results.parent
-            columns = read_columns(args.columns) if args.columns else None
+            out = Path(args.out or args.results.parent)
+            columns = read_columns(args.columns) if args.columns else \
+                all_columns(read_results(args.results))
+            if args.out:
+                refuse_report(out, columns, args)
             print(
                 report_results(args.results, args.anchor or 'HEVC', out,
                                columns, args.published, args.samples,
                                args.log_rate))
         else:
-            out = args.out or Path('rate_curves')
+            out = Path(args.out or 'rate_curves')
             columns = read_columns(args.columns or ['kodak/psnr'])
+            if args.out:
+                refuse_report(out, columns, args)
             print(draw_published(columns, args, out))
-    except (FileNotFoundError, ValueError) as error:
+    except (FileExistsError, FileNotFoundError, ValueError) as error:
         sys.exit(f'{type(error).__name__}: {error}')
     print(f'Written to {out}.')
+
+
+def refuse_report(out: Path, columns: Sequence[Column],
+                  args: argparse.Namespace) -> None:
+    """Refuse to replace a report in a folder that was named."""
+    names = [
+        f'{figure_name(c)}.{kind}' for c in columns for kind in ('png', 'svg')
+    ]
+    if args.results:
+        names += 'table.md', 'table.tex', 'report.html'
+    keep_existing([out / name for name in names], args.force)
+
+
+def figure_name(column: Column) -> str:
+    """Name of the figure of a column, without its ending."""
+    return '_'.join(column).replace('/', '_').replace(':', '_')
 
 
 def draw_published(columns: Sequence[Column], args: argparse.Namespace,
@@ -86,8 +108,7 @@ def draw_published(columns: Sequence[Column], args: argparse.Namespace,
     anchor, comparisons = args.anchor or 'HM', []
     for column in columns:
         curves = curves_in(column, args)
-        name = '_'.join(column).replace('/', '_').replace(':', '_')
-        draw_curves(curves, out / name, column[0],
+        draw_curves(curves, out / figure_name(column), column[0],
                     published_uncompressed(*column), args.log_rate)
         comparisons += compared(curves, anchor, column[0])
     texts = [f'Against {anchor}:', '', delta_table(comparisons).to_markdown()]

@@ -7,7 +7,8 @@ The folder is the unpacked download (`CelebA-HQ-img`,
 `CelebAMask-HQ-attribute-anno.txt`), or has `train`, `val`, `test`, each with
 `images` and `labels`. Images are resized to `--size` with smoothing, labels
 by the nearest class; the split is CelebA's own. What is there of the same
-images, labels and size is kept.
+images, labels and size is kept; another file of that name is replaced only
+with `--force`.
 """
 import json
 from collections.abc import Iterator
@@ -19,6 +20,7 @@ import numpy as np
 from PIL import Image
 
 from mmhmc.apis.command import run_tool, tool_parser
+from mmhmc.cli.arguments import add_output, keep_existing
 from mmhmc.datasets import has_note, write_png
 from mmhmc.datasets.celebamask import (FACE_PARTS, celeba_split, merge_parts,
                                        read_labels)
@@ -92,7 +94,7 @@ def labels_of(face: Face) -> Image.Image:
     return Image.fromarray(merge_parts(masks))
 
 
-def write_face(face: Face, out: Path, size: int) -> None:
+def write_face(face: Face, out: Path, size: int, force: bool) -> None:
     """Write image and labels, unless they are there."""
     image = (lambda: Image.open(face.image).convert('RGB').resize(
         (size, size), Image.Resampling.BILINEAR))
@@ -104,6 +106,7 @@ def write_face(face: Face, out: Path, size: int) -> None:
         made_of = [f'{source.name} {sha256_of(source)}' for source in sources]
         note = sha256(f'{size} {made_of}'.encode()).hexdigest()
         if not has_note(path, note):
+            keep_existing([path], force)
             path.parent.mkdir(parents=True, exist_ok=True)
             write_png(path, make(), note)
 
@@ -124,22 +127,25 @@ def main() -> None:
     """Convert."""
     parser = tool_parser(__doc__)
     parser.add_argument('source', type=Path)
-    parser.add_argument(
-        '-o',
-        '--output',
+    add_output(
+        parser,
+        'DIR',
+        'folder for the data set; default data/celebamask_hq',
         dest='out',
-        type=Path,
-        default=Path('data/celebamask_hq'))
+        default='data/celebamask_hq')
     parser.add_argument(
         '--size', type=int, default=256, help='side of the images in pixels')
     args = parser.parse_args()
-    faces = find_faces(args.source)
+    faces, out = find_faces(args.source), Path(args.out)
     for face in faces:
-        write_face(face, args.out, args.size)
+        write_face(face, out, args.size, args.force)
     attributes = args.source / 'CelebAMask-HQ-attribute-anno.txt'
     if attributes.is_file():
-        write_whole(args.out / 'attributes.json',
-                    json.dumps(read_attributes(attributes)).encode())
+        content = json.dumps(read_attributes(attributes)).encode()
+        path = out / 'attributes.json'
+        if not path.exists() or path.read_bytes() != content:
+            keep_existing([path], args.force)
+            write_whole(path, content)
     for split in SPLITS:
         count = sum(face.split == split for face in faces)
         print(f'{split:6}{count:6} faces')

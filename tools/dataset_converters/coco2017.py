@@ -94,9 +94,12 @@ def unpack(archive: Path, out: Path) -> None:
 
 
 def _move_into(source: Path, target: Path) -> None:
-    """Rename a tree into place; a folder that is there receives the files."""
-    if not target.exists() or not source.is_dir():
+    """Rename a tree into place; files that are there stay as they are."""
+    if not target.exists():
         source.replace(target)
+        return
+    if not source.is_dir():
+        source.unlink()
         return
     for item in source.iterdir():
         _move_into(item, target / item.name)

@@ -5,13 +5,15 @@ python tools/dataset_converters/coco_crops.py data/coco_sample
 The folder holds `instances_train.json`, `instances_val.json` and `images/`.
 Of every object whose box has no side below `--smallest` the square around it,
 with a margin, becomes `OUT/SPLIT/SUPERCATEGORY/ANNOTATION.png` of `--size`
-pixels a side. What is there of the same object, image and size is kept.
+pixels a side. What is there of the same object, image and size is kept;
+another file of that name is replaced only with `--force`.
 """
 from pathlib import Path
 
 from PIL import Image
 
 from mmhmc.apis.command import run_tool, tool_parser
+from mmhmc.cli.arguments import add_output, keep_existing
 from mmhmc.datasets import has_note, write_png
 from mmhmc.whole_files import read_json, sha256_of
 
@@ -34,8 +36,12 @@ def square_around(box: list[float]) -> tuple[int, int, int, int]:
     return left, top, left + side, top + side
 
 
-def cut_out(source: Path, split: str, out: Path, size: int,
-            smallest: int) -> int:
+def cut_out(source: Path,
+            split: str,
+            out: Path,
+            size: int,
+            smallest: int,
+            force: bool = False) -> int:
     """Write the objects of one split; how many there are."""
     path = source / f'instances_{split}.json'
     coco = read_json(path)
@@ -61,6 +67,7 @@ def cut_out(source: Path, split: str, out: Path, size: int,
         note = f'{hashes[path]} {square} {size}'
         if has_note(target, note):
             continue
+        keep_existing([target], force)
         with Image.open(path) as image:
             crop = image.convert('RGB').crop(square)
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -71,12 +78,12 @@ def cut_out(source: Path, split: str, out: Path, size: int,
 def main() -> None:
     parser = tool_parser(__doc__)
     parser.add_argument('source', type=Path)
-    parser.add_argument(
-        '-o',
-        '--output',
+    add_output(
+        parser,
+        'DIR',
+        'folder for the crops; default data/coco_crops',
         dest='out',
-        type=Path,
-        default=Path('data/coco_crops'))
+        default='data/coco_crops')
     parser.add_argument(
         '--size', type=int, default=128, help='side of the crops in pixels')
     parser.add_argument(
@@ -86,8 +93,9 @@ def main() -> None:
         help='shortest side of a box that is taken, in pixels')
     args = parser.parse_args()
     for split in SPLITS:
-        count = cut_out(args.source, split, args.out, args.size, args.smallest)
-        print(f'{split}: {count} objects in {args.out / split}')
+        count = cut_out(args.source, split, Path(args.out), args.size,
+                        args.smallest, args.force)
+        print(f'{split}: {count} objects in {Path(args.out) / split}')
 
 
 if __name__ == '__main__':

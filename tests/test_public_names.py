@@ -75,10 +75,10 @@ NAMES = {
         'ACCESSORIES', 'CelebAMaskHQ', 'FACE_PARTS', 'FACE_POINTS',
         'IMAGE_SUFFIXES', 'ImageFolder', 'PackImageInputs', 'RandomCropOrPad',
         'UseDecodedImage', 'celeba_split', 'check_coco',
-        'digest_sample_instances', 'face_points', 'find_accessories',
-        'has_note', 'list_files', 'make_sample_instances', 'merge_parts',
-        'missing_coco_files', 'path_below', 'read_image', 'read_note',
-        'read_size', 'encode_png', 'write_image', 'write_png'
+        'digest_sample_instances', 'encode_png', 'face_points',
+        'find_accessories', 'has_note', 'list_files', 'make_sample_instances',
+        'merge_parts', 'missing_coco_files', 'path_below', 'read_image',
+        'read_note', 'read_size', 'write_image', 'write_png'
     ],
     'mmhmc.engine': [
         'AlternatingOptimWrapper', 'AlternatingOptimWrapperConstructor',

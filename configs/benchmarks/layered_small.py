@@ -2,7 +2,8 @@
 
 Image quality, and the accuracy of the network for images on decoded images;
 `configs/tested_models/layered_small.py` reads the streams themselves.
-The weights are the zoo's; `docs/layered.md` has the commands that make them.
+The weights are the zoo's; `configs/layered/README.md` has the commands that
+make them.
 """
 anchor = 'HEVC'
 image_metrics = ['psnr', 'ms_ssim']

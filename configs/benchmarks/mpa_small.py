@@ -2,8 +2,9 @@
 
 Kodak for people and for the mean squared error at all qualities; CamVid, a
 part of COCO, and objects of it for the machines at four. The weights are the
-zoo's; `docs/mpa.md` has the commands that make them. `data/coco_crops`:
-`python tools/dataset_converters/coco_crops.py data/coco_sample`.
+zoo's; `configs/mpa/README.md` has the commands that make them.
+`python tools/dataset_converters/coco_crops.py data/coco_sample` makes
+`data/coco_crops`.
 """
 _base_ = ['../_base_/benchmarks/yolox_nano_coco.py']
 anchor = 'main path'

@@ -1,7 +1,7 @@
 """What parts of the small layered codec do, for people and for parsing.
 
 Each beside what was trained by the same command but for that part. These
-weights are not in the zoo; `docs/layered.md` has the commands.
+weights are not in the zoo; `configs/layered/README.md` has the commands.
 """
 metrics = {
     'rate/bpp': 'bpp',

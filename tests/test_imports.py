@@ -12,8 +12,8 @@ MODULES = sorted(PACKAGE.rglob('*.py'))
 #: docs/architecture.md: a layer imports the ones before it, and itself.
 LAYERS = [
     {
-        'version', 'compat', 'former_names', 'machine', 'progress',
-        'whole_files'
+        'version', 'compat', 'file_paths', 'former_names', 'machine',
+        'progress', 'whole_files'
     },
     {'zoo'},
     {'checkpoints'},

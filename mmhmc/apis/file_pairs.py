@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from mmhmc.datasets import list_files
+from mmhmc.file_paths import list_files
 
 STREAM_SUFFIX = '.hmc'
 
@@ -28,7 +28,7 @@ def pair_files(inputs: Iterable[str | Path], suffixes: Sequence[str],
 
     A file that is named itself is taken whatever its ending, and its output
     lies at the top; below a folder, the structure of the folder is kept. Links
-    are followed as :func:`~mmhmc.datasets.list_files` does.
+    are followed as :func:`~mmhmc.file_paths.list_files` does.
 
     Args:
         inputs: Files and folders.

@@ -1,12 +1,12 @@
 """Data sets, their transforms, image files, and checks that data are there.
 """
+from mmhmc.file_paths import list_files, path_below
 from mmhmc.former_names import former_attribute
 from .celebamask import (ACCESSORIES, FACE_PARTS, FACE_POINTS, CelebAMaskHQ,
                          celeba_split, face_points, find_accessories,
                          merge_parts)
 from .checks import check_coco, missing_coco_files
 from .decoded_images import UseDecodedImage
-from .file_paths import list_files, path_below
 from .image_files import (IMAGE_SUFFIXES, encode_png, has_note, read_image,
                           read_note, read_size, write_image, write_png)
 from .image_folder import ImageFolder

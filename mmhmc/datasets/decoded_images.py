@@ -3,8 +3,8 @@ from pathlib import Path
 
 from mmcv.transforms import BaseTransform
 
+from mmhmc.file_paths import path_below
 from mmhmc.registry import TRANSFORMS
-from .file_paths import path_below
 
 
 @TRANSFORMS.register_module()

@@ -7,8 +7,8 @@ import cv2
 from mmengine.dataset import BaseDataset
 from mmengine.logging import print_log
 
+from mmhmc.file_paths import list_files
 from mmhmc.registry import DATASETS
-from .file_paths import list_files
 from .image_files import IMAGE_SUFFIXES, read_image
 
 #: What a pipeline's first step raises; mmcv's own asserts.

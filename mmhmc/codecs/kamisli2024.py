@@ -14,6 +14,7 @@ from .hyperprior_codec import CodeStep, HyperpriorCodec, Select
 from .latent_search import relaxation, searched
 from .layers.gain import Quality, gains_at
 from .mbt2018 import JointAutoregressive, MeanScaleHyperprior
+from .streams import StreamCoder
 
 #: Gains of the qualities at the beginning, CompressAI's.
 GAINS = (0.1, 0.13944, 0.19293, 0.26874, 0.37268, 0.51801, 0.71957, 1.)
@@ -42,6 +43,8 @@ class GainedHyperprior(HyperpriorCodec):
     Networks, entropy models and weights are CompressAI's; its index of the
     rate ``s`` is the quality less 1, its ``inputscale`` the gain between.
 
+    The latent cannot be coded in layers.
+
     Differences: gains learn, where CompressAI keeps them; a portable codec
     computes offsets and steps in integers.
 
@@ -60,6 +63,8 @@ class GainedHyperprior(HyperpriorCodec):
     num_qualities = len(GAINS)
     #: Whether the step of ``z`` follows the gain.
     varies_hyper_step: bool = True
+    # An offset follows from a whole integer, not from part of it.
+    layers = StreamCoder.layers
 
     def __init__(self,
                  hidden_channels: int = 192,

@@ -11,7 +11,8 @@ from mmhmc.codecs.layers import DivisiveNorm
 
 WITH_GDN = ('FactorizedPrior', 'ScaleHyperprior', 'MeanScaleHyperprior',
             'JointAutoregressive', 'Cheng2020Anchor', 'Cheng2020Attention',
-            'LayeredGenerative')
+            'LayeredGenerative', 'ScaleHyperpriorVBR',
+            'MeanScaleHyperpriorVBR', 'JointAutoregressiveVBR')
 
 
 def norms(inverse):

@@ -14,6 +14,7 @@ from mmhmc.codecs.latent_search import LatentSearch
 NAMES = [
     name for name in CODECS
     if name not in ('FactorizedPrior', 'LayeredGenerative')
+    and not name.endswith('VBR')
 ]
 #: Those whose latent is coded in one step.
 ONE_STEP = ('ScaleHyperprior', 'MeanScaleHyperprior')
@@ -310,10 +311,14 @@ def test_factors_that_cannot_be_are_refused(layers, match):
                 **CODECS['MeanScaleHyperprior']))
 
 
-@pytest.mark.parametrize('name', ['FactorizedPrior', 'LayeredGenerative'])
+@pytest.mark.parametrize('name', [
+    'FactorizedPrior', 'LayeredGenerative', 'ScaleHyperpriorVBR',
+    'JointAutoregressiveVBR'
+])
 def test_codec_without_integers_to_split_is_refused(name):
+    codec = tiny_codec(name)
     with pytest.raises(ValueError, match=f'{name} cannot code its latent in'):
-        build_codec(dict(type=f'mmhmc.{name}', layers=[3], **CODECS[name]))
+        codec.layers = [3]
 
 
 def test_file_without_its_base_is_refused(plain):

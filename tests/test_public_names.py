@@ -48,9 +48,9 @@ NAMES = {
     ],
     'mmhmc.bitstream': [
         'Bitstream', 'BitstreamError', 'CdfTables', 'CutStream', 'LayerTables',
-        'QUALITY_STEP', 'SymbolDecoder', 'deterministic_kernels',
-        'device_fingerprint', 'encode_symbols', 'find_levels',
-        'former_fingerprint', 'layers_of'
+        'QUALITY_STEP', 'ShiftedTables', 'SymbolDecoder',
+        'deterministic_kernels', 'device_fingerprint', 'encode_symbols',
+        'find_levels', 'former_fingerprint', 'layers_of'
     ],
     'mmhmc.codecs': [
         'AVIF', 'Cheng2020Anchor', 'Cheng2020Attention', 'DCVCUFIntra', 'ELIC',

@@ -13,6 +13,7 @@ _PUBLIC = {
     ('CdfTables', 'SymbolDecoder', 'encode_symbols', 'find_levels'),
     'errors': ('BitstreamError', ),
     'layer_tables': ('LayerTables', ),
+    'shifted_tables': ('ShiftedTables', ),
 }
 _MODULE_OF = {name: module for module in _PUBLIC for name in _PUBLIC[module]}
 

@@ -133,6 +133,21 @@ class LayerTables:
             BitstreamError: If the stream makes no sense.
         """
         rest = decoder.decode(self._table_of(layer - 1, coarse, rows))
+        return self.join(layer, coarse, rest, rows)
+
+    def join(self, layer: int, coarse: Tensor, rest: Tensor,
+             rows: Tensor) -> Tensor:
+        """Bins of a layer, int32, from those before it and what it codes.
+
+        Args:
+            layer: From 1.
+            coarse: Bins of the layer before it, int32, any shape.
+            rest: Places in them, int32, same shape.
+            rows: Row of each, int32, same shape.
+
+        Raises:
+            BitstreamError: If a place is none of its bin.
+        """
         factors = self._factors(layer, rows)
         if (rest.abs() > (factors - 1) // 2).any():
             raise BitstreamError('A symbol of a refinement lies outside the '

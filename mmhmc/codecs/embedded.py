@@ -1,6 +1,6 @@
 """Layers of a latent: which factors there are, and how a file says so."""
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, replace
@@ -175,6 +175,12 @@ class LayeredLatent:
     scales: Tensor
     means: Tensor
     sees_base: bool
+
+    def of(self, select: Callable[[Tensor], Tensor]) -> 'LayeredLatent':
+        """Some elements of it."""
+        return LayeredLatent(
+            select(self.y_base), select(self.scales), select(self.means),
+            self.sees_base)
 
     def y_hat(self, tables: LayerTables, layer: int, bins: Tensor,
               coarse: Tensor, rows: Tensor) -> Tensor:

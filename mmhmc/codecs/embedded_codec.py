@@ -6,13 +6,15 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
-from mmhmc.bitstream import Bitstream, CdfTables, LayerTables, SymbolDecoder
+from mmhmc.bitstream import (Bitstream, CdfTables, LayerTables, ShiftedTables,
+                             SymbolDecoder)
 from mmhmc.functional.devices import is_estimating
 from mmhmc.structures import CodecOutput, Condition, LatentSymbols
 from .compressai_codec import CompressAICodec
 from .embedded import (BASE, LayeredLatent, Layers, channel_groups,
                        check_layers, layers_of_file, mark, nested_noise,
                        unmark, use_layers)
+from .latent_search import relaxation
 
 #: Selects the elements of a step from a latent (B, M, h, w).
 Select = Callable[[Tensor], Tensor]
@@ -34,9 +36,11 @@ class EmbeddedCodec(CompressAICodec):
     the coder's states and a longer header. ``[3, 3]`` gives three layers. A
     bin of the base stands for the mean of its integers.
 
-    Where scales and means of some elements follow from others, they follow
-    from the base of these: so the base decodes alone, and the enhancement
-    pays for the coarser context.
+    Where scales and means of some elements follow from others, those of the
+    base follow from the base of these, so that it decodes alone. For each
+    further layer they are predicted again, in the same steps, from the layer
+    itself. Integers keep the base's means as centres of rounding; where the
+    new means lie beside them is part of the choice of the table.
 
     The base says its factors, so that a codec with other layers, or none,
     decodes the file. Where a factor is a list, one for each channel, only a
@@ -95,7 +99,10 @@ class EmbeddedCodec(CompressAICodec):
         fine = tables.pop('y')
         if not fine.cdf.numel():
             return {**tables, **dict.fromkeys(self._names, fine)}
-        return {**tables, **dict(zip(self._names, self.layer_tables().tables))}
+        of_layers = self.layer_tables().tables
+        if self.autoregressive:
+            of_layers = of_layers[:1] + self.shifted_tables().tables
+        return {**tables, **dict(zip(self._names, of_layers))}
 
     def layer_tables(self) -> LayerTables:
         """Tables by which the integers are split, made of those of ``y``.
@@ -110,6 +117,49 @@ class EmbeddedCodec(CompressAICodec):
         return self._cache.get(f'layers {widths}',
                                (fine.cdf, fine.lengths, fine.offsets),
                                lambda: LayerTables(fine, widths))
+
+    def shifted_tables(self) -> ShiftedTables:
+        """Tables of further layers that are predicted anew."""
+        widths, _ = channel_groups(self.layers, self.latent_channels)
+        scales = self.gaussian_conditional.scale_table
+        return self._cache.get(f'shifted layers {widths}', (scales, ),
+                               lambda: ShiftedTables(scales, widths))
+
+    def predict_given(self, params: Tensor,
+                      y_hat: Tensor) -> tuple[Tensor, Tensor]:
+        """Scales and means of all elements where ``y_hat`` is known.
+
+        Args:
+            params: From ``h_s``, shape (B, P, h, w).
+            y_hat: Shape (B, M, h, w).
+
+        Returns:
+            Both (B, M, h, w): what :meth:`run_context_model` finds on the way
+            to this ``y_hat``.
+        """
+        return self.run_context_model(params,
+                                      lambda select, *_: select(y_hat))[1:]
+
+    def _predict_layers(
+            self, params: Tensor, latent: LayeredLatent,
+            latents: Sequence[Tensor]) -> list[tuple[Tensor, Tensor]]:
+        """Scales and means under which each layer is coded."""
+        own = latent.scales, latent.means
+        if not latent.sees_base:
+            return [own] * len(latents)
+        if self.training or is_estimating():
+            return [own] + [
+                self.predict_given(params, one) for one in latents[1:]
+            ]
+        with torch.no_grad():
+            # Image after image, as the decoder does.
+            each = [[
+                self.predict_given(*pair)
+                for pair in zip(params.split(1), one.split(1))
+            ] for one in latents[1:]]
+        return [own] + [
+            tuple(torch.cat(parts) for parts in zip(*pairs)) for pairs in each
+        ]
 
     def _groups(self) -> Tensor | None:
         """Group of each channel in the tables, (1, M, 1, 1); None: one."""
@@ -148,8 +198,10 @@ class EmbeddedCodec(CompressAICodec):
         Returns:
             Output without what ``z`` adds.
         """
-        steps = []
-        if self.training or is_estimating():
+        steps, is_searched = [], relaxation() is not None
+        if is_searched:
+            latent, y = self._relax_base(y, params)
+        elif self.training or is_estimating():
             latent = self.quantise_base(y, params)
         else:
             y_base, scales, means, steps = self._quantise_each(
@@ -166,23 +218,30 @@ class EmbeddedCodec(CompressAICodec):
             latent.y_hat(tables, j, one, bins[0], rows)
             for j, one in enumerate(bins)
         ]
-        if not steps and y.requires_grad:
-            # The gradient of the identity.
-            latents = [y + (one - y).detach() for one in latents]
         widths = [tables.widths(j, rows) for j in range(len(bins))]
         centres = [
             latent.means + one * width for one, width in zip(bins, widths)
         ]
+        if not steps and y.requires_grad:
+            # The gradient of the identity.
+            latents = [y + (one - y).detach() for one in latents]
+        if is_searched:
+            centres = [y + (one - y).detach() for one in centres]
+            latents[-1] = centres[-1] = y
         if self.training:
             centres = nested_noise(y, widths)
             if self.quantiser == 'noise':
                 latents = centres
         *coarser, y_hat = latents
         output = CodecOutput(y_hat, y_layers=coarser)
+        predicted = []
+        if with_likelihoods or self.needs_symbols(y):
+            predicted = self._predict_layers(params, latent, latents)
         if with_likelihoods:
-            output.likelihoods = self._shares(latent, centres, widths)
+            output.likelihoods = self._shares(predicted, centres, widths)
         if self.needs_symbols(y):
-            output.symbols = self._layer_symbols(tables, steps, integers, rows)
+            output.symbols = self._layer_symbols(steps, integers, rows,
+                                                 predicted)
         return output
 
     def quantise_base(self, y: Tensor, params: Tensor) -> LayeredLatent:
@@ -207,46 +266,81 @@ class EmbeddedCodec(CompressAICodec):
         return LayeredLatent(*self.run_context_model(params, quantise_step),
                              self.autoregressive)
 
+    def _relax_base(self, y: Tensor,
+                    params: Tensor) -> tuple[LayeredLatent, Tensor]:
+        """The base of one latent in a search, step by step, with gradients.
+
+        Also the latent in place of ``y`` that the search rounds.
+        """
+        find_rows, tables = self.row_finder(y.shape), self.layer_tables()
+        relaxed, relax = _Gathered(y.shape, y.device), relaxation()
+
+        def relax_step(select: Select, scales_hat: Tensor,
+                       means_hat: Tensor) -> Tensor:
+            values = relax('y', select(y) - means_hat)
+            relaxed.put(select, values + means_hat)
+            rows = find_rows(select, scales_hat)
+            bins = tables.bins(0, values.detach().round().int(), rows)
+            points = tables.points(0, bins, rows)
+            return values + (points - values).detach() + means_hat
+
+        latent = LayeredLatent(*self.run_context_model(params, relax_step),
+                               self.autoregressive)
+        return latent, relaxed.joined()
+
     def _quantise_base_of_one(self, y: Tensor, params: Tensor) -> tuple:
         """As the decoder does; with bins and rows of each step."""
         find_rows = self.row_finder(y.shape)
         tables = self.layer_tables()
-        steps = []
+        steps, places = [], _places(y.shape, y.device)
 
         def record_step(select: Select, scales_hat: Tensor,
                         means_hat: Tensor) -> Tensor:
             rows = find_rows(select, scales_hat)
             integers = torch.round(select(y) - means_hat).int()
             bins = tables.bins(0, integers, rows)
-            steps.append((bins.flatten(), rows.flatten()))
+            steps.append(
+                (bins.flatten(), rows.flatten(), select(places).flatten()))
             return tables.points(0, bins, rows) + means_hat
 
         return *self.run_context_model(params, record_step), steps
 
-    def _shares(self, latent: LayeredLatent, centres: Sequence[Tensor],
+    def _shares(self, predicted: Sequence[tuple[Tensor, Tensor]],
+                centres: Sequence[Tensor],
                 widths: Sequence[Tensor | int]) -> dict[str, Tensor]:
         """Likelihood of each layer, given those before it."""
-        likelihoods, before = {}, None
-        for name, centre, width in zip(self._names, centres, widths):
-            joint = self.conditional_likelihoods(centre, latent.scales,
-                                                 latent.means, width)
-            likelihoods[name] = joint if before is None else \
-                (joint / before).clamp(max=1)
-            before = joint
+        likelihoods = {}
+        for j, (name, known) in enumerate(zip(self._names, predicted)):
+            share = self.conditional_likelihoods(centres[j], *known, widths[j])
+            if j:
+                before = self.conditional_likelihoods(centres[j - 1], *known,
+                                                      widths[j - 1])
+                share = (share / before).clamp(max=1)
+            likelihoods[name] = share
         return likelihoods
 
-    def _layer_symbols(self, tables: LayerTables, steps: list,
-                       integers: Tensor,
-                       rows: Tensor) -> dict[str, LatentSymbols]:
-        bins, rows_of_steps = (torch.cat(parts) for parts in zip(*steps))
+    def _layer_symbols(
+        self, steps: list, integers: Tensor, rows: Tensor,
+        predicted: Sequence[tuple[Tensor,
+                                  Tensor]]) -> dict[str, LatentSymbols]:
+        coarse, rows_of_steps, places = (
+            torch.cat(parts) for parts in zip(*steps))
         base, *finer = self._names
-        return {
-            base: LatentSymbols(bins, rows_of_steps),
-            **{
-                name: tables.refine(j, integers.flatten(), rows.flatten())
-                for j, name in enumerate(finer, 1)
-            }
-        }
+        symbols = {base: LatentSymbols(coarse, rows_of_steps)}
+        tables, means = self.layer_tables(), predicted[0][1]
+        find_rows = self.row_finder(integers.shape)
+        for j, name in enumerate(finer, 1):
+            coded = tables.refine(j, integers.flatten(), rows.flatten())
+            if self.autoregressive:
+                scales_hat, means_hat = predicted[j]
+                bins = tables.bins(j - 1, integers, rows)
+                indexes = self.shifted_tables().indexes(
+                    j, _offsets(tables, j, bins, rows, means, means_hat),
+                    find_rows(select_all, scales_hat))
+                coded = LatentSymbols(coded.symbols[places],
+                                      indexes.flatten()[places])
+            symbols[name] = coded
+        return symbols
 
     def decode_layers(self, params: Tensor,
                       decoders: dict[str, SymbolDecoder]) -> Tensor:
@@ -258,34 +352,58 @@ class EmbeddedCodec(CompressAICodec):
         """
         shape = (1, self.latent_channels, *params.shape[-2:])
         find_rows, tables = self.row_finder(shape), self.layer_tables()
-        indexes = torch.arange(math.prod(shape), device=params.device)
-        indexes, found = indexes.view(shape), []
+        coarse = _Gathered(shape, params.device)
 
         def decode_step(select: Select, scales_hat: Tensor,
                         means_hat: Tensor) -> Tensor:
             rows = find_rows(select, scales_hat)
-            bins = decoders[BASE].decode(rows.flatten())
-            found.append((bins, select(indexes).flatten()))
-            bins = bins.view(means_hat.shape)
+            bins = decoders[BASE].decode(rows.flatten()).view(means_hat.shape)
+            coarse.put(select, bins)
             return tables.points(0, bins, rows) + means_hat
 
         latent = LayeredLatent(*self.run_context_model(params, decode_step),
                                self.autoregressive)
-        if len(found) == 1:
-            coarse = found[0][0].view(shape)
-        else:
-            bins, places = (torch.cat(parts) for parts in zip(*found))
-            coarse = torch.empty_like(bins)
-            coarse[places] = bins
-            coarse = coarse.view(shape)
-        rows, layer = find_rows(select_all, latent.scales), 0
-        bins = coarse.flatten()
+        coarse = coarse.joined()
+        rows, layer, bins = find_rows(select_all, latent.scales), 0, coarse
         for layer, name in enumerate(self._names[1:], 1):
             if name not in decoders:
                 layer -= 1
                 break
-            bins = tables.read(layer, decoders[name], bins, rows.flatten())
-        return latent.y_hat(tables, layer, bins.view(shape), coarse, rows)
+            if self.autoregressive:
+                bins = self._decode_anew(params, layer, decoders[name], bins,
+                                         coarse, rows, latent)
+            else:
+                bins = tables.read(layer, decoders[name], bins.flatten(),
+                                   rows.flatten()).view(shape)
+        return latent.y_hat(tables, layer, bins, coarse, rows)
+
+    def _decode_anew(self, params: Tensor, layer: int, decoder: SymbolDecoder,
+                     bins: Tensor, coarse: Tensor, rows: Tensor,
+                     latent: LayeredLatent) -> Tensor:
+        """Bins of a layer, from those of the one before it and of the base.
+
+        Its Gaussians follow from the elements of this layer before them.
+        """
+        find_rows, tables = self.row_finder(bins.shape), self.layer_tables()
+        shifted = self.shifted_tables()
+        found = _Gathered(bins.shape, bins.device)
+
+        def decode_step(select: Select, scales_hat: Tensor,
+                        means_hat: Tensor) -> Tensor:
+            own_rows, parents = select(rows), select(bins)
+            indexes = shifted.indexes(
+                layer,
+                _offsets(tables, layer, parents, own_rows,
+                         select(latent.means), means_hat),
+                find_rows(select, scales_hat))
+            rest = decoder.decode(indexes.flatten()).view(parents.shape)
+            here = tables.join(layer, parents, rest, own_rows)
+            found.put(select, here)
+            return latent.of(select).y_hat(tables, layer, here, select(coarse),
+                                           own_rows)
+
+        self.run_context_model(params, decode_step)
+        return found.joined()
 
     def write(self,
               output: CodecOutput,
@@ -305,3 +423,38 @@ class EmbeddedCodec(CompressAICodec):
 def select_all(y: Tensor) -> Tensor:
     """Selects every element."""
     return y
+
+
+class _Gathered:
+    """Values of all steps, put together to a latent of one image.
+
+    Args:
+        shape: Of the latent.
+        device: Where it is.
+    """
+
+    def __init__(self, shape: Sequence[int], device: torch.device) -> None:
+        self._places = _places(shape, device)
+        self._parts: list[tuple[Tensor, Tensor]] = []
+
+    def put(self, select: Select, values: Tensor) -> None:
+        """Keep the values of a step."""
+        self._parts.append((values.flatten(), select(self._places).flatten()))
+
+    def joined(self) -> Tensor:
+        """The latent, of the type of the values."""
+        values, places = (torch.cat(parts) for parts in zip(*self._parts))
+        joined = torch.empty_like(values)
+        joined[places] = values
+        return joined.view(self._places.shape)
+
+
+def _places(shape: Sequence[int], device: torch.device) -> Tensor:
+    """Number of each element of a latent."""
+    return torch.arange(math.prod(shape), device=device).view(*shape)
+
+
+def _offsets(tables: LayerTables, layer: int, bins: Tensor, rows: Tensor,
+             centres: Tensor, means_hat: Tensor) -> Tensor:
+    """Centres of the bins before a layer, less the means that it knows."""
+    return (centres - means_hat) + bins * tables.widths(layer - 1, rows)

@@ -84,7 +84,7 @@ class HyperpriorCodec(EmbeddedCodec):
         Returns:
             Output without what ``z`` adds.
         """
-        if relaxation() is None and self.layers:
+        if self.layers:
             return self.quantise_in_layers(params, y, with_likelihoods)
         steps = []
         if relaxation() is not None:

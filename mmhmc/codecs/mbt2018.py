@@ -5,6 +5,7 @@ from functools import partial
 import torch
 from torch import Tensor, nn
 
+from mmhmc.functional.devices import is_estimating
 from mmhmc.registry import MODELS
 from .embedded import LayeredLatent, nested_noise
 from .embedded_codec import select_all
@@ -140,6 +141,14 @@ class JointAutoregressive(HyperpriorCodec):
                 bins = tables.bins(0, (y - means_hat).round().int(), rows)
                 y_base = tables.points(0, bins, rows) + means_hat
         return LayeredLatent(y_base, scales_hat, means_hat, True)
+
+    def predict_given(self, params: Tensor,
+                      y_hat: Tensor) -> tuple[Tensor, Tensor]:
+        """See :meth:`EmbeddedCodec.predict_given`; one pass if none decodes.
+        """
+        if self.training or is_estimating():
+            return self._predict(y_hat, params)
+        return super().predict_given(params, y_hat)
 
     def _predict(self, y_hat: Tensor, params: Tensor) -> Sequence[Tensor]:
         """Scales and means of all positions, given all of ``y_hat``."""

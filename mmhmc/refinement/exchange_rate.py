@@ -54,7 +54,7 @@ def exchange_rate(codec: ImageCodec,
         if not latents:
             raise ValueError(f'{type(codec).__name__} has no latents that '
                              'a search could change.')
-        bits, x_hat = encode_and_decode(codec, x, condition)
+        bits, x_hat, _ = encode_and_decode(codec, x, condition)
         mse = (x_hat - x).square().mean()
         rates = torch.autograd.grad(bits, latents, retain_graph=True)
         gains = torch.autograd.grad(mse, latents)

@@ -120,10 +120,13 @@ class LatentRefinement:
         max_psnr_loss: PSNR in dB that may be lost at most; a bitstream that
             loses more is not taken. None: what the objective says.
         seed: Of the noise: a search gives the same bitstream each time.
+        machine_layers: Of a codec with ``layers``, how many of them the
+            readers see; bits and distortion are those of all layers. None:
+            readers see all of them.
 
     Raises:
-        ValueError: If an argument is out of range, or ``task_weight`` and
-            ``readers`` do not belong together.
+        ValueError: If an argument is out of range, or is about ``readers``
+            and there are none.
     """
 
     def __init__(self,
@@ -134,7 +137,8 @@ class LatentRefinement:
                  task_weight: Optional[float] = None,
                  importance: Callable | dict | None = None,
                  max_psnr_loss: Optional[float] = None,
-                 seed: int = 0) -> None:
+                 seed: int = 0,
+                 machine_layers: Optional[int] = None) -> None:
         if not isinstance(steps, int) or steps < 1:
             raise ValueError('`steps` must be a positive integer, got '
                              f'{steps!r}.')
@@ -149,6 +153,14 @@ class LatentRefinement:
         if task_weight is not None and not self.readers:
             raise ValueError('`task_weight` is the share of `readers`, and '
                              'there are none.')
+        if machine_layers is not None:
+            if not isinstance(machine_layers, int) or machine_layers < 1:
+                raise ValueError('`machine_layers` must be a positive integer,'
+                                 f' got {machine_layers!r}.')
+            if not self.readers:
+                raise ValueError('`machine_layers` is what `readers` see, and '
+                                 'there are none.')
+        self.machine_layers = machine_layers
         share = DEFAULT_TASK_WEIGHT if task_weight is None else task_weight
         if not 0 <= share <= 1:
             raise ValueError('`task_weight` must be in [0, 1], got '
@@ -185,15 +197,16 @@ class LatentRefinement:
                 something does not fit.
         """
         condition = as_stored(condition)
-        _check_one(x)
+        self._check(codec, x)
         plain, = codec.compress(x, condition)
         x_plain = codec.decompress([plain], condition)
         objective = self._objective(codec, x, condition, importance, x_plain)
         found, steps, latents = self._search(codec, objective, condition,
                                              on_step)
-        before = _real_objective(codec, objective, plain, x_plain)
         x_hat = codec.decompress([found], condition)
-        after = _real_objective(codec, objective, found, x_hat)
+        before, after = (
+            self._real_objective(codec, objective, condition, *one)
+            for one in ((plain, x_plain), (found, x_hat)))
         if not after < before or self._lost(x, x_plain, x_hat):
             found, after, latents = plain, before, {}
         return RefinedImage(found, before, after, steps, objective.lmbda,
@@ -210,7 +223,7 @@ class LatentRefinement:
         are those of :meth:`refine`.
         """
         condition = as_stored(condition)
-        _check_one(x)
+        self._check(codec, x)
         x_plain = None
         if self.max_psnr_loss is not None:
             x_plain = codec.decompress(codec.compress(x, condition), condition)
@@ -231,6 +244,8 @@ class LatentRefinement:
             result.update(
                 task_weight=self.task_weight,
                 readers=[_settings_of(one) for one in self.readers])
+        if self.machine_layers is not None:
+            result['machine_layers'] = self.machine_layers
         if self.importance is not None:
             result['importance'] = _settings_of(self.importance)
         if self.max_psnr_loss is not None:
@@ -250,6 +265,29 @@ class LatentRefinement:
             lmbda = exchange_rate(codec, x, condition)
         return RefinementObjective(x, lmbda, self.readers, importance,
                                    self.task_weight, least)
+
+    def _check(self, codec: ImageCodec, x: Tensor) -> None:
+        """Refuse a batch, and a codec without the layers of the readers."""
+        if x.ndim != 4 or len(x) != 1:
+            raise ValueError('A search is for one image of shape (1, 3, H, '
+                             f'W), got {tuple(x.shape)}.')
+        count = len(codec.layers) + 1
+        if self.machine_layers is not None and self.machine_layers > count:
+            raise ValueError(f'The readers see {self.machine_layers} layers, '
+                             f'and {type(codec).__name__} writes {count}; '
+                             'build it with `layers`, e.g. `layers=[3]`.')
+
+    @torch.no_grad()
+    def _real_objective(self, codec: ImageCodec,
+                        objective: RefinementObjective, condition: Condition,
+                        stream: Bitstream, x_hat: Tensor) -> float:
+        """The objective of a file and the image that is decoded from it."""
+        bits, seen = x_hat.new_tensor(8. * codec.num_bytes(stream)), None
+        if self.machine_layers is not None:
+            seen = codec.decompress([stream],
+                                    condition,
+                                    layers=self.machine_layers)
+        return objective(bits, x_hat, seen).item()
 
     def _lost(self, x: Tensor, x_plain: Tensor, x_hat: Tensor) -> bool:
         """Whether more PSNR is lost than may be."""
@@ -296,7 +334,8 @@ class LatentRefinement:
         adam = torch.optim.Adam(latents, lr, betas=_BETAS)
         while taken < self.steps and not relaxation.has_settled(latents):
             relaxation.begin(taken)
-            loss = objective(*encode_and_decode(codec, x, condition))
+            loss = objective(
+                *encode_and_decode(codec, x, condition, self.machine_layers))
             gradients = torch.autograd.grad(loss, latents, allow_unused=True)
             for latent, gradient in zip(latents, gradients):
                 latent.grad = gradient
@@ -403,12 +442,6 @@ def default_lr(steps: int, is_serial: bool = False) -> float:
     return (0.03 if is_serial else 0.05) * (30 / steps)**0.42
 
 
-def _check_one(x: Tensor) -> None:
-    if x.ndim != 4 or len(x) != 1:
-        raise ValueError('A search is for one image of shape (1, 3, H, '
-                         f'W), got {tuple(x.shape)}.')
-
-
 def _settings_of(part: Any) -> Any:
     """What decides a part, for JSON."""
     return part.settings() if hasattr(part, 'settings') else repr(part)
@@ -417,11 +450,3 @@ def _settings_of(part: Any) -> Any:
 def _psnr(x: Tensor, x_hat: Tensor) -> float:
     mse = (x_hat - x).square().mean().item()
     return -10 * math.log10(max(mse, 1e-10))
-
-
-@torch.no_grad()
-def _real_objective(codec: ImageCodec, objective: RefinementObjective,
-                    stream: Bitstream, x_hat: Tensor) -> float:
-    """The objective of a file and the image that is decoded from it."""
-    bits = x_hat.new_tensor(8. * codec.num_bytes(stream))
-    return objective(bits, x_hat).item()

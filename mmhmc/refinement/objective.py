@@ -90,18 +90,23 @@ class RefinementObjective:
             self._targets = [[f.detach() for f in one.targets(self.x)]
                              for one in self.readers]
 
-    def __call__(self, bits: Tensor, x_hat: Tensor) -> Tensor:
+    def __call__(self,
+                 bits: Tensor,
+                 x_hat: Tensor,
+                 seen: Optional[Tensor] = None) -> Tensor:
         """The objective, a scalar.
 
         Args:
             bits: Bits of the image, real or estimated, a scalar.
             x_hat: Decoded image, as ``x``.
+            seen: What the readers see, as ``x``; None: the same.
         """
         pixels = self.x.shape[-2] * self.x.shape[-1]
         share = self.task_weight if self.readers else 0.
         lost = (1 - share) * 255**2 * self.distortion(x_hat)
         if share:
-            lost = lost + share * DISTANCE_SCALE * self.task_distance(x_hat)
+            lost = lost + share * DISTANCE_SCALE * self.task_distance(
+                x_hat if seen is None else seen)
         if self.least_psnr is not None:
             below = (x_hat - self.x).square().mean() - 10**(-self.least_psnr /
                                                             10)

@@ -21,21 +21,31 @@ def searching(search: LatentSearch) -> Iterator[None]:
         yield
 
 
-def encode_and_decode(codec: ImageCodec, x: Tensor,
-                      condition: Condition) -> tuple[Tensor, Tensor]:
+def encode_and_decode(
+        codec: ImageCodec,
+        x: Tensor,
+        condition: Condition,
+        layers: int | None = None) -> tuple[Tensor, Tensor, Tensor | None]:
     """Estimated bits of an image, and what would be decoded.
 
     Args:
         codec: In evaluation mode.
         x: RGB in [0, 1], shape (1, 3, H, W).
         condition: Run-time controls.
+        layers: How many layers a machine sees; None: all.
 
     Returns:
-        A scalar; and RGB of the shape of ``x``, not clamped.
+        A scalar; RGB of the shape of ``x``, not clamped; and the same of
+        these layers alone, or None.
     """
     size = (x.shape[-2], x.shape[-1])
     padded = extend_edges(x, [size],
                           padded_size(size, codec.downsampling_factor))
     output = codec.encode_latents(padded, condition)
     bits = sum(-one.log2().sum() for one in output.likelihoods.values())
-    return bits, crop_to(codec.decode_latents(output.y_hat, condition), size)
+    latents = [output.y_hat]
+    if layers is not None:
+        latents.append([*output.y_layers, output.y_hat][layers - 1])
+    x_hat, *seen = (
+        crop_to(codec.decode_latents(one, condition), size) for one in latents)
+    return bits, x_hat, seen[0] if seen else None

@@ -119,6 +119,56 @@ def test_features_of_a_reader_come_nearer(codecs):
     assert distance(asked.bitstream) < 0.9 * distance(plain.bitstream)
 
 
+def in_layers(codecs, name):
+    codec = copy.deepcopy(codec_of(codecs, name))
+    codec.layers = [3]
+    return codec
+
+
+@pytest.mark.parametrize('name', [
+    'MeanScaleHyperprior', 'JointAutoregressive', 'ELIC', 'TinyLIC', 'MPA',
+    'DCVCUFIntra'
+])
+def test_a_codec_in_layers_gains(codecs, name):
+    codec, x = in_layers(codecs, name), smooth_images(1, 64, 128)
+    found = LatentRefinement(
+        LMBDA, steps=15, lr=0.2).refine(codec, x, CONDITIONS.get(name))
+    assert found.is_refined
+    assert list(found.bitstream.streams) == ['z', 'y0', 'y1']
+
+
+@pytest.mark.parametrize('name', ['MeanScaleHyperprior', 'ELIC'])
+def test_readers_see_the_base_and_people_all_layers(codecs, name):
+    codec, x = in_layers(codecs, name), smooth_images(1, 64, 128)
+    reader = FeatureReader(lambda image: [image[..., :32]])
+
+    def lost(stream, **layers):
+        error = (codec.decompress([stream], **layers) - x).square()
+        energy = x[..., :32].square().mean()
+        return error.mean().item(), (error[..., :32].mean() / energy).item()
+
+    found = LatentRefinement(
+        0.1, steps=15, lr=0.3, readers=[reader],
+        machine_layers=1).refine(codec, x)
+    assert found.is_refined
+    base = lost(found.bitstream, layers=1)[1]
+    people = lost(found.bitstream)[0]
+    bpp = 8 * found.bitstream.num_bytes / (64 * 128)
+    assert found.after == pytest.approx(
+        bpp + 0.1 * (0.5 * 255**2 * people + 0.5 * 150 * base), rel=1e-4)
+    plain, = codec.compress(x)
+    assert base < lost(plain, layers=1)[1]
+    assert people < lost(plain)[0]
+
+
+def test_layers_that_are_not_there_are_refused(codecs):
+    refinement = LatentRefinement(
+        LMBDA, readers=[FeatureReader(lambda x: [x])], machine_layers=2)
+    with pytest.raises(ValueError, match='see 2 layers, and MeanScaleHyper'):
+        refinement.refine(
+            codec_of(codecs, 'MeanScaleHyperprior'), smooth_images(1, 64, 64))
+
+
 def test_important_pixels_are_decoded_better(codecs):
     codec, x = codec_of(codecs,
                         'MeanScaleHyperprior'), smooth_images(1, 64, 128)
@@ -278,6 +328,8 @@ def test_a_codec_that_trades_nothing_needs_a_lmbda(codecs):
 
 @pytest.mark.parametrize('kwargs, message', [
     (dict(task_weight=0.5), 'there are none'),
+    (dict(machine_layers=1), 'there are none'),
+    (dict(machine_layers=0), 'must be a positive integer'),
     (dict(readers=[FeatureReader(list)], task_weight=1.5), r'in \[0, 1\]'),
     (dict(max_psnr_loss=float('inf')), 'a number of dB'),
 ])

@@ -204,6 +204,8 @@ def test_setup_installs_torch_first_and_the_project_last(checkout):
     torch, packages, mmcv, mmhmc = installs(calls)
     assert '-r requirements/torch.txt' in torch
     assert '-r requirements/codecs.txt' in packages
+    # The project itself comes without them, at the end.
+    assert '-r requirements/runtime.txt' in packages
     # Else pip fetches another torch to build compressai with.
     assert '--no-build-isolation' in packages
     assert ' --no-index ' in mmcv and ' onedl-mmcv==' in mmcv
@@ -314,6 +316,7 @@ def test_upstream_gets_its_own_environment_and_packages(checkout, monkeypatch):
     torch, packages, mmcv, mmhmc = installs(calls)
     assert '-c requirements/upstream.txt setuptools ' in torch
     assert '-r requirements/standard.txt' in packages
+    assert '-r requirements/runtime.txt' in packages
     assert 'requirements/torch.txt' not in packages
     assert ' mmcv==' in mmcv
     assert mmhmc.endswith('-e .')

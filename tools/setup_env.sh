@@ -29,7 +29,7 @@ case $lineage in
         pins=requirements/constraints.txt
         first=(-c "$pins" -r requirements/build.txt -r requirements/torch.txt)
         first_files=(requirements/{build,torch,constraints}.txt)
-        packages=(requirements/{build,torch,onedl,codecs,sample,evaluation,standard,training,tests,lint,docs}.txt)
+        packages=(requirements/{build,torch,runtime,onedl,codecs,sample,evaluation,standard,training,tests,lint,docs}.txt)
         mmcv_files=(requirements/{torch,onedl,constraints}.txt)
         tools=requirements/build.txt
         ;;
@@ -43,7 +43,7 @@ case $lineage in
         first=(-c "$hosts" setuptools wheel ninja psutil packaging pybind11
             torch torchvision numpy opencv-python opencv-python-headless)
         first_files=("$hosts")
-        packages=(requirements/{upstream,sample,evaluation,standard,training,tests,lint}.txt)
+        packages=(requirements/{upstream,runtime,sample,evaluation,standard,training,tests,lint}.txt)
         mmcv_files=("$hosts")
         tools=$hosts
         ;;

@@ -346,7 +346,7 @@ class ScaleHyperpriorVBR(GainedHyperprior, ScaleHyperprior):
     See :class:`GainedHyperprior`. CompressAI's ``bmshj2018-hyperprior-vbr``.
     """
 
-    codec_id = 'bmshj2018-h-vbr'
+    codec_id = 'bmshj18-h-vbr'
 
     @staticmethod
     def build_network(hidden_channels: int, latent_channels: int) -> nn.Module:

@@ -8,8 +8,7 @@ _base_ = [
     '../_base_/task_models/pspnet_csp-nano.py',
     '../_base_/datasets/camvid_semantic.py',
     '../_base_/codecs/mean-scale-hyperprior_small.py',
-    '../_base_/losses/csp-nano.py',
-    '../_base_/schedules/joint_adapt_small.py',
+    '../_base_/schedules/joint_adapt_muon.py',
 ]
 load_from = 'mmhmc://pspnet_csp-nano_camvid'
 model = dict(
@@ -32,11 +31,6 @@ train_cfg = dict(
     _delete_=True, type='IterBasedTrainLoop', max_iters=600, val_interval=600)
 val_cfg = dict(type='ValLoop')
 test_cfg = dict(type='TestLoop')
-optim_wrapper = dict(
-    _delete_=True,
-    type='OptimWrapper',
-    optimizer=dict(type='mmhmc.Muon', lr=2e-3, adamw_lr=5e-4),
-    clip_grad=dict(max_norm=1.))
 param_scheduler = [
     dict(
         type='CosineAnnealingLR',
@@ -44,12 +38,7 @@ param_scheduler = [
         T_max=600,
         eta_min_ratio=0.05)
 ]
-objective = dict(
-    lmbda_distortion=0.,
-    lmbda_task=0.03,
-    perceptual=dict(_base_.perceptual, unit=False),
-    lmbda_perceptual=0.5,
-    perceptual_of='x_bar')
+objective = dict(lmbda_distortion=0., perceptual_of='x_bar')
 training_stages = dict(
     _delete_=True, by_epoch=False, reader=dict(begin=0, trainable=['adapter']))
 val_evaluator = _base_.val_evaluator + _base_.coding_metrics

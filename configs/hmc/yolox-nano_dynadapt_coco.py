@@ -13,8 +13,7 @@ _base_ = [
     '../_base_/codecs/mean-scale-hyperprior_small.py',
     '../_base_/trained_codecs/pretrained.py',
     '../_base_/adapters/dynamic-adaptation.py',
-    '../_base_/losses/csp-nano.py',
-    '../_base_/schedules/joint_adapt_small.py',
+    '../_base_/schedules/joint_adapt_muon.py',
 ]
 stages = [
     dict(
@@ -34,11 +33,6 @@ model = dict(
 train_dataloader = dict(batch_size=2, sampler=dict(type='InfiniteSampler'))
 train_cfg = dict(
     _delete_=True, type='IterBasedTrainLoop', max_iters=400, val_interval=400)
-optim_wrapper = dict(
-    _delete_=True,
-    type='OptimWrapper',
-    optimizer=dict(type='mmhmc.Muon', lr=2e-3, adamw_lr=5e-4),
-    clip_grad=dict(max_norm=1.))
 param_scheduler = [
     dict(
         type='CosineAnnealingLR',
@@ -46,11 +40,7 @@ param_scheduler = [
         T_max=400,
         eta_min_ratio=0.05)
 ]
-objective = dict(
-    lmbda_distortion=0.0018,
-    lmbda_task=0.03,
-    perceptual=dict(_base_.perceptual, unit=False),
-    lmbda_perceptual=0.5)
+objective = dict(lmbda_distortion=0.0018)
 training_stages = dict(by_epoch=False, adapter=dict(begin=320))
 val_evaluator = _base_.val_evaluator + _base_.coding_metrics
 test_evaluator = val_evaluator

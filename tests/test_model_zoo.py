@@ -42,7 +42,7 @@ def test_weights_are_those_that_the_metafile_names(name):
 def test_folder_has_weights_of_models_only_and_stays_small():
     files = sorted(FOLDER.glob('*.safetensors'))
     assert {file.stem for file in files} == set(MODELS)
-    assert sum(file.stat().st_size for file in files) <= 76_000_000
+    assert sum(file.stat().st_size for file in files) <= 66_000_000
 
 
 @every_model

@@ -1,6 +1,7 @@
 """Everything public is documented, in the form that the project keeps."""
 import ast
 import re
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -19,8 +20,11 @@ IMPERATIVES = set(
     'Encode Entropy-code Fetch Fill Find List Load Look Make Mix Multiply '
     'Open Pack Predict Put Quantise Read Run Split Take Train Write'.split())
 
-every_module = pytest.mark.parametrize(
-    'path', MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
+
+def findings(check):
+    """What a check finds in all modules, a line each."""
+    return '\n'.join(f'{path.relative_to(PACKAGE.parent)}:{line}'
+                     for path in MODULES for line in check(path))
 
 
 def public(body, owner=None):
@@ -37,9 +41,13 @@ def public(body, owner=None):
             yield node, owner
 
 
+@cache
+def parse(path):
+    return ast.parse(path.read_text())
+
+
 def definitions(path, kinds):
-    tree = ast.parse(path.read_text())
-    return [(node, owner) for node, owner in public(tree.body)
+    return [(node, owner) for node, owner in public(parse(path).body)
             if isinstance(node, kinds)]
 
 
@@ -85,23 +93,20 @@ def constructor(node):
                  if isinstance(f, DEFINITIONS) and f.name == '__init__'), None)
 
 
-@every_module
-def test_everything_public_has_a_docstring(path):
-    assert ast.get_docstring(ast.parse(path.read_text())), path
-    silent = [
-        f'{node.lineno} {node.name}'
-        for node, _ in definitions(path, (*DEFINITIONS, ast.ClassDef))
-        if not ast.get_docstring(node)
-    ]
-    assert silent == []
+# Each check gives lines: where it is, its name, and what is wrong with it.
 
 
-@every_module
-def test_arguments_of_constructors_are_all_explained(path):
-    lacking = {}
+def without_docstring(path):
+    if not ast.get_docstring(parse(path)):
+        yield '1 has no docstring'
+    for node, _ in definitions(path, (*DEFINITIONS, ast.ClassDef)):
+        if not ast.get_docstring(node):
+            yield f'{node.lineno} {node.name} has no docstring'
+
+
+def unexplained_in_constructors(path):
     for node, _ in definitions(path, ast.ClassDef):
         wanted, init = set(), constructor(node)
-        docstring = ast.get_docstring(node)
         if init is not None:
             wanted = parameters(init)
         elif is_dataclass(node):
@@ -110,28 +115,23 @@ def test_arguments_of_constructors_are_all_explained(path):
                 for field in node.body if isinstance(field, ast.AnnAssign)
                 and not field.target.id.startswith('_')
             }
-        left = wanted - named_in(docstring)
+        left = wanted - named_in(ast.get_docstring(node))
         if left:
-            lacking[node.name] = left
-    assert lacking == {}
+            yield f'{node.lineno} {node.name} does not explain {sorted(left)}'
 
 
-@every_module
-def test_arguments_are_explained_all_or_not_at_all(path):
-    wrong = {}
+def explained_in_part(path):
     for node, _ in definitions(path, DEFINITIONS):
         docstring = ast.get_docstring(node)
         if section(docstring, 'Args') is None:
             continue
         differing = parameters(node) ^ named_in(docstring)
         if differing:
-            wrong[node.name] = differing
-    assert wrong == {}
+            yield (f'{node.lineno} {node.name} explains others than it takes: '
+                   f'{sorted(differing)}')
 
 
-@every_module
-def test_what_is_raised_is_told(path):
-    silent = {}
+def raised_in_silence(path):
     for node, owner in definitions(path, (*DEFINITIONS, ast.ClassDef)):
         function, holders = node, [node, owner]
         if isinstance(node, ast.ClassDef):
@@ -148,13 +148,11 @@ def test_what_is_raised_is_told(path):
             if name[0].isupper() and name not in told and not refers
         }
         if left:
-            silent[node.name] = left
-    assert silent == {}
+            yield (f'{node.lineno} {node.name} does not say that it raises '
+                   f'{sorted(left)}')
 
 
-@every_module
-def test_what_is_returned_is_told(path):
-    silent = []
+def returned_in_silence(path):
     for node, _ in definitions(path, DEFINITIONS):
         docstring = ast.get_docstring(node) or ''
         returns = node.returns is not None and \
@@ -162,23 +160,48 @@ def test_what_is_returned_is_told(path):
         does = docstring.split(' ')[0] in IMPERATIVES
         told = any(section(docstring, s) for s in ('Returns', 'Yields'))
         if returns and does and section(docstring, 'Args') and not told:
-            silent.append(node.name)
-    assert silent == []
+            yield f'{node.lineno} {node.name} does not say what it returns'
 
 
-@pytest.mark.parametrize(
-    'source, wrong',
-    [('def f():\n    pass', test_everything_public_has_a_docstring),
-     ('"""m"""\nclass A:\n    """a"""\n    def __init__(self, x):\n'
-      '        pass', test_arguments_of_constructors_are_all_explained),
-     ('def f(x, y):\n    """Do.\n\n    Args:\n        x: It.\n    """',
-      test_arguments_are_explained_all_or_not_at_all),
-     ('def f():\n    """Do."""\n    raise ValueError("x")',
-      test_what_is_raised_is_told),
-     ('def f(x) -> int:\n    """Do it.\n\n    Args:\n        x: It.\n    """',
-      test_what_is_returned_is_told)])
-def test_what_is_not_told_is_found(source, wrong, tmp_path):
+def test_everything_public_has_a_docstring():
+    found = findings(without_docstring)
+    assert not found, found
+
+
+def test_arguments_of_constructors_are_all_explained():
+    found = findings(unexplained_in_constructors)
+    assert not found, found
+
+
+def test_arguments_are_explained_all_or_not_at_all():
+    found = findings(explained_in_part)
+    assert not found, found
+
+
+def test_what_is_raised_is_told():
+    found = findings(raised_in_silence)
+    assert not found, found
+
+
+def test_what_is_returned_is_told():
+    found = findings(returned_in_silence)
+    assert not found, found
+
+
+@pytest.mark.parametrize('source, check, line', [
+    ('def f():\n    pass', without_docstring, '1 has no docstring'),
+    ('"""m"""\ndef f():\n    pass', without_docstring, '2 f has no docstring'),
+    ('"""m"""\nclass A:\n    """a"""\n    def __init__(self, x):\n'
+     '        pass', unexplained_in_constructors,
+     "2 A does not explain ['x']"),
+    ('def f(x, y):\n    """Do.\n\n    Args:\n        x: It.\n    """',
+     explained_in_part, "1 f explains others than it takes: ['y']"),
+    ('def f():\n    """Do."""\n    raise ValueError("x")', raised_in_silence,
+     "1 f does not say that it raises ['ValueError']"),
+    ('def f(x) -> int:\n    """Do it.\n\n    Args:\n        x: It.\n    """',
+     returned_in_silence, '1 f does not say what it returns'),
+])
+def test_what_is_not_told_is_found(source, check, line, tmp_path):
     path = tmp_path / 'module.py'
     path.write_text(source)
-    with pytest.raises(AssertionError):
-        wrong(path)
+    assert line in [*check(path)]

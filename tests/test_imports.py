@@ -73,28 +73,59 @@ def parse(path):
     return ast.parse(path.read_text())
 
 
-def name_of(path):
-    return str(path.relative_to(PACKAGE))
+def modules_that_import(names, tree_of=parse):
+    """Lines that say which modules import any of some packages."""
+    found = []
+    for path in MODULES:
+        roots = {n.split('.')[0] for n in imported(path, tree_of(path))}
+        found += [
+            f'{path.relative_to(PACKAGE)} imports {name}'
+            for name in sorted(roots & names)
+        ]
+    return '\n'.join(found)
 
 
-every_module = pytest.mark.parametrize('path', MODULES, ids=name_of)
-
-
-# mmhmc/__init__.py names everything, and imports on demand.
-@pytest.mark.parametrize('path', filter(part_of, MODULES), ids=name_of)
-def test_imports_point_one_way(path):
+def backwards(path):
+    """Lines that say what a module imports of its own layer or later ones."""
     own = part_of(path)
-    for name in imported(path, parse(path)):
-        parts = name.split('.')
-        if parts[0] == 'mmhmc' and parts[1] != own:
-            assert parts[1] in LAYER_OF, name
-            assert LAYER_OF[parts[1]] < LAYER_OF[own], name
+    # mmhmc/__init__.py names everything, and imports on demand.
+    for name in imported(path, parse(path)) if own else ():
+        root, part = [*name.split('.'), None][:2]
+        # The package itself, and what has no layer, come last.
+        layer = LAYER_OF.get(part, len(LAYERS))
+        if root == 'mmhmc' and part != own and layer >= LAYER_OF[own]:
+            yield f'{path.relative_to(PACKAGE)} imports {name}'
 
 
-@every_module
-def test_hosts_and_codecs_are_not_imported_at_module_level(path):
-    names = imported(path, at_module_level(parse(path)))
-    assert not {name.split('.')[0] for name in names} & LAZY
+def test_imports_point_one_way():
+    found = '\n'.join(line for path in MODULES for line in backwards(path))
+    assert not found, found
+
+
+@pytest.mark.parametrize('code, names', [
+    ('from ..models import CodecModel', ['mmhmc.models.CodecModel']),
+    ('def f():\n    import mmhmc.losses', ['mmhmc.losses']),
+    ('import mmhmc, mmhmc.nothing', ['mmhmc', 'mmhmc.nothing']),
+    ('from mmhmc import bitstream\nfrom .base import ImageCodec', []),
+])
+def test_imports_of_later_layers_are_found(code, names, tmp_path, monkeypatch):
+    monkeypatch.setitem(globals(), 'PACKAGE', tmp_path)
+    path = tmp_path / 'codecs/mine.py'
+    path.parent.mkdir()
+    path.write_text(code)
+    assert [*backwards(path)] == [f'codecs/mine.py imports {n}' for n in names]
+
+
+def test_hosts_and_codecs_are_not_imported_at_module_level():
+    found = modules_that_import(LAZY,
+                                lambda path: at_module_level(parse(path)))
+    assert not found, found
+
+
+def test_package_imports_nothing_of_tests_tools_or_projects():
+    found = modules_that_import(
+        {'tests', 'tools', 'projects', 'conftest', 'setup'})
+    assert not found, found
 
 
 @pytest.mark.parametrize('name', ['registry.py', 'version.py'])
@@ -105,14 +136,6 @@ def test_registry_imports_mmengine_only(name):
         'mmhmc.checkpoints.use_for_mmengine', 'mmhmc.former_names.current_type'
     }
     assert {n.split('.')[0] for n in names} <= {'mmengine'}
-
-
-@every_module
-def test_package_imports_nothing_of_tests_tools_or_projects(path):
-    names = imported(path, parse(path))
-    assert not {name.split('.')[0]
-                for name in names
-                } & {'tests', 'tools', 'projects', 'conftest', 'setup'}
 
 
 def test_every_part_has_its_layer():

@@ -1,6 +1,7 @@
-"""The small intra codec of DCVC-UF goes on with larger crops.
+"""The small intra codec of DCVC-UF goes on with larger crops, and in layers.
 
-After `dcvc-uf-small_pictures.py`: `--cfg-options load_from=FILE`.
+After `dcvc-uf-small_pictures.py`: `--cfg-options load_from=FILE`. In a third
+of the steps the context sees the base of `layers=[3]`.
 """
 _base_ = './dcvc-uf-small_pictures.py'
 train_dataloader = dict(
@@ -19,4 +20,8 @@ param_scheduler = [
         begin=0,
         end=8000,
         eta_min_ratio=0.02)
+]
+custom_hooks = [
+    *_base_.custom_hooks,
+    dict(type='mmhmc.LayerDrawHook', layers=[3], share=0.33)
 ]

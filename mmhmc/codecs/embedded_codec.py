@@ -107,21 +107,18 @@ class EmbeddedCodec(CompressAICodec):
     def layer_tables(self) -> LayerTables:
         """Tables by which the integers are split, made of those of ``y``.
 
-        They need no weights, so they are made if there are none.
+        They need no weights, so a codec without tables has these.
         """
-        model = self.gaussian_conditional
-        if not model._quantized_cdf.numel():
-            self.update_gaussian_tables()
+        model = self.gaussian_with_tables()
+        parts = model._quantized_cdf, model._cdf_length, model._offset
         widths, _ = channel_groups(self.layers, self.latent_channels)
-        fine = super().entropy_tables()['y']
-        return self._cache.get(f'layers {widths}',
-                               (fine.cdf, fine.lengths, fine.offsets),
-                               lambda: LayerTables(fine, widths))
+        return self._cache.get(f'layers {widths}', parts,
+                               lambda: LayerTables(CdfTables(*parts), widths))
 
     def shifted_tables(self) -> ShiftedTables:
         """Tables of further layers that are predicted anew."""
         widths, _ = channel_groups(self.layers, self.latent_channels)
-        scales = self.gaussian_conditional.scale_table
+        scales = self.gaussian_with_tables().scale_table
         return self._cache.get(f'shifted layers {widths}', (scales, ),
                                lambda: ShiftedTables(scales, widths))
 
@@ -166,7 +163,7 @@ class EmbeddedCodec(CompressAICodec):
         widths, groups = channel_groups(self.layers, self.latent_channels)
         if len(widths) == 1:
             return None
-        device = self.gaussian_conditional._quantized_cdf.device
+        device = self.gaussian_with_tables()._quantized_cdf.device
         return torch.tensor(
             groups, dtype=torch.int32, device=device).view(1, -1, 1, 1)
 

@@ -1,6 +1,7 @@
 """Codecs with entropy models of CompressAI: quantising, symbols, tables."""
 import hashlib
 from collections.abc import Iterator
+from copy import deepcopy
 from functools import partial
 
 import torch
@@ -161,28 +162,22 @@ class EntropyModelCodec(VariableRateCodec):
         Exact: borders are float32 numbers that do not depend on the device,
         and so are the scales of a portable codec.
         """
-        table = self.gaussian_conditional.scale_table
-        if not table.numel():
-            return torch.zeros_like(scales_hat, dtype=torch.int32)
-        return find_levels(
-            scales_hat, self._cache.get('borders', (table, ), self._borders))
+        table = self.gaussian_with_tables().scale_table
+        borders = self._cache.get('borders', (table, ),
+                                  partial(_borders_of, table))
+        return find_levels(scales_hat, borders)
 
     def nearly_scale_indexes(self, scales_hat: Tensor) -> Tensor:
         """As :meth:`scale_indexes`, without waiting for a GPU.
 
         For training and estimates. What is no number has the last table.
         """
-        table = self.gaussian_conditional.scale_table
-        borders = self._cache.get('borders', (table, ), self._borders)
+        table = self.gaussian_with_tables().scale_table
+        borders = self._cache.get('borders', (table, ),
+                                  partial(_borders_of, table))
         levels = torch.bucketize(
             scales_hat.detach().contiguous(), borders, out_int32=True)
         return levels.clamp(max=len(table) - 1)
-
-    def _borders(self) -> Tensor:
-        # IEEE 754 fixes products and roots on a CPU; GPUs may approximate.
-        table = self.gaussian_conditional.scale_table
-        exact = table.cpu().double()
-        return (exact[:-1] * exact[1:]).sqrt().float().to(table.device)
 
     def entropy_tables(self) -> dict[str, CdfTables]:
         """See :meth:`ImageCodec.entropy_tables`.
@@ -210,17 +205,30 @@ class EntropyModelCodec(VariableRateCodec):
         for bottleneck in self._bottlenecks().values():
             bottleneck.update(force=True, update_quantiles=update_quantiles)
         if hasattr(self, 'gaussian_conditional'):
-            self.update_gaussian_tables()
+            self._make_tables(self.gaussian_conditional)
         self._forget_hidden()
         self._tables_of = _digest(self._bottleneck_parameters())
 
+    def gaussian_with_tables(self) -> nn.Module:
+        """The Gaussian conditional, or a copy with tables if it has none.
+
+        Its tables need no weights. Those of a model that learns stay as they
+        are: ``EMAHook`` swaps them with others of the same size.
+        """
+        model = self.gaussian_conditional
+        if model._quantized_cdf.numel():
+            return model
+        return self._cache.get('gaussian', (model._quantized_cdf, ),
+                               lambda: self._make_tables(deepcopy(model)))
+
     @torch.inference_mode(False)
     @torch.no_grad()
-    def update_gaussian_tables(self) -> None:
-        """Make the tables of the Gaussians, which need no weights."""
+    def _make_tables(self, model: nn.Module) -> nn.Module:
+        """Make the tables of the Gaussians."""
         from compressai.models.base import get_scale_table
-        self.gaussian_conditional.update_scale_table(
+        model.update_scale_table(
             get_scale_table(*self.scale_range, self.scale_levels), force=True)
+        return model
 
     def refresh_entropy_tables(self) -> None:
         """See :meth:`ImageCodec.refresh_entropy_tables`."""
@@ -309,6 +317,13 @@ class EntropyModelCodec(VariableRateCodec):
         ]
         if all(table is not None and table.numel() for table in tables):
             self._tables_of = _digest(coming)
+
+
+def _borders_of(scale_table: Tensor) -> Tensor:
+    """Borders between the scales of a table, by logarithm."""
+    # IEEE 754 fixes products and roots on a CPU; GPUs may approximate.
+    exact = scale_table.cpu().double()
+    return (exact[:-1] * exact[1:]).sqrt().float().to(scale_table.device)
 
 
 def _medians_of(bottleneck: nn.Module) -> Tensor:

@@ -2,14 +2,14 @@
 from .alternating_optim_wrapper import (AlternatingOptimWrapper,
                                         AlternatingOptimWrapperConstructor)
 from .hooks import (AutocastHook, EntropyTableHook, FiniteLossHook,
-                    KLTInitHook, LmbdaScheduleHook, RandomStateHook,
-                    RateLossHook, TrainingStageHook)
+                    KLTInitHook, LayerDrawHook, LmbdaScheduleHook,
+                    RandomStateHook, RateLossHook, TrainingStageHook)
 from .muon import Muon
 from .optim_wrapper_constructor import CodecOptimWrapperConstructor
 
 __all__ = [
     'AlternatingOptimWrapper', 'AlternatingOptimWrapperConstructor',
     'AutocastHook', 'CodecOptimWrapperConstructor', 'EntropyTableHook',
-    'FiniteLossHook', 'KLTInitHook', 'LmbdaScheduleHook', 'Muon',
-    'RandomStateHook', 'RateLossHook', 'TrainingStageHook'
+    'FiniteLossHook', 'KLTInitHook', 'LayerDrawHook', 'LmbdaScheduleHook',
+    'Muon', 'RandomStateHook', 'RateLossHook', 'TrainingStageHook'
 ]

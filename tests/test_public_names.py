@@ -23,15 +23,15 @@ NAMES = {
         'IdentityCodec', 'ImageCodec', 'ImageStem', 'JPEG', 'JPEGXL',
         'JointAutoregressive', 'JointAutoregressiveVBR', 'KIDMetric',
         'KLTInitHook', 'LPIPSLoss', 'LPIPSMetric', 'LatentBackbone',
-        'LayeredCodecModel', 'LayeredGenerative', 'LmbdaScheduleHook', 'MPA',
-        'MRIC', 'MSSSIMLoss', 'MSSSIMMetric', 'MachineSynthesis',
-        'MeanScaleHyperprior', 'MeanScaleHyperpriorVBR', 'MultiTaskModel',
-        'Muon', 'NIQEMetric', 'NonSaturatingLoss', 'PSNRMetric',
-        'PatchDiscriminator', 'PointsHead', 'PointsMetric', 'RandomStateHook',
-        'RateLossHook', 'SSIMMetric', 'SavingMetric', 'ScaleHyperprior',
-        'ScaleHyperpriorVBR', 'TinyLIC', 'TrainingStageHook',
-        'TwoScaleDiscriminator', 'VVCIntra', 'WebP', 'YCbCrError',
-        '__version__'
+        'LayerDrawHook', 'LayeredCodecModel', 'LayeredGenerative',
+        'LmbdaScheduleHook', 'MPA', 'MRIC', 'MSSSIMLoss', 'MSSSIMMetric',
+        'MachineSynthesis', 'MeanScaleHyperprior', 'MeanScaleHyperpriorVBR',
+        'MultiTaskModel', 'Muon', 'NIQEMetric', 'NonSaturatingLoss',
+        'PSNRMetric', 'PatchDiscriminator', 'PointsHead', 'PointsMetric',
+        'RandomStateHook', 'RateLossHook', 'SSIMMetric', 'SavingMetric',
+        'ScaleHyperprior', 'ScaleHyperpriorVBR', 'TinyLIC',
+        'TrainingStageHook', 'TwoScaleDiscriminator', 'VVCIntra', 'WebP',
+        'YCbCrError', '__version__'
     ],
     'mmhmc.adapters': ['DynamicAdaptation', 'MachineSynthesis'],
     'mmhmc.apis': [
@@ -83,8 +83,8 @@ NAMES = {
     'mmhmc.engine': [
         'AlternatingOptimWrapper', 'AlternatingOptimWrapperConstructor',
         'AutocastHook', 'CodecOptimWrapperConstructor', 'EntropyTableHook',
-        'FiniteLossHook', 'KLTInitHook', 'LmbdaScheduleHook', 'Muon',
-        'RandomStateHook', 'RateLossHook', 'TrainingStageHook'
+        'FiniteLossHook', 'KLTInitHook', 'LayerDrawHook', 'LmbdaScheduleHook',
+        'Muon', 'RandomStateHook', 'RateLossHook', 'TrainingStageHook'
     ],
     'mmhmc.evaluation': [
         'AttributeAccuracy', 'BitrateMetric', 'BjontegaardDelta',
@@ -155,7 +155,7 @@ REGISTERED = dict(
     ],
     HOOKS=[
         'AutocastHook', 'CodecVisualizationHook', 'EntropyTableHook',
-        'FiniteLossHook', 'KLTInitHook', 'LmbdaScheduleHook',
+        'FiniteLossHook', 'KLTInitHook', 'LayerDrawHook', 'LmbdaScheduleHook',
         'RandomStateHook', 'RateLossHook', 'TrainingStageHook'
     ],
     OPTIM_WRAPPER_CONSTRUCTORS=[

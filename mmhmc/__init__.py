@@ -21,8 +21,8 @@ _PUBLIC = {
     'mmhmc.engine':
     ('AlternatingOptimWrapperConstructor', 'AutocastHook',
      'CodecOptimWrapperConstructor', 'EntropyTableHook', 'FiniteLossHook',
-     'KLTInitHook', 'LmbdaScheduleHook', 'Muon', 'RandomStateHook',
-     'RateLossHook', 'TrainingStageHook'),
+     'KLTInitHook', 'LayerDrawHook', 'LmbdaScheduleHook', 'Muon',
+     'RandomStateHook', 'RateLossHook', 'TrainingStageHook'),
     'mmhmc.evaluation':
     ('AttributeAccuracy', 'BitrateMetric', 'DISTSMetric', 'FIDMetric',
      'KIDMetric', 'LPIPSMetric', 'MSSSIMMetric', 'NIQEMetric', 'PSNRMetric',

@@ -25,8 +25,6 @@ from mmhmc.version import __version__
 BLOCKS = {str(page.relative_to(ROOT)): blocks_of(page) for page in PAGES}
 NOTES = {'after', 'append', 'dry', 'part', 'swap'}
 
-every_page = pytest.mark.parametrize('page', BLOCKS)
-
 
 @pytest.fixture(scope='module')
 def scratch(tmp_path_factory):
@@ -42,11 +40,13 @@ def test_blocks_of_a_page_run(page, scratch):
     scratch.run_page(BLOCKS[page])
 
 
-@every_page
-def test_blocks_say_what_they_are(page):
-    for block in BLOCKS[page]:
-        assert block.language in LANGUAGES, block
-        assert set(block.notes) <= NOTES, block
+def test_blocks_say_what_they_are():
+    unclear = [
+        f'{block}: {block.language} {[*block.notes]}'
+        for blocks in BLOCKS.values() for block in blocks
+        if block.language not in LANGUAGES or not set(block.notes) <= NOTES
+    ]
+    assert not unclear, '\n'.join(unclear)
 
 
 def test_blocks_that_are_not_run_are_few_and_have_a_reason():
@@ -56,21 +56,23 @@ def test_blocks_that_are_not_run_are_few_and_have_a_reason():
     assert len(dry) < len(blocks) / 3
 
 
-# That page names files of the hosts.
-@pytest.mark.parametrize(
-    'page', [page for page in BLOCKS if page != 'docs/host_matrix.md'])
-def test_files_that_a_page_names_exist(page):
-    text = (ROOT / page).read_text()
-    names = set(
-        re.findall(
-            r'\b(?:configs|dev|docs|mmhmc|projects|requirements|tests|tools)'
-            r'/[\w./-]+\.(?:md|py|sh|txt|yml|json|cpp)\b', text))
-    places = (ROOT, (ROOT / page).parent)
+def files_named_in(page):
+    names = re.findall(
+        r'\b(?:configs|dev|docs|mmhmc|projects|requirements|tests|tools)'
+        r'/[\w./-]+\.(?:md|py|sh|txt|yml|json|cpp)\b',
+        (ROOT / page).read_text())
+    return sorted(name for name in set(names) if 'METHOD' not in name)
+
+
+def test_files_that_a_page_names_exist():
+    # That page names files of the hosts.
     missing = [
-        name for name in sorted(names) if 'METHOD' not in name and not any(
-            (place / name).exists() for place in places)
+        f'{page} names {name}' for page in BLOCKS
+        if page != 'docs/host_matrix.md' for name in files_named_in(page)
+        if not any(
+            (place / name).exists() for place in (ROOT, (ROOT / page).parent))
     ]
-    assert missing == []
+    assert not missing, '\n'.join(missing)
 
 
 @pytest.mark.parametrize(

@@ -14,32 +14,35 @@ from mmhmc.registry import MODELS, TRANSFORMS
 OURS = [(package, name) for package in NAMES for name in NAMES[package]]
 
 
-@pytest.mark.parametrize('package, name', OURS)
-def test_a_former_name_gives_the_object_of_today(package, name):
-    module, _, today = NAMES[package][name].rpartition('.')
-    module = import_module(module or package)
-    with pytest.warns(FutureWarning, match=today):
-        found = getattr(import_module(package), name)
-    assert found is getattr(module, today)
+def test_a_former_name_gives_the_object_of_today(subtests):
+    for package, name in OURS:
+        with subtests.test(package, name=name):
+            module, _, today = NAMES[package][name].rpartition('.')
+            module = import_module(module or package)
+            with pytest.warns(FutureWarning, match=today):
+                found = getattr(import_module(package), name)
+            assert found is getattr(module, today)
 
 
-@pytest.mark.parametrize('package', NAMES)
-def test_a_name_that_never_was_is_an_attribute_error(package):
-    with pytest.raises(AttributeError, match='NeverWas'):
-        import_module(package).NeverWas
+def test_a_name_that_never_was_is_an_attribute_error(subtests):
+    for package in NAMES:
+        with subtests.test(package):
+            with pytest.raises(AttributeError, match='NeverWas'):
+                import_module(package).NeverWas
 
 
-@pytest.mark.parametrize('former', TYPES)
-def test_a_former_type_is_found_by_every_registry_that_has_it(former):
-    found = [
-        registry for registry in (MODELS, TRANSFORMS)
-        if registry.get(TYPES[former]) is not None
-    ]
-    assert found
-    for registry in found:
-        with pytest.warns(FutureWarning, match=TYPES[former]):
-            kind = registry.get(former)
-        assert kind.__name__ == TYPES[former]
+def test_a_former_type_is_found_by_every_registry_that_has_it(subtests):
+    for former, today in TYPES.items():
+        with subtests.test(former):
+            found = [
+                registry for registry in (MODELS, TRANSFORMS)
+                if registry.get(today) is not None
+            ]
+            assert found
+            for registry in found:
+                with pytest.warns(FutureWarning, match=today):
+                    kind = registry.get(former)
+                assert kind.__name__ == today
 
 
 def test_a_config_with_scope_builds_a_former_type():

@@ -113,9 +113,10 @@ def test_metadata_has_the_readme_and_the_notices(monkeypatch):
     assert all((ROOT / name).is_file() for name in metadata['license_files'])
 
 
-@pytest.mark.parametrize('file', FILES, ids=lambda file: file.stem)
-def test_requirements_parse(file):
-    assert requirements(file)
+def test_requirements_parse(subtests):
+    for file in FILES:
+        with subtests.test(file.name):
+            assert requirements(file)
 
 
 def test_mim_extension_links_what_there_is(tmp_path, monkeypatch):

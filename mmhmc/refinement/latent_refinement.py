@@ -334,8 +334,8 @@ class LatentRefinement:
         adam = torch.optim.Adam(latents, lr, betas=_BETAS)
         while taken < self.steps and not relaxation.has_settled(latents):
             relaxation.begin(taken)
-            loss = objective(
-                *encode_and_decode(codec, x, condition, self.machine_layers))
+            loss = objective(*encode_and_decode(
+                codec, x, condition, self.machine_layers, quickly=True))
             gradients = torch.autograd.grad(loss, latents, allow_unused=True)
             for latent, gradient in zip(latents, gradients):
                 latent.grad = gradient

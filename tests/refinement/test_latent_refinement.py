@@ -86,6 +86,24 @@ def test_a_seed_gives_the_same_file_and_another_one_another(codecs):
     assert coded(0) == coded(0) != coded(1)
 
 
+def test_bfloat16_finds_as_much(codecs, monkeypatch):
+    codec, x = codec_of(codecs,
+                        'MeanScaleHyperprior'), smooth_images(1, 64, 64)
+    decode, seen, gains = codec.decode_latents, [], []
+    one = torch.ones(1, 1)
+    monkeypatch.setattr(
+        codec, 'decode_latents', lambda *args: (seen.append(
+            (one @ one).dtype == torch.bfloat16), decode(*args))[1])
+    for dtype in ('float32', 'bfloat16'):
+        monkeypatch.setenv('MMHMC_COMPUTE', dtype)
+        seen.clear()
+        found = LatentRefinement(LMBDA, steps=15, lr=0.2).refine(codec, x)
+        gains.append(found.before - found.after)
+        # Files are compared in float32.
+        assert sum(seen) == (15 if dtype == 'bfloat16' else 0) < len(seen)
+    assert gains[1] == pytest.approx(gains[0], rel=0.1)
+
+
 def test_a_search_that_finds_nothing_better_leaves_the_file(codecs):
     codec, x = codec_of(codecs,
                         'MeanScaleHyperprior'), smooth_images(1, 64, 64)

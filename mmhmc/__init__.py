@@ -32,8 +32,8 @@ _PUBLIC = {
                      'TwoScaleDiscriminator', 'YCbCrError'),
     'mmhmc.models':
     ('CodecBackbone', 'CodecModel', 'CompressedDomainNeck',
-     'GenerativeCodecModel', 'LatentBackbone', 'LayeredCodecModel',
-     'MultiTaskModel', 'ImageStem', 'PointsHead'),
+     'EfficientNetLite0', 'GenerativeCodecModel', 'LatentBackbone',
+     'LayeredCodecModel', 'MultiTaskModel', 'ImageStem', 'PointsHead'),
     'mmhmc.structures': ('CodecOutput', 'CodingCondition'),
     'mmhmc.visualization': ('CodecVisualizationHook', ),
 }

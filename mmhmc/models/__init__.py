@@ -3,6 +3,7 @@ from mmhmc.former_names import former_attribute
 from .codec_backbone import CodecBackbone
 from .codec_model import CodecModel
 from .compressed_domain_neck import CompressedDomainNeck
+from .efficientnet_lite import EfficientNetLite0
 from .generative_codec_model import GenerativeCodecModel
 from .image_coding import ImageCoding
 from .image_stem import ImageStem
@@ -12,7 +13,7 @@ from .multi_task_model import MultiTaskModel
 from .points_head import PointsHead
 
 __all__ = [
-    'CodecBackbone', 'CodecModel', 'CompressedDomainNeck',
+    'CodecBackbone', 'CodecModel', 'CompressedDomainNeck', 'EfficientNetLite0',
     'GenerativeCodecModel', 'LatentBackbone', 'LatentFeatures',
     'LayeredCodecModel', 'MultiTaskModel', 'ImageCoding', 'ImageStem',
     'PointsHead'

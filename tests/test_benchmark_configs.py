@@ -10,20 +10,13 @@ ROOT = Path(__file__).parents[1]
 CONFIGS = sorted((ROOT / 'configs/benchmarks').glob('*.py'))
 
 
-@pytest.fixture(params=CONFIGS, ids=lambda path: path.stem)
-def benchmark(request, monkeypatch):
-    """The plan of a config, without its images."""
-
-    def some_images(name, entry):
-        return plan.ImageSet(name, entry['root'], ('a.png', ),
-                             entry.get('annotations'))
-
-    monkeypatch.chdir(ROOT)
-    monkeypatch.setattr(plan, '_read_images', some_images)
-    return read_plan(str(request.param))
+def some_images(name, entry):
+    """Instead of reading them."""
+    return plan.ImageSet(name, entry['root'], ('a.png', ),
+                         entry.get('annotations'))
 
 
-def test_codecs_can_be_built(benchmark):
+def has_codecs_that_can_be_built(benchmark):
     pytest.importorskip('compressai')
     for point in {point.codec: point for point in benchmark.points}.values():
         config = point.source.config
@@ -33,7 +26,7 @@ def test_codecs_can_be_built(benchmark):
             assert (ROOT / config).is_file()
 
 
-def test_anchor_has_a_point_wherever_others_have_one(benchmark):
+def has_a_point_of_the_anchor_wherever_others_have_one(benchmark):
     anchored = {
         name
         for point in benchmark.points if point.codec == benchmark.anchor
@@ -42,7 +35,7 @@ def test_anchor_has_a_point_wherever_others_have_one(benchmark):
     assert anchored == set(benchmark.datasets)
 
 
-def test_four_points_make_a_curve(benchmark):
+def has_four_points_for_a_curve(benchmark):
     for name in benchmark.datasets:
         for row in benchmark.rows:
             points = [
@@ -50,3 +43,15 @@ def test_four_points_make_a_curve(benchmark):
                 if row in point.rows and name in point.datasets
             ]
             assert len(points) == 0 or len(points) >= 4, (name, row)
+
+
+@pytest.mark.parametrize('config', CONFIGS, ids=lambda path: path.stem)
+def test_config_asks_for_what_can_be_asked_for(config, monkeypatch, subtests):
+    monkeypatch.chdir(ROOT)
+    monkeypatch.setattr(plan, '_read_images', some_images)
+    benchmark = read_plan(str(config))
+    for check in (has_codecs_that_can_be_built,
+                  has_a_point_of_the_anchor_wherever_others_have_one,
+                  has_four_points_for_a_curve):
+        with subtests.test(check.__name__):
+            check(benchmark)

@@ -32,18 +32,14 @@ def read(leaf: Path) -> Config:
     return Config.fromfile(leaf)
 
 
-@pytest.mark.parametrize('leaf', LEAVES, ids=lambda p: p.stem)
-def test_leaf_survives_a_dump(leaf, tmp_path):
-    cfg = read(leaf)
+def survives_a_dump(leaf, cfg, tmp_path):
     # In a list it deletes nothing and reaches a constructor.
     assert '_delete_' not in cfg.pretty_text
     cfg.dump(tmp_path / 'dumped.py')
     assert Config.fromfile(tmp_path / 'dumped.py').to_dict() == cfg.to_dict()
 
 
-@pytest.mark.parametrize('leaf', LEAVES, ids=lambda p: p.stem)
-def test_codec_leaf_has_rate_loss_first_and_keeps_the_hosts_scope(leaf):
-    cfg = read(leaf)
+def has_rate_loss_first_and_keeps_the_hosts_scope(leaf, cfg, tmp_path):
     backbone = cfg.model.get('backbone', {})
     if backbone.get('type') == 'mmhmc.CodecBackbone':
         metric = dict(
@@ -67,23 +63,31 @@ def test_codec_leaf_has_rate_loss_first_and_keeps_the_hosts_scope(leaf):
                                       'mmhmc.GenerativeCodecModel')
 
 
-@pytest.mark.parametrize('leaf', LEAVES, ids=lambda p: p.stem)
-def test_segmentation_leaf_has_what_inference_of_its_host_reads(leaf):
-    cfg = read(leaf)
+def has_what_inference_of_its_host_reads(leaf, cfg, tmp_path):
     if cfg.model.type == 'EncoderDecoder':
         # mmseg.apis.inference_model asks for it.
         assert cfg.test_pipeline[0].type == 'LoadImageFromFile'
 
 
-@pytest.mark.parametrize('leaf', LEAVES, ids=lambda p: p.stem)
-def test_stages_of_a_leaf_exist_and_their_results_have_a_place(leaf):
-    cfg = read(leaf)
+def has_stages_that_exist_and_places_for_their_results(leaf, cfg, tmp_path):
     for stage in cfg.get('stages', []):
         assert (leaf.parent / stage.config).exists()
         value = cfg
         for name in stage.result.split('.'):
             assert name in value, stage.result
             value = value[name]
+
+
+@pytest.mark.parametrize('leaf', LEAVES, ids=lambda p: p.stem)
+def test_leaf_is_wired_as_its_kind_asks(leaf, tmp_path, subtests):
+    # Reading takes longer than looking: it is read once.
+    cfg = read(leaf)
+    for check in (survives_a_dump,
+                  has_rate_loss_first_and_keeps_the_hosts_scope,
+                  has_what_inference_of_its_host_reads,
+                  has_stages_that_exist_and_places_for_their_results):
+        with subtests.test(check.__name__):
+            check(leaf, cfg, tmp_path)
 
 
 @pytest.mark.parametrize(

@@ -23,7 +23,6 @@ ROOT = Path(__file__).parents[1]
 FOLDER = ROOT / 'model_zoo'
 METAFILES = sorted((ROOT / 'configs').glob('*/metafile.yml'))
 MODELS = list_models()
-every_model = pytest.mark.parametrize('name', MODELS)
 
 
 @pytest.fixture(autouse=True)
@@ -32,8 +31,7 @@ def own_folder(monkeypatch):
     monkeypatch.setenv('MMHMC_ZOO_URL', str(FOLDER))
 
 
-@every_model
-def test_weights_are_those_that_the_metafile_names(name):
+def has_the_weights_that_the_metafile_names(name, cfg):
     assert fetch_weights(name) == FOLDER / MODELS[name].weights
     assert MODELS[name].size <= MAX_BYTES
     assert MODELS[name].weights == f'{name}.safetensors'
@@ -45,20 +43,16 @@ def test_folder_has_weights_of_models_only_and_stays_small():
     assert sum(file.stat().st_size for file in files) <= 66_000_000
 
 
-@every_model
-def test_options_change_the_config(name):
-    model = MODELS[name]
-    cfg = load_config(name)
-    for key, value in model.options.items():
+def has_options_that_change_the_config(name, cfg):
+    for key, value in MODELS[name].options.items():
         node = cfg
         for part in key.split('.'):
             node = node[int(part) if isinstance(node, list) else part]
         assert node == value, key
 
 
-@every_model
-def test_weights_fit_the_config_strictly(name):
-    cfg, path = load_config(name), fetch_weights(name)
+def has_weights_that_fit_the_config_strictly(name, cfg):
+    path = fetch_weights(name)
     if cfg.model.type == 'mmhmc.CodecModel':
         codec = load_codec(cfg, path)
         own = {
@@ -95,10 +89,9 @@ def codec_apart(cfg):
     return address.removeprefix('mmhmc://')
 
 
-def has_codec(name):
+def has_codec(cfg):
     """Whether there is one, rather than a host alone."""
-    model = load_config(name).model
-    return 'codec' in model or 'codec' in model.get('backbone', {})
+    return 'codec' in cfg.model or 'codec' in cfg.model.get('backbone', {})
 
 
 def of_the_codec(key):
@@ -117,27 +110,36 @@ def build(cfg):
         return REGISTRY.build(cfg.model).state_dict()
 
 
-@every_model
-def test_tables_come_with_the_weights(name):
+def has_tables_with_the_weights(name, cfg):
     """So that every machine decodes by the same ones."""
-    if not has_codec(name):
-        pytest.skip('a host alone')
-    name = codec_apart(load_config(name)) or name
-    state = read_checkpoint(fetch_weights(name))['state_dict']
-    tables = [k for k in state if k.endswith('_quantized_cdf')]
-    assert tables and all(state[key].numel() for key in tables)
+    if has_codec(cfg):
+        weights = fetch_weights(codec_apart(cfg) or name)
+        state = read_checkpoint(weights)['state_dict']
+        tables = [k for k in state if k.endswith('_quantized_cdf')]
+        assert tables and all(state[key].numel() for key in tables)
 
 
-@every_model
-def test_row_says_what_it_cost_to_train_and_what_it_costs(name):
+def says_what_it_cost_to_train_and_what_it_costs(name, cfg):
     model = MODELS[name]
     assert model.summary and model.collection
     assert {'Training Data', 'Training Command'} <= set(model.metadata)
     assert model.results
-    if has_codec(name):
+    if has_codec(cfg):
         assert {'Codec Parameters', 'KMAC per pixel'} <= set(model.metadata)
         assert all('bpp' in metrics for metrics in model.results.values())
     assert '?' not in yaml.safe_dump(vars(model))
+
+
+@pytest.mark.parametrize('name', MODELS)
+def test_model_is_what_its_row_says(name, subtests):
+    cfg = load_config(name)
+    for check in (has_the_weights_that_the_metafile_names,
+                  has_options_that_change_the_config,
+                  has_tables_with_the_weights,
+                  says_what_it_cost_to_train_and_what_it_costs,
+                  has_weights_that_fit_the_config_strictly):
+        with subtests.test(check.__name__):
+            check(name, cfg)
 
 
 def test_index_names_every_metafile():

@@ -16,6 +16,7 @@ from zipfile import ZipFile
 import numpy as np
 import pytest
 import torch
+from allpairspy import AllPairs
 from conftest import MockTaskModel, make_runner, tiny_codec
 from mmengine.logging import HistoryBuffer
 from mmengine.model import BaseModule
@@ -42,14 +43,24 @@ class Reduced:
         return self.reduced
 
 
-@pytest.fixture(params=['torch', 'own'], autouse=True)
+READERS = ['torch', 'own']
+
+
+@pytest.fixture(params=READERS, autouse=True)
 def reader(request, monkeypatch):
     """Who unpickles: torch, or where it is old what stands in for it."""
+    if request.param is None:
+        return None
     if request.param == 'own':
         monkeypatch.delattr(torch.serialization, 'safe_globals', raising=False)
     elif not hasattr(torch.serialization, 'safe_globals'):
         pytest.skip('torch before 2.5 knows no `safe_globals`')
     return request.param
+
+
+#: For what unpickles nothing.
+without_reader = pytest.mark.parametrize(
+    'reader', [None], indirect=True, ids=[''])
 
 
 @pytest.fixture
@@ -131,15 +142,17 @@ def by_us(path, tmp_path):
     read_checkpoint(path)
 
 
-every_writer = pytest.mark.parametrize('writer', WRITERS)
-
-
-@every_writer
-@pytest.mark.parametrize('place', ['meta', 'weights', 'optimizer', 'logs'])
-@pytest.mark.parametrize('read', [
+WAYS = [
     by_us, by_mmengine, by_load_from, by_resume, by_pretrained,
     by_pretrained_part
-])
+]
+PLACES = ['meta', 'weights', 'optimizer', 'logs']
+
+
+@pytest.mark.parametrize(
+    'read, writer, place, reader',
+    AllPairs([WAYS, [*WRITERS], PLACES, READERS]),
+    indirect=['reader'])
 def test_payload_is_refused_and_never_runs(read, place, writer, payload, mark,
                                            tmp_path):
     suffix, write = WRITERS[writer]
@@ -150,7 +163,8 @@ def test_payload_is_refused_and_never_runs(read, place, writer, payload, mark,
     assert not mark.exists()
 
 
-@every_writer
+@without_reader
+@pytest.mark.parametrize('writer', WRITERS)
 def test_payload_would_run(writer, payload, mark, tmp_path):
     suffix, write = WRITERS[writer]
     write(hide(payload, 'meta'), tmp_path / f'bad{suffix}')
@@ -174,6 +188,7 @@ def test_refusal_names_the_code_and_the_remedy(payload, tmp_path):
     assert info.value.__suppress_context__
 
 
+@without_reader
 def test_every_scheme_of_mmengine_is_read_by_us():
     loaders = set(CheckpointLoader._schemes.values())
     assert loaders == {checkpoints.load_from_mmhmc}
@@ -214,8 +229,10 @@ ARRAYS = dict(
     unsigned=np.array([2**64 - 1], dtype='u8'))
 
 
-@pytest.mark.parametrize('name', ARRAYS)
-@pytest.mark.parametrize('legacy', [False, True])
+@pytest.mark.parametrize(
+    'name, legacy, reader',
+    AllPairs([[*ARRAYS], [False, True], READERS]),
+    indirect=['reader'])
 def test_numbers_of_numpy_are_what_numpy_reads(name, legacy, tmp_path):
     array = ARRAYS[name]
     content = dict(
@@ -368,30 +385,29 @@ def test_nesting_without_end_is_unreadable(tmp_path):
         read_checkpoint(tmp_path / 'a.pth')
 
 
-#: Files for both readers, one of which is a package of its own.
-both_kinds = pytest.mark.parametrize('name', [
-    'a.pth',
-    pytest.param(
-        'a.safetensors',
-        marks=pytest.mark.skipif(
-            find_spec('safetensors') is None, reason='needs safetensors'))
-])
+#: Files of both kinds, one of which is read by a package of its own.
+FILES = ['a.pth', *['a.safetensors'] * (find_spec('safetensors') is not None)]
 
 
 def cut(path):
     path.write_bytes(path.read_bytes()[:-200])
 
 
-@pytest.mark.parametrize('spoil', [
-    cut, lambda path: path.write_bytes(b''),
-    lambda path: path.write_text('<html>not found</html>'),
-    lambda path: path.write_bytes(bytes(range(256)) * 8)
-])
-@both_kinds
-def test_damaged_file_is_unreadable(name, spoil, tmp_path):
+SPOILT = dict(
+    cut=cut,
+    empty=lambda path: path.write_bytes(b''),
+    page=lambda path: path.write_text('<html>not found</html>'),
+    noise=lambda path: path.write_bytes(bytes(range(256)) * 8))
+
+
+@pytest.mark.parametrize(
+    'how, name, reader',
+    AllPairs([[*SPOILT], FILES, READERS]),
+    indirect=['reader'])
+def test_damaged_file_is_unreadable(name, how, tmp_path):
     path = tmp_path / name
     torch.save(dict(a=torch.ones(100)), path)
-    spoil(path)
+    SPOILT[how](path)
     with pytest.raises(ValueError, match=f'{name} (cannot be|is not) read'):
         read_checkpoint(path)
 
@@ -414,7 +430,8 @@ def test_archives_that_old_torch_would_run_are_refused(tmp_path):
             read_checkpoint(tmp_path / f'{name}.pth')
 
 
-@both_kinds
+@without_reader
+@pytest.mark.parametrize('name', FILES)
 def test_missing_file_is_not_found(name, tmp_path):
     with pytest.raises(FileNotFoundError, match=name):
         read_checkpoint(tmp_path / name)
@@ -426,6 +443,7 @@ def test_checkpoint_that_is_no_dict_is_refused(tmp_path):
         read_checkpoint(tmp_path / 'a.pth')
 
 
+@without_reader
 def test_safetensors_are_read_with_their_metadata_and_by_mmengine(tmp_path):
     torch_files = pytest.importorskip('safetensors.torch')
     path = tmp_path / 'a.safetensors'
@@ -439,6 +457,7 @@ def test_safetensors_are_read_with_their_metadata_and_by_mmengine(tmp_path):
     assert other.head.weight.equal(model.head.weight)
 
 
+@without_reader
 def test_entropy_tables_come_back_from_less_than_they_are(tmp_path):
     pytest.importorskip('safetensors')
     state = tiny_codec('MeanScaleHyperprior').state_dict()
@@ -452,6 +471,7 @@ def test_entropy_tables_come_back_from_less_than_they_are(tmp_path):
     assert all(torch.equal(again[key], state[key]) for key in state)
 
 
+@without_reader
 @pytest.mark.parametrize('table, lengths', [
     (torch.zeros(0, dtype=torch.int), torch.zeros(0, dtype=torch.int)),
     (torch.tensor([[1, 2, 0]]), torch.tensor([2])),
@@ -471,6 +491,7 @@ def test_tables_of_any_kind_come_back_as_they_were(table, lengths, tmp_path):
     assert torch.equal(again['_quantized_cdf'], table)
 
 
+@without_reader
 @pytest.mark.parametrize('lengths', [[3, 3], [6, -1], [[2, 3]]])
 def test_rows_of_a_table_with_other_lengths_are_unreadable(lengths, tmp_path):
     torch_files = pytest.importorskip('safetensors.torch')
@@ -482,6 +503,7 @@ def test_rows_of_a_table_with_other_lengths_are_unreadable(lengths, tmp_path):
         read_checkpoint(tmp_path / 'a.safetensors')
 
 
+@without_reader
 def test_weights_in_8_bits_come_back_as_numbers(tmp_path):
     pytest.importorskip('safetensors')
     weight = torch.tensor([[1., -127.], [0., 0.], [254., 2.]])
@@ -498,6 +520,7 @@ def test_weights_in_8_bits_come_back_as_numbers(tmp_path):
     assert torch.equal(state['b'], steps)
 
 
+@without_reader
 @pytest.mark.parametrize('state', [
     {
         'a@step': torch.ones(1)
@@ -518,6 +541,7 @@ def test_steps_that_belong_to_no_weight_are_unreadable(state, tmp_path):
         read_checkpoint(tmp_path / 'a.safetensors')
 
 
+@without_reader
 def test_safetensors_go_to_a_device_only(tmp_path):
     torch_files = pytest.importorskip('safetensors.torch')
     path = tmp_path / 'a.safetensors'
@@ -595,6 +619,7 @@ def test_payload_from_an_address_never_runs(server, payload, mark):
     assert not mark.exists()
 
 
+@without_reader
 def test_missing_address_is_an_os_error(server):
     with pytest.raises(OSError, match='404'):
         read_checkpoint(f'{server.url}/a.pth')
@@ -610,6 +635,7 @@ def test_other_hash_is_refused_before_anything_is_kept(server, tmp_path):
     read_checkpoint(f'{server.url}/a.pth', sha256=right.upper())
 
 
+@without_reader
 def test_other_hash_of_a_file_is_refused_before_reading(tmp_path):
     path = tmp_path / 'a.pth'
     path.write_bytes(b'no checkpoint')
@@ -659,6 +685,7 @@ def test_ceph_is_read_as_data(monkeypatch, payload, mark, tmp_path):
     assert not mark.exists()
 
 
+@without_reader
 def test_unknown_address_is_refused():
     with pytest.raises(ValueError, match='expected mmhmc, http, https'):
         CheckpointLoader.load_checkpoint('pavi://a')
@@ -683,6 +710,7 @@ def unpickling(tree):
             yield 'allow_pickle'
 
 
+@without_reader
 @pytest.mark.parametrize('code', [
     'torch.load(f)', 'from pickle import loads', 'np.load(f, allow_pickle=1)',
     'torch.hub.load_state_dict_from_url(u)', 'a = pickle.Unpickler'
@@ -691,6 +719,7 @@ def test_the_search_for_unpickling_finds_it(code):
     assert list(unpickling(ast.parse(code)))
 
 
+@without_reader
 def test_nothing_else_unpickles():
     found = {
         path.relative_to(ROOT).as_posix()

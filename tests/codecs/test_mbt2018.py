@@ -18,30 +18,33 @@ def codec():
 NARROW = [(h, w) for h in range(1, 6) for w in range(1, 8)]
 
 
-@pytest.mark.parametrize('size', NARROW)
-def test_wavefronts_visit_every_position_once(codec, size):
-    visited = [
-        position for row, column in _Context(codec, *size).wavefronts()
-        for position in zip(row.tolist(), column.tolist())
-    ]
-    everywhere = [(r, c) for r in range(size[0]) for c in range(size[1])]
-    assert sorted(visited) == everywhere
+def wavefronts(codec, size):
+    """Each step's positions."""
+    return [[*zip(row.tolist(), column.tolist())]
+            for row, column in _Context(codec, *size).wavefronts()]
 
 
-@pytest.mark.parametrize('size', NARROW)
-def test_no_position_comes_before_its_context(codec, size):
-    step_of = {
-        position: step
-        for step, (row,
-                   column) in enumerate(_Context(codec, *size).wavefronts())
-        for position in zip(row.tolist(), column.tolist())
-    }
-    mask = codec.context_prediction.mask[0, 0]
-    for (r, c), step in step_of.items():
-        context = [(r + i - 2, c + j - 2) for i, j in mask.nonzero().tolist()]
-        # Two rows of five above, and two to the left.
-        assert len(context) == 12
-        assert all(step_of.get(position, -1) < step for position in context)
+def test_wavefronts_visit_every_position_once(codec):
+    for size in NARROW:
+        visited = [p for step in wavefronts(codec, size) for p in step]
+        everywhere = [(r, c) for r in range(size[0]) for c in range(size[1])]
+        assert sorted(visited) == everywhere, size
+
+
+def test_no_position_comes_before_its_context(codec):
+    offsets = (codec.context_prediction.mask[0, 0].nonzero() - 2).tolist()
+    # Two rows of five above, and two to the left.
+    assert len(offsets) == 12
+    for size in NARROW:
+        step_of = {
+            position: step
+            for step, positions in enumerate(wavefronts(codec, size))
+            for position in positions
+        }
+        for (r, c), step in step_of.items():
+            assert all(
+                step_of.get((r + i, c + j), -1) < step
+                for i, j in offsets), (size, r, c)
 
 
 @pytest.mark.parametrize('size, steps', [((1, 7), 7), ((4, 8), 17),

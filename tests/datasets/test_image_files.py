@@ -159,23 +159,25 @@ MARKS = [(suffix, kind) for suffix in ('jpg', 'png', 'tif', 'webp')
                                          ('jpg', 'xmp before exif')]
 
 
-@pytest.mark.parametrize('orientation', [0, *range(1, 9), 9])
 @pytest.mark.parametrize('suffix, kind', MARKS)
-def test_image_is_turned_as_hosts_turn_it(tmp_path, suffix, kind, orientation):
+def test_image_is_turned_as_hosts_turn_it(tmp_path, suffix, kind, subtests):
     path = tmp_path / f'a.{suffix}'
-    save_marked(pixels(3), path, kind, orientation)
-    # mmcv's reader, at its defaults.
-    seen = cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_COLOR)
-    image = read_image(path)
-    assert torch.equal(image, as_tensor(seen[..., ::-1]))
-    assert read_size(path) == tuple(image.shape[1:])
-    assert is_marked_as_turned(path) == (2 <= orientation <= 8
-                                         and (suffix, kind) != ('tif', 'xmp'))
+    # 0 and 9 are no orientations.
+    for orientation in range(10):
+        with subtests.test(orientation=orientation):
+            save_marked(pixels(3), path, kind, orientation)
+            # mmcv's reader, at its defaults.
+            seen = cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_COLOR)
+            image = read_image(path)
+            assert torch.equal(image, as_tensor(seen[..., ::-1]))
+            assert read_size(path) == tuple(image.shape[1:])
+            assert is_marked_as_turned(path) == (2 <= orientation <= 8
+                                                 and (suffix, kind)
+                                                 != ('tif', 'xmp'))
 
 
-@pytest.mark.parametrize('orientation', range(1, 9))
 @pytest.mark.parametrize('suffix', ['png', 'tif'])
-def test_marked_as_turned_is_turned_upright(tmp_path, suffix, orientation):
+def test_marked_as_turned_is_turned_upright(tmp_path, suffix, subtests):
     array, path = pixels(3), tmp_path / f'a.{suffix}'
     # EXIF: where row 0 and column 0 of the file are in the upright image.
     turned = [
@@ -183,9 +185,12 @@ def test_marked_as_turned_is_turned_upright(tmp_path, suffix, orientation):
         array.transpose(1, 0, 2),
         np.rot90(array, 1), array[::-1, ::-1].transpose(1, 0, 2),
         np.rot90(array, -1)
-    ][orientation - 1]
-    save_marked(np.ascontiguousarray(turned), path, 'exif', orientation)
-    assert torch.equal(read_image(path), as_tensor(array))
+    ]
+    for orientation, stored in enumerate(turned, 1):
+        with subtests.test(orientation=orientation):
+            save_marked(
+                np.ascontiguousarray(stored), path, 'exif', orientation)
+            assert torch.equal(read_image(path), as_tensor(array))
 
 
 def test_mark_that_hosts_do_not_heed_is_told(tmp_path, monkeypatch):

@@ -48,18 +48,21 @@ def run(pipeline):
     return results['img'], sample
 
 
-@pytest.mark.parametrize(
-    'names', [
-        names for count in (1, 2, 3)
-        for names in itertools.permutations(STEPS, count)
-    ],
-    ids='-'.join)
-def test_no_pixel_of_a_image_is_taken_for_padding(names):
+def takes_pixels_for_padding(names):
     pipeline = build(*(STEPS[name] for name in names))
     canvas, sample = run(pipeline)
     height, width = image_size(sample, pads_resized_images(pipeline))
     canvas[:height, :width] = 0
-    assert not canvas.any()
+    return canvas.any()
+
+
+@pytest.mark.parametrize('count', [1, 2, 3])
+def test_no_pixel_of_a_image_is_taken_for_padding(count):
+    wrong = [
+        names for names in itertools.permutations(STEPS, count)
+        if takes_pixels_for_padding(names)
+    ]
+    assert not wrong, wrong
 
 
 @pytest.mark.parametrize('names', [('resize', 'pad'),

@@ -1,5 +1,6 @@
 import pytest
 import torch
+from allpairspy import AllPairs
 from conftest import smooth_images
 
 from mmhmc.functional import rgb_to_yuv, yuv_to_rgb
@@ -7,10 +8,7 @@ from mmhmc.functional import rgb_to_yuv, yuv_to_rgb
 # Red, green, blue, white, black and a mixture, in one row.
 COLOURS = torch.tensor([[1., 0, 0], [0, 1, 0], [0, 0, 1], [1, 1, 1], [0, 0, 0],
                         [0.2, 0.4, 0.6]]).T[None, :, None, :]
-EVERY = [(matrix, full_range, bit_depth) for matrix in ('bt601', 'bt709')
-         for full_range in (True, False) for bit_depth in (8, 10)]
-
-every_setting = pytest.mark.parametrize('matrix, full_range, bit_depth', EVERY)
+SETTINGS = [['bt601', 'bt709'], [True, False], [8, 10]]
 
 
 def rows(planes):
@@ -45,8 +43,8 @@ def test_ten_bits_have_four_times_the_steps_of_limited_range():
                                                   [512, 512]]
 
 
-@every_setting
-@pytest.mark.parametrize('chroma', ['444', '422', '420', '400'])
+@pytest.mark.parametrize('matrix, full_range, bit_depth, chroma',
+                         AllPairs([*SETTINGS, ['444', '422', '420', '400']]))
 def test_grey_stays_grey(matrix, full_range, bit_depth, chroma):
     x = torch.rand(2, 1, 6, 8).expand(-1, 3, -1, -1)
     planes = rgb_to_yuv(x, matrix, full_range, bit_depth, chroma)
@@ -58,7 +56,7 @@ def test_grey_stays_grey(matrix, full_range, bit_depth, chroma):
     assert (x_hat - x).abs().max() <= 0.5001 / steps
 
 
-@every_setting
+@pytest.mark.parametrize('matrix, full_range, bit_depth', AllPairs(SETTINGS))
 def test_round_trip_errs_by_no_more_than_rounding_can(matrix, full_range,
                                                       bit_depth):
     x = torch.rand(1, 3, 40, 40)

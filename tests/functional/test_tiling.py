@@ -2,6 +2,7 @@ from fractions import Fraction
 
 import pytest
 import torch
+from allpairspy import AllPairs
 from torch import nn
 
 from mmhmc.functional import run_in_tiles
@@ -9,17 +10,20 @@ from mmhmc.functional import run_in_tiles
 DOWN = nn.Conv2d(3, 4, 5, stride=2, padding=2).double()
 UP = nn.ConvTranspose2d(3, 4, 4, stride=2, padding=1).double()
 
+#: Each with its scale and its overlap.
+TRANSFORMS = dict(
+    down=(DOWN, Fraction(1, 2), 2),
+    up=(UP, Fraction(2), 1),
+    identity=(nn.Identity(), Fraction(1), 0))
 
-@pytest.mark.parametrize('transform, scale, overlap', [
-    (DOWN, Fraction(1, 2), 2),
-    (UP, Fraction(2), 1),
-    (nn.Identity(), Fraction(1), 0),
-])
-@pytest.mark.parametrize('size', [(8, 8), (2, 2), (16, 26), (30, 2)])
-@pytest.mark.parametrize('tile', [2, 8, 100])
+
+@pytest.mark.parametrize(
+    'size, name, tile',
+    AllPairs([[(8, 8), (2, 2), (16, 26), (30, 2)], [*TRANSFORMS], [2, 8,
+                                                                   100]]))
 @torch.no_grad()
-def test_tiles_give_what_the_whole_gives(transform, scale, overlap, size,
-                                         tile):
+def test_tiles_give_what_the_whole_gives(name, size, tile):
+    transform, scale, overlap = TRANSFORMS[name]
     x = torch.rand(2, 3, *size, dtype=torch.double)
     tiled = run_in_tiles(transform, x, scale, tile, overlap)
     torch.testing.assert_close(tiled, transform(x), rtol=1e-12, atol=1e-12)

@@ -24,15 +24,15 @@ _POINT_STEPS = 256
 class LayerTables:
     """Tables of each layer of a latent, made of those of its integers.
 
-    Elements of the latent may be in groups whose bins have other widths. A
-    row is a group and a table of ``fine``: row ``g * K + i`` for group g and
-    table i of K. Bin b of width w has its centre at ``b w``. All tables and
-    points are computed in integers.
+    Elements of the latent may be in groups. A row is a group and a table of
+    ``fine``: row ``g * K + i`` for group g and table i of K. Rows may have
+    bins of other widths. Bin b of width w has its centre at ``b w``. All
+    tables and points are computed in integers.
 
     Args:
         fine: The tables of the integers.
-        widths: For each group the width of the bins of each layer: odd, each
-            a multiple of the next, the last of them 1.
+        widths: For each row the width of the bins of each layer: odd, each a
+            multiple of the next, the last of them 1.
 
     Raises:
         ValueError: If there would be more than 65536 tables.
@@ -43,9 +43,13 @@ class LayerTables:
         device = fine.cdf.device
         rows = fine.as_rows()
         layers = [[
-            _Bins(row, offset, group[layer]) for group in widths
-            for row, offset in rows
+            _Bins(*rows[at % len(rows)], of_row[layer])
+            for at, of_row in enumerate(widths)
         ] for layer in range(len(widths[0]))]
+        #: The widths that occur.
+        self.kinds = list(dict.fromkeys(widths))
+        self._kinds = torch.tensor([self.kinds.index(one) for one in widths],
+                                   dtype=torch.int32).to(device)
         # One width for all elements is quicker than one for each row.
         self._widths = [
             bins[0].width if len({b.width
@@ -81,6 +85,10 @@ class LayerTables:
         """Width of the bins of a layer: of all, or of each row, int32."""
         width = self._widths[layer]
         return width if isinstance(width, int) else width[rows.long()]
+
+    def kind(self, rows: Tensor) -> Tensor | int:
+        """Which of ``kinds`` the bins have: of all, or of each row, int32."""
+        return self._kinds[rows.long()] if len(self.kinds) > 1 else 0
 
     def points(self, layer: int, bins: Tensor, rows: Tensor) -> Tensor:
         """Value that stands for each bin: the mean of its integers.

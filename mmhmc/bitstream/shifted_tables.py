@@ -24,13 +24,15 @@ _FURTHEST = 6.
 class ShiftedTables:
     """Tables of the layers after the first, under Gaussians of their own.
 
-    Rows and widths are those of
-    :class:`~mmhmc.bitstream.layer_tables.LayerTables`. Shares are computed in
-    double precision and rounded to 16 bits.
+    A row is a kind of widths and a table: row ``g * K + i`` for kind g and
+    table i of K. The kind is the one that the bins of the base have, the
+    table that of the new scale. Shares are computed in double precision and
+    rounded to 16 bits.
 
     Args:
         scales: Scale of each table of the integers, shape (K,).
-        widths: For each group the width of the bins of each layer.
+        widths: Of the bins of each layer, all that occur: ``kinds`` of
+            :class:`~mmhmc.bitstream.layer_tables.LayerTables`.
 
     Raises:
         ValueError: If there would be more than 65536 tables.
@@ -61,7 +63,7 @@ class ShiftedTables:
             layer: Of the children, from 1.
             centres: Centre of each bin of the layer before it, less the mean
                 of its Gaussian.
-            rows: Row of each Gaussian's scale, int32, same shape.
+            rows: Row of each, int32, same shape.
         """
         distances = self._distances[layer - 1][rows.long()]
         # Distances are powers of two: nothing is rounded but the quotient.

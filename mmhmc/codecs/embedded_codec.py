@@ -11,9 +11,9 @@ from mmhmc.bitstream import (Bitstream, CdfTables, LayerTables, ShiftedTables,
 from mmhmc.functional.devices import is_estimating
 from mmhmc.structures import CodecOutput, Condition, LatentSymbols
 from .compressai_codec import CompressAICodec
-from .embedded import (BASE, LayeredLatent, Layers, channel_groups,
+from .embedded import (BASE, LayeredLatent, Layers, channel_kinds,
                        check_layers, layers_of_file, mark, nested_noise,
-                       unmark, use_layers)
+                       unmark, use_layers, widths_of)
 from .latent_search import relaxation
 
 #: Selects the elements of a step from a latent (B, M, h, w).
@@ -42,9 +42,14 @@ class EmbeddedCodec(CompressAICodec):
     itself. Integers keep the base's means as centres of rounding; where the
     new means lie beside them is part of the choice of the table.
 
+    A factor may be a dict, e.g. ``dict(levels=[80, 100], factors=[7, 5,
+    3])``: elements whose Gaussian has one of the first 80 tables of scales
+    are coarsest, those from table 100 finest. It may be a list, too, of one
+    for each channel.
+
     The base says its factors, so that a codec with other layers, or none,
-    decodes the file. Where a factor is a list, one for each channel, only a
-    codec with the same list does.
+    decodes the file. With factors for each channel only a codec with the same
+    list does.
     """
 
     #: Whether the entropy parameters of some elements depend on others. Then
@@ -111,13 +116,20 @@ class EmbeddedCodec(CompressAICodec):
         """
         model = self.gaussian_with_tables()
         parts = model._quantized_cdf, model._cdf_length, model._offset
-        widths, _ = channel_groups(self.layers, self.latent_channels)
-        return self._cache.get(f'layers {widths}', parts,
-                               lambda: LayerTables(CdfTables(*parts), widths))
+        kinds, _ = channel_kinds(self.layers, self.latent_channels)
+
+        def make() -> LayerTables:
+            fine = CdfTables(*parts)
+            return LayerTables(fine, [
+                widths_of(kind, level) for kind in kinds
+                for level in range(len(fine.lengths))
+            ])
+
+        return self._cache.get(f'layers {kinds}', parts, make)
 
     def shifted_tables(self) -> ShiftedTables:
         """Tables of further layers that are predicted anew."""
-        widths, _ = channel_groups(self.layers, self.latent_channels)
+        widths = self.layer_tables().kinds
         scales = self.gaussian_with_tables().scale_table
         return self._cache.get(f'shifted layers {widths}', (scales, ),
                                lambda: ShiftedTables(scales, widths))
@@ -160,8 +172,8 @@ class EmbeddedCodec(CompressAICodec):
 
     def _groups(self) -> Tensor | None:
         """Group of each channel in the tables, (1, M, 1, 1); None: one."""
-        widths, groups = channel_groups(self.layers, self.latent_channels)
-        if len(widths) == 1:
+        kinds, groups = channel_kinds(self.layers, self.latent_channels)
+        if len(kinds) == 1:
             return None
         device = self.gaussian_with_tables()._quantized_cdf.device
         return torch.tensor(
@@ -195,8 +207,8 @@ class EmbeddedCodec(CompressAICodec):
         Returns:
             Output without what ``z`` adds.
         """
-        steps, is_searched = [], relaxation() is not None
-        if is_searched:
+        steps = []
+        if relaxation() is not None:
             latent, y = self._relax_base(y, params)
         elif self.training or is_estimating():
             latent = self.quantise_base(y, params)
@@ -206,40 +218,47 @@ class EmbeddedCodec(CompressAICodec):
             latent = LayeredLatent(y_base, scales, means, self.autoregressive)
         tables = self.layer_tables()
         rows = self.row_finder(y.shape)(select_all, latent.scales)
-        residuals = y - latent.means
-        integers = residuals.detach().round().int()
-        bins = [
-            tables.bins(j, integers, rows) for j in range(len(self._names))
-        ]
-        latents = [
-            latent.y_hat(tables, j, one, bins[0], rows)
-            for j, one in enumerate(bins)
-        ]
-        widths = [tables.widths(j, rows) for j in range(len(bins))]
-        centres = [
-            latent.means + one * width for one, width in zip(bins, widths)
-        ]
-        if not steps and y.requires_grad:
-            # The gradient of the identity.
-            latents = [y + (one - y).detach() for one in latents]
-        if is_searched:
-            centres = [y + (one - y).detach() for one in centres]
-            latents[-1] = centres[-1] = y
-        if self.training:
-            centres = nested_noise(y, widths)
-            if self.quantiser == 'noise':
-                latents = centres
+        integers = (y - latent.means).detach().round().int()
+        latents, centres = self._values_of_layers(y, latent, integers, rows)
         *coarser, y_hat = latents
         output = CodecOutput(y_hat, y_layers=coarser)
         predicted = []
         if with_likelihoods or self.needs_symbols(y):
             predicted = self._predict_layers(params, latent, latents)
         if with_likelihoods:
-            output.likelihoods = self._shares(predicted, centres, widths)
+            output.likelihoods = self._shares(
+                predicted, centres,
+                [tables.widths(j, rows) for j in range(len(tables))])
         if self.needs_symbols(y):
             output.symbols = self._layer_symbols(steps, integers, rows,
                                                  predicted)
         return output
+
+    def _values_of_layers(self, y: Tensor, latent: LayeredLatent,
+                          integers: Tensor,
+                          rows: Tensor) -> tuple[list[Tensor], list[Tensor]]:
+        """Latent of each layer, and the bins' centres that are coded."""
+        tables, is_searched = self.layer_tables(), relaxation() is not None
+        widths = [tables.widths(j, rows) for j in range(len(tables))]
+        if self.training and self.quantiser == 'noise':
+            centres = nested_noise(y, widths)
+            return centres, centres
+        bins = [tables.bins(j, integers, rows) for j in range(len(tables))]
+        latents = [
+            latent.y_hat(tables, j, one, bins[0], rows)
+            for j, one in enumerate(bins)
+        ]
+        centres = nested_noise(y, widths) if self.training else [
+            latent.means + one * width for one, width in zip(bins, widths)
+        ]
+        is_coded = not (is_searched or self.training or is_estimating())
+        if y.requires_grad and not is_coded:
+            # The gradient of the identity.
+            latents = [y + (one - y).detach() for one in latents]
+        if is_searched:
+            centres = [y + (one - y).detach() for one in centres]
+            latents[-1] = centres[-1] = y
+        return latents, centres
 
     def quantise_base(self, y: Tensor, params: Tensor) -> LayeredLatent:
         """The base of a batch that no decoder will have to follow.
@@ -325,7 +344,6 @@ class EmbeddedCodec(CompressAICodec):
         base, *finer = self._names
         symbols = {base: LatentSymbols(coarse, rows_of_steps)}
         tables, means = self.layer_tables(), predicted[0][1]
-        find_rows = self.row_finder(integers.shape)
         for j, name in enumerate(finer, 1):
             coded = tables.refine(j, integers.flatten(), rows.flatten())
             if self.autoregressive:
@@ -333,11 +351,21 @@ class EmbeddedCodec(CompressAICodec):
                 bins = tables.bins(j - 1, integers, rows)
                 indexes = self.shifted_tables().indexes(
                     j, _offsets(tables, j, bins, rows, means, means_hat),
-                    find_rows(select_all, scales_hat))
+                    self._rows_anew(rows, scales_hat))
                 coded = LatentSymbols(coded.symbols[places],
                                       indexes.flatten()[places])
             symbols[name] = coded
         return symbols
+
+    def _rows_anew(self, rows: Tensor, scales_hat: Tensor) -> Tensor:
+        """Rows in the shifted tables, int32.
+
+        Bins have the width that they have in the base, whatever the scale is
+        by now.
+        """
+        tables = self.layer_tables()
+        return tables.kind(rows) * tables.num_tables + \
+            self.scale_indexes(scales_hat)
 
     def decode_layers(self, params: Tensor,
                       decoders: dict[str, SymbolDecoder]) -> Tensor:
@@ -381,8 +409,7 @@ class EmbeddedCodec(CompressAICodec):
 
         Its Gaussians follow from the elements of this layer before them.
         """
-        find_rows, tables = self.row_finder(bins.shape), self.layer_tables()
-        shifted = self.shifted_tables()
+        tables, shifted = self.layer_tables(), self.shifted_tables()
         found = _Gathered(bins.shape, bins.device)
 
         def decode_step(select: Select, scales_hat: Tensor,
@@ -392,7 +419,7 @@ class EmbeddedCodec(CompressAICodec):
                 layer,
                 _offsets(tables, layer, parents, own_rows,
                          select(latent.means), means_hat),
-                find_rows(select, scales_hat))
+                self._rows_anew(own_rows, scales_hat))
             rest = decoder.decode(indexes.flatten()).view(parents.shape)
             here = tables.join(layer, parents, rest, own_rows)
             found.put(select, here)

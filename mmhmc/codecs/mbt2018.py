@@ -130,14 +130,15 @@ class JointAutoregressive(HyperpriorCodec):
     def quantise_base(self, y: Tensor, params: Tensor) -> LayeredLatent:
         """See :meth:`EmbeddedCodec.quantise_base`, and quantise_at_once."""
         tables, find_rows = self.layer_tables(), self.row_finder(y.shape)
-        y_base = y.round()
-        if self.training:
-            rows = find_rows(select_all, torch.ones_like(y))
-            y_base = nested_noise(y, (tables.widths(0, rows), 1))[0]
-        for _ in range(1 if self.training else 2):
+        y_base, rows = y.round(), find_rows(select_all, torch.ones_like(y))
+        # Noise of one width for all needs no scales.
+        is_known = isinstance(tables.widths(0, rows), int)
+        for _ in range(1 if self.training and is_known else 2):
+            if self.training:
+                y_base = nested_noise(y, (tables.widths(0, rows), 1))[0]
             scales_hat, means_hat = self._predict(y_base, params)
+            rows = find_rows(select_all, scales_hat)
             if not self.training:
-                rows = find_rows(select_all, scales_hat)
                 bins = tables.bins(0, (y - means_hat).round().int(), rows)
                 y_base = tables.points(0, bins, rows) + means_hat
         return LayeredLatent(y_base, scales_hat, means_hat, True)

@@ -16,7 +16,9 @@ OTHERS = ('FactorizedPrior', 'LayeredGenerative', 'ScaleHyperpriorVBR',
 NAMES = [name for name in CODECS if name not in OTHERS]
 #: Those whose latent is coded in one step.
 ONE_STEP = ('ScaleHyperprior', 'MeanScaleHyperprior')
-LAYERS = dict(two=[3], three=[3, 3], wide=[5])
+#: Scales on either side of a level, in all of them.
+BY_SCALE = dict(levels=[92, 118], factors=[9, 5, 3])
+LAYERS = dict(two=[3], three=[3, 3], by_scale=[BY_SCALE])
 
 every_codec = pytest.mark.parametrize('name', NAMES)
 every_number = pytest.mark.parametrize('kind', LAYERS)
@@ -215,8 +217,9 @@ def test_tables_are_missed_by_a_codec_in_layers():
 
 
 @pytest.mark.parametrize('name', ONE_STEP + ('ELIC', ))
-def test_codec_with_other_layers_or_none_decodes_the_file(plain, name):
-    codec, x = layered(plain[name], [5, 3]), smooth_images(1, 64, 64)
+@pytest.mark.parametrize('layers', [[5, 3], [3, BY_SCALE]])
+def test_codec_with_other_layers_or_none_decodes_the_file(plain, name, layers):
+    codec, x = layered(plain[name], layers), smooth_images(1, 64, 64)
     stream, = codec.compress(x)
     expected = codec.decompress([stream])
     for other in (plain[name], layered(plain[name], [3])):
@@ -256,11 +259,39 @@ def test_channels_may_have_factors_of_their_own(plain, name):
         layered(plain[name], [factors[::-1]]).decompress([stream])
 
 
+# Factors by the scale.
+
+
+def test_scale_chooses_the_factor(plain):
+    codec = layered(plain['MeanScaleHyperprior'],
+                    [dict(levels=[118], factors=[1, 5])])
+    x = smooth_images(1, 64, 128)
+    symbols = plain['MeanScaleHyperprior'].encode_latents(x).symbols['y']
+    output = codec.encode_latents(x)
+    is_fine = symbols.indexes < 118
+    distance = (output.y_layers[0] - output.y_hat).flatten().abs()
+    assert not distance[is_fine].any()
+    assert distance[~is_fine].any()
+
+
+def test_levels_and_channels_may_both_have_factors(plain):
+    factors = [1, 3, 5, 3] * (plain['ELIC'].latent_channels // 4)
+    codec = layered(plain['ELIC'], [BY_SCALE, factors])
+    x = smooth_images(1, 64, 64)
+    with torch.no_grad():
+        output = codec.encode_latents(x)
+    stream, = codec.compress(x)
+    for layers, y_hat in enumerate([*output.y_layers, output.y_hat], 1):
+        assert torch.equal(codec.read(stream.keep_layers(layers)), y_hat)
+    with pytest.raises(BitstreamError, match='not those of this codec'):
+        plain['ELIC'].decompress([stream])
+
+
 # Training.
 
 
 @every_codec
-@pytest.mark.parametrize('layers', [[3], [3, 5]])
+@pytest.mark.parametrize('layers', [[3], [3, 5], [BY_SCALE]])
 def test_training_gives_latents_rates_and_gradients_of_all_layers(
         name, layers):
     codec = build_codec(
@@ -320,6 +351,17 @@ def test_base_is_a_mean_of_its_integers_not_a_centre(plain):
     ([[3] * 7], '7 factors for the 8 channels'),
     ([[3] * 7 + [2]], 'must be odd integers'),
     ([255, 255], 'multiply to 65025'),
+    ([dict(levels=[9], factors=[5, 4])], 'must be odd integers'),
+    ([dict(levels=[9], factors=[1, 1])], 'must be odd integers'),
+    ([dict(levels=[9], factors=[5])], '1 levels need one factor more'),
+    ([dict(levels=[9, 9], factors=[5, 3, 3])], 'must be rising integers'),
+    ([dict(levels=[0], factors=[5, 3])], 'must be rising integers'),
+    ([dict(levels=[256], factors=[5, 3])], 'must be rising integers'),
+    ([dict(levels=[0.5], factors=[5, 3])], 'must be rising integers'),
+    ([dict(levels=[], factors=[3])], 'must be rising integers'),
+    ([dict(scales=[9], factors=[5, 3])], 'a dict of `levels` and `factors`'),
+    ([dict(levels=range(1, 17), factors=[3] * 17)], '16 levels at which'),
+    ([255, dict(levels=[9], factors=[1, 255])], 'multiply to 65025'),
 ])
 def test_factors_that_cannot_be_are_refused(layers, match):
     with pytest.raises(ValueError, match=match):
@@ -391,7 +433,10 @@ def test_every_layer_note_is_read_or_refused(plain):
     payload = stream.streams['y0']
     assert payload[:2] == b'\1\3'
     for note in (b'', b'\0', b'\0\1\2\3\4', b'\1', b'\1\2', b'\1\1', b'\2\3\4',
-                 b'\2\xff\xff', b'\xff' + b'\3' * 255, b'\2\3\3', b'\1\5'):
+                 b'\2\xff\xff', b'\xff' + b'\3' * 255, b'\2\3\3', b'\1\5',
+                 b'\xff', b'\xff\0', b'\xff\1\0\3', b'\xff\1\1\x09\3',
+                 b'\xff\1\1\x09\2\3', b'\xff\1\2\x09\x08\3\3\5',
+                 b'\xff\2\0\3\1\x09\5\3', b'\xff\1\1\x09\5\7'):
         wrong = replace(
             stream, streams={
                 **stream.streams, 'y0': note + payload[2:]

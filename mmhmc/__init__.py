@@ -27,9 +27,10 @@ _PUBLIC = {
     ('AttributeAccuracy', 'BitrateMetric', 'DISTSMetric', 'FIDMetric',
      'KIDMetric', 'LPIPSMetric', 'MSSSIMMetric', 'NIQEMetric', 'PSNRMetric',
      'PointsMetric', 'SSIMMetric', 'SavingMetric'),
-    'mmhmc.losses': ('BackboneLoss', 'FeatureLoss', 'HingeLoss', 'LPIPSLoss',
-                     'MSSSIMLoss', 'NonSaturatingLoss', 'PatchDiscriminator',
-                     'TwoScaleDiscriminator', 'YCbCrError'),
+    'mmhmc.losses':
+    ('BackboneLoss', 'EfficientNetLoss', 'FeatureLoss', 'HingeLoss',
+     'LPIPSLoss', 'MSSSIMLoss', 'NonSaturatingLoss', 'PatchDiscriminator',
+     'TwoScaleDiscriminator', 'YCbCrError'),
     'mmhmc.models':
     ('CodecBackbone', 'CodecModel', 'CompressedDomainNeck',
      'EfficientNetLite0', 'GenerativeCodecModel', 'LatentBackbone',

@@ -69,7 +69,7 @@ def test_classes_of_imagenet_are_learnt_by_the_authors_objective():
     objective = cfg.objective
     assert (objective.lmbda_distortion, objective.lmbda_rate) == (0.01, 0)
     assert objective.lmbda_perceptual == 4.26
-    assert objective.perceptual.backbone.type == 'mmhmc.EfficientNetLite0'
+    assert objective.perceptual == dict(type='mmhmc.EfficientNetLoss')
     assert 'lmbda_task' not in objective
     train, test = (
         loader.dataset

@@ -18,8 +18,8 @@ NAMES = {
         'CodecOptimWrapperConstructor', 'CodecOutput',
         'CodecVisualizationHook', 'CodingCondition', 'CompressedDomainNeck',
         'DCVCUFIntra', 'DISTSMetric', 'DynamicAdaptation', 'ELIC',
-        'EfficientNetLite0', 'EntropyTableHook', 'FIDMetric',
-        'FactorizedPrior', 'FeatureLoss', 'FiniteLossHook',
+        'EfficientNetLite0', 'EfficientNetLoss', 'EntropyTableHook',
+        'FIDMetric', 'FactorizedPrior', 'FeatureLoss', 'FiniteLossHook',
         'GenerativeCodecModel', 'HEVCIntra', 'HingeLoss', 'IdentityCodec',
         'ImageCodec', 'ImageStem', 'JPEG', 'JPEGXL', 'JointAutoregressive',
         'JointAutoregressiveVBR', 'KIDMetric', 'KLTInitHook', 'LPIPSLoss',
@@ -105,10 +105,10 @@ NAMES = {
         'valid_mask', 'yuv_to_rgb'
     ],
     'mmhmc.losses': [
-        'BackboneLoss', 'FeatureLoss', 'HingeLoss', 'LPIPSLoss', 'MSSSIMLoss',
-        'NonSaturatingLoss', 'PatchDiscriminator', 'PerceptualLoss',
-        'TwoScaleDiscriminator', 'YCbCrError', 'feature_matching_loss',
-        'random_pad_crop_resize'
+        'BackboneLoss', 'EfficientNetLoss', 'FeatureLoss', 'HingeLoss',
+        'LPIPSLoss', 'MSSSIMLoss', 'NonSaturatingLoss', 'PatchDiscriminator',
+        'PerceptualLoss', 'TwoScaleDiscriminator', 'YCbCrError',
+        'feature_matching_loss', 'random_pad_crop_resize'
     ],
     'mmhmc.models': [
         'CodecBackbone', 'CodecModel', 'CompressedDomainNeck',
@@ -143,16 +143,17 @@ REGISTERED = dict(
     MODELS=[
         'AVIF', 'BackboneLoss', 'Cheng2020Anchor', 'Cheng2020Attention',
         'CodecBackbone', 'CodecModel', 'CompressedDomainNeck', 'DCVCUFIntra',
-        'DynamicAdaptation', 'ELIC', 'EfficientNetLite0', 'FactorizedPrior',
-        'FeatureLoss', 'FeatureReader', 'GenerativeCodecModel', 'HEVCIntra',
-        'HingeLoss', 'HostReader', 'IdentityCodec', 'ImageStem', 'JPEG',
-        'JPEGXL', 'JointAutoregressive', 'JointAutoregressiveVBR', 'LPIPSLoss',
-        'LatentBackbone', 'LatentRefinement', 'LayeredCodecModel',
-        'LayeredGenerative', 'MPA', 'MRIC', 'MSSSIMLoss', 'MachineSynthesis',
-        'MeanScaleHyperprior', 'MeanScaleHyperpriorVBR', 'MultiTaskModel',
-        'NonSaturatingLoss', 'PatchDiscriminator', 'PointsHead',
-        'ScaleHyperprior', 'ScaleHyperpriorVBR', 'SketchMap', 'TinyLIC',
-        'TwoScaleDiscriminator', 'VVCIntra', 'WebP', 'YCbCrError'
+        'DynamicAdaptation', 'ELIC', 'EfficientNetLite0', 'EfficientNetLoss',
+        'FactorizedPrior', 'FeatureLoss', 'FeatureReader',
+        'GenerativeCodecModel', 'HEVCIntra', 'HingeLoss', 'HostReader',
+        'IdentityCodec', 'ImageStem', 'JPEG', 'JPEGXL', 'JointAutoregressive',
+        'JointAutoregressiveVBR', 'LPIPSLoss', 'LatentBackbone',
+        'LatentRefinement', 'LayeredCodecModel', 'LayeredGenerative', 'MPA',
+        'MRIC', 'MSSSIMLoss', 'MachineSynthesis', 'MeanScaleHyperprior',
+        'MeanScaleHyperpriorVBR', 'MultiTaskModel', 'NonSaturatingLoss',
+        'PatchDiscriminator', 'PointsHead', 'ScaleHyperprior',
+        'ScaleHyperpriorVBR', 'SketchMap', 'TinyLIC', 'TwoScaleDiscriminator',
+        'VVCIntra', 'WebP', 'YCbCrError'
     ],
     HOOKS=[
         'AutocastHook', 'CodecVisualizationHook', 'EntropyTableHook',

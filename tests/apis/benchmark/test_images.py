@@ -6,12 +6,13 @@ import torch
 from conftest import smooth_images, variable_codec, vary_gains
 
 from mmhmc.adapters import DynamicAdaptation
-from mmhmc.apis.benchmark import read_plan
+from mmhmc.apis.benchmark import images, read_plan
 from mmhmc.apis.benchmark.images import (ImageCoder, ImageTask, adapt,
                                          load_point, measure)
 from mmhmc.datasets import read_image
 from mmhmc.evaluation import PSNRMetric
 from mmhmc.functional import to_8_bits
+from mmhmc.losses import EfficientNetLoss
 from mmhmc.structures import CodingCondition
 
 
@@ -155,3 +156,12 @@ def test_adapter_and_codec_of_several_rates_are_told_which(placement):
                 adapter(output.y_hat, quality=1.5), condition)
         seen = adapt((codec, adapter), x_hat, output.y_hat, condition)
         assert torch.equal(seen, to_8_bits(expected))
+
+
+def test_feature_distance_is_that_of_a_network_that_knows_imagenet(lite0):
+    images._feature_distance.cache_clear()
+    x = smooth_images(1, 64, 96)
+    values, errors = measure(('feature_distance', ), x, x.flip(3))
+    assert not errors
+    expected = EfficientNetLoss()(x, x.flip(3)).item()
+    assert values == {'feature_distance': pytest.approx(expected)}

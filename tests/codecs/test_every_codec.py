@@ -18,7 +18,7 @@ from mmhmc.functional import count_bits, crop_to, extend_edges, padded_size
 from mmhmc.part_weights import load_part
 from mmhmc.structures import CodingCondition
 
-SIZES = [(1, 1), (17, 65), (64, 64), (100, 70), (1, 130), (131, 3)]
+SIZES = [(1, 1), (17, 65), (64, 64), (100, 70), (100, 170), (1, 130), (131, 3)]
 NETWORKS = dict(
     FactorizedPrior=compressai.models.FactorizedPrior,
     ScaleHyperprior=compressai.models.ScaleHyperprior,
@@ -118,53 +118,51 @@ def test_reconstruction_and_likelihoods_have_the_documented_shapes(
 
 
 @every_codec
-@pytest.mark.parametrize('training', [True, False])
-def test_likelihoods_lie_between_zero_and_one(codecs, name, training):
-    codec = copy.deepcopy(codecs[name]).train(training)
-    output = codec(smooth_images(1, 64, 64))
-    for likelihoods in output.likelihoods.values():
-        assert likelihoods.dtype == torch.float32
-        assert (likelihoods > 0).all() and (likelihoods <= 1).all()
+def test_likelihoods_lie_between_zero_and_one(codecs, name, subtests):
+    codec = copy.deepcopy(codecs[name])
+    for training in (True, False):
+        output = codec.train(training)(smooth_images(1, 64, 64))
+        for key, likelihoods in output.likelihoods.items():
+            with subtests.test(key, training=training):
+                assert likelihoods.dtype == torch.float32
+                assert (likelihoods > 0).all() and (likelihoods <= 1).all()
 
 
 @every_codec
-@pytest.mark.parametrize('size', SIZES)
-def test_decoded_image_has_the_size_of_the_coded_one(codecs, name, size):
-    codec, x = codecs[name], smooth_images(2, *size)
-    streams = codec.compress(x)
-    assert [s.size for s in streams] == [size, size]
-    x_hat = codec.decompress(streams)
-    assert x_hat.shape == x.shape
-    assert x_hat.min() >= 0 and x_hat.max() <= 1
+def test_decoded_image_is_that_of_evaluation_at_any_size(
+        codecs, name, subtests):
+    codec = codecs[name]
+    for size in SIZES:
+        with subtests.test(size=size):
+            x = smooth_images(2, *size)
+            streams = codec.compress(x)
+            assert [s.size for s in streams] == [size, size]
+            x_hat = codec.decompress(streams)
+            assert x_hat.shape == x.shape
+            assert x_hat.min() >= 0 and x_hat.max() <= 1
+            with torch.no_grad():
+                output = codec(padded(codec, x[:1]))
+            stream = Bitstream.from_bytes(streams[0].to_bytes())
+            assert torch.equal(codec.read(stream), output.y_hat)
+            assert torch.equal(
+                codec.decompress([stream]),
+                crop_to(output.x_hat, size).clamp(0, 1))
 
 
 # Streams.
 
 
 @every_codec
-@pytest.mark.parametrize('size', SIZES)
-def test_decompress_of_compress_equals_eval_forward(codecs, name, size):
-    codec, x = codecs[name], smooth_images(1, *size)
-    stream, = codec.compress(x)
-    with torch.no_grad():
-        output = codec(padded(codec, x))
-    stream = Bitstream.from_bytes(stream.to_bytes())
-    assert torch.equal(codec.read(stream), output.y_hat)
-    assert torch.equal(
-        codec.decompress([stream]),
-        crop_to(output.x_hat, size).clamp(0, 1))
-
-
-@every_codec
-@pytest.mark.parametrize('size', [(64, 64), (64, 128), (128, 192)])
-def test_stream_is_exact_in_channels_last(codecs, name, size):
+def test_stream_is_exact_in_channels_last(codecs, name, subtests):
     # Kernels are chosen by strides; those of 1x1 latents are ambiguous.
     codec = copy.deepcopy(codecs[name]).to(memory_format=torch.channels_last)
-    x = smooth_images(1, *size).to(memory_format=torch.channels_last)
-    with torch.no_grad():
-        output = codec(x)
-    stream, = codec.compress(x)
-    assert torch.equal(codec.read(stream), output.y_hat)
+    for size in ((64, 64), (64, 128), (128, 192)):
+        with subtests.test(size=size):
+            x = smooth_images(1, *size).to(memory_format=torch.channels_last)
+            with torch.no_grad():
+                output = codec(x)
+            stream, = codec.compress(x)
+            assert torch.equal(codec.read(stream), output.y_hat)
 
 
 @every_codec
@@ -382,12 +380,10 @@ def test_state_dict_round_trip_is_strict_and_keeps_tables(codecs, name):
     assert other.compress(x) == codec.compress(x)
 
 
-@every_codec
-@pytest.mark.parametrize('spelling', ['_{}{}', '{}.{}', '_{}.{}'])
-def test_weights_load_in_every_spelling_of_compressai(codecs, name, spelling):
+def respelt(state, spelling):
+    """Weights as a version of CompressAI names them."""
     plural = dict(matrix='matrices', bias='biases', factor='factors')
-    state = codecs[name].state_dict()
-    respelt = {}
+    renamed = {}
     for key, value in state.items():
         found = re.fullmatch(r'(.*bottleneck\.)_?(matri|bias|factor)\D*(\d)',
                              key)
@@ -395,11 +391,19 @@ def test_weights_load_in_every_spelling_of_compressai(codecs, name, spelling):
             kind = next(k for k in plural if k.startswith(found[2]))
             kind = plural[kind] if '.' in spelling else kind
             key = found[1] + spelling.format(kind, found[3])
-        respelt[key] = value
-    other = fresh(name).eval()
-    other.load_state_dict(respelt, strict=True)
-    for key, value in other.state_dict().items():
-        assert torch.equal(value, state[key]), key
+        renamed[key] = value
+    return renamed
+
+
+@every_codec
+def test_weights_load_in_every_spelling_of_compressai(codecs, name, subtests):
+    state = codecs[name].state_dict()
+    for spelling in ('_{}{}', '{}.{}', '_{}.{}'):
+        with subtests.test(spelling):
+            other = fresh(name).eval()
+            other.load_state_dict(respelt(state, spelling), strict=True)
+            for key, value in other.state_dict().items():
+                assert torch.equal(value, state[key]), key
 
 
 @every_codec
@@ -529,18 +533,20 @@ def test_wavefronts_give_the_latents_of_the_serial_decoder(codecs, name):
 
 
 @every_codec
-@pytest.mark.parametrize('quality', [1, 2.5, 2.99609375, 3])
 def test_stream_of_any_quality_decodes_to_what_was_coded(
-        variable, name, quality):
+        variable, name, subtests):
     codec, x = variable[name], smooth_images(1, 64, 128)
-    with torch.no_grad():
-        output = codec(x, at(quality))
-    stream, = codec.compress(x, at(quality))
-    stream = Bitstream.from_bytes(stream.to_bytes())
-    assert stream.quality == quality
-    # Whoever reads a file need not know.
-    assert torch.equal(codec.read(stream), output.y_hat)
-    assert torch.equal(codec.decompress([stream]), output.x_hat.clamp(0, 1))
+    for quality in (1, 2.5, 2.99609375, 3):
+        with subtests.test(quality=quality):
+            with torch.no_grad():
+                output = codec(x, at(quality))
+            stream, = codec.compress(x, at(quality))
+            stream = Bitstream.from_bytes(stream.to_bytes())
+            assert stream.quality == quality
+            # Whoever reads a file need not know.
+            assert torch.equal(codec.read(stream), output.y_hat)
+            assert torch.equal(
+                codec.decompress([stream]), output.x_hat.clamp(0, 1))
 
 
 @every_codec
@@ -647,24 +653,30 @@ def test_codecs_of_one_rate_and_of_several_do_not_read_each_other(
 
 
 @every_codec
-@pytest.mark.parametrize('quality', [0, 0.99, 1000.5, -1, float('nan')])
-def test_quality_that_does_not_exist_is_refused(variable, name, quality):
+def test_quality_that_does_not_exist_is_refused(variable, name, subtests):
     codec, x = variable[name], smooth_images(1, 64, 64)
     match = f'must be a number from 1 to {codec.num_qualities} for {name}'
     y_hat = torch.zeros(1, codec.latent_channels, 4, 4)
-    for refuses, given in ((codec, x), (codec.encode_latents, x),
-                           (codec.compress, x), (codec.decode_latents, y_hat)):
-        with pytest.raises(ValueError, match=match):
-            refuses(given, at(quality))
+    calls = dict(
+        forward=(codec, x),
+        encode_latents=(codec.encode_latents, x),
+        compress=(codec.compress, x),
+        decode_latents=(codec.decode_latents, y_hat))
+    for quality in (0, 0.99, 1000.5, -1, float('nan')):
+        for call, (refuses, given) in calls.items():
+            with subtests.test(call, quality=quality):
+                with pytest.raises(ValueError, match=match):
+                    refuses(given, at(quality))
 
 
 @every_codec
-@pytest.mark.parametrize('quality', [None, 0, 1000])
-def test_file_of_an_impossible_quality_is_refused(variable, name, quality):
+def test_file_of_an_impossible_quality_is_refused(variable, name, subtests):
     codec = variable[name]
     stream, = codec.compress(smooth_images(1, 64, 64))
-    with pytest.raises(BitstreamError, match='has the qualities 1 to'):
-        codec.decompress([replace(stream, quality=quality)])
+    for quality in (None, 0, 1000):
+        with subtests.test(quality=quality), pytest.raises(
+                BitstreamError, match='has the qualities 1 to'):
+            codec.decompress([replace(stream, quality=quality)])
 
 
 @every_codec
@@ -705,36 +717,39 @@ def test_number_of_qualities_is_checked(name):
 
 
 @every_codec
-@pytest.mark.parametrize('value', [float('nan'), float('inf'), -float('inf')])
-def test_image_that_is_not_finite_is_refused_at_once(codecs, name, value):
+def test_image_that_is_not_finite_is_refused_at_once(codecs, name, subtests):
     codec, x = codecs[name], smooth_images(2, 64, 64)
-    x[1, 2, 5, 7] = value
     # Before any layer works on it.
     handles = [
         layer.register_forward_pre_hook(lambda *_: pytest.fail('too late'))
         for layer in codec.children()
     ]
     try:
-        for refuses in (codec, codec.encode_latents, codec.compress):
-            with pytest.raises(
-                    ValueError, match=r'must be finite; .* \[0, 1\]'):
-                refuses(x)
+        for value in (float('nan'), float('inf'), -float('inf')):
+            x[1, 2, 5, 7] = value
+            with subtests.test(value=value):
+                for refuses in (codec, codec.encode_latents, codec.compress):
+                    with pytest.raises(
+                            ValueError, match=r'must be finite; .* \[0, 1\]'):
+                        refuses(x)
     finally:
         for handle in handles:
             handle.remove()
 
 
 @every_codec
-@pytest.mark.parametrize('value', [1e30, -1e30, 1e-42])
-def test_absurd_pixels_end_in_a_stream_or_a_typed_error(codecs, name, value):
+def test_absurd_pixels_end_in_a_stream_or_a_typed_error(
+        codecs, name, subtests):
     codec, x = codecs[name], smooth_images(1, 64, 64)
-    x[0, 0, 5, 7] = value
-    try:
-        stream, = codec.compress(x)
-    except ValueError as error:
-        assert 'latent is not sensible' in str(error)
-    else:
-        assert codec.decompress([stream]).isfinite().all()
+    for value in (1e30, -1e30, 1e-42):
+        x[0, 0, 5, 7] = value
+        with subtests.test(value=value):
+            try:
+                stream, = codec.compress(x)
+            except ValueError as error:
+                assert 'latent is not sensible' in str(error)
+            else:
+                assert codec.decompress([stream]).isfinite().all()
 
 
 @every_codec
@@ -746,12 +761,14 @@ def test_side_that_is_no_multiple_of_the_stride_is_refused(codecs, name):
 
 
 @every_codec
-@pytest.mark.parametrize('shape', [(3, 64, 64), (1, 1, 64, 64), (1, 4, 64, 64),
-                                   (3, 17, 65), (1, 1, 17, 65), (64, 64)])
-def test_what_is_no_rgb_batch_is_refused(codecs, name, shape):
-    for refuses in (codecs[name], codecs[name].compress):
-        with pytest.raises(ValueError, match=r'of shape \(B, 3, H, W\)'):
-            refuses(torch.rand(shape))
+def test_what_is_no_rgb_batch_is_refused(codecs, name, subtests):
+    for shape in ((3, 64, 64), (1, 1, 64, 64), (1, 4, 64, 64), (3, 17, 65),
+                  (1, 1, 17, 65), (64, 64)):
+        with subtests.test(shape=shape):
+            for refuses in (codecs[name], codecs[name].compress):
+                with pytest.raises(
+                        ValueError, match=r'of shape \(B, 3, H, W\)'):
+                    refuses(torch.rand(shape))
 
 
 @every_codec
@@ -794,12 +811,9 @@ def test_condition_is_refused(codecs, name):
 
 
 @every_codec
-@pytest.mark.parametrize('channels', [0, -8, 2.5, None])
-def test_impossible_channel_count_is_refused(name, channels):
-    with pytest.raises(ValueError, match='`hidden_channels` must be a posit'):
-        build_codec(
-            dict(
-                type=f'mmhmc.{name}',
-                **{
-                    **CODECS[name], 'hidden_channels': channels
-                }))
+def test_impossible_channel_count_is_refused(name, subtests):
+    for channels in (0, -8, 2.5, None):
+        settings = {**CODECS[name], 'hidden_channels': channels}
+        with subtests.test(channels=channels), pytest.raises(
+                ValueError, match='`hidden_channels` must be a posit'):
+            build_codec(dict(type=f'mmhmc.{name}', **settings))

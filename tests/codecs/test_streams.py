@@ -24,10 +24,17 @@ def codecs():
     return {name: tiny_codec(name) for name in CODECS}
 
 
+@pytest.fixture(scope='module')
+def streams(codecs):
+    """Of an image of 64x64, by the name of the codec."""
+    torch.manual_seed(0)
+    x = smooth_images(1, 64, 64)
+    return {name: codec.compress(x)[0] for name, codec in codecs.items()}
+
+
 @every_codec
-def test_stream_of_another_codec_is_refused(codecs, name):
-    codec = codecs[name]
-    stream, = codec.compress(smooth_images(1, 64, 64))
+def test_stream_of_another_codec_is_refused(codecs, streams, name):
+    codec, stream = codecs[name], streams[name]
     with pytest.raises(
             BitstreamError,
             match=f"codec is {name} .'{codec.codec_id}'.; the file is of 'o'"):
@@ -40,15 +47,14 @@ def test_codecs_are_told_apart_by_their_identifiers(codecs):
 
 
 @every_codec
-def test_stream_without_its_latents_is_refused(codecs, name):
-    stream, = codecs[name].compress(smooth_images(1, 64, 64))
+def test_stream_without_its_latents_is_refused(codecs, streams, name):
     with pytest.raises(BitstreamError, match=r'the file is of .* with \[\]'):
-        codecs[name].decompress([replace(stream, streams={})])
+        codecs[name].decompress([replace(streams[name], streams={})])
 
 
 @every_codec
-def test_stream_with_empty_payloads_is_refused(codecs, name):
-    stream, = codecs[name].compress(smooth_images(1, 64, 64))
+def test_stream_with_empty_payloads_is_refused(codecs, streams, name):
+    stream = streams[name]
     empty = {key: b'' for key in stream.streams}
     with pytest.raises(BitstreamError):
         codecs[name].decompress([replace(stream, streams=empty)])
@@ -56,17 +62,16 @@ def test_stream_with_empty_payloads_is_refused(codecs, name):
 
 @every_codec
 def test_stream_that_was_cut_is_refused_with_the_name_of_what_is_missing(
-        codecs, name):
-    stream, = codecs[name].compress(smooth_images(1, 64, 64))
+        codecs, streams, name):
+    stream = streams[name]
     if len(stream.streams) > 1:
         with pytest.raises(BitstreamError, match=r"without the streams \['y'"):
             codecs[name].decompress([stream.keep(1)])
 
 
 @every_codec
-def test_stream_of_other_weights_is_refused(codecs, name):
-    stream, = codecs[name].compress(smooth_images(1, 64, 64))
-    other = copy.deepcopy(codecs[name])
+def test_stream_of_other_weights_is_refused(codecs, streams, name):
+    stream, other = streams[name], copy.deepcopy(codecs[name])
     last = 'entropy_bottleneck' if name == 'FactorizedPrior' else 'h_s'
     with torch.no_grad():
         for parameter in getattr(other, last).parameters():
@@ -80,10 +85,10 @@ def test_stream_of_other_weights_is_refused(codecs, name):
 
 
 @every_codec
-def test_stream_of_another_encoder_or_image_decoder_is_read(codecs, name):
+def test_stream_of_another_encoder_or_image_decoder_is_read(
+        codecs, streams, name):
     # One stream serves whoever decodes it.
-    stream, = codecs[name].compress(smooth_images(1, 64, 64))
-    other = copy.deepcopy(codecs[name])
+    stream, other = streams[name], copy.deepcopy(codecs[name])
     with torch.no_grad():
         for part in (other.g_a, other.g_s):
             for parameter in part.parameters():
@@ -295,20 +300,21 @@ def traces(codec):
 
 
 @every_codec
-@pytest.mark.parametrize('dtype', [None, torch.bfloat16])
-def test_coding_changes_nothing_in_the_codec(codecs, name, dtype):
-    codec = copy.deepcopy(codecs[name])
-    codec.transform_dtype = dtype
-    before = traces(codec)
+def test_coding_changes_nothing_in_the_codec(codecs, name, subtests):
     x = smooth_images(1, 64, 128)
-    with torch.inference_mode():
-        codec(x)
-        codec.decompress(codec.compress(x))
-    assert traces(codec) == before
-    # It learns afterwards.
-    codec.train()
-    codec(smooth_images(2, 64, 64)).x_hat.square().mean().backward()
-    assert any(p.grad is not None for p in codec.g_s.parameters())
+    for dtype in (None, torch.bfloat16):
+        codec = copy.deepcopy(codecs[name])
+        codec.transform_dtype = dtype
+        with subtests.test(dtype=dtype):
+            before = traces(codec)
+            with torch.inference_mode():
+                codec(x)
+                codec.decompress(codec.compress(x))
+            assert traces(codec) == before
+            # It learns afterwards.
+            codec.train()
+            codec(smooth_images(2, 64, 64)).x_hat.square().mean().backward()
+            assert any(p.grad is not None for p in codec.g_s.parameters())
 
 
 @every_codec
@@ -336,18 +342,18 @@ def test_threads_that_share_a_codec_decode_right(codecs, name):
 
 
 @every_codec
-@pytest.mark.parametrize('dtype', [None, torch.bfloat16])
 def test_what_chooses_tables_sees_the_memory_format_of_the_decoder(
-        codecs, name, dtype):
+        codecs, name, subtests):
     # Another format is another rounding, and now and then another table.
-    codec = copy.deepcopy(codecs[name])
-    codec.transform_dtype = dtype
-    seen = []
+    codec, seen = copy.deepcopy(codecs[name]), []
     for part in codec.entropy_networks:
         codec.get_submodule(part).register_forward_pre_hook(
             lambda module, args: seen.append(args[0].is_contiguous()))
     x = smooth_images(1, 64, 128).to(memory_format=torch.channels_last)
-    with torch.no_grad():
-        output = codec.encode_latents(x)
-    assert all(seen)
-    assert output.y_hat.is_contiguous()
+    for dtype in (None, torch.bfloat16):
+        with subtests.test(dtype=dtype):
+            codec.transform_dtype = dtype
+            with torch.no_grad():
+                output = codec.encode_latents(x)
+            assert all(seen)
+            assert output.y_hat.is_contiguous()

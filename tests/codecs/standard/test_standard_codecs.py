@@ -70,18 +70,20 @@ def with_file(stream, data, **kwargs):
 
 
 @every_codec
-@pytest.mark.parametrize('size', SIZES)
-def test_image_of_any_size_comes_back_from_its_bytes(name, size):
-    codec, x = make(name, quality=QUALITIES[name][2]), smooth_images(1, *size)
-    stream, = codec.compress(x)
-    assert (stream.size, stream.coded_size) == (size, size)
-    read = Bitstream.from_bytes(stream.to_bytes())
-    assert read == stream
-    x_hat = codec.decompress([read])
-    assert x_hat.shape == x.shape and x_hat.dtype == torch.float32
-    assert x_hat.min() >= 0 and x_hat.max() <= 1
-    # The chroma of WebP and VVC has half the resolution.
-    assert psnr(x.mean(1), x_hat.mean(1)) > 28
+def test_image_of_any_size_comes_back_from_its_bytes(name, subtests):
+    codec = make(name, quality=QUALITIES[name][2])
+    for size in SIZES:
+        with subtests.test(size=size):
+            x = smooth_images(1, *size)
+            stream, = codec.compress(x)
+            assert (stream.size, stream.coded_size) == (size, size)
+            read = Bitstream.from_bytes(stream.to_bytes())
+            assert read == stream
+            x_hat = codec.decompress([read])
+            assert x_hat.shape == x.shape and x_hat.dtype == torch.float32
+            assert x_hat.min() >= 0 and x_hat.max() <= 1
+            # The chroma of WebP and VVC has half the resolution.
+            assert psnr(x.mean(1), x_hat.mean(1)) > 28
 
 
 @every_codec
@@ -296,20 +298,19 @@ def test_switch_that_the_encoder_does_not_know_is_an_error(name, options):
 
 
 @every_codec
-@pytest.mark.parametrize(
-    'damage', [
-        lambda data: b'',
-        lambda data: data[:20],
-        lambda data: b'\0' * len(data),
-        lambda data: bytes(range(256)) * 4,
-    ],
-    ids=['empty', 'cut', 'zeros', 'noise'])
-def test_damaged_file_is_a_bitstream_error(name, damage):
+def test_damaged_file_is_a_bitstream_error(name, subtests):
     codec = make(name)
     stream, = codec.compress(smooth_images(1, 64, 64))
-    bad = with_file(stream, damage(file_of(stream)))
-    with pytest.raises(BitstreamError, match='damaged'):
-        codec.decompress([bad])
+    data = file_of(stream)
+    damages = dict(
+        empty=b'',
+        cut=data[:20],
+        zeros=b'\0' * len(data),
+        noise=bytes(range(256)) * 4)
+    for damage, bad in damages.items():
+        with subtests.test(damage), pytest.raises(
+                BitstreamError, match='damaged'):
+            codec.decompress([with_file(stream, bad)])
 
 
 @every_codec

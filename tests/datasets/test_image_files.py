@@ -7,6 +7,7 @@ import cv2
 import numpy as np
 import pytest
 import torch
+from allpairspy import AllPairs
 from PIL import Image, PngImagePlugin
 
 from mmhmc.bitstream.container import MAX_PIXELS, MAX_SIDE
@@ -393,9 +394,9 @@ LARGE = {
 }
 
 
-@pytest.mark.parametrize('kind', LARGE)
-@pytest.mark.parametrize('behind', [False, True])
-@pytest.mark.parametrize('dtype', [np.uint8, np.uint16])
+@pytest.mark.parametrize(
+    'kind, behind, dtype',
+    AllPairs([[*LARGE], [False, True], [np.uint8, np.uint16]]))
 def test_large_texts_and_profiles_refuse_no_image(tmp_path, kind, behind,
                                                   dtype):
     array = pixels(3, dtype=dtype)

@@ -159,6 +159,20 @@ def variable_codec(name):
     return codec
 
 
+@pytest.fixture(scope='session')
+def codecs():
+    """One of each, with tables; for all files, so not to be changed."""
+    torch.manual_seed(0)
+    return {name: tiny_codec(name) for name in CODECS}
+
+
+@pytest.fixture(scope='session')
+def variable():
+    """One of each with several rates; not to be changed, either."""
+    torch.manual_seed(0)
+    return {name: variable_codec(name) for name in CODECS}
+
+
 def vary_gains(codec):
     """Give the gains of each quality values of their own.
 

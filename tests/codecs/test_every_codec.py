@@ -9,7 +9,7 @@ import pytest
 import torch
 from conftest import (CODECS, coded_channels, first_layer, last_layers,
                       mean_networks, scale_biases, scale_networks,
-                      smooth_images, tiny_codec, variable_codec)
+                      smooth_images, tiny_codec)
 from torch import nn
 
 from mmhmc.bitstream import Bitstream, BitstreamError, encode_symbols
@@ -54,20 +54,6 @@ every_hyper_codec = pytest.mark.parametrize('name', HYPER)
 every_codec_that_may_vary = pytest.mark.parametrize(
     'name', [name for name in CODECS if name not in VARIABLE])
 every_codec_of_compressai = pytest.mark.parametrize('name', NETWORKS)
-
-
-@pytest.fixture(scope='module')
-def codecs():
-    """One of each, in evaluation mode and with tables; not to be changed."""
-    torch.manual_seed(0)
-    return {name: tiny_codec(name) for name in CODECS}
-
-
-@pytest.fixture(scope='module')
-def variable():
-    """One of each with several rates; not to be changed."""
-    torch.manual_seed(0)
-    return {name: variable_codec(name) for name in CODECS}
 
 
 def fresh(name, **kwargs):

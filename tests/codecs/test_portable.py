@@ -7,8 +7,7 @@ from dataclasses import replace
 import pytest
 import torch
 from conftest import (CODECS, last_layers, needs_harmless_compile,
-                      scale_biases, scale_networks, smooth_images, tiny_codec,
-                      variable_codec)
+                      scale_biases, scale_networks, smooth_images, tiny_codec)
 from torch import nn
 
 from mmhmc.bitstream import BitstreamError, former_fingerprint
@@ -22,26 +21,12 @@ every_hyper_codec = pytest.mark.parametrize('name', HYPER)
 
 
 @pytest.fixture(scope='module')
-def codecs():
-    """One of each in evaluation mode with tables; not to be changed."""
-    torch.manual_seed(0)
-    return {name: tiny_codec(name) for name in CODECS}
-
-
-@pytest.fixture(scope='module')
 def floating(codecs):
     """The same in floating point; not to be changed."""
     made = copy.deepcopy(codecs)
     for name in HYPER:
         made[name].portable = False
     return made
-
-
-@pytest.fixture(scope='module')
-def variable():
-    """One of each with several rates; not to be changed."""
-    torch.manual_seed(0)
-    return {name: variable_codec(name) for name in CODECS}
 
 
 def fresh(name):

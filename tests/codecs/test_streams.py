@@ -6,7 +6,7 @@ from fractions import Fraction
 
 import pytest
 import torch
-from conftest import CODECS, smooth_images, tiny_codec
+from conftest import CODECS, smooth_images
 from torch import nn
 
 from mmhmc.bitstream import Bitstream, BitstreamError
@@ -16,12 +16,6 @@ from mmhmc.codecs import build_codec
 WHOLE = ('LayeredGenerative', )
 
 every_codec = pytest.mark.parametrize('name', CODECS)
-
-
-@pytest.fixture(scope='module')
-def codecs():
-    torch.manual_seed(0)
-    return {name: tiny_codec(name) for name in CODECS}
 
 
 @pytest.fixture(scope='module')

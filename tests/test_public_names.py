@@ -36,11 +36,11 @@ NAMES = {
     'mmhmc.adapters': ['DynamicAdaptation', 'MachineSynthesis'],
     'mmhmc.apis': [
         'CodecSource', 'EncodedImage', 'HMCInferencer', 'HostReader',
-        'Outcome', 'RateTarget', 'Report', 'ZooModel', 'code_to_target',
-        'decode_bitstreams', 'describe_bitstream', 'download_model',
-        'encode_images', 'fetch_weights', 'find_model', 'format_description',
-        'list_models', 'load_codec', 'load_config', 'mix_codec', 'read_config',
-        'read_importance'
+        'Outcome', 'RateTarget', 'Report', 'ZooModel', 'choose_layers',
+        'code_to_target', 'decode_bitstreams', 'describe_bitstream',
+        'download_model', 'encode_images', 'fetch_weights', 'find_model',
+        'format_description', 'list_models', 'load_codec', 'load_config',
+        'mix_codec', 'read_config', 'read_importance'
     ],
     'mmhmc.apis.benchmark': [
         'IMAGE_METRICS', 'Outcome', 'PROTOCOLS', 'Plan', 'read_plan',

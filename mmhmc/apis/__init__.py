@@ -15,6 +15,7 @@ _PUBLIC = {
     'importance_files': ('read_importance', ),
     'inference_inputs': ('EncodedImage', ),
     'inferencer': ('HMCInferencer', ),
+    'layer_choice': ('choose_layers', ),
     'mixing': ('mix_codec', ),
     'rate_control': ('RateTarget', 'code_to_target'),
     'stream_info': ('describe_bitstream', 'format_description'),

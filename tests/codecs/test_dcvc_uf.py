@@ -428,3 +428,13 @@ def test_colours_are_luma_and_chroma_around_zero_inside(codec):
     handle.remove()
     expected = torch.tensor([0.25, 0, 0]).view(1, 3, 1, 1)
     torch.testing.assert_close(seen[0], expected.expand(1, 3, 64, 64))
+
+
+def test_rows_of_the_hyper_latent_end_with_zeros(codec):
+    """So that a file of weights can leave them out."""
+    density = codec.entropy_bottleneck
+    table, lengths = density._quantized_cdf, density._cdf_length[:, None]
+    place = torch.arange(table.shape[1])
+    assert len(lengths.unique()) > 1
+    assert (table[place == lengths - 1] == 1 << 16).all()
+    assert not table[place >= lengths].any()

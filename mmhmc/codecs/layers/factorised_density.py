@@ -102,10 +102,12 @@ class FactorisedDensity(nn.Module):
         cdf = (mass * free).floor() + torch.minimum(steps, count[:, None])
         self._cdf_length = (count + 2).int()
         self._offset = first.int()
-        end = torch.full_like(cdf[:, :1], _TOTAL)
-        self._quantized_cdf = torch.where(
-            torch.arange(cdf.shape[1] + 1, device=cdf.device) > count[:, None],
-            end, torch.cat((cdf, end), dim=1)).int()
+        place = torch.arange(cdf.shape[1] + 1, device=cdf.device)
+        last = count[:, None] + 1
+        cdf = nn.functional.pad(cdf, (0, 1))
+        # Zeros behind the end of each row, as CompressAI has them.
+        cdf = torch.where(place < last, cdf, _TOTAL * (place == last))
+        self._quantized_cdf = cdf.int()
 
 
 def _logits(v: Tensor, matrices: Tensor, biases: Tensor,

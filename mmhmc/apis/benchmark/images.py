@@ -20,6 +20,7 @@ from mmhmc.part_weights import find_part, load_part, weights_of
 from mmhmc.refinement import LatentRefinement, build_refinement
 from mmhmc.structures import Condition
 from mmhmc.whole_files import sha256_of
+from ..config_files import locate
 from .plan import Plan, Point
 from .records import ERRORS, LOST, failure, one_line
 
@@ -188,7 +189,9 @@ def load_point(point: Point) -> LoadedPoint:
         codec.check_images(torch.zeros(1, 3, 1, 1), point.condition)
     adapter = build_adapter(point.adapter, codec)
     if adapter is not None and adapter.state_dict():
-        _load_adapter(adapter, point.source.checkpoint)
+        source = point.source
+        _load_adapter(adapter, source.checkpoint
+                      or locate(source.config).checkpoint)
     return LoadedPoint(codec, None if adapter is None else adapter.eval())
 
 

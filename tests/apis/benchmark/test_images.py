@@ -9,6 +9,8 @@ from mmhmc.adapters import DynamicAdaptation
 from mmhmc.apis.benchmark import images, read_plan
 from mmhmc.apis.benchmark.images import (ImageCoder, ImageTask, adapt,
                                          load_point, measure)
+from mmhmc.apis.codec_loading import CodecSource
+from mmhmc.apis.config_files import ConfigSource
 from mmhmc.datasets import read_image
 from mmhmc.evaluation import PSNRMetric
 from mmhmc.functional import to_8_bits
@@ -130,6 +132,26 @@ def test_adapter_without_weights_is_refused(bench_cfg, bench_home, tmp_path):
     plain.points.one.checkpoint = str(tmp_path / 'bare.pth')
     with pytest.raises(ValueError, match='holds no weights of an adapter'):
         load_point(read_plan(bench_cfg).points[0])
+
+
+def test_adapter_whose_codec_has_a_file_of_its_own(bench_cfg, bench_home,
+                                                   monkeypatch):
+    """A model of the zoo may hold an adapter alone, and name the codec's."""
+    weights = bench_home / 'weights.pth'
+    plain = bench_cfg.codecs.plain
+    plain.adapter = dict(type='mmhmc.DynamicAdaptation', width=4)
+    expected = load_point(read_plan(bench_cfg).points[0])
+    del plain.points.one.checkpoint
+    plan = read_plan(bench_cfg)
+    with pytest.raises(ValueError, match='An adapter needs'):
+        images._load_adapter(expected.adapter, None)
+    monkeypatch.setattr(CodecSource, 'load', lambda self: expected.codec)
+    monkeypatch.setattr(
+        images, 'locate',
+        lambda config: ConfigSource(config, 'name', {}, str(weights)))
+    found = load_point(plan.points[0])
+    for key, value in expected.adapter.state_dict().items():
+        assert torch.equal(found.adapter.state_dict()[key], value)
 
 
 def test_small_image_has_no_ms_ssim():

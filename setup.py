@@ -10,7 +10,8 @@ from setuptools import Extension, setup
 
 ROOT = Path(__file__).resolve().parent
 #: Models whose weights are part of the package: those of `mmhmc demo`.
-PACKAGED = ('cheng2020-attn_dynadapt_coco_0.0009', 'yolox-nano_coco')
+PACKAGED = ('dcvc-uf-small_pictures', 'dcvc-uf-small_dynadapt_coco',
+            'yolox-nano_coco')
 
 
 def add_mim_extension() -> None:

@@ -4,6 +4,7 @@ from pathlib import Path
 import pytest
 
 from mmhmc.apis.benchmark import plan, read_plan
+from mmhmc.apis.config_files import locate
 from mmhmc.codecs import build_codec
 
 ROOT = Path(__file__).parents[1]
@@ -23,7 +24,7 @@ def has_codecs_that_can_be_built(benchmark):
         if isinstance(config, dict):
             build_codec(dict(config['codec'], init_cfg=None))
         else:
-            assert (ROOT / config).is_file()
+            assert locate(config).config.is_file()
 
 
 def has_a_point_of_the_anchor_wherever_others_have_one(benchmark):

@@ -38,9 +38,6 @@ codecs = {
     'MeanScaleHyperprior':
     _learned('mean_scale_hyperprior/mean-scale-hyperprior_pictures',
              'mean-scale-hyperprior_pictures'),
-    'MeanScaleHyperprior, adapted':
-    _learned('hmc/yolox-nano_dynadapt_coco',
-             'mean-scale-hyperprior_dynadapt_coco'),
     'Cheng2020Attention':
     _learned('cheng2020/cheng2020-attn_pictures', 'cheng2020-attn_pictures'),
     'Cheng2020Attention, adapted':

@@ -36,12 +36,6 @@ codecs = {
     'MeanScaleHyperprior':
     _learned('mean_scale_hyperprior/mean-scale-hyperprior_pictures',
              'mean-scale-hyperprior_pictures'),
-    'MeanScaleHyperprior, adapted':
-    _learned(
-        'hmc/yolox-nano_dynadapt_coco',
-        'mean-scale-hyperprior_dynadapt_coco',
-        adapter=_adapter,
-        without_adapter='MeanScaleHyperprior, adapted, without g_t'),
     'Cheng2020Attention':
     _learned('cheng2020/cheng2020-attn_pictures', 'cheng2020-attn_pictures'),
     'Cheng2020Attention, adapted':
@@ -50,4 +44,11 @@ codecs = {
         'cheng2020-attn_dynadapt_coco',
         adapter=_adapter,
         without_adapter='Cheng2020Attention, adapted, without g_t'),
+    'DCVCUFIntra, adapted':
+    dict(
+        codec='dcvc-uf-small_dynadapt_coco',
+        points={f'quality{q}': dict(quality=q)
+                for q in (3, 10, 19, 29, 37)},
+        adapter=dict(_adapter, num_qualities=64),
+        without_adapter='DCVCUFIntra'),
 }

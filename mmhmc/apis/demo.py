@@ -28,7 +28,7 @@ from .model_loading import ModelConfig
 from .predictions import PredictionPainter, plain_prediction
 
 #: What ``mmhmc demo`` shows.
-DEFAULT_MODEL = 'cheng2020-attn_dynadapt_coco_0.0009'
+DEFAULT_MODEL = 'dcvc-uf-small_dynadapt_coco'
 _PHOTOGRAPHS = ('coffee', 'astronaut', 'cat')
 #: More would make a page that a phone cannot load.
 _MAX_IMAGES = 60

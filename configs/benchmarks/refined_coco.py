@@ -15,10 +15,36 @@ _plain = dict(
         dict(checkpoint=f'mmhmc://mean-scale-hyperprior_pictures_{lmbda}')
         for lmbda in (0.0009, 0.0018, 0.0035, 0.0067)
     })
-_reader = dict(type='mmhmc.HostReader', config='machines', at_own_size=True)
+
+
+def _search(model='machines', **settings):
+    return dict(
+        steps=30,
+        readers=[
+            dict(type='mmhmc.HostReader', config=model, at_own_size=True)
+        ],
+        **settings)
+
+
+# Below the lowest rate of the weights: less counts beside the bits.
+_lower = {
+    f'lmbda{lmbda}':
+    dict(
+        checkpoint='mmhmc://mean-scale-hyperprior_pictures_0.0009',
+        refinement=_search(lmbda=lmbda))
+    for lmbda in (0.0001, 0.0003)
+}
 codecs = {
     'MeanScaleHyperprior':
     _plain,
     'MeanScaleHyperprior, YOLOX-nano':
-    dict(_plain, refinement=dict(steps=30, readers=[_reader])),
+    dict(
+        _plain,
+        points=dict(_lower, **_plain['points']),
+        refinement=_search()),
+    'MeanScaleHyperprior, EfficientNet':
+    dict(
+        _plain,
+        points={'lmbda0.0018': _plain['points']['lmbda0.0018']},
+        refinement=_search('efficientnet-lite0_imagenet-sample')),
 }

@@ -27,15 +27,14 @@ def refinement_figures(codec: ImageCodec,
     """Images of one search.
 
     The original; the map; bits before and after, in the same colours; what is
-    decoded before and after; and of both the part where the map is largest,
+    decoded before and after; and of both the part where most has changed,
     four times as large.
 
     Args:
         codec: A learned codec in evaluation mode.
         x: RGB in [0, 1], shape (1, 3, H, W).
         refined: Result of :meth:`LatentRefinement.refine`.
-        importance: The map, (1, 1, H, W); None leaves it out, and crops are
-            where the search has changed most.
+        importance: The map, (1, 1, H, W); None leaves it out.
         condition: Run-time controls of the codec.
 
     Returns:
@@ -50,10 +49,8 @@ def refinement_figures(codec: ImageCodec,
     spent = dict(
         before=_bits(codec, x, condition, {}),
         after=_bits(codec, x, condition, refined.latents))
-    weights = importance
-    if weights is None:
-        change = decoded['after'] - decoded['before']
-        weights = change.square().sum(1, keepdim=True)
+    change = decoded['after'] - decoded['before']
+    window = _window(change.square().sum(1, keepdim=True))
     figures = [DemoFigure('original', 'what is coded', to_pixels(x[0]))]
     if importance is not None:
         shown = importance[0, 0].cpu().numpy()
@@ -66,12 +63,10 @@ def refinement_figures(codec: ImageCodec,
         _decoded_figure(f'decoded, {when}', x, decoded[when], codec, stream)
         for when, stream in streams.items()
     ]
-    window = _window(weights)
     figures += [
-        DemoFigure(
-            f'enlarged, {when}', 'where the map is largest'
-            if importance is not None else 'where most has changed',
-            _enlarged(to_pixels(decoded[when][0]), window)) for when in streams
+        DemoFigure(f'enlarged, {when}', 'where most has changed',
+                   _enlarged(to_pixels(decoded[when][0]), window))
+        for when in streams
     ]
     return figures
 

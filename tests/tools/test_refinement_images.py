@@ -30,5 +30,6 @@ def test_a_png_for_each_image(tmp_path, capsys):
         main(args)
     main([*args, '--lmbda', '0.001'])
     assert 'Written' in capsys.readouterr().out
-    shown = read_image(tmp_path / 'out/a.png')
-    assert shown.shape[-1] > 5 * shown.shape[-2] / 2
+    # The image alone, then three pairs of before and after.
+    height, width = read_image(tmp_path / 'out/a.png').shape[-2:]
+    assert 4 * 48 / (2 * 32) * 0.8 < width / height < 4 * 48 / (2 * 32) * 1.2

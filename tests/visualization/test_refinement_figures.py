@@ -12,9 +12,9 @@ X = smooth_images(1, 60, 100)
 
 @pytest.fixture(scope='module')
 def searched():
-    torch.manual_seed(0)
+    torch.manual_seed(3)
     codec = tiny_codec('MeanScaleHyperprior')
-    return codec, LatentRefinement(1e-4, steps=10, lr=0.3).refine(codec, X)
+    return codec, LatentRefinement(1e-4, steps=30, lr=0.3).refine(codec, X)
 
 
 def test_figures_are_of_one_size_and_say_bytes_and_psnr(searched):
@@ -42,10 +42,19 @@ def test_bits_after_are_those_of_the_search(searched):
     assert after.pixels.mean() < before.pixels.mean()
 
 
-def test_what_matters_most_is_enlarged(searched):
+def test_what_has_changed_most_is_enlarged(searched):
     codec, refined = searched
-    weights = torch.zeros(1, 1, 60, 100)
-    weights[..., 45:, 75:] = 1
-    figures = refinement_figures(codec, X, refined, weights)
-    decoded, enlarged = figures[5].pixels, figures[7].pixels
-    assert np.array_equal(enlarged[::4, ::4], decoded[45:, 75:])
+    figures = refinement_figures(codec, X, refined)
+    before, after = (f.pixels.astype(float) for f in figures[3:5])
+    change = np.square(after - before).sum(-1)
+    # Parts of 15 x 25 pixels are shown; the largest sum of any of them.
+    energy, top, left = max((change[top:top + 15, left:left + 25].sum(), top,
+                             left) for top in range(46) for left in range(76))
+    shown = figures[6].pixels[::4, ::4]
+    found = [(top, left) for top in range(46) for left in range(76)
+             if np.array_equal(shown, figures[4].pixels[top:top + 15,
+                                                        left:left + 25])]
+    (row, column), = found
+    part = change[row:row + 15, column:column + 25].sum()
+    # Eight bits of what was compared in floating point.
+    assert part > 0.9 * energy

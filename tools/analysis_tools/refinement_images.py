@@ -49,8 +49,13 @@ def _draw(args):
         refined = refinement.refine(codec, x)
         shown = SketchMap(readers[0])(x) if readers else None
         figures = refinement_figures(codec, x, refined, shown)
-        columns = [[(f'{figure.title}: {figure.text}', figure.pixels)]
-                   for figure in figures]
+        titled = [(f'{figure.title}: {figure.text}', figure.pixels)
+                  for figure in figures]
+        # The original and its map; then what was before, above what is after.
+        start = 2 if readers else 1
+        columns = [titled[:start]] + [
+            titled[i:i + 2] for i in range(start, len(titled), 2)
+        ]
         yield draw_image_grid(columns, Path(args.out,
                                             f'{Path(name).stem}.png'))
 

@@ -4,7 +4,7 @@
 
 Small codecs with random weights code three images each. What is tried:
 
-- cut: the file ends at every byte;
+- cut: the file ends at every byte (after a whole layer it decodes);
 - flip: every single bit of it is flipped;
 - overwrite: 1 to 64 bytes at random places are replaced;
 - append: 1 to 64 bytes follow;
@@ -53,13 +53,16 @@ CODECS = {
     'JointAutoregressive': SMALL,
     'Cheng2020Anchor': dict(hidden_channels=8),
     'Cheng2020Attention': dict(hidden_channels=8),
+    'MeanScaleHyperprior, layers': dict(SMALL, layers=[3]),
+    'JointAutoregressive, layers': dict(SMALL, layers=[3, 3]),
 }
 SIZES = ((16, 16), (64, 100), (200, 150))
 
 
 def make_codec(name: str) -> ImageCodec:
     """A codec whose latents cost bits."""
-    codec = build_codec(dict(type=f'mmhmc.{name}', **CODECS[name])).eval()
+    type_name = name.partition(',')[0]
+    codec = build_codec(dict(type=f'mmhmc.{type_name}', **CODECS[name])).eval()
     with torch.no_grad():
         gain = 4 / codec.g_a(torch.rand(1, 3, 64, 64)).square().mean().sqrt()
         for parameter in list(codec.g_a.parameters())[-2:]:

@@ -128,8 +128,8 @@ NAMES = {
         'complexity_table', 'delta_table', 'doubt_table', 'draw_bits',
         'draw_coding', 'draw_curves', 'draw_error', 'draw_image_grid',
         'draw_panel', 'draw_task_images', 'draw_training', 'failure_table',
-        'point_table', 'read_scalars', 'refinement_figures', 'tint_side_path',
-        'worst_images', 'write_demo_page', 'write_report'
+        'layer_figures', 'point_table', 'read_scalars', 'refinement_figures',
+        'tint_side_path', 'worst_images', 'write_demo_page', 'write_report'
     ],
     'mmhmc.zoo': [
         'CompressAIWeights', 'ZooModel', 'config_path', 'fetch_compressai',

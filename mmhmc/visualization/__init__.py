@@ -2,6 +2,7 @@
 from mmhmc.former_names import former_attribute
 from .bits_map import bits_map
 from .codec_visualization_hook import CodecVisualizationHook, draw_coding
+from .coding_figures import layer_figures
 from .coding_images import ERROR_GAIN, draw_bits, draw_error
 from .curve_plots import axis_label, draw_curves
 from .demo_page import DemoFigure, DemoImage, FoundObject, write_demo_page
@@ -21,10 +22,10 @@ __all__ = [
     'FoundObject', 'Instances', 'PanelRow', 'Table', 'TaskColumn',
     'WorstImage', 'axis_label', 'benchmark_table', 'bits_map',
     'complexity_table', 'delta_table', 'doubt_table', 'draw_bits',
-    'draw_coding', 'draw_curves', 'draw_error', 'draw_panel',
-    'draw_image_grid', 'draw_task_images', 'draw_training', 'failure_table',
-    'point_table', 'read_scalars', 'refinement_figures', 'tint_side_path',
-    'worst_images', 'write_demo_page', 'write_report'
+    'draw_coding', 'draw_curves', 'draw_error', 'draw_image_grid',
+    'draw_panel', 'draw_task_images', 'draw_training', 'failure_table',
+    'layer_figures', 'point_table', 'read_scalars', 'refinement_figures',
+    'tint_side_path', 'worst_images', 'write_demo_page', 'write_report'
 ]
 
 __getattr__ = former_attribute(__name__)

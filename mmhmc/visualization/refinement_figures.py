@@ -5,12 +5,10 @@ from numpy import ndarray
 from torch import Tensor
 
 from mmhmc.codecs import ImageCodec
-from mmhmc.codecs.latent_search import LatentSearch
-from mmhmc.evaluation import PSNRMetric
-from mmhmc.functional import extend_edges, padded_size, to_8_bits, to_pixels
+from mmhmc.functional import to_8_bits, to_pixels
 from mmhmc.refinement import RefinedImage
 from mmhmc.structures import Condition
-from .bits_map import bits_map
+from .coding_figures import bit_figures, decoded_figure, estimated_bits
 from .coding_images import draw_bits
 from .demo_page import DemoFigure
 
@@ -47,8 +45,8 @@ def refinement_figures(codec: ImageCodec,
         for when, stream in streams.items()
     }
     spent = dict(
-        before=_bits(codec, x, condition, {}),
-        after=_bits(codec, x, condition, refined.latents))
+        before=estimated_bits(codec, x, condition),
+        after=estimated_bits(codec, x, condition, refined.latents))
     change = decoded['after'] - decoded['before']
     window = _window(change.square().sum(1, keepdim=True))
     figures = [DemoFigure('original', 'what is coded', to_pixels(x[0]))]
@@ -58,9 +56,9 @@ def refinement_figures(codec: ImageCodec,
         figures.append(
             DemoFigure('map', 'bright: it matters',
                        draw_bits(np.sqrt(shown), size, size)))
-    figures += _bit_figures(spent, x)
+    figures += bit_figures(spent, x)
     figures += [
-        _decoded_figure(f'decoded, {when}', x, decoded[when], codec, stream)
+        decoded_figure(f'decoded, {when}', x, decoded[when], codec, stream)
         for when, stream in streams.items()
     ]
     figures += [
@@ -69,38 +67,6 @@ def refinement_figures(codec: ImageCodec,
         for when in streams
     ]
     return figures
-
-
-def _bits(codec: ImageCodec, x: Tensor, condition: Condition,
-          latents: dict[str, Tensor]) -> tuple[ndarray, tuple[int, int]]:
-    """Map of the bits of latents, of the codec's own if there are none."""
-    size = (x.shape[-2], x.shape[-1])
-    target = padded_size(size, codec.downsampling_factor)
-    search = LatentSearch()
-    search.latents = dict(latents)
-    with search.active():
-        output = codec.encode_latents(
-            extend_edges(x, [size], target), condition)
-    return bits_map(output.likelihoods, target).numpy(), target
-
-
-def _bit_figures(spent: dict, x: Tensor) -> list[DemoFigure]:
-    size = (x.shape[-2], x.shape[-1])
-    largest = max(float(bits.max()) for bits, _ in spent.values())
-    return [
-        DemoFigure(f'bits, {when}', f'up to {bits.max():.2f} bpp',
-                   draw_bits(bits, size, coded, largest))
-        for when, (bits, coded) in spent.items()
-    ]
-
-
-def _decoded_figure(title: str, x: Tensor, x_hat: Tensor, codec: ImageCodec,
-                    stream) -> DemoFigure:
-    num_bytes = codec.num_bytes(stream)
-    psnr = PSNRMetric().measure(x, x_hat)
-    return DemoFigure(title, f'{num_bytes:,} bytes, {psnr:.2f} dB',
-                      to_pixels(x_hat[0]), num_bytes,
-                      8 * num_bytes / x[0, 0].numel(), psnr)
 
 
 def _window(weights: Tensor) -> tuple[int, int, int, int]:

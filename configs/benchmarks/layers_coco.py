@@ -37,7 +37,7 @@ codecs = {
         adapter=dict(type='mmhmc.MachineSynthesis')),
     'base, searched':
     _row(
-        (0.0018, 0.0067),
+        _lmbdas,
         refinement=dict(steps=30, readers=[_reader], machine_layers=1),
         **_base),
 }

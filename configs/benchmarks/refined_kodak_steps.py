@@ -1,10 +1,10 @@
-"""Time against gain: searches of 10 to 300 steps, on four Kodak images.
+"""Time against gain: searches of 10 to 300 steps, on two Kodak images.
 
 300 steps take 80 seconds for an image on one core; times are in `encode_ms`
 of the results.
 """
 _base_ = ['./refined_kodak.py']
-datasets = dict(kodak=dict(num_images=4))
+datasets = dict(kodak=dict(num_images=2))
 _plain = _base_.codecs['MeanScaleHyperprior']
 codecs = dict(
     _delete_=True,

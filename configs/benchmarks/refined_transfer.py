@@ -28,27 +28,22 @@ _name = 'mean-scale-hyperprior_pictures'
 _efficientnet = 'efficientnet-lite0_imagenet-sample'
 
 
-def _row(lmbdas, *hosts, **search):
-    if hosts:
-        search['readers'] = [
-            dict(type='mmhmc.HostReader', config=host) for host in hosts
-        ]
+def _row(host=None, datasets=('imagenet', ), **search):
+    if host is not None:
+        search['readers'] = [dict(type='mmhmc.HostReader', config=host)]
     return dict(
         codec=f'configs/mean_scale_hyperprior/{_name}.py',
         points={
-            f'lmbda{lmbda}':
-            dict(checkpoint=f'mmhmc://{_name}_{lmbda}', datasets=sets)
-            for lmbda, sets in lmbdas.items()
+            'lmbda0.0018':
+            dict(checkpoint=f'mmhmc://{_name}_0.0018', datasets=datasets)
         },
         **(dict(refinement=search) if search else {}))
 
 
-_one = {0.0018: ['imagenet']}
-_all = {0.0009: ['imagenet'], 0.0018: ['imagenet', 'camvid']}
-_all[0.0067] = ['imagenet']
+_both = ('imagenet', 'camvid')
 codecs = {
-    'unrefined': _row(_all),
-    'for people': _row(_one, steps=30),
-    'for YOLOX-nano': _row(_all, 'machines', steps=30),
-    'for EfficientNet': _row(_one, _efficientnet, steps=30),
+    'unrefined': _row(datasets=_both),
+    'for people': _row(steps=30),
+    'for YOLOX-nano': _row('machines', _both, steps=30),
+    'for EfficientNet': _row(_efficientnet, steps=30),
 }

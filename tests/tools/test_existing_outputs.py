@@ -14,13 +14,17 @@ TOOLS = Path(__file__).parents[2] / 'tools'
     ('model_converters/publish.py', 'a.pth', '-o'),
     ('model_converters/from_host.py', 'a.pth', '-o'),
     ('test.py', 'a.py', 'a.pth', '--out'),
+    ('analysis_tools/refinement_images.py', 'a.py', 'mine.webp', '-o'),
+    ('analysis_tools/base_images.py', 'a.py', 'mine.webp', '-o'),
 ])
 def test_output_that_exists_is_kept(words, tmp_path, monkeypatch, capsys):
     tool, *arguments = words
     ending = '.safetensors' if 'converters' in tool else '.pkl'
-    out = tmp_path / f'mine{ending}'
+    into_a_folder = 'mine.webp' in words
+    out = tmp_path / ('mine.png' if into_a_folder else f'mine{ending}')
     out.write_text('mine')
-    monkeypatch.setattr('sys.argv', [tool, *arguments, str(out)])
+    named = tmp_path if into_a_folder else out
+    monkeypatch.setattr('sys.argv', [tool, *arguments, str(named)])
     monkeypatch.setattr('mmhmc.machine.tune_cpu', lambda: None)
     with pytest.raises(SystemExit) as end:
         runpy.run_path(str(TOOLS / tool), run_name='__main__')

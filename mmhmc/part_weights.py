@@ -149,6 +149,12 @@ def find_part(module: nn.Module, state: dict[str, Tensor]) -> str | None:
         return None
     most = max(hits.values())
     places = [place for place, count in hits.items() if count == most]
+    # A codec's g_s has the keys of a machine's own, and other parts beside it.
+    beside = {
+        place: sum(key.startswith(place) for key in state) - most
+        for place in places
+    }
+    places = [one for one in places if beside[one] == min(beside.values())]
     for place in (*_USUAL, *places * (len(places) == 1)):
         if place in places:
             return place

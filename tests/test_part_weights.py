@@ -6,7 +6,7 @@ from conftest import (CODECS, PREPROCESSOR, TinyBackbone, tiny_codec,
 from mmengine.runner import load_checkpoint
 from torch import nn
 
-from mmhmc.adapters import DynamicAdaptation
+from mmhmc.adapters import DynamicAdaptation, MachineSynthesis
 from mmhmc.codecs import build_codec
 from mmhmc.models import CodecBackbone, CodecModel
 from mmhmc.part_weights import find_part, load_part, pretrained
@@ -121,6 +121,23 @@ def test_pretrained_without_a_checkpoint_is_refused():
 def test_initialisation_without_a_type_is_refused(init):
     with pytest.raises(ValueError, match="like dict.type='Pretrained'"):
         pretrained(init)
+
+
+def test_synthesis_of_the_machine_is_not_that_of_the_codec(trained):
+    # Both have the keys of g_s; the codec has others beside them.
+    adapter = MachineSynthesis()
+    adapter.begin_as(trained.g_s)
+    torch.nn.init.zeros_(next(adapter.parameters()))
+    state = {
+        **below('backbone.codec.', trained),
+        **below('backbone.adapter.', adapter)
+    }
+    assert find_part(adapter, state) == 'backbone.adapter.'
+    other = MachineSynthesis()
+    other.begin_as(trained.g_s)
+    load_part(other, state, 'model.pth')
+    assert is_equal(other, adapter)
+    assert find_part(trained, state) == 'backbone.codec.'
 
 
 def test_two_places_are_not_chosen_from(trained):

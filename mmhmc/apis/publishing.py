@@ -9,11 +9,12 @@ import torch
 from torch import Tensor
 
 from mmhmc.checkpoints import STEP, in_steps, write_safetensors
-from mmhmc.codecs import ImageCodec
+from mmhmc.codecs import ImageCodec, build_codec
 from mmhmc.evaluation import count_kmac, count_parameters
-from mmhmc.part_weights import TABLES
+from mmhmc.part_weights import TABLES, find_part
 from mmhmc.whole_files import sha256_of
 from .codec_loading import load_codec
+from .config_files import read_codec
 
 #: Larger files do not belong into a repository.
 MAX_BYTES = 8_000_000
@@ -132,7 +133,8 @@ def publish_weights(weights: OrderedDict[str, Tensor],
 
     With a config that has a codec, the codec is loaded strictly, and the
     entropy tables that a checkpoint may lack are made and written, so that
-    every machine decodes by the same ones.
+    every machine decodes by the same ones. Weights may be those of an adapter
+    alone; then the codec is that of the config's ``init_cfg``.
 
     Args:
         weights: See :func:`only_weights`, :func:`in_half` and
@@ -153,11 +155,14 @@ def publish_weights(weights: OrderedDict[str, Tensor],
     out.parent.mkdir(parents=True, exist_ok=True)
     metadata = {'Training Data': '?', 'Training Command': '?'}
     if config is not None:
-        with TemporaryDirectory() as folder:
-            trial = Path(folder) / out.name
-            write_safetensors(weights, trial)
-            codec = load_codec(config, trial, cfg_options=options)
-        weights = _with_tables(weights, codec)
+        if _hold_a_codec(weights, config, options):
+            with TemporaryDirectory() as folder:
+                trial = Path(folder) / out.name
+                write_safetensors(weights, trial)
+                codec = load_codec(config, trial, cfg_options=options)
+            weights = _with_tables(weights, codec)
+        else:
+            codec = load_codec(config, cfg_options=options)
         metadata.update(_costs(codec))
     write_safetensors(weights, out, dataset_meta)
     row = {
@@ -192,6 +197,12 @@ def _renamed(weights: OrderedDict[str, Tensor], old: str,
                          f'{next(iter(weights))!r}.')
     return OrderedDict(
         (_begun(key, old, new), value) for key, value in weights.items())
+
+
+def _hold_a_codec(weights: OrderedDict[str, Tensor], config: str,
+                  options: dict | None) -> bool:
+    settings = dict(read_codec(config, options), init_cfg=None)
+    return find_part(build_codec(settings), weights) is not None
 
 
 def _with_tables(weights: OrderedDict[str, Tensor],

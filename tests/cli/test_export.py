@@ -8,6 +8,7 @@ import yaml
 from conftest import CODECS, smooth_images, tiny_codec
 from torch import nn
 
+from mmhmc.adapters import DynamicAdaptation
 from mmhmc.apis import load_codec
 from mmhmc.apis.publishing import in_half, only_weights, publish_weights
 from mmhmc.checkpoints import read_checkpoint
@@ -109,6 +110,23 @@ def test_tables_are_made_where_there_are_none(config, tmp_path):
     assert set(published) == set(weights)
     for key, value in tables.items():
         assert value.numel() and published[f'codec.{key}'].equal(value)
+
+
+def test_adapter_alone_leaves_the_codec_where_it_is(config, tmp_path):
+    torch.save(tiny_codec('MeanScaleHyperprior').state_dict(),
+               tmp_path / 'codec.pth')
+    adapter = DynamicAdaptation(4)
+    weights = OrderedDict(('backbone.adapter.' + key, value)
+                          for key, value in adapter.state_dict().items())
+    options = {
+        'model.codec.hidden_channels': 8,
+        'model.codec.init_cfg.type': 'Pretrained',
+        'model.codec.init_cfg.checkpoint': str(tmp_path / 'codec.pth')
+    }
+    out = tmp_path / 'out.safetensors'
+    row = publish_weights(weights, out, str(config), options)
+    assert set(read_checkpoint(out)['state_dict']) == set(weights)
+    assert row['Metadata']['Codec Parameters'] > 0
 
 
 def test_weights_that_do_not_fit_the_config_leave_no_file(config, tmp_path):

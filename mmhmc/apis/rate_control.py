@@ -28,8 +28,9 @@ class RateTarget:
     """What a file is to have; one of the first three.
 
     Args:
-        bpp: Bits per pixel.
-        num_bytes: Bytes of the file.
+        bpp: Bits of the whole file per pixel.
+        num_bytes: Bytes of the whole file, as it is written: with the header
+            of a bitstream, also around the file of a standard codec.
         psnr: PSNR in dB of the decoded image of 8 bits.
         at_most: Whether no file may be larger, or of a lower PSNR.
 
@@ -217,7 +218,7 @@ class _Trials:
 
     @torch.no_grad()
     def _measured(self, stream: Bitstream) -> Trial:
-        target, size = self._target, self._codec.num_bytes(stream)
+        target, size = self._target, stream.num_bytes
         if target.psnr is not None:
             x_hat = to_8_bits(
                 self._codec.decompress([stream], self._condition))

@@ -63,9 +63,15 @@ def add_target(parser: argparse.ArgumentParser) -> None:
         'another one by a search, which needs --refine.')
     one = group.add_mutually_exclusive_group()
     one.add_argument(
-        '--target-bpp', type=float, metavar='BPP', help='bits per pixel')
+        '--target-bpp',
+        type=float,
+        metavar='BPP',
+        help='bits of each file, with its header, per pixel')
     one.add_argument(
-        '--target-bytes', type=int, metavar='N', help='bytes of each file')
+        '--target-bytes',
+        type=int,
+        metavar='N',
+        help='bytes of each file, with its header')
     one.add_argument(
         '--target-psnr', type=float, metavar='DB', help='of the 8-bit image')
     group.add_argument(

@@ -6,6 +6,7 @@ import torch
 from conftest import smooth_images, tiny_codec
 
 from mmhmc.apis.rate_control import TOLERANCE, RateTarget, code_to_target
+from mmhmc.bitstream import Bitstream
 from mmhmc.codecs import build_codec
 from mmhmc.evaluation import PSNRMetric
 from mmhmc.functional import to_8_bits
@@ -23,11 +24,12 @@ def smooth_rates():
         num_qualities = 4
 
         def compress(self, x, condition, refinement=None):
-            self.asked.append(condition.quality)
-            return [condition.quality]
-
-        def num_bytes(self, quality):
-            return round(1000 * math.exp(0.7 * quality - 0.05 * quality**2))
+            quality = condition.quality
+            self.asked.append(quality)
+            size = round(1000 * math.exp(0.7 * quality - 0.05 * quality**2))
+            return [
+                Bitstream('many', (1, 1), dict(y=bytes(size)), quality=quality)
+            ]
 
     codec = ManyRates()
     codec.asked = []
@@ -43,7 +45,7 @@ def test_a_quality_between_whole_ones_is_found(smooth_rates, num_bytes,
                            RateTarget(num_bytes=num_bytes, at_most=at_most))
     assert abs(found.value / num_bytes - 1) <= TOLERANCE
     assert not at_most or found.value <= num_bytes
-    assert found.bitstream * 256 == round(found.bitstream * 256)
+    assert found.value == len(found.bitstream.to_bytes())
     assert len(smooth_rates.asked) <= 10
 
 
@@ -70,7 +72,7 @@ def quality(value):
 def test_whole_qualities_give_the_nearest(at_most):
     codec = build_codec(dict(type='mmhmc.JPEG')).eval()
     sizes = {
-        q: codec.num_bytes(codec.compress(X8, quality(q))[0])
+        q: codec.compress(X8, quality(q))[0].num_bytes
         for q in range(0, 101)
     }
     wanted = (sizes[40] + 2 * sizes[41]) // 3
@@ -81,6 +83,22 @@ def test_whole_qualities_give_the_nearest(at_most):
     assert abs(math.log(found.value / wanted)) <= \
         max(abs(math.log(nearest / wanted)), TOLERANCE)
     assert not at_most or found.value <= wanted
+
+
+@pytest.mark.parametrize('name', ['JPEG', 'WebP'])
+@pytest.mark.parametrize('unit', ['num_bytes', 'bpp'])
+def test_bytes_are_those_of_the_file_with_its_container(name, unit):
+    codec = build_codec(dict(type=f'mmhmc.{name}')).eval()
+    stream, = codec.compress(X8, quality(50))
+    # What the encoder alone has written, which its file exceeds.
+    alone = codec.num_bytes(stream)
+    assert alone < stream.num_bytes
+    scale = 1 if unit == 'num_bytes' else 8 / X8[0, 0].numel()
+    found = code_to_target(codec, X8,
+                           RateTarget(**{unit: alone * scale}, at_most=True))
+    size = len(found.bitstream.to_bytes())
+    assert size <= alone
+    assert found.value == pytest.approx(size * scale)
 
 
 def test_a_psnr_is_that_of_the_image_of_8_bits():

@@ -103,7 +103,9 @@ def code_to_target(codec: ImageCodec,
         target: What is wanted.
         condition: Run-time controls but for the quality.
         refinement: A search for better latents; a codec with one rate needs
-            one.
+            one, without ``max_psnr_loss``. A codec with several qualities
+            takes what is found only if it is better than without a search at
+            the same quality.
         importance: Weight of each pixel, for the refinement.
 
     Returns:
@@ -112,11 +114,41 @@ def code_to_target(codec: ImageCodec,
 
     Raises:
         ValueError: If no quality and no weight comes near, with the nearest;
-            or a codec with one rate has no refinement.
+            or see :func:`check_target`.
     """
+    check_target(codec, refinement)
     trials = _Trials(codec, x, target, condition, refinement, importance)
     search = trials.qualities if _has_qualities(codec) else trials.weights
     return search()
+
+
+def check_target(codec: ImageCodec,
+                 refinement: LatentRefinement | None) -> None:
+    """Refuse a search that cannot lead to a wanted size of any kind.
+
+    Args:
+        codec: What is to code.
+        refinement: Its search, if there is one.
+
+    Raises:
+        ValueError: If the codec has one rate, and no refinement, or one with
+            ``max_psnr_loss``: at a wanted rate there is no file without a
+            search with which its PSNR could be compared.
+    """
+    if _has_qualities(codec):
+        return
+    name = type(codec).__name__
+    if refinement is None:
+        raise ValueError(
+            f'{name} has one rate: a wanted size needs a refinement '
+            '(`--refine 30`), whose weight of the distortion changes, or a '
+            'codec with several qualities.')
+    if refinement.max_psnr_loss is not None:
+        raise ValueError(
+            '`max_psnr_loss` (`--max-psnr-loss`) and a target exclude each '
+            f'other here: {name} has one rate, and another rate has another '
+            'PSNR. Leave it away, ask for a PSNR (`--target-psnr`), or take a '
+            'codec with several qualities.')
 
 
 class _Trials:
@@ -145,11 +177,6 @@ class _Trials:
 
     def weights(self) -> Trial:
         """Search by the weight of what is lost."""
-        if self._refinement is None:
-            raise ValueError(
-                f'{type(self._codec).__name__} has one rate: a wanted size '
-                'needs a refinement (`--refine 30`), whose weight of the '
-                'distortion changes, or a codec with several qualities.')
         low, high = (math.log(part) for part in _LMBDA_RANGE)
 
         def at(place: float) -> Trial:

@@ -8,7 +8,8 @@ def add_search(parser: argparse.ArgumentParser) -> None:
     """Add ``--refine`` and what belongs to it."""
     group = parser.add_argument_group(
         'search for a better file', 'The decoder stays what it is, and no '
-        'file gets worse by its objective.')
+        'file gets worse by its objective. With a target and a codec that has '
+        'one rate there is no file of that rate to compare with.')
     group.add_argument(
         '--refine',
         type=int,
@@ -53,7 +54,8 @@ def add_search(parser: argparse.ArgumentParser) -> None:
         '--max-psnr-loss',
         type=float,
         metavar='DB',
-        help='take no file that loses more PSNR than this')
+        help='take no file that loses more PSNR than this by the search; not '
+        'with a target for a codec that has one rate')
 
 
 def add_target(parser: argparse.ArgumentParser) -> None:

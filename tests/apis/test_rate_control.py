@@ -128,6 +128,27 @@ def test_one_rate_without_a_search_is_refused():
         code_to_target(codec, X, RateTarget(bpp=0.2))
 
 
+def test_one_rate_cannot_keep_a_psnr_at_a_wanted_size():
+    codec = tiny_codec('MeanScaleHyperprior')
+    refinement = LatentRefinement(0.001, steps=2, max_psnr_loss=0.1)
+    with pytest.raises(ValueError, match='`max_psnr_loss` .* one rate'):
+        code_to_target(codec, X, RateTarget(bpp=0.2), None, refinement)
+
+
+def test_a_quality_at_a_wanted_size_keeps_its_psnr():
+    """The files that are compared are those of the quality that is found."""
+    codec = tiny_codec('DCVCUFIntra')
+    refinement = LatentRefinement(1e-9, steps=12, lr=0.3, max_psnr_loss=0.01)
+    wanted = refinement.refine(codec, X, quality(2.)).bitstream.num_bytes
+    found = code_to_target(codec, X, RateTarget(num_bytes=wanted), None,
+                           refinement)
+    asked = quality(found.bitstream.quality)
+    plain = codec.decompress(codec.compress(X, asked), asked)
+    x_hat = codec.decompress([found.bitstream], asked)
+    errors = [(one - X).square().mean() for one in (x_hat, plain)]
+    assert 10 * math.log10(errors[0] / errors[1]) <= 0.01
+
+
 @pytest.mark.parametrize('target', [
     RateTarget(num_bytes=10**6),
     RateTarget(num_bytes=100),

@@ -94,6 +94,8 @@ def test_what_would_change_nothing_is_refused(home, tmp_path, capsys, args,
     (['--refine', '0'], '`steps` must be a positive integer'),
     (['--target-bpp', '-1'], '`bpp` must be positive'),
     (['--target-bpp', '0.2'], 'has one rate'),
+    (['--refine', '3', '--max-psnr-loss', '1', '--target-bpp', '0.2'
+      ], '(`--max-psnr-loss`) and a target exclude each other'),
     (['--refine', '3', '--map', 'none.png'], 'no map of'),
 ])
 def test_values_that_make_no_sense_end_in_one_line(home, tmp_path, capsys,

@@ -3,6 +3,9 @@
 A config names our types as ``mmhmc.X``; mmengine then imports this module and
 the ``locations`` by itself, whatever the host's default scope is.
 """
+from collections.abc import Mapping
+from typing import Any
+
 import mmengine.registry as root
 
 from mmhmc.checkpoints import use_for_mmengine
@@ -44,6 +47,29 @@ TRANSFORMS = _child_of(root.TRANSFORMS, 'datasets')
 def build_part(part):
     """A model, loss or layer from its config; any other object as it is."""
     return MODELS.build(part) if isinstance(part, dict) else part
+
+
+def build_refinement(refinement: Any) -> Any:
+    """A search for better latents from its number of steps, or its config.
+
+    Args:
+        refinement: Number of steps, arguments of
+            :class:`~mmhmc.refinement.LatentRefinement` (with or without
+            ``type``), or an object, which stays.
+
+    Raises:
+        TypeError: If it is something else, or has unknown arguments.
+        ValueError: If an argument is out of range.
+    """
+    if isinstance(refinement, int) and not isinstance(refinement, bool):
+        refinement = dict(steps=refinement)
+    if isinstance(refinement, Mapping):
+        return build_part(
+            dict(dict(type='mmhmc.LatentRefinement'), **refinement))
+    if not hasattr(refinement, 'refine'):
+        raise TypeError('`refinement` must be a number of steps, arguments of '
+                        f'LatentRefinement, or one, got {refinement!r}.')
+    return refinement
 
 
 def type_name(cfg: dict) -> str:

@@ -44,6 +44,7 @@ from .codec_loading import CodecSource
 from .config_files import locate, read_codec
 from .file_pairs import (STREAM_SUFFIX, FilePair, image_name, pair_files,
                          stream_name)
+from .host_reader import HostReader
 from .importance_files import importance_file, read_importance
 from .rate_control import RateTarget, code_to_target
 from .result_log import ResultLog
@@ -299,7 +300,11 @@ class _Encoder(_Coder):
         if quality is not None:
             self.condition = CodingCondition(quality=quality)
         self.quality, self.psnr = quality, psnr
-        # Refuses a quality that the codec does not know, once for all.
+        # Refuses a host that cannot be asked, and a quality that the codec
+        # does not know, once for all.
+        for reader in refinement.readers if refinement else ():
+            if isinstance(reader, HostReader):
+                reader.check(self.device)
         self.codec.check_images(
             torch.zeros(1, 3, 1, 1, device=self.device), self.condition)
 
@@ -312,7 +317,7 @@ class _Encoder(_Coder):
             **self.search_hash(pair))
         if there is not None:
             hashes['output_hash'] = _hash(there.to_bytes())
-            if hashes.items() <= known.items():
+            if all(known.get(key) == value for key, value in hashes.items()):
                 return self.with_psnr(known, pair, there), True
             if hashes['output_hash'] == known.get('output_hash'):
                 raise FileExistsError(
@@ -331,6 +336,7 @@ class _Encoder(_Coder):
                                   f' makes of {pair.source}. {_REPLACE}')
         hashes['output_hash'] = _hash(stream.to_bytes())
         row = _row(pair, stream, seconds=seconds, **found, **hashes)
+        row = {key: value for key, value in row.items() if value is not None}
         return self.with_psnr(row, pair, stream, x), there is not None
 
     def coded(self, x: Tensor, pair: FilePair) -> tuple[Bitstream, dict]:
@@ -350,9 +356,9 @@ class _Encoder(_Coder):
         return found.bitstream, dict(refined=found.summary())
 
     def search_hash(self, pair: FilePair) -> dict:
-        """What decides a search, in short; empty without one."""
+        """What decides a search, in short; None without one."""
         if self.refinement is None and self.target is None:
-            return {}
+            return dict(refinement=None)
         settings = self.refinement.settings() if self.refinement else {}
         if self.target is not None:
             settings['target'] = vars(self.target)
@@ -434,7 +440,7 @@ class _Decoder(_Coder):
                                       f'of this stream by this codec. '
                                       f'{_REPLACE}')
             hashes['output_hash'] = sha256_of(output)[:16]
-            if hashes.items() <= known.items():
+            if all(known.get(key) == value for key, value in hashes.items()):
                 return known, True
         start = time.perf_counter()
         x_hat = self.codec.decompress([stream])[0].cpu()
@@ -473,8 +479,8 @@ def _merge(outcomes: list[Outcome], log: ResultLog, ranks: Ranks) -> Report:
     try:
         outcomes = sum(ranks.gather(outcomes), [])
         outcomes.sort(key=lambda outcome: outcome.pair.output)
-        if ranks.rank == 0:
-            log.finish(outcome.row for outcome in outcomes if outcome.row)
+        if ranks.rank == 0 and (rows := [o.row for o in outcomes if o.row]):
+            log.finish(rows)
         # A launcher ends all when one ends: wait for the log.
         ranks.gather(None)
     except RuntimeError as error:

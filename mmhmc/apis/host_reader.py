@@ -76,6 +76,18 @@ class HostReader:
         self.weight, self.layers = weight, layers
         self.cfg_options, self.at_own_size = cfg_options, at_own_size
 
+    def check(self, device: torch.device | str = 'cpu') -> None:
+        """Load the host, and see that it can be asked.
+
+        Args:
+            device: Where it will be.
+
+        Raises:
+            OSError: If its weights cannot be read.
+            ValueError: If it has no features, or cannot be asked.
+        """
+        self.features(torch.rand(1, 3, 64, 96).to(device))
+
     def features(self, x: Tensor) -> list[Tensor]:
         """Feature maps of decoded images, through g_t if there is one.
 
@@ -176,7 +188,7 @@ class _FrozenHost:
                 return owner.extract_feat(inputs, stage='backbone')
             maps = owner.extract_feat(inputs)
             if self.layers == 'features':
-                return maps
+                return _input_of_head(owner, maps)
             head = next((getattr(owner, name) for name in _HEADS
                          if isinstance(getattr(owner, name, None), nn.Module)),
                         None)
@@ -189,8 +201,12 @@ class _FrozenHost:
         """The host's normalised input of an image."""
         size = (x.shape[-2], x.shape[-1])
         if size not in self._views:
-            self._views[size] = _View.at_own_size(self, x) \
+            # The last alone: a folder may have images of many sizes.
+            self._views = {
+                size:
+                _View.at_own_size(self, x)
                 if self._own_size else _View.by_pipeline(self, size)
+            }
         return self._views[size](x)
 
     @torch.enable_grad()
@@ -366,6 +382,16 @@ def _owner_of_features(model: nn.Module, name: str) -> nn.Module:
             return module
     raise ValueError(f'{name} has no features: its class '
                      f'{type(model).__name__} has no `extract_feat`.')
+
+
+def _input_of_head(owner: nn.Module, maps: Any) -> Any:
+    """The maps that a segmentor's head sees; of other hosts all of them."""
+    head = getattr(owner, 'decode_head', None)
+    if isinstance(head, nn.ModuleList):
+        # Of a cascade the first one sees the features.
+        head = head[0]
+    select = getattr(head, '_transform_inputs', None)
+    return maps if select is None else select(maps)
 
 
 def _tensors(value: Any) -> Iterator[Tensor]:

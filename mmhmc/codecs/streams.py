@@ -14,6 +14,7 @@ from mmhmc.bitstream import (QUALITY_STEP, Bitstream, BitstreamError,
                              CdfTables, SymbolDecoder, device_fingerprint,
                              encode_symbols, former_fingerprint)
 from mmhmc.functional import crop_to, extend_edges, padded_size
+from mmhmc.registry import build_refinement
 from mmhmc.structures import CodecOutput, CodingCondition, Condition
 from .embedded import Layers
 from .layers import saturation
@@ -103,7 +104,8 @@ class StreamCoder(nn.Module):
     def compress(self,
                  x: Tensor | Sequence[Tensor],
                  condition: Condition = None,
-                 refinement: Refinement | None = None) -> list[Bitstream]:
+                 refinement: Refinement | dict | int | None = None
+                 ) -> list[Bitstream]:
         """Encode images of any size; padding is done here.
 
         Args:
@@ -112,7 +114,8 @@ class StreamCoder(nn.Module):
             condition: Run-time controls, for codecs that have any; the
                 quality is rounded to steps of 1/256.
             refinement: Searches for the latent that serves best, e.g. a
-                :class:`~mmhmc.refinement.LatentRefinement`.
+                :class:`~mmhmc.refinement.LatentRefinement`, its arguments, or
+                its number of steps.
 
         Returns:
             One bitstream for each image.
@@ -130,8 +133,9 @@ class StreamCoder(nn.Module):
         # a batch.
         singles = [image[None] for batch in images for image in batch]
         if refinement is not None:
+            search = build_refinement(refinement)
             return [
-                refinement.refine(self, one, condition).bitstream
+                search.refine(self, one, condition).bitstream
                 for one in singles
             ]
         return [self._compress_one(one, condition) for one in singles]

@@ -16,7 +16,7 @@ from mmhmc.functional import (bound, count_bits, crop_to, extend_edges,
                               padded_size, valid_mask)
 from mmhmc.functional.devices import ImageSizes
 from mmhmc.functional.rate import fills
-from mmhmc.registry import build_part
+from mmhmc.registry import build_part, build_refinement
 from mmhmc.structures import CodecOutput, CodedBatch, Condition
 from .condition_choice import ConditionChoice
 
@@ -290,9 +290,9 @@ class ImageCoding:
     def refinement(self):
         """The search of the ``test_cfg``; None if there is none."""
         given = self.test_cfg.get('refinement')
-        if isinstance(given, dict):
-            given = self.test_cfg['refinement'] = build_part(
-                dict(dict(type='mmhmc.LatentRefinement'), **given))
+        if given is not None:
+            # It may have been set since.
+            given = self.test_cfg['refinement'] = build_refinement(given)
         return given
 
     def _written(self, x: Tensor, x_hat: Tensor | None, x_bar: Tensor,
@@ -459,14 +459,16 @@ def complete_test_cfg(test_cfg: dict | None,
             writes and reads real bitstreams. Both True if left out.
             ``layers``: after how many layers evaluation cuts each file; None,
             the default: it is left whole.
-            ``refinement``: a search for better latents, None if left out.
+            ``refinement``: a search for better latents, its arguments or its
+            number of steps; None if left out.
         defaults: Other keys than these, with their values.
 
     Returns:
-        A new dictionary with every key.
+        A new dictionary with every key, and the search built.
 
     Raises:
-        ValueError: If there is another key.
+        TypeError: If the search is none.
+        ValueError: If there is another key, or the search asks for too much.
     """
     complete = dict(
         defaults or dict(adapter=True, real_bits=True),
@@ -480,6 +482,8 @@ def complete_test_cfg(test_cfg: dict | None,
     if complete['refinement'] is not None and not complete['real_bits']:
         raise ValueError('`test_cfg.refinement` compares real files: leave '
                          '`real_bits` True.')
+    if complete['refinement'] is not None:
+        complete['refinement'] = build_refinement(complete['refinement'])
     return complete
 
 

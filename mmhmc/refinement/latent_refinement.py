@@ -1,7 +1,7 @@
 """Search for the latent that serves best, at encode time."""
 import copy
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Optional
 
@@ -396,28 +396,6 @@ class _Annealing:
         self._same = self._same + 1 if same else 0
         self._rounded = rounded
         return self._same >= PATIENCE
-
-
-def build_refinement(
-        refinement: 'LatentRefinement | dict | int') -> LatentRefinement:
-    """A refinement from its number of steps, or its config.
-
-    Args:
-        refinement: Number of steps, arguments of :class:`LatentRefinement`
-            (with or without ``type``), or an object, which stays.
-
-    Raises:
-        TypeError: If it is something else, or has unknown arguments.
-    """
-    if isinstance(refinement, int) and not isinstance(refinement, bool):
-        return LatentRefinement(steps=refinement)
-    if isinstance(refinement, Mapping):
-        return build_part(
-            dict(dict(type='mmhmc.LatentRefinement'), **refinement))
-    if not hasattr(refinement, 'refine'):
-        raise TypeError('`refinement` must be a number of steps, arguments of '
-                        f'LatentRefinement, or one, got {refinement!r}.')
-    return refinement
 
 
 def _damp(adam: torch.optim.Adam) -> None:

@@ -338,7 +338,6 @@ def test_image_of_other_weights_is_refused_and_replaced_by_force(
 def test_foreign_image_is_not_overwritten_by_decoding(home, source, coded,
                                                       tmp_path):
     report = decode_bitstreams([tmp_path / 'coded'], home / 'images', source)
-    (home / 'images' / 'decode.jsonl').unlink()
     assert len(report.failed) == 3
 
 
@@ -553,6 +552,33 @@ def test_what_a_search_has_finished_is_kept(home, source, tmp_path):
                           source,
                           refinement=dict(SEARCH, steps=4))
     assert all('another refinement' in o.error for o in other.outcomes)
+    without = encode_images([home / 'images'], tmp_path, source)
+    assert all('another refinement' in o.error for o in without.outcomes)
+
+
+def test_a_host_that_cannot_be_asked_is_refused_once(home, source, tmp_path):
+    reader = dict(type='mmhmc.HostReader', config='machines')
+    for change in (dict(checkpoint=str(tmp_path / 'nothing.pth')),
+                   dict(cfg_options={'model.neck.out_channels': 7})):
+        with pytest.raises((OSError, ValueError)):
+            encode_images([home / 'images'],
+                          tmp_path / 'out',
+                          source,
+                          refinement=dict(
+                              SEARCH, readers=[dict(reader, **change)]))
+        assert not (tmp_path / 'out').exists()
+
+
+def test_where_all_fails_there_is_no_log(home, source, tmp_path):
+    maps = tmp_path / 'maps'
+    maps.mkdir()
+    report = encode_images([home / 'images'],
+                           tmp_path / 'out',
+                           source,
+                           refinement=SEARCH,
+                           importance=maps)
+    assert len(report.failed) == 3
+    assert not [*(tmp_path / 'out').glob('*.jsonl')]
 
 
 def test_a_map_is_followed_and_of_the_images_size(home, source, tmp_path):

@@ -42,6 +42,17 @@ def test_features_have_a_gradient_and_weights_have_none(host, weights):
     assert not any(p.requires_grad for p in model.parameters())
 
 
+def test_of_a_segmentor_the_input_of_its_head_counts(weights):
+    pytest.importorskip('mmseg')
+    reader = HostReader(small('mmseg'), weights('mmseg'))
+    maps = reader.features(X)
+    head = reader._host.model.decode_head
+    assert sum(one.shape[1] for one in maps) == head.in_channels
+    everything = reader._host.model.extract_feat(reader._host._shown(X))
+    assert len(everything) > len(maps) == 1
+    assert maps[0].equal(everything[head.in_index])
+
+
 @every_host
 def test_a_host_sees_what_its_test_shows_it(host, weights):
     pytest.importorskip(host)
@@ -207,6 +218,8 @@ def test_hosts_that_cannot_be_asked(change, message, tmp_path):
     torch.save(dict(state_dict=MODELS.build(cfg.model).state_dict()), path)
     with pytest.raises(ValueError, match=message):
         HostReader(cfg, str(path), at_own_size=True).features(X)
+    with pytest.raises(ValueError, match=message):
+        HostReader(cfg, str(path), at_own_size=True).check()
 
 
 def test_classifier_that_knows_imagenet_is_asked_by_its_name(lite0):

@@ -577,6 +577,15 @@ def test_a_refinement_is_measured_as_it_is_coded(trained):
                        trained.decompress([refined]))
 
 
+def test_a_refinement_is_built_with_the_model(trained):
+    backbone = backbone_with(trained, test_cfg=dict(refinement=7))
+    assert backbone.refinement.steps == 7
+    with pytest.raises(ValueError, match='must be a positive integer'):
+        backbone_with(trained, test_cfg=dict(refinement=dict(steps=0)))
+    with pytest.raises(TypeError, match='must be a number of steps'):
+        backbone_with(trained, test_cfg=dict(refinement='much'))
+
+
 def test_a_refinement_needs_real_bits(trained):
     with pytest.raises(ValueError, match='compares real files'):
         backbone_with(

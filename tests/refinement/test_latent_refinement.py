@@ -10,6 +10,7 @@ from mmhmc.apis import load_codec
 from mmhmc.codecs import build_codec
 from mmhmc.refinement import (FeatureReader, LatentRefinement,
                               RefinementObjective, build_refinement)
+from mmhmc.refinement.latent_refinement import FREEZE_Z, PATIENCE
 from mmhmc.structures import CodingCondition
 
 LMBDA = 0.01
@@ -249,6 +250,26 @@ def test_compress_takes_a_refinement(codecs):
     streams = codec.compress(x, None, refinement)
     for one, stream in zip(x, streams):
         assert stream == refinement.refine(codec, one[None]).bitstream
+
+
+def test_compress_takes_what_a_refinement_is_built_of(codecs):
+    codec = codec_of(codecs, 'MeanScaleHyperprior')
+    x = smooth_images(1, 64, 64)
+    settings = dict(lmbda=LMBDA, steps=3)
+    assert codec.compress(x, refinement=settings) == codec.compress(
+        x, refinement=LatentRefinement(**settings))
+    with pytest.raises(ValueError, match='must be a positive integer'):
+        codec.compress(x, refinement=0)
+    with pytest.raises(TypeError, match='must be a number of steps'):
+        codec.compress(x, refinement='much')
+
+
+def test_a_search_ends_when_nothing_changes_any_more(codecs):
+    codec = codec_of(codecs, 'MeanScaleHyperprior')
+    x = smooth_images(1, 64, 64)
+    found = LatentRefinement(LMBDA, steps=100, lr=1e-5).refine(codec, x)
+    # Not before all is cool, and after so many steps without a change.
+    assert FREEZE_Z * 100 + PATIENCE <= found.steps + 1 < 100
 
 
 class Careless(LatentRefinement):

@@ -1,7 +1,9 @@
 """Arguments that several subcommands have, and what they stand for."""
 import argparse
 import sys
-from collections.abc import Callable, Iterable
+import warnings
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 Commands = argparse._SubParsersAction
@@ -215,6 +217,20 @@ def keep_existing(paths: Iterable[str | Path], force: bool) -> None:
 def complain(args: argparse.Namespace, text: str) -> None:
     """Say something on stderr, in the name of the subcommand."""
     print(f'{args.parser.prog}: {text}', file=sys.stderr)
+
+
+@contextmanager
+def warnings_told(args: argparse.Namespace,
+                  path: str | Path) -> Iterator[list[warnings.WarningMessage]]:
+    """Say warnings about a file as :func:`complain` does, each in one line.
+
+    Gives the list of what was said, which is full at the end.
+    """
+    with warnings.catch_warnings(record=True) as noted:
+        warnings.simplefilter('always')
+        yield noted
+    for warning in noted:
+        complain(args, f'{path}: {warning.message}')
 
 
 class _Former(argparse.Action):

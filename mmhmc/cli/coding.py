@@ -3,7 +3,8 @@ import argparse
 import json
 
 from .arguments import (Commands, add_command, add_device, add_jobs, add_model,
-                        add_output, add_path, cfg_options, complain, positive)
+                        add_output, add_path, cfg_options, complain, positive,
+                        warnings_told)
 from .search_arguments import add_search, add_target, refinement_of, target_of
 
 _LAUNCHERS = ('Started by torchrun or srun, the processes share the files, '
@@ -120,23 +121,19 @@ def _add_info(commands: Commands) -> None:
 
 
 def _info(args: argparse.Namespace) -> int:
-    import warnings
-
     from mmhmc.apis.file_pairs import STREAM_SUFFIX, pair_files
     from mmhmc.apis.stream_info import describe_bitstream, format_description
     status = 0
     for given in args.files:
         for pair in pair_files([given], (STREAM_SUFFIX, ), str):
-            with warnings.catch_warnings(record=True) as noted:
-                warnings.simplefilter('always')
+            with warnings_told(args, pair.source) as noted:
                 try:
                     row = describe_bitstream(pair.source)
                 except (OSError, ValueError) as error:
                     complain(args, f'{pair.source}: {error}')
                     status = 1
                     continue
-            for warning in noted:
-                complain(args, f'{pair.source}: {warning.message}')
+            if noted:
                 status = 1
             print(json.dumps(row) if args.json else format_description(row))
     return status

@@ -3,7 +3,7 @@ import argparse
 from pathlib import Path
 
 from .arguments import (Commands, add_command, add_output, add_path,
-                        keep_existing, positive)
+                        keep_existing, positive, warnings_told)
 
 
 def add_commands(commands: Commands) -> None:
@@ -25,24 +25,26 @@ def _add_cut(commands: Commands) -> None:
         metavar='N',
         help='how many layers to keep; default 1, the base')
     add_output(
-        parser, 'BASE', 'file of the layers that are kept', required=True)
+        parser, 'BASE', 'file of the layers that are kept; default: beside '
+        'FILE, a.png.hmc becomes a.png.base.hmc')
     add_path(
         parser, '--rest', metavar='REST', help='file of the other layers, too')
 
 
 def _cut(args: argparse.Namespace) -> int:
-    from mmhmc.apis.stream_info import layer_line, read_stream
+    from mmhmc.apis.stream_info import layer_line
     from mmhmc.whole_files import write_whole
-    outputs = [path for path in (args.output, args.rest) if path]
+    output = args.output or _base_beside(args.file)
+    outputs = [path for path in (output, args.rest) if path]
     keep_existing(outputs, args.force)
-    stream = read_stream(args.file)
+    stream = _read(args, args.file)
     base, rest = stream.keep_layers(args.layers), b''
     if args.rest:
         base, rest = stream.split(args.layers)
     for path in outputs:
         Path(path).parent.mkdir(parents=True, exist_ok=True)
-    write_whole(args.output, base.to_bytes())
-    print(f'{args.output}: {layer_line(base.layer_bytes)}')
+    write_whole(output, base.to_bytes())
+    print(f'{output}: {layer_line(base.layer_bytes)}')
     if args.rest:
         write_whole(args.rest, rest)
         print(f'{args.rest}: {len(rest)} bytes')
@@ -60,11 +62,11 @@ def _add_join(commands: Commands) -> None:
 
 
 def _join(args: argparse.Namespace) -> int:
-    from mmhmc.apis.stream_info import layer_line, read_stream
+    from mmhmc.apis.stream_info import layer_line
     from mmhmc.bitstream import BitstreamError
     from mmhmc.whole_files import write_whole
     keep_existing([args.output], args.force)
-    base = read_stream(args.base)
+    base = _read(args, args.base)
     try:
         whole = base.join(Path(args.rest).read_bytes())
     except BitstreamError as error:
@@ -73,3 +75,16 @@ def _join(args: argparse.Namespace) -> int:
     write_whole(args.output, whole.to_bytes())
     print(f'{args.output}: {layer_line(whole.layer_bytes)}')
     return 0
+
+
+def _base_beside(file: str) -> str:
+    """Where the base of a file lies if nothing is said: beside it."""
+    from mmhmc.apis.file_pairs import STREAM_SUFFIX
+    return f'{file.removesuffix(STREAM_SUFFIX)}.base{STREAM_SUFFIX}'
+
+
+def _read(args: argparse.Namespace, path: str):
+    """Read a bitstream; that it ends too early is told, and no error."""
+    from mmhmc.apis.stream_info import read_stream
+    with warnings_told(args, path):
+        return read_stream(path)

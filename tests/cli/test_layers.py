@@ -63,6 +63,55 @@ def test_file_is_cut_decoded_and_joined(home, tmp_path, capsys):
     assert not torch.equal(cut, read_image(tmp_path / 'all/a.png'))
 
 
+def test_base_lies_beside_its_file_and_is_not_replaced(home, tmp_path,
+                                                       capsys):
+    data = (home / '3/a.png.hmc').read_bytes()
+    whole, base = tmp_path / 'a.png.hmc', tmp_path / 'a.png.base.hmc'
+    whole.write_bytes(data)
+    stream = Bitstream.from_bytes(data)
+    assert run('cut', whole, '--layers', 1) == 0
+    assert base.read_bytes() == stream.keep_layers(1).to_bytes()
+    assert f'{base}: 1 layer' in capsys.readouterr().out
+    assert run('cut', whole, '--layers', 2) == 1
+    assert f'{base} exists' in capsys.readouterr().err
+    assert base.read_bytes() == stream.keep_layers(1).to_bytes()
+    assert run('cut', whole, '--layers', 2, '--force') == 0
+    assert base.read_bytes() == stream.keep_layers(2).to_bytes()
+    assert whole.read_bytes() == data
+
+
+def test_file_without_the_ending_is_cut_beside_itself(home, tmp_path):
+    whole = tmp_path / 'a.bin'
+    whole.write_bytes((home / '2/a.png.hmc').read_bytes())
+    assert run('cut', whole) == 0
+    assert (tmp_path / 'a.bin.base.hmc').is_file()
+
+
+def test_cutting_what_ends_early_notes_it_in_one_line(home, tmp_path, capsys):
+    whole, base = tmp_path / 'a.png.hmc', tmp_path / 'a.png.base.hmc'
+    data = (home / '3/a.png.hmc').read_bytes()
+    whole.write_bytes(data[:-3])
+    assert run('cut', whole) == 0
+    line, = capsys.readouterr().err.splitlines()
+    assert line.startswith(f'mmhmc cut: {whole}: ')
+    assert 'ends within stream' in line
+    assert data.startswith(base.read_bytes())
+
+
+def test_joining_to_what_ends_early_is_refused_without_a_trace(
+        home, tmp_path, capsys):
+    base, rest = tmp_path / 'base.hmc', tmp_path / 'rest.hmr'
+    assert run('cut', home / '3/a.png.hmc', '--layers', 2, '-o', base,
+               '--rest', rest) == 0
+    base.write_bytes(base.read_bytes()[:-3])
+    capsys.readouterr()
+    assert run('join', base, rest, '-o', tmp_path / 'x') == 1
+    lines = capsys.readouterr().err.splitlines()
+    assert all(line.startswith('mmhmc join: ') for line in lines)
+    assert f'{base}: ' in lines[0] and 'ends within stream' in lines[0]
+    assert not (tmp_path / 'x').exists()
+
+
 def test_all_layers_are_the_image_of_one_layer(home, tmp_path):
     assert run(*with_codec(home, 'encode', home /
                            'a.png', '-o', tmp_path)) == 0

@@ -3,9 +3,6 @@
 A config names our types as ``mmhmc.X``; mmengine then imports this module and
 the ``locations`` by itself, whatever the host's default scope is.
 """
-from collections.abc import Mapping
-from typing import Any
-
 import mmengine.registry as root
 
 from mmhmc.checkpoints import use_for_mmengine
@@ -49,7 +46,7 @@ def build_part(part):
     return MODELS.build(part) if isinstance(part, dict) else part
 
 
-def build_refinement(refinement: Any) -> Any:
+def build_refinement(refinement: object) -> object:
     """A search for better latents from its number of steps, or its config.
 
     Args:
@@ -63,7 +60,7 @@ def build_refinement(refinement: Any) -> Any:
     """
     if isinstance(refinement, int) and not isinstance(refinement, bool):
         refinement = dict(steps=refinement)
-    if isinstance(refinement, Mapping):
+    if isinstance(refinement, dict):
         return build_part(
             dict(dict(type='mmhmc.LatentRefinement'), **refinement))
     if not hasattr(refinement, 'refine'):

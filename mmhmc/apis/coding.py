@@ -46,7 +46,7 @@ from .file_pairs import (STREAM_SUFFIX, FilePair, image_name, pair_files,
                          stream_name)
 from .host_reader import HostReader
 from .importance_files import importance_file, read_importance
-from .rate_control import RateTarget, code_to_target
+from .rate_control import RateTarget, check_target, code_to_target
 from .result_log import ResultLog
 
 #: Errors that end the coding of one file, and not of the others.
@@ -142,7 +142,9 @@ def encode_images(inputs: Iterable[str | Path],
     each), ``bpp``, ``state`` (hash of the codec's weights), ``input_hash`` and
     ``output_hash`` (of both files' content), and, if measured, ``seconds`` of
     coding, without files, and ``psnr``; of a refinement ``refinement``, a
-    hash of its settings, and ``refined``, see :meth:`RefinedImage.summary`.
+    hash of its settings, and ``refined``, see :meth:`RefinedImage.summary`;
+    with a target in place of ``refined`` ``off_target``, the part by which the
+    file is above it.
 
     Args:
         inputs: Image files, and folders, whose structure is kept.
@@ -307,6 +309,8 @@ class _Encoder(_Coder):
                 reader.check(self.device)
         self.codec.check_images(
             torch.zeros(1, 3, 1, 1, device=self.device), self.condition)
+        if target is not None:
+            check_target(self.codec, refinement)
 
     def code(self, pair: FilePair, known: dict) -> tuple[dict, bool]:
         output = self.folder / pair.output

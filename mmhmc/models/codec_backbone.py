@@ -166,7 +166,7 @@ class CodecBackbone(ImageCoding, BaseModule):
         if given and not own.intersection(given):
             self._take_host_checkpoint(state_dict, prefix, given)
         if getattr(self.adapter, 'placement', None) == 'synthesis' and not any(
-                key.startswith(f'{prefix}adapter.g_s.') for key in given):
+                key.startswith(f'{prefix}adapter.g_s.') for key in state_dict):
             # A checkpoint of before: it begins as that of the codec in it.
             theirs = f'{prefix}codec.g_s.'
             state_dict.update({

@@ -9,7 +9,7 @@ from mmengine.registry import MODELS
 from mmengine.runner import load_checkpoint
 from torch import nn
 
-from mmhmc.adapters import DynamicAdaptation
+from mmhmc.adapters import DynamicAdaptation, MachineSynthesis
 from mmhmc.codecs import IdentityCodec
 from mmhmc.engine import RateLossHook
 from mmhmc.functional import count_bits, extend_edges
@@ -469,6 +469,17 @@ def test_host_checkpoint_loads_as_it_is(tmp_path, log, trained, load):
         'Host checkpoint: 7 of 7 tensors of the backbone TinyBackbone taken; '
         'codec and adapter keep their own.'
     ]
+
+
+@either_way
+def test_synthesis_of_the_machine_outlives_a_host_checkpoint(
+        tmp_path, trained, load):
+    _, path = host_checkpoint(tmp_path)
+    model = wrapped_model(copy.deepcopy(trained), MachineSynthesis())
+    weight = next(model.backbone.adapter.parameters())
+    torch.nn.init.ones_(weight)
+    load(model, path)
+    assert weight.eq(1).all()
 
 
 @either_way

@@ -45,7 +45,7 @@ from .config_files import locate, read_codec
 from .file_pairs import (STREAM_SUFFIX, FilePair, image_name, pair_files,
                          stream_name)
 from .host_reader import HostReader
-from .importance_files import importance_file, read_importance
+from .importance_files import check_maps, importance_file, read_importance
 from .rate_control import RateTarget, check_target, code_to_target
 from .result_log import ResultLog
 
@@ -180,6 +180,8 @@ def encode_images(inputs: Iterable[str | Path],
     if target is not None and quality is not None:
         raise ValueError('Give a quality or a target, not both.')
     pairs = pair_files(inputs, IMAGE_SUFFIXES, stream_name)
+    if importance is not None:
+        check_maps(importance, {_name(pair): pair.source for pair in pairs})
     coder = partial(
         _Encoder,
         quality=quality,
@@ -348,7 +350,8 @@ class _Encoder(_Coder):
         weights = None
         if self.importance is not None:
             weights = read_importance(self.importance, pair.source,
-                                      (x.shape[-2], x.shape[-1])).to(x)
+                                      (x.shape[-2], x.shape[-1]),
+                                      _name(pair)).to(x)
         if self.target is not None:
             trial = code_to_target(self.codec, x, self.target, self.condition,
                                    self.refinement, weights)
@@ -367,7 +370,7 @@ class _Encoder(_Coder):
         if self.target is not None:
             settings['target'] = vars(self.target)
         if self.importance is not None:
-            path = importance_file(self.importance, pair.source)
+            path = importance_file(self.importance, pair.source, _name(pair))
             settings['map'] = sha256_of(path)
         text = json.dumps(settings, sort_keys=True)
         return dict(refinement=_hash(text.encode()))
@@ -533,6 +536,11 @@ def _own_warnings() -> Iterator[list[str]]:
         str(warning.message) for warning in caught
         if warning.filename.startswith(package)
     ]
+
+
+def _name(pair: FilePair) -> str:
+    """Path of an image below the folder that was given."""
+    return pair.output.removesuffix(STREAM_SUFFIX)
 
 
 def _row(pair: FilePair, stream: Bitstream, **more) -> dict:

@@ -44,7 +44,8 @@ def add_search(parser: argparse.ArgumentParser) -> None:
         metavar='FILE|DIR',
         help='what matters: an image of the same size, whose brightness is '
         'the weight; weights or masks (.npy); boxes or COCO annotations '
-        '(.json); or a folder with such a file for each image')
+        '(.json); or a folder with such a file for each image, in folders as '
+        'the images are')
     group.add_argument(
         '--lmbda',
         type=float,

@@ -596,8 +596,32 @@ def test_a_map_is_followed_and_of_the_images_size(home, source, tmp_path):
     assert 'has the size (3, 3)' in errors['b.png.hmc']
     assert 'no map of' in errors['sub/c.png.hmc']
     assert not (tmp_path / 'out/b.png.hmc').exists()
+    (maps / 'sub').mkdir()
+    np.save(maps / 'sub/c.npy', np.ones((64, 64)))
+    report = encode_images([home / 'images'],
+                           tmp_path / 'out',
+                           source,
+                           refinement=SEARCH,
+                           importance=maps)
+    assert {o.pair.output for o in report.failed} == {'b.png.hmc'}
     with pytest.raises(ValueError, match='A map needs a refinement'):
         encode_images([home / 'images'], tmp_path, source, importance=maps)
+
+
+def test_a_map_that_two_images_may_mean_writes_nothing(home, source, tmp_path):
+    maps, images = tmp_path / 'maps', tmp_path / 'images'
+    for folder in ('x', 'y'):
+        (images / folder).mkdir(parents=True)
+        shutil.copy(home / 'images/a.png', images / folder)
+    maps.mkdir()
+    (maps / 'a.json').write_text('[[0, 0, 20, 20]]')
+    with pytest.raises(ValueError, match='is not clear'):
+        encode_images([images],
+                      tmp_path / 'out',
+                      source,
+                      refinement=SEARCH,
+                      importance=maps)
+    assert not (tmp_path / 'out').exists()
 
 
 @pytest.mark.parametrize('refinement, message', [

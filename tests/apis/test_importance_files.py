@@ -6,7 +6,8 @@ import pytest
 import torch
 from conftest import smooth_images
 
-from mmhmc.apis.importance_files import importance_file, read_importance
+from mmhmc.apis.importance_files import (check_maps, importance_file,
+                                         read_importance)
 from mmhmc.datasets import write_image
 
 SIZE = (4, 6)
@@ -53,6 +54,77 @@ def test_boxes_of_a_list_and_of_coco(tmp_path):
         assert torch.equal(found[0, 0], expected)
 
 
+def coco(*names):
+    """A file in which each image has a box of its number as a width."""
+    return json.dumps(
+        dict(
+            images=[dict(id=i, file_name=n) for i, n in enumerate(names)],
+            annotations=[
+                dict(image_id=i, bbox=[0, 0, i, 1])
+                for i in range(1, len(names))
+            ]))
+
+
+def test_an_image_without_boxes_has_a_level_map(tmp_path):
+    (tmp_path / 'coco.json').write_text(coco('a.jpg', 'b.jpg'))
+    (tmp_path / 'a.json').write_text('[]')
+    np.save(tmp_path / 'b.npy', np.zeros((0, *SIZE), bool))
+    for path, name in ((tmp_path / 'coco.json', 'a.jpg'), (tmp_path, 'a.jpg'),
+                       (tmp_path, 'b.jpg')):
+        found = read_importance(path, name, SIZE)
+        assert torch.equal(found, torch.ones(1, 1, *SIZE))
+
+
+def test_a_path_comes_before_a_stem(tmp_path):
+    for name in ('a.npy', 'x/a.json', 'y/a.npy'):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    for name, found in (('x/a.png', 'x/a.json'), ('y/a.jpg', 'y/a.npy'),
+                        ('z/a.png', 'a.npy'), ('a.png', 'a.npy')):
+        image = f'images/{name}'
+        assert importance_file(tmp_path, image, name) == tmp_path / found
+        check_maps(tmp_path, {name: image})
+    # Files of one name are one image in two formats.
+    names = ('x/a.png', 'x/a.jpg', 'y/a.png', 'a.png')
+    check_maps(tmp_path, {name: name for name in names})
+
+
+def test_two_maps_of_one_image_are_refused(tmp_path):
+    for name in ('a.npy', 'a.json'):
+        (tmp_path / name).touch()
+    with pytest.raises(ValueError, match='a.npy and .*a.json are both'):
+        importance_file(tmp_path, 'a.png')
+
+
+def test_a_stem_of_several_images_is_refused(tmp_path):
+    (tmp_path / 'a.npy').touch()
+    for names in (('x/a.png', 'y/a.png'), ('a.png', 'x/a.png')):
+        with pytest.raises(ValueError, match='is not clear .* x/a'):
+            check_maps(tmp_path, {name: name for name in names})
+
+
+def test_coco_images_are_told_apart_by_their_paths(tmp_path):
+    path = tmp_path / 'coco.json'
+    path.write_text(coco('no.png', 'set/x/a.png', 'set/y/a.png'))
+    for image, width in (('d/set/x/a.png', 1), ('y/a.png', 2)):
+        found = read_importance(path, image, SIZE)
+        assert (found[0, 0, 0] > 1).sum() == width
+    with pytest.raises(ValueError, match='2 images that may be .*a.png'):
+        read_importance(path, 'z/a.png', SIZE)
+    check_maps(path, {name: name for name in ('x/a.png', 'y/a.png')})
+    path.write_text(coco('no.png', 'a.png'))
+    with pytest.raises(ValueError, match='is not clear .* x/a'):
+        check_maps(path, {name: name for name in ('x/a.png', 'y/a.png')})
+
+
+@pytest.mark.parametrize('name, content', [('all.json', '[[0, 0, 2, 1]]'),
+                                           ('all.npy', '')])
+def test_one_file_for_all_images_is_no_question_of_names(
+        tmp_path, name, content):
+    (tmp_path / name).write_text(content)
+    check_maps(tmp_path / name, {n: n for n in ('x/a.png', 'y/a.png')})
+
+
 def test_what_is_not_there_is_named(tmp_path):
     with pytest.raises(FileNotFoundError, match='no map of a.png'):
         importance_file(tmp_path, 'a.png')
@@ -64,7 +136,7 @@ def test_what_is_not_there_is_named(tmp_path):
     ('a.npy', np.zeros(SIZE), 'positive somewhere'),
     ('a.npy', np.full(SIZE, np.nan), 'must be finite'),
     ('a.npy', np.ones(5), 'must hold weights'),
-    ('a.json', '[]', 'no boxes for a.png'),
+    ('a.json', '{"images": [], "annotations": []}', 'has no image a.png'),
     ('a.json', '[1, 2]', 'a list of boxes'),
     ('a.json', '{"images": []}', 'no COCO annotations'),
     ('a.json', '[[9, 9, 10, 10]]', 'nothing in an image'),

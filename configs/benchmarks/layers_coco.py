@@ -28,6 +28,8 @@ _base = dict(cfg_options=_in_layers, layers=1)
 codecs = {
     'one layer':
     _row(_lmbdas),
+    'all layers':
+    _row(_lmbdas, cfg_options=_in_layers),
     'base':
     _row(_lmbdas, **_base),
     'base, its own g_s':

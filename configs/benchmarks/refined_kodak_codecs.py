@@ -1,7 +1,6 @@
-"""Searches of 30 steps for people with other codecs, on four Kodak images."""
+"""Searches of 30 steps for people with other codecs, on two Kodak images."""
 _base_ = ['./refined_kodak_steps.py']
 anchor = 'Cheng2020Attention'
-datasets = dict(kodak=dict(num_images=4))
 _cheng = dict(
     codec='configs/cheng2020/cheng2020-attn_pictures.py',
     points={

@@ -1,5 +1,7 @@
 """A trained codec from a config and a checkpoint."""
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -40,13 +42,28 @@ class CodecSource:
 
     def load(self) -> ImageCodec:
         """Build the codec; raises what :func:`load_codec` raises."""
-        with warnings.catch_warnings():
-            # CompressAI's, on being imported: nothing for who codes images.
-            warnings.simplefilter('ignore', FutureWarning)
+        with _quiet_imports():
             codec = load_codec(self.config, self.checkpoint, self.device,
                                self.cfg_options)
         if self.bf16:
             allow_bf16(codec, self.device)
+        return self._with_layers(codec)
+
+    def build(self) -> ImageCodec:
+        """The codec without weights, to see whether it can be what is asked.
+
+        Raises:
+            OSError: If a config cannot be read.
+            ValueError: If there is no codec, or it cannot be built, or has no
+                such layers.
+        """
+        settings = read_codec(self.config, self.cfg_options)
+        settings.pop('init_cfg', None)
+        with _quiet_imports():
+            codec = _build(settings, self.config)
+        return self._with_layers(codec).eval()
+
+    def _with_layers(self, codec: ImageCodec) -> ImageCodec:
         if self.layers is not None:
             codec.layers = [3] * (self.layers - 1)
         return codec
@@ -106,12 +123,7 @@ def load_codec(config: str | Path | dict,
                          'Use cpu.')
     settings = read_codec(config, cfg_options)
     init = settings.pop('init_cfg', None)
-    try:
-        codec = build_codec(settings)
-    except TypeError as error:
-        raise ValueError(
-            f'The codec of {shown_name(config)} cannot be built: {error}'
-        ) from error
+    codec = _build(settings, config)
     if checkpoint is not None:
         load_pretrained(codec, dict(checkpoint=checkpoint))
     elif codec.state_dict():  # a codec may have no weights
@@ -120,6 +132,24 @@ def load_codec(config: str | Path | dict,
     if not all(table.cdf.numel() for table in codec.entropy_tables().values()):
         codec.update_entropy_tables(update_quantiles)
     return codec
+
+
+@contextmanager
+def _quiet_imports() -> Iterator[None]:
+    """Without CompressAI's warnings, which are nothing for who codes images.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter('ignore', FutureWarning)
+        yield
+
+
+def _build(settings: dict, config: str | Path | dict) -> ImageCodec:
+    try:
+        return build_codec(settings)
+    except TypeError as error:
+        raise ValueError(
+            f'The codec of {shown_name(config)} cannot be built: {error}'
+        ) from error
 
 
 def _load_own(codec: ImageCodec, source: ConfigSource,

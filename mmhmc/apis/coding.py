@@ -173,15 +173,8 @@ def encode_images(inputs: Iterable[str | Path],
         RuntimeError: If a worker or another rank has ended early.
         ValueError: If the arguments do not fit.
     """
-    if refinement is not None:
-        refinement = build_refinement(refinement)
-    elif importance is not None:
-        raise ValueError('A map needs a refinement, which follows it.')
-    if target is not None and quality is not None:
-        raise ValueError('Give a quality or a target, not both.')
-    pairs = pair_files(inputs, IMAGE_SUFFIXES, stream_name)
-    if importance is not None:
-        check_maps(importance, {_name(pair): pair.source for pair in pairs})
+    refinement = _checked_search(quality, refinement, importance, target)
+    pairs = _images(inputs, importance)
     coder = partial(
         _Encoder,
         quality=quality,
@@ -199,26 +192,47 @@ def encode_images(inputs: Iterable[str | Path],
 def plan_encoding(inputs: Iterable[str | Path],
                   out_dir: str | Path,
                   config: str | Path | dict,
-                  cfg_options: dict | None = None) -> list[str]:
+                  cfg_options: dict | None = None,
+                  quality: float | None = None,
+                  refinement: LatentRefinement | dict | int | None = None,
+                  importance: str | Path | None = None,
+                  target: RateTarget | None = None,
+                  layers: int | None = None) -> list[str]:
     """Say what :func:`encode_images` would do, and write nothing.
+
+    No weights of the codec are loaded.
 
     Args:
         inputs: Image files, and folders.
         out_dir: Folder of the outputs.
         config: Of the codec, see :func:`mmhmc.apis.config_files.locate`.
         cfg_options: Settings of the config to override, by dotted name.
+        quality: This and what follows as in :func:`encode_images`.
+        refinement: See there.
+        importance: See there.
+        target: See there.
+        layers: See there.
 
     Returns:
         A line for the codec, and one for each image.
 
     Raises:
-        OSError: If an image or the config cannot be read.
-        ValueError: If there is no codec, or an input is no image.
+        OSError: If an image, its map or the config cannot be read.
+        ValueError: If there is no codec, an input is no image, or an argument
+            does not fit.
     """
-    codec, weights = read_codec(config, cfg_options), locate(config).checkpoint
-    lines = [f'{codec.type}{f", weights {weights}" if weights else ""}']
-    for pair in pair_files(inputs, IMAGE_SUFFIXES, stream_name):
+    refinement = _checked_search(quality, refinement, importance, target)
+    codec = CodecSource(config, cfg_options=cfg_options, layers=layers).build()
+    _check_codec(codec, torch.device('cpu'), _condition(quality), refinement,
+                 target)
+    name = read_codec(config, cfg_options).type
+    weights = locate(config).checkpoint
+    lines = [f'{name}{f", weights {weights}" if weights else ""}']
+    for pair in _images(inputs, importance):
         height, width = read_size(pair.source)
+        if importance is not None:
+            read_importance(importance, pair.source, (height, width),
+                            _name(pair))
         output = Path(out_dir) / pair.output
         lines.append(f'{pair.source} ({width} x {height}) -> {output}'
                      f'{" (exists)" if output.exists() else ""}')
@@ -300,19 +314,10 @@ class _Encoder(_Coder):
         super().__init__(source, force, folder)
         self.refinement, self.importance = refinement, importance
         self.target = target
-        self.condition = None
-        if quality is not None:
-            self.condition = CodingCondition(quality=quality)
+        self.condition = _condition(quality)
         self.quality, self.psnr = quality, psnr
-        # Refuses a host that cannot be asked, and a quality that the codec
-        # does not know, once for all.
-        for reader in refinement.readers if refinement else ():
-            if isinstance(reader, HostReader):
-                reader.check(self.device)
-        self.codec.check_images(
-            torch.zeros(1, 3, 1, 1, device=self.device), self.condition)
-        if target is not None:
-            check_target(self.codec, refinement)
+        _check_codec(self.codec, self.device, self.condition, refinement,
+                     target)
 
     def code(self, pair: FilePair, known: dict) -> tuple[dict, bool]:
         output = self.folder / pair.output
@@ -536,6 +541,50 @@ def _own_warnings() -> Iterator[list[str]]:
         str(warning.message) for warning in caught
         if warning.filename.startswith(package)
     ]
+
+
+def _checked_search(quality: float | None,
+                    refinement: LatentRefinement | dict | int | None,
+                    importance: str | Path | None,
+                    target: RateTarget | None) -> LatentRefinement | None:
+    """The search that is asked for; refuses what excludes each other."""
+    if refinement is not None:
+        refinement = build_refinement(refinement)
+    elif importance is not None:
+        raise ValueError('A map needs a refinement, which follows it.')
+    if target is not None and quality is not None:
+        raise ValueError('Give a quality or a target, not both.')
+    return refinement
+
+
+def _check_codec(codec: ImageCodec, device: torch.device,
+                 condition: CodingCondition | None,
+                 refinement: LatentRefinement | None,
+                 target: RateTarget | None) -> None:
+    """Refuse, once for all images, what the codec or a host cannot do.
+
+    That is a host that cannot be asked, a quality that the codec does not
+    know, and a target that it cannot have.
+    """
+    for reader in refinement.readers if refinement else ():
+        if isinstance(reader, HostReader):
+            reader.check(device)
+    codec.check_images(torch.zeros(1, 3, 1, 1, device=device), condition)
+    if target is not None:
+        check_target(codec, refinement)
+
+
+def _condition(quality: float | None) -> CodingCondition | None:
+    return None if quality is None else CodingCondition(quality=quality)
+
+
+def _images(inputs: Iterable[str | Path],
+            importance: str | Path | None) -> list[FilePair]:
+    """Images and their files, whose maps can be told apart."""
+    pairs = pair_files(inputs, IMAGE_SUFFIXES, stream_name)
+    if importance is not None:
+        check_maps(importance, {_name(pair): pair.source for pair in pairs})
+    return pairs
 
 
 def _name(pair: FilePair) -> str:

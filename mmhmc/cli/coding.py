@@ -57,9 +57,15 @@ def _add_encode(commands: Commands) -> None:
 
 def _encode(args: argparse.Namespace) -> int:
     from mmhmc.apis.coding import encode_images, plan_encoding
+    wanted = dict(
+        quality=args.quality,
+        layers=args.layers,
+        refinement=refinement_of(args),
+        importance=args.map,
+        target=target_of(args))
     if args.dry_run:
         for line in plan_encoding(args.inputs, args.output, args.model,
-                                  cfg_options(args)):
+                                  cfg_options(args), **wanted):
             print(line)
         return 0
     return _tell(
@@ -68,14 +74,10 @@ def _encode(args: argparse.Namespace) -> int:
             args.inputs,
             args.output,
             _source(args),
-            args.quality,
-            args.psnr,
-            args.jobs,
-            args.force,
-            layers=args.layers,
-            refinement=refinement_of(args),
-            importance=args.map,
-            target=target_of(args)))
+            psnr=args.psnr,
+            jobs=args.jobs,
+            force=args.force,
+            **wanted))
 
 
 def _add_decode(commands: Commands) -> None:

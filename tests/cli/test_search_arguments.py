@@ -71,6 +71,7 @@ def test_what_cannot_be_reached_writes_nothing(home, tmp_path, capsys):
     assert not list(tmp_path.glob('*.hmc'))
 
 
+@pytest.mark.parametrize('dry', [[], ['--dry-run']])
 @pytest.mark.parametrize('args, message', [
     (['--map', 'a.png'], '--map belongs to a search'),
     (['--max-psnr-loss', '0'], '--max-psnr-loss belongs to a search'),
@@ -83,24 +84,55 @@ def test_what_cannot_be_reached_writes_nothing(home, tmp_path, capsys):
     (['--target-bytes', '1', '--target-bpp', '1'], 'not allowed with'),
 ])
 def test_what_would_change_nothing_is_refused(home, tmp_path, capsys, args,
-                                              message):
+                                              message, dry):
     with pytest.raises(SystemExit) as ended:
-        encode(home, tmp_path, *args)
+        encode(home, tmp_path, *args, *dry)
     assert ended.value.code == 2
     assert message in capsys.readouterr().err
 
 
+@pytest.mark.parametrize('dry', [[], ['--dry-run']])
 @pytest.mark.parametrize('args, message', [
     (['--refine', '0'], '`steps` must be a positive integer'),
+    (['--refine', '3', '--task-weight', '2', '--for', 'machines'
+      ], '`task_weight` must be in [0, 1]'),
+    (['--refine', '3', '--for', 'nobody'], 'nobody'),
     (['--target-bpp', '-1'], '`bpp` must be positive'),
     (['--target-bpp', '0.2'], 'has one rate'),
     (['--refine', '3', '--max-psnr-loss', '1', '--target-bpp', '0.2'
       ], '(`--max-psnr-loss`) and a target exclude each other'),
     (['--refine', '3', '--map', 'none.png'], 'no map of'),
+    (['--quality', '2'], 'no run-time controls'),
 ])
 def test_values_that_make_no_sense_end_in_one_line(home, tmp_path, capsys,
-                                                   args, message):
-    assert encode(home, tmp_path / 'out', *args) == 1
-    error = capsys.readouterr().err
+                                                   args, message, dry):
+    assert encode(home, tmp_path / 'out', *args, *dry) == 1
+    out, error = capsys.readouterr()
     assert message in error
+    assert not dry or 'a.png' not in out
     assert not list(tmp_path.rglob('*.hmc'))
+
+
+def test_a_dry_run_refuses_layers_that_the_codec_cannot_write(
+        home, tmp_path, capsys):
+    (tmp_path / 'c.py').write_text(CONFIG.format('FactorizedPrior', ''))
+    args = [
+        'encode',
+        str(home / 'a.png'), '--model',
+        str(tmp_path / 'c.py'), '--dry-run'
+    ]
+    assert main(args) == 0
+    assert main([*args, '--layers', '1']) == 0
+    capsys.readouterr()
+    assert main([*args, '--layers', '2']) == 1
+    out, error = capsys.readouterr()
+    assert 'cannot code its latent in layers' in error and not out
+
+
+def test_a_dry_run_takes_what_a_run_takes(home, tmp_path, capsys):
+    assert encode(home, tmp_path, '--refine', '3', '--layers', '2',
+                  '--target-bpp', '0.2', '--dry-run') == 0
+    assert encode(home, tmp_path, '--quality', '2', '--dry-run',
+                  codec=MANY) == 0
+    assert capsys.readouterr().out.count('a.png.hmc') == 2
+    assert not [*tmp_path.iterdir()]

@@ -14,13 +14,19 @@ from numpy import ndarray
 from PIL import Image
 from torch import Tensor
 
+from mmhmc.codecs import ImageCodec
 from mmhmc.evaluation import PSNRMetric
 from mmhmc.former_names import former_arguments
 from mmhmc.functional import to_pixels
 from mmhmc.progress import progress
+from mmhmc.refinement import (LatentRefinement, RefinedImage, SketchMap,
+                              build_refinement)
+from mmhmc.structures import CodingCondition
 from mmhmc.visualization import (DemoFigure, DemoImage, FoundObject, bits_map,
-                                 draw_bits, write_demo_page)
+                                 draw_bits, refinement_figures,
+                                 write_demo_page)
 from .equal_bytes import StandardFile, hevc_within, jpeg_within
+from .host_reader import HostReader
 from .inference_inputs import (EncodedImage, InputItem, list_items, load_image,
                                to_bgr)
 from .inferencer import HMCInferencer
@@ -59,7 +65,8 @@ def run_demo(images: str | Path | Sequence[str | Path] | None = None,
              out_dir: str | Path = 'mmhmc_demo',
              device: str | None = None,
              show_progress: bool = True,
-             force: bool = False) -> Demo:
+             force: bool = False,
+             refinement: LatentRefinement | dict | int | None = None) -> Demo:
     """Encode images, decode them for people and for a machine, and show it.
 
     Writes for each image ``a.png`` the bitstream ``a.png.hmc`` and the decoded
@@ -77,6 +84,9 @@ def run_demo(images: str | Path | Sequence[str | Path] | None = None,
         device: See :class:`HMCInferencer`.
         show_progress: Whether to show progress on stderr.
         force: Whether to replace a page, and files that differ.
+        refinement: A search for better files; a number of steps searches for
+            the model of the page, where it sees images. The page shows what
+            the search has changed, and what matters to the model.
 
     Returns:
         Files, and what the page shows.
@@ -103,8 +113,12 @@ def run_demo(images: str | Path | Sequence[str | Path] | None = None,
                               'folder, or replace it with `force=True` '
                               '(--force).')
     hmc = HMCInferencer(model, checkpoint, device)
-    encoded = hmc.encode(given, out_dir, show_progress=False, force=force)
-    show = _Demonstration(hmc, Path(out_dir), force)
+    search = None
+    if refinement is not None:
+        search = _Search(_for_its_model(refinement, hmc, model, checkpoint))
+    encoded = hmc.encode(
+        given, out_dir, show_progress=False, force=force, refinement=search)
+    show = _Demonstration(hmc, Path(out_dir), force, search)
     with progress('demo', len(items), show_progress) as advance:
         for item, one in zip(items, encoded):
             show.add(item, one)
@@ -123,11 +137,49 @@ def built_in_photographs() -> list[Path]:
     return [folder / f'{name}.webp' for name in _PHOTOGRAPHS]
 
 
+def _for_its_model(refinement: LatentRefinement | dict | int,
+                   hmc: HMCInferencer, model: ModelConfig,
+                   checkpoint: str | None) -> LatentRefinement:
+    """The search that is asked for; of steps alone, one for the model."""
+    if isinstance(refinement, int) and hmc.has_task and not hmc.sees_latents:
+        refinement = dict(
+            steps=refinement, readers=[HostReader(model, checkpoint)])
+    return build_refinement(refinement)
+
+
+class _Search:
+    """A search that remembers what it has found.
+
+    Args:
+        refinement: The search.
+    """
+
+    def __init__(self, refinement: LatentRefinement) -> None:
+        self.refinement = refinement
+        self._found: list[tuple[RefinedImage, CodingCondition | None]] = []
+
+    def refine(self, codec: ImageCodec, x: Tensor,
+               condition: CodingCondition | None) -> RefinedImage:
+        """See :meth:`LatentRefinement.refine`."""
+        found = self.refinement.refine(codec, x, condition)
+        self._found.append((found, condition))
+        return found
+
+    def figures(self, codec: ImageCodec, x: Tensor) -> list[DemoFigure]:
+        """What the search has changed in the next image (1, 3, H, W)."""
+        found, condition = self._found.pop(0)
+        readers = self.refinement.readers
+        shown = SketchMap(readers[0])(x) if readers else None
+        return refinement_figures(codec, x, found, shown, condition)[1:]
+
+
 class _Demonstration:
     """Decodes and analyzes one image after the other."""
 
-    def __init__(self, hmc: HMCInferencer, out_dir: Path, force: bool) -> None:
+    def __init__(self, hmc: HMCInferencer, out_dir: Path, force: bool,
+                 search: _Search | None) -> None:
         self.hmc, self.out_dir, self.force = hmc, out_dir, force
+        self.search = search
         self.images: list[DemoImage] = []
         self.remarks: dict[str, str] = {}
         self._sees_images = hmc.has_task and not hmc.sees_latents
@@ -216,6 +268,8 @@ class _Demonstration:
             size)
 
     def _maps(self, x: Tensor, encoded: EncodedImage) -> list[DemoFigure]:
+        if self.search is not None:
+            return self.search.figures(self.hmc.codec, x)
         output, _ = self.hmc.code(x)
         if not output.likelihoods:
             return []

@@ -31,6 +31,12 @@ def _add_demo(commands: Commands) -> None:
         help='model of the zoo, or a config; default: a small codec and a '
         'detector of 80 kinds of objects')
     add_checkpoint(parser)
+    parser.add_argument(
+        '--refine',
+        type=int,
+        metavar='STEPS',
+        help='search for files that serve the model better, and show what the '
+        'search has changed; 30 steps take half a minute for an image')
     add_output(parser, 'DIR', 'output folder; default mmhmc_demo, whose page '
                'is replaced')
     add_device(parser)
@@ -48,7 +54,8 @@ def _demo(args: argparse.Namespace) -> int:
         args.checkpoint,
         args.output or 'mmhmc_demo',
         args.device,
-        force=args.force or not args.output)
+        force=args.force or not args.output,
+        refinement=args.refine)
     for image in demo.images:
         print(image.table().to_markdown())
     print(f'Page: {demo.page}')

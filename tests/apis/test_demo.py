@@ -72,6 +72,34 @@ def test_numbers_are_those_of_the_files(home, tmp_path, no_ffmpeg):
     assert jpeg.title == 'JPEG' and original.psnr is None
 
 
+def test_a_search_and_what_it_changed_are_on_the_page(home, tmp_path,
+                                                      no_ffmpeg):
+    search = dict(steps=3, lmbda=1e-4)
+    demo = run_demo(
+        home / 'photos',
+        *codec_of(home),
+        tmp_path,
+        'cpu',
+        False,
+        refinement=search)
+    for image, stream in zip(demo.images, demo.streams):
+        titles = [figure.title for figure in image.maps]
+        assert titles == [
+            f'{what}, {when}' for what in ('bits', 'decoded', 'enlarged')
+            for when in ('before', 'after')
+        ]
+        _, decoded, *_ = image.figures
+        assert image.maps[3].num_bytes == decoded.num_bytes
+    config, weights = codec_of(home)
+    assert cli.main([
+        'demo', '--refine', '0', '--model', config, '--checkpoint', weights,
+        '-o',
+        str(tmp_path / 'none'),
+        str(home / 'photos')
+    ])
+    assert not (tmp_path / 'none').exists()
+
+
 def test_missing_encoder_is_said_on_the_page(home, tmp_path, no_ffmpeg):
     demo = run_demo(home / 'photos', *codec_of(home), tmp_path, 'cpu', False)
     note = 'HEVC is not shown: `pip install imageio-ffmpeg` brings an encoder.'
@@ -192,7 +220,7 @@ def test_default_model_and_images_are_used_where_none_is_given(
         monkeypatch, capsys):
     given = []
     monkeypatch.setattr(module, 'run_demo',
-                        lambda *args, force: given.append(args) or 1 / 0)
+                        lambda *args, **more: given.append(args) or 1 / 0)
     with pytest.raises(ZeroDivisionError):
         cli.main(['demo'])
     assert given == [(None, module.DEFAULT_MODEL, None, 'mmhmc_demo', None)]

@@ -170,7 +170,12 @@ class _Search:
         found, condition = self._found.pop(0)
         readers = self.refinement.readers
         shown = SketchMap(readers[0])(x) if readers else None
-        return refinement_figures(codec, x, found, shown, condition)[1:]
+        figures = refinement_figures(codec, x, found, shown, condition)
+        # The page has the original and what was found already.
+        return [
+            figure for figure in figures
+            if figure.title not in ('original', 'decoded, after')
+        ]
 
 
 class _Demonstration:

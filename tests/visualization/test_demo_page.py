@@ -82,7 +82,7 @@ def test_browser_shows_versions_with_what_was_found(page):
     ('version=2', 'JPEG · 0.250 bpp'),
     ('version=9', 'JPEG · 0.250 bpp'),
     ('view=error', 'The error of Decoded, 8 times as bright'),
-    ('view=bits', 'Where the bits went. some words'),
+    ('view=0', 'Bits: some words'),
     ('image=1', 'aria-pressed="true" aria-label="sec<ond>.png"'),
     ('at=20', '--at: 20%'),
 ])

@@ -1,4 +1,5 @@
 """A host model as one that will look at decoded images."""
+import copy
 import inspect
 from collections.abc import Iterator
 from functools import cached_property
@@ -11,6 +12,7 @@ from mmengine.config import Config
 from numpy import ndarray
 from torch import Tensor, nn
 
+from mmhmc.codecs.layers.attention_stage import known_controls
 from mmhmc.functional import padded_size
 from mmhmc.functional.devices import device_of
 from mmhmc.registry import MODELS
@@ -75,6 +77,19 @@ class HostReader:
         self.config, self.checkpoint = config, checkpoint
         self.weight, self.layers = weight, layers
         self.cfg_options, self.at_own_size = cfg_options, at_own_size
+        self._controls: dict = {}
+
+    def under(self, controls: dict) -> 'HostReader':
+        """The same host, whose g_t knows how the image is coded.
+
+        Args:
+            controls: By name, e.g. the quality; those that g_t does not take
+                are left out.
+        """
+        other = copy.copy(self)
+        # One host for all, which a copy would load again.
+        other.__dict__.update(_host=self._host, _controls=dict(controls))
+        return other
 
     def check(self, device: torch.device | str = 'cpu') -> None:
         """Load the host, and see that it can be asked.
@@ -97,11 +112,11 @@ class HostReader:
         Raises:
             ValueError: If the host has no features, or cannot be asked.
         """
-        return self._host.features(x, adapted=True)
+        return self._host.features(x, self._controls)
 
     def targets(self, x: Tensor) -> list[Tensor]:
         """Feature maps of originals, without g_t."""
-        return self._host.features(x, adapted=False)
+        return self._host.features(x, None)
 
     def settings(self) -> dict:
         """All that decides what is read, for JSON."""
@@ -163,17 +178,18 @@ class _FrozenHost:
         self._views: dict[tuple[int, int], _View] = {}
         self._is_checked = False
 
-    def features(self, x: Tensor, adapted: bool) -> list[Tensor]:
-        """See :meth:`HostReader.features`."""
+    def features(self, x: Tensor, controls: dict | None) -> list[Tensor]:
+        """See :meth:`HostReader.features`; with None without g_t."""
         if next(self.model.parameters()).device != x.device:
             self.model.to(x.device)
         if not self._is_checked:
             self._check(x)
-        return self._read(x, adapted)
+        return self._read(x, controls)
 
-    def _read(self, x: Tensor, adapted: bool) -> list[Tensor]:
-        if adapted and self.coder.uses_adapter:
-            x = self.coder.adapter(x).clamp(0, 1)
+    def _read(self, x: Tensor, controls: dict | None) -> list[Tensor]:
+        if controls is not None and self.coder.uses_adapter:
+            adapter = self.coder.adapter
+            x = adapter(x, **known_controls(adapter, controls)).clamp(0, 1)
         maps = list(_tensors(self._run(self._shown(x))))
         if not maps:
             raise ValueError(f'{self.name} gives no feature maps.')
@@ -215,7 +231,7 @@ class _FrozenHost:
         self._is_checked = True
         probe = x.detach().clone().requires_grad_()
         try:
-            maps = self._read(probe, True)
+            maps = self._read(probe, {})
             energy = sum(one.float().square().sum() for one in maps)
             gradient, = torch.autograd.grad(energy, probe)
         except RuntimeError as error:

@@ -224,3 +224,19 @@ class VariableRateCodec(ImageCodec):
         fit_gains(self, state_dict, prefix, _GAINS, self.num_qualities,
                   'variable_rate=True, ')
         super()._load_from_state_dict(state_dict, prefix, *args)
+
+
+def what_adapters_know(codec: ImageCodec, condition: Condition) -> dict:
+    """Controls with which an image was coded, by name, for what follows.
+
+    Args:
+        codec: The codec.
+        condition: Its controls; None for its own choice.
+
+    Returns:
+        What the condition says, and the quality of a codec with several.
+    """
+    controls = vars(condition) if condition is not None else {}
+    if isinstance(codec, VariableRateCodec) and codec.variable_rate:
+        controls = dict(controls, quality=codec.quality_of(condition))
+    return dict(controls)

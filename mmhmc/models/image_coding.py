@@ -11,7 +11,7 @@ from mmhmc.bitstream import Bitstream, layers_of
 from mmhmc.codecs import ImageCodec
 from mmhmc.codecs.layers.attention_stage import known_controls
 from mmhmc.codecs.streams import as_stored
-from mmhmc.codecs.variable_rate import VariableRateCodec
+from mmhmc.codecs.variable_rate import what_adapters_know
 from mmhmc.functional import (bound, count_bits, crop_to, extend_edges,
                               padded_size, valid_mask)
 from mmhmc.functional.devices import ImageSizes
@@ -507,10 +507,8 @@ def run_adapter(adapter: nn.Module, codec: ImageCodec, y_hat: Tensor | None,
         if adapter.after is None:
             return x_hat
         return run_adapter(adapter.after, codec, None, x_hat, condition)
-    controls = vars(condition) if condition is not None else {}
-    if isinstance(codec, VariableRateCodec) and codec.variable_rate:
-        controls = dict(controls, quality=codec.quality_of(condition))
-    adapt = partial(adapter, **known_controls(adapter, controls))
+    controls = known_controls(adapter, what_adapters_know(codec, condition))
+    adapt = partial(adapter, **controls)
     if adapter.placement == 'latent':
         return codec.decode_latents(adapt(y_hat), condition)
     return adapt(x_hat)

@@ -12,6 +12,7 @@ from mmhmc.bitstream import Bitstream
 from mmhmc.codecs import ImageCodec
 from mmhmc.codecs.latent_search import LatentSearch
 from mmhmc.codecs.streams import as_stored
+from mmhmc.codecs.variable_rate import what_adapters_know
 from mmhmc.functional.devices import device_of
 from mmhmc.functional.rounding import round_ste
 from mmhmc.registry import MODELS, build_part
@@ -263,7 +264,12 @@ class LatentRefinement:
         lmbda = self.lmbda
         if lmbda is None:
             lmbda = exchange_rate(codec, x, condition)
-        return RefinementObjective(x, lmbda, self.readers, importance,
+        controls = what_adapters_know(codec, condition)
+        readers = [
+            one.under(controls) if hasattr(one, 'under') else one
+            for one in self.readers
+        ]
+        return RefinementObjective(x, lmbda, readers, importance,
                                    self.task_weight, least)
 
     def _check(self, codec: ImageCodec, x: Tensor) -> None:

@@ -3,7 +3,7 @@ import pickle
 
 import pytest
 import torch
-from conftest import MockTaskModel, smooth_images
+from conftest import BENCH_CODEC, MockTaskModel, smooth_images
 from mmengine.config import Config
 from test_hosts import built, every_host, saved, small
 
@@ -11,6 +11,8 @@ from mmhmc.apis import mix_codec
 from mmhmc.apis.host_analysis import HostAnalysis
 from mmhmc.apis.host_reader import HostReader
 from mmhmc.apis.inference_inputs import to_bgr
+from mmhmc.refinement import LatentRefinement
+from mmhmc.structures import CodingCondition
 
 X = smooth_images(1, 60, 100)
 
@@ -132,6 +134,37 @@ def test_a_mixed_model_is_asked_through_its_adapter(weights, tmp_path):
         for one, other in zip(reader.targets(X), alone.targets(X)):
             assert torch.equal(one, other)
         assert not torch.equal(reader.features(X)[0], alone.features(X)[0])
+
+
+def test_a_g_t_of_all_rates_is_told_the_quality(weights, tmp_path):
+    cfg = small('mmdet')
+    mixed = mix_codec(
+        cfg, dict(type='mmhmc.IdentityCodec'),
+        dict(type='mmhmc.DynamicAdaptation', width=4))
+    mixed.model.backbone.codec = dict(BENCH_CODEC, num_qualities=3)
+    mixed.model.backbone.codec.update(variable_rate=True)
+    mixed.model.backbone.adapter.num_qualities = 3
+    model = built(mixed)
+    adapter = model.backbone.adapter
+    torch.nn.init.normal_(adapter.layers[-1].weight, std=0.1)
+    with torch.no_grad():
+        adapter.leaving.gains[0].fill_(3.)
+    codec = model.backbone.codec.eval()
+    codec.update_entropy_tables()
+    path = str(tmp_path / 'mixed.pth')
+    torch.save(dict(state_dict=model.state_dict()), path)
+    reader = HostReader(mixed, path)
+    seen = {}
+    for quality in (1., 3.):
+        condition = CodingCondition(quality=quality)
+        objective = LatentRefinement(
+            1e-3, readers=[reader])._objective(codec, X, condition, None, None)
+        with torch.no_grad():
+            seen[quality] = objective.readers[0].features(X)[0]
+            told = reader.under(dict(quality=quality))
+            assert torch.equal(seen[quality], told.features(X)[0])
+        assert told._host is reader._host
+    assert not torch.equal(seen[1.], seen[3.])
 
 
 def test_logits_are_what_the_head_makes(weights):

@@ -566,7 +566,11 @@ def _check_codec(codec: ImageCodec, device: torch.device,
     That is a host that cannot be asked, a quality that the codec does not
     know, and a target that it cannot have.
     """
-    for reader in refinement.readers if refinement else ():
+    readers = [] if refinement is None else [
+        *refinement.readers,
+        getattr(refinement.importance, 'reader', None)
+    ]
+    for reader in readers:
         if isinstance(reader, HostReader):
             reader.check(device)
     codec.check_images(torch.zeros(1, 3, 1, 1, device=device), condition)

@@ -38,6 +38,17 @@ def add_search(parser: argparse.ArgumentParser) -> None:
         type=float,
         metavar='W',
         help='from 0, for people, to 1, for the models alone; default 0.5')
+    group.add_argument(
+        '--for-layers',
+        type=int,
+        metavar='N',
+        help='the models see the first N layers alone, e.g. the base of '
+        '--layers 2; people see all')
+    group.add_argument(
+        '--sketch',
+        action='store_true',
+        help='ask the model of --for once, for a map of the pixels that '
+        'matter to it, in place of at every step: for large models')
     add_path(
         group,
         '--map',
@@ -88,8 +99,8 @@ def refinement_of(args: argparse.Namespace):
     _check(args)
     if args.refine is None:
         return None
-    from mmhmc.refinement import LatentRefinement
-    readers = []
+    from mmhmc.refinement import LatentRefinement, SketchMap
+    readers, importance = [], None
     if args.hosts:
         from mmhmc.apis.host_reader import HostReader
         checkpoints = args.host_checkpoints or [None] * len(args.hosts)
@@ -97,12 +108,16 @@ def refinement_of(args: argparse.Namespace):
             HostReader(host, checkpoint)
             for host, checkpoint in zip(args.hosts, checkpoints)
         ]
+    if args.sketch:
+        readers, importance = [], SketchMap(readers[0])
     return LatentRefinement(
         args.lmbda,
         args.refine,
         readers=readers,
         task_weight=args.task_weight,
-        max_psnr_loss=args.max_psnr_loss)
+        importance=importance,
+        max_psnr_loss=args.max_psnr_loss,
+        machine_layers=args.for_layers)
 
 
 def target_of(args: argparse.Namespace):
@@ -137,5 +152,10 @@ def _check(args: argparse.Namespace) -> None:
     if counts[1] and counts[0] != counts[1]:
         args.parser.error(f'there are {counts[0]} --for and {counts[1]} '
                           '--for-checkpoint; give one for each, or none')
-    if args.task_weight is not None and not args.hosts:
-        args.parser.error('--task-weight belongs to --for')
+    for key, name in dict(
+            task_weight='--task-weight', for_layers='--for-layers').items():
+        if getattr(args, key) is not None and (args.sketch or not args.hosts):
+            args.parser.error(f'{name} belongs to --for, without --sketch')
+    if args.sketch and (len(args.hosts) != 1 or args.map):
+        args.parser.error('--sketch is a map of one model: give one --for, and'
+                          ' no --map')

@@ -50,6 +50,23 @@ def test_a_search_is_in_the_log_and_in_the_report(home, tmp_path, capsys):
     assert 'refined' in capsys.readouterr().out
 
 
+@pytest.mark.parametrize('more', [['--sketch'],
+                                  ['--layers', '2', '--for-layers', '1']])
+def test_a_model_is_asked_once_or_for_the_base(home, tmp_path, more):
+    search = ('--refine', '3', '--lmbda', '0.01', '--for', 'machines')
+    assert encode(home, tmp_path / 'a', *search, *more) == 0
+    found = row_of(tmp_path / 'a')
+    assert found['refined']['steps'] == 3
+    # Under other settings it is another search.
+    assert encode(home, tmp_path / 'a', *search) == 1
+
+
+def test_layers_that_are_not_there_are_refused(home, tmp_path, capsys):
+    assert encode(home, tmp_path, '--refine', '3', '--lmbda', '0.01', '--for',
+                  'machines', '--for-layers', '2') == 1
+    assert 'The readers see 2 layers' in capsys.readouterr().err
+
+
 def test_a_target_is_reached(home, tmp_path, capsys):
     assert encode(home, tmp_path / 'a', '--quality', '2', codec=MANY) \
         == 0
@@ -77,6 +94,10 @@ def test_what_cannot_be_reached_writes_nothing(home, tmp_path, capsys):
     (['--max-psnr-loss', '0'], '--max-psnr-loss belongs to a search'),
     (['--for', 'machines'], '--for belongs to a search'),
     (['--refine', '3', '--task-weight', '.5'], '--task-weight belongs to'),
+    (['--refine', '3', '--for-layers', '1'], '--for-layers belongs to'),
+    (['--refine', '3', '--sketch'], '--sketch is a map of one model'),
+    (['--refine', '3', '--for', 'a', '--sketch', '--map', 'b.png'
+      ], '--sketch is a map of one model'),
     (['--refine', '3', '--for', 'a', '--for', 'b', '--for-checkpoint', 'c'
       ], 'there are 2 --for and 1 --for-checkpoint'),
     (['--at-most'], '--at-most belongs to a target'),

@@ -1,7 +1,7 @@
 """Time against gain: searches of 10 to 300 steps, on two Kodak images.
 
-300 steps take 80 seconds for an image on one core; times are in `encode_ms`
-of the results.
+300 steps take a minute for an image on one core; times are in `encode_ms` of
+the results.
 """
 _base_ = ['./refined_kodak.py']
 datasets = dict(kodak=dict(num_images=2))

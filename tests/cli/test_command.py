@@ -81,9 +81,9 @@ def imported_first(path):
 
 def test_modules_import_only_the_standard_library_and_the_version():
     light = {
-        '__future__', 'argparse', 'collections.abc', 'dataclasses', 'json',
-        'mmhmc.cli', 'mmhmc.version', 'os', 'pathlib', 're', 'shlex', 'shutil',
-        'subprocess', 'sys', 'typing'
+        '__future__', 'argparse', 'collections.abc', 'contextlib',
+        'dataclasses', 'json', 'mmhmc.cli', 'mmhmc.version', 'os', 'pathlib',
+        're', 'shlex', 'shutil', 'subprocess', 'sys', 'typing', 'warnings'
     }
     paths = [*Path(cli.__file__).parent.glob('*.py'), Path(doctor.__file__)]
     heavy = {path.name: imported_first(path) - light for path in paths}

@@ -1,19 +1,13 @@
 """What a search at encode time has changed, as one PNG for each image."""
-import sys
-from pathlib import Path
-
 from mmhmc.apis.command import run_tool, tool_parser
-from mmhmc.cli.arguments import add_output, keep_existing
+from mmhmc.cli.image_tools import add_coded_images, draw_each
 from mmhmc.machine import tune_cpu
 
 
 def main(argv=None) -> None:
     """Search and draw."""
     parser = tool_parser(__doc__)
-    parser.add_argument('model', help='model of the zoo, or config of a codec')
-    parser.add_argument('images', nargs='+', help='image files')
-    add_output(parser, 'DIR', 'folder of the PNG files', required=True)
-    parser.add_argument('--checkpoint', help="the codec's weights")
+    add_coded_images(parser)
     parser.add_argument('--steps', type=int, default=30, help='default 30')
     parser.add_argument(
         '--lmbda', type=float, help='weight of the distortion beside bpp')
@@ -23,45 +17,33 @@ def main(argv=None) -> None:
         help='model to search for, and to make the map of, or `machines`')
     parser.add_argument('--for-checkpoint', help='its weights')
     args = parser.parse_args(argv)
-    paths = [
-        Path(args.output, f'{Path(name).stem}.png') for name in args.images
-    ]
-    keep_existing(paths, args.force)
     if argv is None:
         tune_cpu()
-    try:
-        for path in _draw(args, paths):
-            print(f'Written: {path}')
-    except (OSError, ValueError) as error:
-        sys.exit(f'{type(error).__name__}: {error}')
+    draw_each(args, _prepare)
 
 
-def _draw(args, paths):
-    from mmhmc.apis import load_codec
+def _prepare(args, codec):
     from mmhmc.apis.host_reader import HostReader
-    from mmhmc.datasets import read_image
     from mmhmc.refinement import LatentRefinement, SketchMap
-    from mmhmc.visualization import draw_image_grid, refinement_figures
-    codec = load_codec(args.model, args.checkpoint)
+    from mmhmc.visualization import refinement_figures
     readers = []
     if args.host:
         readers = [HostReader(args.host, args.for_checkpoint)]
     refinement = LatentRefinement(
         args.lmbda, steps=args.steps, readers=readers)
-    Path(args.output).mkdir(parents=True, exist_ok=True)
-    for name, path in zip(args.images, paths):
-        x = read_image(name)[None]
+
+    def columns(x):
         refined = refinement.refine(codec, x)
         shown = SketchMap(readers[0])(x) if readers else None
-        figures = refinement_figures(codec, x, refined, shown)
         titled = [(f'{figure.title}: {figure.text}', figure.pixels)
-                  for figure in figures]
+                  for figure in refinement_figures(codec, x, refined, shown)]
         # The original and its map; then what was before, above what is after.
         start = 2 if readers else 1
-        columns = [titled[:start]] + [
+        return [titled[:start]] + [
             titled[i:i + 2] for i in range(start, len(titled), 2)
         ]
-        yield draw_image_grid(columns, path)
+
+    return columns
 
 
 if __name__ == '__main__':

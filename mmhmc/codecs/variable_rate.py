@@ -236,7 +236,7 @@ def what_adapters_know(codec: ImageCodec, condition: Condition) -> dict:
     Returns:
         What the condition says, and the quality of a codec with several.
     """
-    controls = vars(condition) if condition is not None else {}
+    controls = {} if condition is None else dict(vars(condition))
     if isinstance(codec, VariableRateCodec) and codec.variable_rate:
-        controls = dict(controls, quality=codec.quality_of(condition))
-    return dict(controls)
+        controls['quality'] = codec.quality_of(condition)
+    return controls

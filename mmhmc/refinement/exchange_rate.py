@@ -33,12 +33,11 @@ def exchange_rate(codec: ImageCodec,
         condition: Run-time controls, for codecs that have any.
 
     Returns:
-        ``lmbda``, positive; of four codecs before four images it was within
-        50 % of that of the training.
+        ``lmbda``, positive; of four codecs with one rate before four images
+        it was within 50 % of that of the training.
 
     Raises:
-        ValueError: If the codec has no latents, or larger ones cost nothing
-            or save nothing.
+        ValueError: If the codec has no latents, or more bits save nothing.
     """
     lmbda = _slope(codec, x, condition)
     if math.isnan(lmbda):
@@ -86,19 +85,17 @@ def _by_channels(codec: ImageCodec, x: Tensor, condition: Condition) -> float:
     return -ratios.nanmedian().item() / (pixels * 255**2)
 
 
-@torch.no_grad()
 def _slope(codec: ImageCodec, x: Tensor, condition: Condition) -> float:
     """Rate for distortion between two qualities; not a number without."""
     if not getattr(codec, 'num_qualities', 0) > 1:
         return math.nan
     quality = codec.quality_of(condition)
-    costs = []
+    costs, pixels = [], x.shape[-2] * x.shape[-1]
     for other in (max(1, quality - _AWAY),
                   min(codec.num_qualities, quality + _AWAY)):
         asked = replace(condition or CodingCondition(), quality=other)
         with searching(LatentSearch()), torch.no_grad():
             bits, x_hat, _ = encode_and_decode(codec, x, asked)
-        pixels = x.shape[-2] * x.shape[-1]
         costs.append((bits.item() / pixels,
                       255**2 * (x_hat - x).square().mean().item()))
     (rate, loss), (more, less) = costs

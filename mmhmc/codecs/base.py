@@ -48,6 +48,9 @@ class ImageCodec(StreamCoder, TransformRunner, WholeModule):
     downsampling_factor: int = 1
     #: Whether images of a training batch may have qualities of their own.
     mixes_qualities: bool = False
+    #: Parts, by name, that only the encoder has: they decide which symbols
+    #: are written, and no other file or decoded image changes with them.
+    encoder_parts: tuple[str, ...] = ('g_a', 'h_a')
 
     def __init__(self, init_cfg: dict | None = None) -> None:
         super().__init__(init_cfg)

@@ -93,6 +93,7 @@ class DCVCUFIntra(HyperpriorCodec):
     codec_id = 'dcvc-uf'
     receptive_radius = 112
     autoregressive = True
+    encoder_parts = ('g_a', 'h_a', 'q_y_enc')
     scale_range, scale_levels = (0.11, 16.), 128
 
     def __init__(self,

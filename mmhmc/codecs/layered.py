@@ -102,6 +102,7 @@ class LayeredGenerative(HyperpriorCodec):
     codec_id = 'lgc'
     # Its layers are these streams, and no integers are split.
     optional_streams = ('t', )
+    encoder_parts = ('g_a', 'h_a', 'g_a_texture')
     layers = CompressAICodec.layers
     receptive_radius = 64
     entropy_networks = ('h_s', )

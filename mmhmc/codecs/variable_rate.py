@@ -46,6 +46,7 @@ class VariableRateCodec(ImageCodec):
     num_qualities: int = 0
     #: Fields of a condition that the codec knows.
     controls: tuple[str, ...] = ('quality', )
+    encoder_parts = (*ImageCodec.encoder_parts, 'gain', 'hyper_gain')
 
     @property
     def mixes_qualities(self) -> bool:

@@ -71,6 +71,18 @@ def split_parameters(model: nn.Module) -> dict[str, list[nn.Parameter]]:
     return parts
 
 
+def encoder_parameters(model: nn.Module) -> list[nn.Parameter]:
+    """Parameters of the codec that decide about symbols, and nothing else.
+
+    See :attr:`mmhmc.codecs.ImageCodec.encoder_parts`.
+    """
+    return [
+        parameter for wrapper in find_codec_wrappers(model)
+        for name, parameter in wrapper.codec.named_parameters()
+        if name.split('.')[0] in wrapper.codec.encoder_parts
+    ]
+
+
 def adapter_changes_nothing(wrapper: nn.Module) -> bool:
     """Whether there is an adapter that says it is still the identity."""
     return getattr(wrapper.adapter, 'changes_nothing', False)

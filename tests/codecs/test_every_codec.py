@@ -138,6 +138,27 @@ def test_decoded_image_is_that_of_evaluation_at_any_size(
 # Streams.
 
 
+def with_another_encoder(codec):
+    other = copy.deepcopy(codec)
+    torch.manual_seed(0)
+    with torch.no_grad():
+        for name, parameter in other.named_parameters():
+            if name.split('.')[0] in codec.encoder_parts:
+                parameter.mul_(1 + 0.2 * torch.rand_like(parameter))
+    return other
+
+
+@every_codec
+def test_files_of_another_encoder_are_read_and_shown_by_the_codec(
+        codecs, name):
+    codec = codecs[name]
+    other, x = with_another_encoder(codec), smooth_images(1, 64, 64)
+    stream, = other.compress(x)
+    assert stream.to_bytes() != codec.compress(x)[0].to_bytes()
+    assert torch.equal(codec.read(stream), other.read(stream))
+    assert torch.equal(codec.decompress([stream]), other.decompress([stream]))
+
+
 @every_codec
 def test_stream_is_exact_in_channels_last(codecs, name, subtests):
     # Kernels are chosen by strides; those of 1x1 latents are ambiguous.
@@ -544,6 +565,15 @@ def test_quality_changes_latent_and_image(variable, name):
     assert not torch.equal(low.y_hat, high.y_hat)
     # With one gain for all channels the latent is without it.
     assert torch.equal(again, low.x_hat) == (name in GAINED)
+
+
+@pytest.mark.parametrize('name', CODECS)
+def test_files_of_other_gains_of_the_encoder_are_read_by_the_codec(
+        variable, name):
+    codec = variable[name]
+    other = with_another_encoder(codec)
+    stream, = other.compress(smooth_images(1, 64, 64), at(2))
+    assert torch.equal(codec.decompress([stream]), other.decompress([stream]))
 
 
 @every_codec

@@ -557,7 +557,8 @@ def test_function_of_the_quality_needs_one():
         hook._losses([coded_batch(None)])
 
 
-@pytest.mark.parametrize('weight', ['lmbda_rate', 'lmbda_distortion'])
+@pytest.mark.parametrize(
+    'weight', ['lmbda_rate', 'lmbda_distortion', 'lmbda_perceptual'])
 @pytest.mark.parametrize('value, match', [([], 'has no weights'),
                                           ([1, -2], 'at least 0, got -2')])
 def test_lists_of_weights_are_checked(weight, value, match):
@@ -580,6 +581,15 @@ def test_perceptual_distance_leaves_batch_padding_out():
     losses = hook._losses([coded_batch(None, x_hat)])
     assert losses['loss_perceptual'].item() == 4 * (0.25 + 0.5) / 2
     assert 'loss_perceptual' not in hook._losses([coded_batch(None)])
+
+
+def test_perceptual_distance_weighs_what_the_quality_says():
+    x_hat = torch.full((2, 3, 8, 8), 0.5)
+    x_hat[1] = 0.25
+    hook = RateLossHook(lmbda_perceptual=[1., 8.])
+    hook.perceptual = Largest()
+    losses = hook._losses([coded_batch((2, 1), x_hat)])
+    assert losses['loss_perceptual'].item() == (8 * 0.5 + 1 * 0.25) / 2
 
 
 def test_perceptual_distance_may_be_of_what_the_machine_sees():

@@ -107,6 +107,20 @@ def test_frozen_parts_stand_still(model, tmp_path, trainable):
                                before[names[part]]), part
 
 
+def test_stage_of_the_encoder_leaves_the_rest_of_the_codec(tmp_path):
+    codec = tiny_codec('MeanScaleHyperprior')
+    model = wrapped_model(codec, None)
+    before = copy.deepcopy(codec).state_dict()
+    stages = [dict(begin=0, trainable=['encoder'])]
+    run(model, tmp_path, stages, Probe(lambda runner: codec.training))
+    moved = {
+        key.split('.')[0]
+        for key, value in codec.state_dict().items()
+        if not torch.equal(value, before[key])
+    }
+    assert moved == {'g_a', 'h_a'}
+
+
 @pytest.mark.parametrize('validates', [False, True])
 def test_frozen_codec_and_adapter_stay_in_evaluation_mode(
         model, tmp_path, validates):

@@ -72,7 +72,8 @@ class RateLossHook(Hook):
             a host that takes several views still runs, without a backward.
         perceptual: Config of a loss that compares two images, e.g.
             ``LPIPSLoss``; None leaves it out.
-        lmbda_perceptual: Weight of ``perceptual``, not negative.
+        lmbda_perceptual: Weight of ``perceptual``, not negative, or several
+            of them as well.
         perceptual_of: What it compares with x: ``'x_hat'``, which people
             see, or ``'x_bar'``, which the machine sees, so that an adapter
             learns from it too, without labels. Not the paper's.
@@ -90,7 +91,7 @@ class RateLossHook(Hook):
                  lmbda_distortion: rate_distortion.Lmbda = 0.0067,
                  lmbda_task: float = 1.,
                  perceptual: dict | None = None,
-                 lmbda_perceptual: float = 1.,
+                 lmbda_perceptual: rate_distortion.Lmbda = 1.,
                  perceptual_of: str = 'x_hat',
                  beta: float = 1.,
                  distortion: dict | None = None) -> None:
@@ -100,7 +101,8 @@ class RateLossHook(Hook):
         self.lmbda_distortion = rate_distortion.check_lmbdas(
             'lmbda_distortion', lmbda_distortion)
         self.lmbda_task = check('lmbda_task', lmbda_task)
-        self.lmbda_perceptual = check('lmbda_perceptual', lmbda_perceptual)
+        self.lmbda_perceptual = rate_distortion.check_lmbdas(
+            'lmbda_perceptual', lmbda_perceptual)
         self.beta = check('beta', beta)
         self.perceptual = perceptual and MODELS.build(perceptual)
         self.distortion = distortion and MODELS.build(distortion)
@@ -306,8 +308,11 @@ class RateLossHook(Hook):
                 psnr=rate_distortion.psnr(mse))
         compared = decoded if self.perceptual_of == 'x_hat' else batches
         if compared and self.perceptual is not None:
-            losses['loss_perceptual'] = self.lmbda_perceptual * \
-                self._distances(compared, records).mean()
+            weights = rate_distortion.weights_of('lmbda_perceptual',
+                                                 self.lmbda_perceptual,
+                                                 compared)
+            losses['loss_perceptual'] = (
+                weights * self._distances(compared, records)).mean()
         return {**losses, **rate_distortion.codec_losses(records)}
 
     def _distances(self, decoded: Sequence[CodedBatch],

@@ -6,10 +6,13 @@ from mmengine.model import MMDistributedDataParallel
 from torch import nn
 
 from mmhmc.engine.parts import (PARTS, adapter_changes_nothing,
-                                find_codec_wrapper, split_parameters, unwrap)
+                                encoder_parameters, find_codec_wrapper,
+                                split_parameters, unwrap)
 from mmhmc.registry import HOOKS
 from .named_settings import takes_named_settings
 
+#: What a stage can train; the encoder is a part of the codec.
+_TRAINABLE = (*PARTS, 'encoder')
 _STATISTICS = (nn.modules.batchnorm._BatchNorm, nn.modules.dropout._DropoutNd)
 
 
@@ -30,12 +33,17 @@ class TrainingStageHook(Hook):
     dropout is off. Layers that the host itself freezes (``frozen_stages``)
     stay frozen.
 
+    With ``encoder`` in place of ``codec`` learns of the codec only the way to
+    the symbols (``ImageCodec.encoder_parts``). Streams are then read, and
+    shown to people, by the codec as it was before.
+
     Under DDP the model is wrapped anew at each switch, so that the reducer
     waits for exactly the parameters that train.
 
     Args:
         stages: For each stage ``begin`` (epoch or iteration, from 0, rising)
-            and ``trainable``, a list out of codec, adapter and host.
+            and ``trainable``, a list out of codec, encoder, adapter and
+            host.
         by_epoch: Whether ``begin`` counts epochs, else iterations.
         named: Stages by name instead of a list, so that an option can name
             one: ``--cfg-options training_stages.adapter.begin=500``.
@@ -63,10 +71,10 @@ class TrainingStageHook(Hook):
             raise ValueError('`stages` must begin at 0 and rise, got '
                              f'begin={begins}.')
         for stage in stages:
-            unknown = set(stage['trainable']) - set(PARTS)
+            unknown = set(stage['trainable']) - set(_TRAINABLE)
             if unknown or not stage['trainable']:
                 raise ValueError('A stage trains one or more of '
-                                 f'{list(PARTS)}, got '
+                                 f'{list(_TRAINABLE)}, got '
                                  f'{list(stage["trainable"])}.')
         self.stages = stages
         self.by_epoch = by_epoch
@@ -81,9 +89,11 @@ class TrainingStageHook(Hook):
         """
         model = unwrap(runner.model)
         # Parameters that the host or the codec has frozen stay so.
+        parts = dict(
+            split_parameters(model), encoder=encoder_parameters(model))
         self._free = {
             part: [p for p in parameters if p.requires_grad]
-            for part, parameters in split_parameters(model).items()
+            for part, parameters in parts.items()
         }
         wanted = {part for stage in self.stages for part in stage['trainable']}
         for part in sorted(wanted):
@@ -126,9 +136,10 @@ class TrainingStageHook(Hook):
             return
         self.current = due
         trainable = self.stages[due]['trainable']
-        for part, parameters in self._free.items():
+        learning = {id(p) for part in trainable for p in self._free[part]}
+        for parameters in self._free.values():
             for parameter in parameters:
-                parameter.requires_grad_(part in trainable)
+                parameter.requires_grad_(id(parameter) in learning)
                 parameter.grad = None
         model = unwrap(runner.model)
         if isinstance(runner.model, MMDistributedDataParallel):
@@ -138,7 +149,9 @@ class TrainingStageHook(Hook):
 
     def _keep_frozen(self, model: nn.Module) -> None:
         """Put frozen parts into evaluation mode."""
-        trainable = self.stages[self.current]['trainable']
+        trainable = set(self.stages[self.current]['trainable'])
+        if 'encoder' in trainable:
+            trainable.add('codec')
         wrapper = find_codec_wrapper(model)
         for name in ('codec', 'adapter'):
             part = getattr(wrapper, name)

@@ -8,11 +8,14 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from mmhmc.checkpoints import STEP, in_steps, write_safetensors
+from mmhmc.checkpoints import (STEP, in_steps, read_checkpoint,
+                               write_safetensors)
 from mmhmc.codecs import ImageCodec, build_codec
 from mmhmc.evaluation import count_kmac, count_parameters
 from mmhmc.part_weights import TABLES, find_part
 from mmhmc.whole_files import sha256_of
+from mmhmc.zoo import fetch_weights
+from mmhmc.zoo.index import ZOO
 from .codec_loading import load_codec
 from .config_files import read_codec
 
@@ -124,11 +127,58 @@ def in_eight_bits(
     return small
 
 
+def without_base(weights: OrderedDict[str, Tensor],
+                 name: str) -> tuple[OrderedDict[str, Tensor], dict[str, str]]:
+    """Weights without those of the codec that a model of the zoo has, too.
+
+    E.g. of an encoder that was trained before a decoder that was not.
+
+    Args:
+        weights: See :func:`only_weights`; with entropy tables, not yet in
+            half precision or in 8 bits.
+        name: The model, ``mmhmc://NAME``.
+
+    Returns:
+        The other weights, and ``based_on`` of :func:`publish_weights`.
+
+    Raises:
+        OSError: If the model's weights cannot be read.
+        ValueError: If there is no such model, no weight is equal, or the
+            weights have no entropy tables: those of the model may not be
+            theirs.
+    """
+    base = read_checkpoint(name)['state_dict']
+    prefix, own = _codec_prefix(base), _codec_prefix(weights)
+    for key in base:
+        if key.rpartition('.')[2] in TABLES and \
+                own + key.removeprefix(prefix) not in weights:
+            raise ValueError('The checkpoint has no entropy tables, as '
+                             f'{key!r} of {name}. Give one that a training '
+                             'has saved.')
+    others = OrderedDict()
+    others._metadata = getattr(weights, '_metadata', OrderedDict())
+    for key, value in weights.items():
+        same = base.get(prefix + key.removeprefix(own)) if key.startswith(
+            own) else None
+        if same is None or not torch.equal(same, value):
+            others[key] = value
+    if len(others) == len(weights):
+        raise ValueError(f'No weight of the checkpoint is one of {name}, too.')
+    file = fetch_weights(name.removeprefix(ZOO))
+    return others, {
+        'name': name,
+        'sha256': sha256_of(file),
+        'prefix': prefix,
+        'as': own
+    }
+
+
 def publish_weights(weights: OrderedDict[str, Tensor],
                     out: str | Path,
                     config: str | None = None,
                     options: dict | None = None,
-                    dataset_meta: dict | None = None) -> dict[str, Any]:
+                    dataset_meta: dict | None = None,
+                    based_on: dict[str, str] | None = None) -> dict[str, Any]:
     """Write weights, and give their row of a metafile.
 
     With a config that has a codec, the codec is loaded strictly, and the
@@ -143,6 +193,7 @@ def publish_weights(weights: OrderedDict[str, Tensor],
         config: Config of the model; None writes without a trial.
         options: Settings of the config to override, by dotted name.
         dataset_meta: See :func:`mmhmc.checkpoints.write_safetensors`.
+        based_on: See :func:`without_base`; None for a whole model.
 
     Returns:
         Row of a metafile; a value that a person has to fill in is ``'?'``.
@@ -158,13 +209,14 @@ def publish_weights(weights: OrderedDict[str, Tensor],
         if _hold_a_codec(weights, config, options):
             with TemporaryDirectory() as folder:
                 trial = Path(folder) / out.name
-                write_safetensors(weights, trial)
+                write_safetensors(weights, trial, based_on=based_on)
                 codec = load_codec(config, trial, cfg_options=options)
-            weights = _with_tables(weights, codec)
+            if based_on is None:
+                weights = _with_tables(weights, codec)
         else:
             codec = load_codec(config, cfg_options=options)
         metadata.update(_costs(codec))
-    write_safetensors(weights, out, dataset_meta)
+    write_safetensors(weights, out, dataset_meta, based_on)
     row = {
         'Name': out.stem,
         'In Collection': '?',
@@ -205,10 +257,14 @@ def _hold_a_codec(weights: OrderedDict[str, Tensor], config: str,
     return find_part(build_codec(settings), weights) is not None
 
 
+def _codec_prefix(weights: OrderedDict[str, Tensor]) -> str:
+    return next((p for p in ('backbone.codec.', 'codec.') if any(
+        key.startswith(p) for key in weights)), '')
+
+
 def _with_tables(weights: OrderedDict[str, Tensor],
                  codec: ImageCodec) -> OrderedDict[str, Tensor]:
-    prefix = next((p for p in ('backbone.codec.', 'codec.') if any(
-        key.startswith(p) for key in weights)), '')
+    prefix = _codec_prefix(weights)
     complete = OrderedDict(weights)
     complete._metadata = getattr(weights, '_metadata', OrderedDict())
     for key, value in codec.state_dict().items():

@@ -67,7 +67,8 @@ def read_checkpoint(path: str | Path,
         What was saved. For ``.safetensors`` a dict with ``state_dict``, in
         which weights of 8 bits (:func:`in_steps`) are float32 again, and
         with the file's metadata (strings, and ``dataset_meta`` as
-        :func:`write_safetensors` took it) as ``meta``.
+        :func:`write_safetensors` took it) as ``meta``. A file that is based on
+        a model of the zoo is completed by the weights of the latter.
 
     Raises:
         ModuleNotFoundError: If a package that the address names is missing.
@@ -170,10 +171,32 @@ def _read_weights(file: Path, map_location: MapLocation) -> dict:
         raise TypeError(f'`map_location` for {file} must be a device, got a '
                         f'{type(map_location).__name__}.')
     try:
-        return read_safetensors(
+        checkpoint = read_safetensors(
             file, 'cpu' if map_location is None else map_location)
     except (SafetensorError, *_UNREADABLE) as error:
         raise _unreadable(file, error) from error
+    if 'based_on' in checkpoint['meta']:
+        _complete(checkpoint, file, map_location)
+    return checkpoint
+
+
+def _complete(checkpoint: dict, file: Path, map_location: MapLocation) -> None:
+    """Add the weights that a file shares with a model of the zoo."""
+    base = checkpoint['meta']['based_on']
+    keys = ('name', 'sha256', 'prefix', 'as')
+    if not isinstance(base, dict) or not all(
+            isinstance(base.get(key), str) for key in keys):
+        raise ValueError(f'{file} is based on {base!r}; expected a dict with '
+                         f'the texts {list(keys)}.')
+    name, sha256, prefix, own = (base[key] for key in keys)
+    if not is_zoo_name(name):
+        raise ValueError(f'{file} is based on {name!r}; expected a model of '
+                         f'the zoo: {ZOO}NAME.')
+    for key, value in read_checkpoint(name, map_location,
+                                      sha256)['state_dict'].items():
+        if key.startswith(prefix):
+            checkpoint['state_dict'].setdefault(
+                own + key.removeprefix(prefix), value)
 
 
 def _read_pickle(file: Path, map_location: MapLocation) -> Any:

@@ -20,7 +20,8 @@ STEP = '@step'
 
 def write_safetensors(state_dict: dict,
                       path: str | Path,
-                      dataset_meta: dict | None = None) -> None:
+                      dataset_meta: dict | None = None,
+                      based_on: dict | None = None) -> None:
     """Write weights as a file that cannot hold code.
 
     The versions of the modules, by which hosts rename old keys, are kept.
@@ -32,6 +33,10 @@ def write_safetensors(state_dict: dict,
         path: File, ``.safetensors``; it appears whole or not at all.
         dataset_meta: Names and colours of the classes, by which hosts label
             predictions, as values of JSON.
+        based_on: The model that has the other weights, see
+            :func:`~mmhmc.checkpoints.reading.read_checkpoint`: its ``name``
+            and ``sha256``, what its names begin with (``prefix``), and what
+            those of this file begin with (``as``).
 
     Raises:
         ValueError: If something else than a tensor is among them.
@@ -52,6 +57,8 @@ def write_safetensors(state_dict: dict,
     meta = dict(module_versions=getattr(state_dict, '_metadata', {}))
     if dataset_meta:
         meta['dataset_meta'] = dataset_meta
+    if based_on:
+        meta['based_on'] = based_on
     # One entry: safetensors writes several in any order, and the same weights
     # would not have the same SHA-256.
     with whole_file(path) as part:

@@ -43,6 +43,12 @@ def _add_publish(commands: Commands) -> None:
         default=[],
         metavar='PART,PART',
         help='layers that --eight-bits leaves in float16')
+    parser.add_argument(
+        '--based-on',
+        metavar='NAME',
+        help='model of the zoo whose codec has weights in common with this '
+        'one, as the decoder of an encoder that was trained alone: they are '
+        'left out, and read from there')
     smaller = parser.add_mutually_exclusive_group()
     smaller.add_argument(
         '--half',
@@ -68,17 +74,20 @@ def _publish(args: argparse.Namespace) -> int:
     import yaml
 
     from mmhmc.apis.publishing import (MAX_BYTES, in_eight_bits, in_half,
-                                       only_weights, publish_weights)
+                                       only_weights, publish_weights,
+                                       without_base)
     checkpoint = _read(args)
     weights = only_weights(checkpoint, args.only)
-    costs = {}
+    costs, based_on = {}, None
+    if args.based_on:
+        weights, based_on = without_base(weights, args.based_on)
     if args.half:
         weights, costs['Half precision'] = in_half(weights), args.half
     if args.eight_bits:
         weights = in_eight_bits(weights, args.but)
         costs['Eight bits'] = args.eight_bits
     row = publish_weights(weights, out, args.config, cfg_options(args),
-                          _dataset_meta(checkpoint))
+                          _dataset_meta(checkpoint), based_on)
     row['Metadata'].update(costs)
     print(yaml.safe_dump([row], sort_keys=False, allow_unicode=True), end='')
     if row['Size'] > MAX_BYTES:

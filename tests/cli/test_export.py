@@ -10,13 +10,14 @@ from torch import nn
 
 from mmhmc.adapters import DynamicAdaptation
 from mmhmc.apis import load_codec
-from mmhmc.apis.publishing import in_half, only_weights, publish_weights
-from mmhmc.checkpoints import read_checkpoint
+from mmhmc.apis.publishing import (in_half, only_weights, publish_weights,
+                                   without_base)
+from mmhmc.checkpoints import read_checkpoint, write_safetensors
 from mmhmc.cli import build_parser
 from mmhmc.models import CodecModel
 from mmhmc.registry import MODELS
 
-pytest.importorskip('safetensors')
+safe_open = pytest.importorskip('safetensors').safe_open
 
 
 @pytest.fixture
@@ -127,6 +128,58 @@ def test_adapter_alone_leaves_the_codec_where_it_is(config, tmp_path):
     row = publish_weights(weights, out, str(config), options)
     assert set(read_checkpoint(out)['state_dict']) == set(weights)
     assert row['Metadata']['Codec Parameters'] > 0
+
+
+def behind_a_backbone(state):
+    """Weights of a codec with another encoder, beside an adapter's."""
+    found = OrderedDict()
+    for key, value in state.items():
+        key = key.removeprefix('codec.')
+        moved = value + 1 if key.startswith('g_a.') else value
+        found[f'backbone.codec.{key}'] = moved
+    found['backbone.adapter.weight'] = torch.ones(3)
+    return found
+
+
+def test_weights_that_a_model_of_the_zoo_has_are_left_there(
+        run, zoo, tmp_path):
+    weights = behind_a_backbone(read_checkpoint('mmhmc://tiny')['state_dict'])
+    torch.save(weights, tmp_path / 'a.pth')
+    out = tmp_path / 'a.safetensors'
+    run('publish', tmp_path / 'a.pth', out, '--based-on', 'mmhmc://tiny')
+    with safe_open(out, 'pt') as content:
+        kept = set(content.keys())
+    assert kept == {
+        key
+        for key in weights if key.split('.')[1:3] == ['codec', 'g_a']
+    } | {'backbone.adapter.weight'}
+    state = read_checkpoint(out)['state_dict']
+    assert set(state) == set(weights)
+    assert all(value.equal(weights[key]) for key, value in state.items())
+
+
+def test_what_a_file_is_based_on_must_be_the_same_and_of_the_zoo(
+        run, zoo, tmp_path):
+    weights = behind_a_backbone(read_checkpoint('mmhmc://tiny')['state_dict'])
+    others, based_on = without_base(weights, 'mmhmc://tiny')
+    out = tmp_path / 'a.safetensors'
+    for change, match in ((dict(sha256='0' * 64), 'has SHA-256 .* expected 00'),
+                          (dict(name='a/b.pth'), "on 'a/b.pth'; expected a m"),
+                          (dict(prefix=3), 'expected a dict with the texts')):
+        write_safetensors(others, out, based_on={**based_on, **change})
+        with pytest.raises(ValueError, match=match):
+            read_checkpoint(out)
+
+
+def test_weights_that_have_nothing_of_the_zoo_or_no_tables_are_refused(zoo):
+    weights = behind_a_backbone(read_checkpoint('mmhmc://tiny')['state_dict'])
+    moved = OrderedDict((key, value + 1) for key, value in weights.items())
+    with pytest.raises(ValueError, match='No weight of the checkpoint is one'):
+        without_base(moved, 'mmhmc://tiny')
+    for key in [key for key in weights if key.endswith('_quantized_cdf')]:
+        del weights[key]
+    with pytest.raises(ValueError, match='no entropy tables, as .*_quantized'):
+        without_base(weights, 'mmhmc://tiny')
 
 
 def test_weights_that_do_not_fit_the_config_leave_no_file(config, tmp_path):

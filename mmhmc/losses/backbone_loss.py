@@ -51,6 +51,9 @@ class BackboneLoss(PerceptualLoss):
             features.
         checkpoint: File of the host's weights, whose keys ``backbone.`` are
             used; by default the backbone's own ``init_cfg``.
+        neck: Config of the host's neck: its outputs, which a head reads, are
+            compared in place of the backbone's. Its weights are the keys
+            ``neck.`` of ``checkpoint``.
 
     Raises:
         OSError: If a file cannot be read.
@@ -61,19 +64,11 @@ class BackboneLoss(PerceptualLoss):
                  backbone: dict,
                  input_norm: InputNorm | dict,
                  unit: bool = True,
-                 checkpoint: str | None = None) -> None:
-        backbone = deepcopy(backbone)
-        if checkpoint is not None:
-            backbone['init_cfg'] = dict(
-                type='Pretrained', checkpoint=checkpoint, prefix='backbone.')
-        init = pretrained(backbone.get('init_cfg'))
-        if init is None:
-            raise ValueError(
-                'BackboneLoss compares by a trained backbone; give its '
-                'weights as `checkpoint` or as `init_cfg` of `backbone`.')
+                 checkpoint: str | None = None,
+                 neck: dict | None = None) -> None:
         network = nn.Module()
-        network.backbone = MODELS.build(backbone)
-        _take_weights(network.backbone, init)
+        network.backbone = _build_part('backbone', backbone, checkpoint)
+        network.neck = neck and _build_part('neck', neck, checkpoint)
         network.norm = InputNorm.from_preprocessor(input_norm)
         super().__init__(network)
         self.unit = unit
@@ -92,7 +87,8 @@ class BackboneLoss(PerceptualLoss):
             The object that keeps them; None if the backbone is not that of
             this loss, or if the loss has compared nothing yet.
         """
-        if not self._taps or not _stands_still(backbone) \
+        if self._networks[0].neck is not None or not self._taps \
+                or not _stands_still(backbone) \
                 or not self._is_equal(backbone, norm):
             return None
         return FeatureWatch(backbone, self._taps)
@@ -140,7 +136,7 @@ class BackboneLoss(PerceptualLoss):
     def distance(self, network: nn.Module, x: Tensor, x_hat: Tensor) -> Tensor:
         """See :meth:`PerceptualLoss.distance`; in [0, 4] if ``unit``."""
         with torch.no_grad():
-            if self._taps is None:
+            if self._taps is None and network.neck is None:
                 self._taps = _find_taps(network, x)
             originals = _features(network, x)
         return self._mean(originals, _features(network, x_hat))
@@ -220,7 +216,25 @@ def _stands_still(backbone: nn.Module) -> bool:
 
 def _features(network: nn.Module, x: Tensor) -> Sequence[Tensor]:
     features = network.backbone(network.norm.from_image(x))
+    if network.neck is not None:
+        features = network.neck(features)
     return (features, ) if isinstance(features, Tensor) else features
+
+
+def _build_part(name: str, part: dict, checkpoint: str | None) -> nn.Module:
+    """A trained part of a host, by its name there."""
+    part = deepcopy(part)
+    if checkpoint is not None:
+        part['init_cfg'] = dict(
+            type='Pretrained', checkpoint=checkpoint, prefix=f'{name}.')
+    init = pretrained(part.get('init_cfg'))
+    if init is None:
+        raise ValueError(
+            f'BackboneLoss compares by a trained {name}; give its weights as '
+            f'`checkpoint` or as `init_cfg` of `{name}`.')
+    built = MODELS.build(part)
+    _take_weights(built, init)
+    return built
 
 
 def _take_weights(backbone: nn.Module, init: dict) -> None:

@@ -30,6 +30,18 @@ class TwoStages(BaseModule):
         return first, self.second(first)
 
 
+@MODELS.register_module()
+class TwiceTheLast(BaseModule):
+    """A neck with one output."""
+
+    def __init__(self, init_cfg=None):
+        super().__init__(init_cfg)
+        self.scale = nn.Conv2d(8, 8, 1, bias=False)
+
+    def forward(self, features):
+        return (self.scale(features[-1]), )
+
+
 @pytest.fixture(scope='module', params=['host', 'alone'])
 def loss(request, tmp_path_factory):
     """By weights of a host, and by those of the backbone itself."""
@@ -109,6 +121,28 @@ def test_only_the_features_themselves_see_contrast(loss):
         seen.backbone, seen.norm = backbone, norm
     torch.testing.assert_close(twice[0], torch.zeros(1), atol=1e-6, rtol=0)
     torch.testing.assert_close(twice[1], torch.full((1, ), 0.25))
+
+
+def test_outputs_of_a_neck_take_the_place_of_the_backbones(tmp_path):
+    torch.manual_seed(0)
+    host = nn.ModuleDict(dict(backbone=TwoStages(), neck=TwiceTheLast()))
+    torch.save(dict(state_dict=host.state_dict()), tmp_path / 'host.pth')
+    loss = BackboneLoss(
+        dict(type='mmhmc.TwoStages'),
+        NORM,
+        unit=False,
+        checkpoint=str(tmp_path / 'host.pth'),
+        neck=dict(type='mmhmc.TwiceTheLast'))
+    x = smooth_images(2, 16, 16)
+    norm = InputNorm.from_preprocessor(NORM)
+    one, other = (
+        host.neck(host.backbone(norm.from_image(image)))[0]
+        for image in (x, x.flip(3)))
+    expected = (one - other).square().mean((1, 2, 3)) / one.square().mean(
+        (1, 2, 3))
+    torch.testing.assert_close(loss(x, x.flip(3)), expected)
+    # The host computes others, which are of no use.
+    assert loss.watch(host.backbone, norm) is None
 
 
 def test_backbone_that_stays_random_is_refused(tmp_path):

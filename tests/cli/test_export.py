@@ -163,11 +163,12 @@ def test_what_a_file_is_based_on_must_be_the_same_and_of_the_zoo(
     weights = behind_a_backbone(read_checkpoint('mmhmc://tiny')['state_dict'])
     others, based_on = without_base(weights, 'mmhmc://tiny')
     out = tmp_path / 'a.safetensors'
-    for change, match in (
-        (dict(sha256='0' * 64), 'has SHA-256 .* expected 0000'),
-        (dict(name='a/b.pth'), "on 'a/b.pth'; expected a model"),
-        (dict(prefix=3), 'expected a dict with the texts')):
-        write_safetensors(others, out, based_on={**based_on, **change})
+    for key, value, match in [
+        ('sha256', '0' * 64, 'has SHA-256 .* expected 0000'),
+        ('name', 'a/b.pth', "on 'a/b.pth'; expected a model"),
+        ('prefix', 3, 'expected a dict with the texts'),
+    ]:
+        write_safetensors(others, out, based_on={**based_on, key: value})
         with pytest.raises(ValueError, match=match):
             read_checkpoint(out)
 

@@ -136,7 +136,7 @@ def without_base(weights: OrderedDict[str, Tensor],
     Args:
         weights: See :func:`only_weights`; with entropy tables, not yet in
             half precision or in 8 bits.
-        name: The model, ``mmhmc://NAME``.
+        name: The model, ``NAME`` or ``mmhmc://NAME``.
 
     Returns:
         The other weights, and ``based_on`` of :func:`publish_weights`.
@@ -147,6 +147,7 @@ def without_base(weights: OrderedDict[str, Tensor],
             weights have no entropy tables: those of the model may not be
             theirs.
     """
+    name = ZOO + name.removeprefix(ZOO)
     base = read_checkpoint(name)['state_dict']
     prefix, own = _codec_prefix(base), _codec_prefix(weights)
     for key in base:

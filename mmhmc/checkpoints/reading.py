@@ -68,7 +68,7 @@ def read_checkpoint(path: str | Path,
         which weights of 8 bits (:func:`in_steps`) are float32 again, and
         with the file's metadata (strings, and ``dataset_meta`` as
         :func:`write_safetensors` took it) as ``meta``. A file that is based on
-        a model of the zoo is completed by the weights of the latter.
+        a model of the zoo is completed by that model's weights.
 
     Raises:
         ModuleNotFoundError: If a package that the address names is missing.

@@ -161,7 +161,8 @@ def test_weights_that_a_model_of_the_zoo_has_are_left_there(
 def test_what_a_file_is_based_on_must_be_the_same_and_of_the_zoo(
         run, zoo, tmp_path):
     weights = behind_a_backbone(read_checkpoint('mmhmc://tiny')['state_dict'])
-    others, based_on = without_base(weights, 'mmhmc://tiny')
+    others, based_on = without_base(weights, 'tiny')
+    assert based_on['name'] == 'mmhmc://tiny'
     out = tmp_path / 'a.safetensors'
     for key, value, match in [
         ('sha256', '0' * 64, 'has SHA-256 .* expected 0000'),

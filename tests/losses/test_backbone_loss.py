@@ -31,7 +31,7 @@ class TwoStages(BaseModule):
 
 
 @MODELS.register_module()
-class TwiceTheLast(BaseModule):
+class LastScaled(BaseModule):
     """A neck with one output."""
 
     def __init__(self, init_cfg=None):
@@ -125,14 +125,14 @@ def test_only_the_features_themselves_see_contrast(loss):
 
 def test_outputs_of_a_neck_take_the_place_of_the_backbones(tmp_path):
     torch.manual_seed(0)
-    host = nn.ModuleDict(dict(backbone=TwoStages(), neck=TwiceTheLast()))
+    host = nn.ModuleDict(dict(backbone=TwoStages(), neck=LastScaled()))
     torch.save(dict(state_dict=host.state_dict()), tmp_path / 'host.pth')
     loss = BackboneLoss(
         dict(type='mmhmc.TwoStages'),
         NORM,
         unit=False,
         checkpoint=str(tmp_path / 'host.pth'),
-        neck=dict(type='mmhmc.TwiceTheLast'))
+        neck=dict(type='mmhmc.LastScaled'))
     x = smooth_images(2, 16, 16)
     norm = InputNorm.from_preprocessor(NORM)
     one, other = (

@@ -7,6 +7,9 @@ from torch.nn.utils.parametrizations import spectral_norm
 
 from mmhmc.registry import MODELS
 
+#: Details of photographs have about an eighth of the contrast.
+_DETAIL_GAIN = 8.
+
 
 @MODELS.register_module()
 class TwoScaleDiscriminator(nn.Module):
@@ -14,20 +17,28 @@ class TwoScaleDiscriminator(nn.Module):
 
     .. code-block:: none
 
-        y_hat ─► Conv1 ─► bilinear ┐
-                                   ├─┬────────► (Conv4, SN, LeakyReLU)* ─► D1
-        x or x_hat ────────────────┘ └─► / 2 ─► (Conv4, SN, LeakyReLU)* ─► D2
+        y_hat ─► / RMS ─► Conv1 ─► bilinear ┐
+                                            ├─┬────────► stages ─► D1
+        x or x_hat ─┬───────────────────────┤ └─► / 2 ─► stages ─► D2
+                    └─► less its mean ──────┘
+        stages = (Conv4, SN, LeakyReLU)*
 
     Each scale has its own weights. All convolutions are spectrally normalised,
     and all hidden ones but the last halve the sides. The network also sees the
     quantised latent, or for a codec with layers its first channels: the
-    semantic layer of a ``LayeredGenerative``.
+    semantic layer of a ``LayeredGenerative``. It is divided by its root mean
+    square; several times larger than the image, it would hide it. Decoded
+    images lack details first of all, so these are shown alone, too: each pixel
+    less the mean of the 5x5 around it.
 
     Reference:
         That of :func:`feature_matching_loss`, with spectral instead of
         instance normalisation (T. Miyato et al.: "Spectral Normalization for
         Generative Adversarial Networks", ICLR 2018,
-        https://arxiv.org/abs/1802.05957)
+        https://arxiv.org/abs/1802.05957). Details beside what they belong to:
+        E. Denton et al.: "Deep Generative Image Models using a Laplacian
+        Pyramid of Adversarial Networks", NeurIPS 2015,
+        https://arxiv.org/abs/1506.05751
 
     Args:
         latent_channels: Channels M of ``y_hat``.
@@ -58,7 +69,7 @@ class TwoScaleDiscriminator(nn.Module):
         self.seen_channels = seen
         self.context = nn.Conv2d(seen, context_channels, 1)
         self.scales = nn.ModuleList(
-            _stages(3 + context_channels, hidden_channels) for _ in range(2))
+            _stages(6 + context_channels, hidden_channels) for _ in range(2))
 
     def forward(self,
                 images: Tensor,
@@ -84,15 +95,26 @@ class TwoScaleDiscriminator(nn.Module):
         These are the outputs (B, C, h', w') of all hidden layers of both
         scales.
         """
-        context = self.context(y_hat[:, :self.seen_channels].detach())
+        y_hat = y_hat[:, :self.seen_channels].detach()
+        size = y_hat.square().mean((1, 2, 3), keepdim=True).sqrt()
         context = nn.functional.interpolate(
-            context, images.shape[-2:], mode='bilinear')
-        seen = torch.cat((images, context.to(images.dtype)), dim=1)
+            self.context(y_hat / size.clamp(min=1e-6)),
+            images.shape[-2:],
+            mode='bilinear')
+        seen = torch.cat((2 * images - 1, _details(images), context.to(
+            images.dtype)), 1)
         fine, features = _run(self.scales[0], seen)
         half = nn.functional.avg_pool2d(seen, 2, ceil_mode=True)
         coarse, more = _run(self.scales[1], half)
         coarse = nn.functional.interpolate(coarse, fine.shape[-2:])
         return torch.cat((fine, coarse), dim=1), features + more
+
+
+def _details(images: Tensor) -> Tensor:
+    """Fine structures, about as large as images in [-1, 1] are."""
+    means = nn.functional.avg_pool2d(
+        images, 5, stride=1, padding=2, count_include_pad=False)
+    return _DETAIL_GAIN * (images - means)
 
 
 def _stages(channels: int, widths: Sequence[int]) -> nn.ModuleList:

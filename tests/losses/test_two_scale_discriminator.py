@@ -40,6 +40,31 @@ def test_all_but_the_context_is_spectrally_normalised():
             assert norm.item() == pytest.approx(1, abs=0.05)
 
 
+def test_the_size_of_the_latent_does_not_count():
+    judge = tiny().eval()
+    x, y_hat = batch()
+    expected = judge(x, y_hat)
+    torch.testing.assert_close(judge(x, 100 * y_hat), expected)
+    assert judge(x, torch.zeros_like(y_hat)).isfinite().all()
+
+
+def test_it_learns_soon_to_tell_blurred_images():
+    torch.manual_seed(0)
+    judge = tiny(hidden_channels=(8, 8))
+    adam = torch.optim.Adam(judge.parameters(), lr=3e-3)
+    for _ in range(60):
+        x, y_hat = batch((32, 32))
+        x = 0.4 + 0.2 * x
+        blurred = torch.nn.functional.avg_pool2d(x, 3, 1, 1)
+        images, latents = torch.cat((x, blurred)), torch.cat((y_hat, y_hat))
+        real, fake = judge(images, 5 * latents).chunk(2)
+        loss = (1 - real).relu().mean() + (1 + fake).relu().mean()
+        adam.zero_grad()
+        loss.backward()
+        adam.step()
+    assert (real > 0).float().mean() > 0.9 and (fake < 0).float().mean() > 0.9
+
+
 def test_only_the_seen_channels_count_and_get_no_gradient():
     judge = tiny(seen_channels=4).eval()
     x, y_hat = batch()

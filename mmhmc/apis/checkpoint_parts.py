@@ -189,8 +189,11 @@ def complete_host(model: nn.Module, state: dict, name: str | Path,
 
 
 def is_of_host(key: str, model: nn.Module) -> bool:
-    """Whether a weight is neither the codec's nor the adapter's."""
-    return not key.startswith(
+    """Whether a weight is neither the codec's nor the adapter's.
+
+    A codec alone has no host, but perhaps a discriminator, for training.
+    """
+    return not isinstance(model, CodecModel) and not key.startswith(
         tuple(f'{prefix}.{part}.'.removeprefix('.')
               for prefix, module in model.named_modules()
               if isinstance(module, ImageCoding)

@@ -6,7 +6,8 @@ from conftest import MockTaskModel, tiny_codec, wrapped_model
 from mmhmc.adapters import DynamicAdaptation
 from mmhmc.apis.checkpoint_parts import check_start, complete_model
 from mmhmc.codecs import IdentityCodec
-from mmhmc.models import CodecModel
+from mmhmc.losses import FeatureLoss, PatchDiscriminator
+from mmhmc.models import CodecModel, GenerativeCodecModel
 
 CODED = ('backbone.codec.', 'backbone.adapter.')
 
@@ -89,6 +90,19 @@ def test_host_without_weights_is_refused(model, same, tmp_path):
     path = saved(tmp_path, coded_only(model))
     with pytest.raises(ValueError, match='holds weights of a codec only'):
         complete_model(model, path, str(path) if same else None)
+
+
+def test_discriminator_is_no_host(tmp_path):
+    codec = tiny_codec('MeanScaleHyperprior')
+    model = GenerativeCodecModel(
+        codec,
+        perceptual=FeatureLoss((4, )),
+        quality_range=None,
+        lmbda_rate=(1., ),
+        discriminator=PatchDiscriminator(
+            codec.latent_channels, hidden_channels=(4, )))
+    weights = {f'codec.{k}': v for k, v in codec.state_dict().items()}
+    complete_model(model, saved(tmp_path, weights))
 
 
 def test_model_without_a_codec_needs_none(tmp_path):

@@ -53,7 +53,7 @@ def has_options_that_change_the_config(name, cfg):
 
 def has_weights_that_fit_the_config_strictly(name, cfg):
     path = fetch_weights(name)
-    if cfg.model.type == 'mmhmc.CodecModel':
+    if 'codec' in cfg.model:
         codec = load_codec(cfg, path)
         own = {
             f'codec.{key}': value

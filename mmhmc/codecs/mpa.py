@@ -55,6 +55,9 @@ class MPA(TinyLIC):
     ``extra_losses`` have the ratio loss, which makes predictors choose the
     given share of positions.
 
+    ``trained_task='perceptual'`` trains the MLPs of the decoder's main path
+    again. Bitstreams stay, and so does what a task gets at an ``alpha`` of 1.
+
     Differences from the paper: a task's path is initialised from the main
     one, not at random. In the second stage frozen parts are in evaluation
     mode, where the published code adds their noise. Images are never cut
@@ -70,8 +73,8 @@ class MPA(TinyLIC):
             ``'inverted'`` (a hidden width of twice the channels) or
             ``'bottleneck'`` (of half). By name alone ``mse`` is inverted, any
             other a bottleneck.
-        trained_task: The task that learns, all other weights being frozen;
-            None trains all.
+        trained_task: The task that learns, all other weights being frozen,
+            or ``'perceptual'``; None trains all.
         lmbda_ratio: Weight of the ratio loss, not negative.
         **kwargs: The other arguments of :class:`TinyLIC`.
 
@@ -92,9 +95,10 @@ class MPA(TinyLIC):
                  lmbda_ratio: float = 10.,
                  **kwargs) -> None:
         self.tasks = _kinds_of(tasks)
-        if trained_task is not None and trained_task not in self.tasks:
-            raise ValueError(f'`trained_task` must be one of `tasks`, '
-                             f'{list(self.tasks)}, got {trained_task!r}.')
+        known = [MAIN_TASK, *self.tasks]
+        if trained_task is not None and trained_task not in known:
+            raise ValueError(f'`trained_task` must be one of {known}, got '
+                             f'{trained_task!r}.')
         if not 0 <= lmbda_ratio < float('inf'):
             raise ValueError('`lmbda_ratio` weighs a part of the loss and '
                              'must be finite and at least 0, got '
@@ -119,9 +123,15 @@ class MPA(TinyLIC):
                               paths[transform])
 
     def task_parts(self, task: str) -> Iterator[nn.Module]:
-        """Predictors and side paths of one task."""
+        """Predictors and side paths of one task; MLPs of the main path."""
         for stage in self.g_s:
-            if isinstance(stage, MultiPathStage):
+            if not isinstance(stage, MultiPathStage):
+                continue
+            if task == MAIN_TASK:
+                for block in stage.blocks:
+                    yield block.norm2
+                    yield block.mlp
+            else:
                 yield stage.predictors[task]
                 yield stage.sides[task]
 

@@ -96,7 +96,7 @@ def test_names_and_kinds_that_do_not_fit_are_refused(tasks, match):
 
 
 def test_trained_task_that_is_none_is_refused():
-    with pytest.raises(ValueError, match=r"one of `tasks`, .*, got 'det'"):
+    with pytest.raises(ValueError, match=r"one of .*'seg'\], got 'det'"):
         MPA(TASKS, trained_task='det')
 
 
@@ -297,6 +297,32 @@ def test_frozen_parts_rest_while_one_path_trains():
     assert not any(m.training for m in codec.modules())
 
 
+def test_main_path_learns_again_and_bits_and_tasks_stay(codec):
+    trained = MPA(TASKS, 'perceptual', **CODECS['MPA'])
+    trained.load_state_dict(codec.state_dict())
+    x, condition = smooth_images(1, 64, 64), at(4, 'perceptual')
+    optimizer = torch.optim.SGD(
+        [p for p in trained.parameters() if p.requires_grad], lr=0.1)
+    trained.train()(x, condition).x_hat.square().mean().backward()
+    optimizer.step()
+    before = codec.state_dict()
+    changed = {
+        name
+        for name, value in trained.state_dict().items()
+        if not value.equal(before[name])
+    }
+    assert changed and all(
+        name.startswith('g_s.') and ('.mlp.' in name or '.norm2.' in name)
+        for name in changed)
+    trained.eval()
+    assert trained.compress(x, at(4)) == codec.compress(x, at(4))
+    with torch.no_grad():
+        assert not trained(x, at(4)).x_hat.equal(codec(x, at(4)).x_hat)
+        for task in TASKS:
+            assert trained(x, at(4, task)).x_hat.equal(
+                codec(x, at(4, task)).x_hat)
+
+
 def test_losses_of_paths_reach_the_hosts_losses():
     model = CodecModel(
         fresh(trained_task='mse'),
@@ -339,15 +365,16 @@ def test_runner_trains_one_path_for_a_host(codec, tmp_path):
     assert trained.eval().compress(x, at(3)) == codec.compress(x, at(3))
 
 
-@pytest.mark.parametrize('task', [None, 'seg'])
+@pytest.mark.parametrize('task', [None, 'seg', 'perceptual'])
 def test_every_batch_uses_all_that_trains_as_several_processes_need(task):
     dist.init_process_group(
         'gloo', store=dist.HashStore(), rank=0, world_size=1)
     try:
-        codec = fresh((task, ) if task else (), trained_task=task)
+        tasks = () if task in (None, 'perceptual') else (task, )
+        codec = fresh(tasks, trained_task=task)
         wrapped = nn.parallel.DistributedDataParallel(codec.train())
         for quality, alpha in ((1, 1), (8, 0), (4, 0.5)):
-            condition = at(quality, task, alpha if task else None)
+            condition = at(quality, task, alpha if tasks else None)
             # The next forward complains of what has got no gradient.
             output = wrapped(smooth_images(1, 64, 64), condition)
             bits = sum(p.log2().sum() for p in output.likelihoods.values())

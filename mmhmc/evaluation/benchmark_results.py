@@ -349,11 +349,13 @@ def _task_scorer(path: Path, metric: str, annotations: None | (str | Path),
         score = MeanIoUScore(areas[:, 0], areas[:, 1])
     elif kind == 'top1' and 'Accuracy' in found:
         score = MeanScore(100 * np.array(found['Accuracy']))
+    elif kind == 'psnr' and 'PSNRMetric' in found:
+        score = MeanScore(np.array(found['PSNRMetric']))
     else:
         raise ValueError(
             f'{metric!r} cannot be computed for a selection of images from '
-            f'{path.name}; bbox_mAP, segm_mAP, mIoU and top1 can, where they '
-            'were kept.')
+            f'{path.name}; bbox_mAP, segm_mAP, mIoU, top1 and psnr can, where '
+            'they were kept.')
     if not _names(found):
         raise ValueError(f'{path} does not name its `images`, so their '
                          'rates are unknown. Run the task again.')

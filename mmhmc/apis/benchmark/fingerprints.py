@@ -73,7 +73,8 @@ def task_key(task: Task, plan: Plan) -> str:
     images = plan.datasets[task.dataset]
     return fingerprint([
         read_config(task.config, task.cfg_options).to_dict(),
-        file_hash(task.checkpoint), task.metrics, plan.protocol, images.root,
+        file_hash(task.checkpoint),
+        task.host_metrics, plan.protocol, images.root,
         [state_of(str(Path(images.root) / image)) for image in images.files],
         images.annotations and file_hash(images.annotations)
     ])

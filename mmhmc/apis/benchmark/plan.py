@@ -30,6 +30,8 @@ _PLAN_KEYS = ('work_dir', 'anchor', 'datasets', 'codecs', 'tasks',
 #: Measures of image quality that a plan may ask for.
 #: The last one is of EfficientNet-Lite0, trained on ImageNet.
 IMAGE_METRICS = ('psnr', 'ms_ssim', 'lpips', 'feature_distance')
+#: PSNR of what a codec in the model decodes, for people.
+CODED_PSNR = 'quality/psnr'
 
 
 @dataclass(frozen=True)
@@ -93,7 +95,8 @@ class Task:
         config: Host config, see :func:`mmhmc.apis.read_config`.
         checkpoint: The host's weights.
         dataset: Name of the image set that the host tests on.
-        metrics: Names of the host's metrics that tables show.
+        metrics: Names of the metrics that tables show: the host's, and
+            ``quality/psnr`` of a codec in the model.
         cfg_options: Settings of the config to override.
     """
 
@@ -103,6 +106,11 @@ class Task:
     dataset: str
     metrics: tuple[str, ...]
     cfg_options: dict = field(default_factory=dict)
+
+    @property
+    def host_metrics(self) -> tuple[str, ...]:
+        """The metrics that the host has without a codec, too."""
+        return tuple(name for name in self.metrics if name != CODED_PSNR)
 
 
 @dataclass(frozen=True)

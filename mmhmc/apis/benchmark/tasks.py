@@ -121,7 +121,10 @@ class HostTester:
         for name in run.task.metrics:
             if name not in metrics and name.startswith(nothing):
                 metrics[name] = 0.
-        _check_metrics(run.task, metrics)
+        # Images that nobody has coded have no quality.
+        wanted = run.task.host_metrics if run.row is None else \
+            run.task.metrics
+        _check_metrics(run.task, wanted, metrics)
         path = folder / 'images.json'
         write_whole(path, json.dumps(content).encode())
         record = dict(
@@ -291,12 +294,12 @@ def _prepare(cfg: Config, task: Task, folder: Path) -> None:
             metric.outfile_prefix = str(folder / 'coco')
 
 
-def _check_metrics(task: Task, metrics: dict) -> None:
-    missing = [name for name in task.metrics if name not in metrics]
+def _check_metrics(task: Task, wanted: tuple[str, ...], metrics: dict) -> None:
+    missing = [name for name in wanted if name not in metrics]
     if missing:
         raise ValueError(f'{task.config} gives no metrics {missing}; it gives '
                          f'{sorted(metrics)}. Correct `metrics` of the task.')
-    for name in task.metrics:
+    for name in wanted:
         # What pycocotools says where there is nothing to find; others, such
         # as the kernel distance, may be below 0.
         if metrics[name] == -1 or math.isnan(metrics[name]):
@@ -339,7 +342,8 @@ class ImageScores(Hook):
     - COCO: files of detections;
     - segmentation: areas of intersection and union of each class;
     - classification: whether the best class is right;
-    - the rate of a codec in the model, in bpp of the original image.
+    - the rate of a codec in the model, in bpp of the original image, and the
+      PSNR of what it decodes.
     """
 
     def __init__(self) -> None:
@@ -388,4 +392,10 @@ def _bpp(result: list[dict]) -> float | None:
                for frame in result) / len(result)
 
 
-_READERS = dict(IoUMetric=_areas, Accuracy=_is_right, BitrateMetric=_bpp)
+def _psnr(result: list[float]) -> float:
+    """Of our PSNRMetric, mean over the frames of a sample."""
+    return sum(result) / len(result)
+
+
+_READERS = dict(
+    IoUMetric=_areas, Accuracy=_is_right, BitrateMetric=_bpp, PSNRMetric=_psnr)

@@ -148,6 +148,25 @@ def test_codec_in_the_model_is_the_one_of_the_point(with_task):
     assert dict(zip(curve.images, point.bpp)) == pytest.approx(rates)
 
 
+def test_psnr_of_a_codec_in_the_model_is_a_column(with_task):
+    keys = []
+    with_task.protocol = 'in the model'
+    for metrics in (['accuracy/top1'], ['accuracy/top1', 'quality/psnr']):
+        with_task.tasks.top1.metrics = metrics
+        plan = read_plan(with_task)
+        outcome = run_benchmark(plan, resume=True)
+        assert outcome.failures == []
+        keys.append({r['point']: r['key'] for r in records_of(plan)})
+    # What is measured is the same, so nothing is measured again.
+    assert keys[0] == keys[1]
+    curve = read_results(outcome.path).image_curve('plain', 'few',
+                                                   'quality/psnr')
+    records = {r['point']: r['metrics'] for r in records_of(plan)}
+    for point in curve.points:
+        assert point.scorer.score(range(len(curve.images))) == pytest.approx(
+            records[point.label]['quality/psnr'])
+
+
 def test_condition_of_a_point_reaches_the_codec_in_the_model(with_task):
     with_task.protocol = 'in the model'
     with_task.anchor = None
@@ -317,14 +336,14 @@ def test_point_where_nothing_is_found_is_kept(with_task, tmp_path):
 
 
 def test_metric_of_nothing_is_a_failure():
-    task = SimpleNamespace(config='host.py', metrics=('coco/bbox_mAP', ))
+    task, wanted = SimpleNamespace(config='host.py'), ('coco/bbox_mAP', )
     for value in (-1., float('nan')):
         with pytest.raises(ValueError, match='where annotations hold no obj'):
-            _check_metrics(task, {'coco/bbox_mAP': value})
-    _check_metrics(task, {'coco/bbox_mAP': 0.})
+            _check_metrics(task, wanted, {'coco/bbox_mAP': value})
+    _check_metrics(task, wanted, {'coco/bbox_mAP': 0.})
     # A kernel distance may be below 0.
-    task.metrics = ('quality/kid_2000', )
-    _check_metrics(task, {'quality/kid_2000': -0.0004})
+    wanted = ('quality/kid_2000', )
+    _check_metrics(task, wanted, {'quality/kid_2000': -0.0004})
 
 
 def test_host_spends_operations_on_uncompressed_images(with_task):

@@ -1,6 +1,6 @@
 """Rate-distortion curves that can be computed for any selection of images."""
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy import ndarray
@@ -46,6 +46,8 @@ class ImageCurve:
     points: Sequence[RDPoint]
     metric: str = ''
     lower_is_better: bool | None = None
+    _selected: dict[bytes, RateCurve] = field(
+        default_factory=dict, init=False, repr=False)
 
     def __post_init__(self) -> None:
         for point in self.points:
@@ -64,6 +66,13 @@ class ImageCurve:
         Raises:
             ValueError: If the selection has no rate or no quality.
         """
+        # An anchor is asked for the same selections by every comparison.
+        key = np.asarray(indices).tobytes()
+        if key not in self._selected:
+            self._selected[key] = self._select(indices)
+        return self._selected[key]
+
+    def _select(self, indices: ndarray) -> RateCurve:
         quality = np.array(
             [point.scorer.score(indices) for point in self.points])
         if self.metric == 'ms_ssim_db':

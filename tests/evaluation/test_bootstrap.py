@@ -37,6 +37,29 @@ def test_same_images_are_drawn_for_both():
     assert interval.num_refused == 0
 
 
+def test_anchor_is_scored_once_for_all_comparisons():
+    asked = []
+
+    class Counted(MeanScore):
+
+        def score(self, indices):
+            asked.append(indices)
+            return super().score(indices)
+
+    plain = curve()
+    anchor = ImageCurve(plain.name, plain.images, [
+        RDPoint(point.bpp, Counted([point.scorer.score([n])
+                                    for n in range(30)]), point.label)
+        for point in plain.points
+    ], plain.metric)
+    first = bootstrap_bd(anchor, curve(0.8), num_samples=20)
+    count = len(asked)
+    assert count == 21 * len(anchor.points)
+    bootstrap_bd(anchor, curve(0.7), num_samples=20)
+    assert len(asked) == count
+    assert bootstrap_bd(anchor, curve(0.8), num_samples=20) == first
+
+
 def test_interval_holds_the_value_and_narrows_with_images():
     widths = []
     for count in (20, 320):

@@ -27,7 +27,7 @@ def test_figures_of_the_readme_are_those_of_the_results():
     results = (ROOT / 'docs/results.md').read_text()
     table = README.split('## Results')[1].split('## Limits')[0]
     figures = _FIGURE.findall(table)
-    assert len(figures) == 14
+    assert len(figures) == 16
     assert [figure for figure in figures if figure not in results] == []
 
 

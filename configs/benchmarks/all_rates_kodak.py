@@ -13,7 +13,7 @@ _dcvc_uf = dict(
         dict(checkpoint='mmhmc://dcvc-uf-small_pictures', quality=q)
         for q in (1, 9, 17, 25, 33, 41, 45.5, 50, 64)
     })
-_others = ('JPEG', 'WebP', 'HEVC', 'MeanScaleHyperprior', 'Cheng2020Attention')
+_others = ('JPEG', 'HEVC', 'VVC', 'MeanScaleHyperprior', 'Cheng2020Attention')
 codecs = dict(
     _delete_=True,
     **{name: _base_.codecs[name]

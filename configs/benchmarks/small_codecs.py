@@ -1,8 +1,4 @@
-"""The small codecs of the zoo on Kodak, beside standard and published ones.
-
-Those before a detector are coded as people see them; what the detector makes
-of the same weights is in `small_codecs_coco.py`.
-"""
+"""Small codecs of the zoo on Kodak, beside standard and published ones."""
 anchor = 'JPEG'
 published = ['minnen2018-mean', 'cheng2020-attn']
 image_metrics = ['psnr', 'ms_ssim']
@@ -40,7 +36,4 @@ codecs = {
              'mean-scale-hyperprior_pictures'),
     'Cheng2020Attention':
     _learned('cheng2020/cheng2020-attn_pictures', 'cheng2020-attn_pictures'),
-    'Cheng2020Attention, adapted':
-    _learned('hmc/yolox-nano_dynadapt_coco_cheng2020-attn',
-             'cheng2020-attn_dynadapt_coco'),
 }

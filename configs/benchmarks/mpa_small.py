@@ -1,29 +1,21 @@
-"""Every path of one small MPA checkpoint, by the metric that it is for.
+"""Paths of one small MPA checkpoint, each by the metric that it is for.
 
-Kodak for people and for the mean squared error at all qualities; CamVid, a
-part of COCO, and objects of it for the machines at four. The weights are the
-zoo's; `configs/mpa/README.md` has the commands that make them.
-`python tools/dataset_converters/coco_crops.py data/coco_sample` makes
-`data/coco_crops`.
+Kodak for people and for the mean squared error at all qualities, CamVid for
+segmentation at four. Detection: `mpa_small_coco.py`; classification:
+`configs/tested_models/mpa_small_imagenet.py`. The weights are the zoo's;
+`configs/mpa/README.md` has the commands that make them.
 """
-_base_ = ['../_base_/benchmarks/yolox_nano_coco.py']
 anchor = 'main path'
-image_metrics = ['psnr', 'ms_ssim']
+image_metrics = ['psnr', 'ms_ssim', 'feature_distance']
 datasets = dict(
     kodak=dict(root='data/kodak'),
-    camvid=dict(root='data/camvid/val'),
-    crops=dict(root='data/coco_crops/val'))
+    camvid=dict(root='data/camvid/val'))
 tasks = dict(
     pspnet=dict(
         config='configs/mpa/pspnet_csp-nano_camvid.py',
         checkpoint='mmhmc://pspnet_csp-nano_camvid',
         dataset='camvid',
-        metrics=['mIoU']),
-    classifier=dict(
-        config='configs/mpa/classifier_csp-nano_coco-crops.py',
-        checkpoint='mmhmc://classifier_csp-nano_coco-crops',
-        dataset='crops',
-        metrics=['accuracy/top1']))
+        metrics=['mIoU']))
 _weights = 'mmhmc://mpa-small_pictures'
 
 _few = (1, 2, 4, 8)
@@ -51,13 +43,9 @@ def _path(task, alpha, **datasets):
 codecs = {
     # Which task is the same to the main path.
     'main path':
-    _path('mse', 0., kodak=range(1, 9), camvid=_few, crops=_few, coco=_few),
+    _path('mse', 0., kodak=range(1, 9), camvid=_few),
     'MSE path':
     _path('mse', 1., kodak=range(1, 9)),
     'segmentation path':
     _path('seg', 1., camvid=_few),
-    'classification path':
-    _path('cls', 1., crops=_few),
-    'detection path':
-    _path('det', 1., coco=_few),
 }

@@ -1,9 +1,7 @@
 """Detection's path of the small MPA, coded as the detector gets images.
 
 Images are resized to 416 and padded before they are coded, as in the training
-of this path. `mpa_small.py` codes them at their own size, as an encoder that
-knows no detector does, and the detector's pipeline shrinks what is decoded.
-`data/coco_sample` holds `instances_val.json` and `images/`.
+of this path. `data/coco_sample` holds `instances_val.json` and `images/`.
 """
 _base_ = ['../_base_/benchmarks/yolox_nano_coco.py']
 anchor = 'main path'

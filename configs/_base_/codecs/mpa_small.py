@@ -5,7 +5,12 @@ all side paths of the decoder are inverted.
 """
 codec = dict(
     type='mmhmc.MPA',
-    tasks=dict(mse='inverted', cls='inverted', seg='inverted', det='inverted'),
+    tasks=dict(
+        mse='inverted',
+        cls='inverted',
+        seg='inverted',
+        det='inverted',
+        imagenet='inverted'),
     hidden_channels=(32, 48, 64),
     latent_channels=96,
     hyper_channels=48,

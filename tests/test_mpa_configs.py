@@ -64,6 +64,15 @@ def test_small_ones_say_how_the_zoos_weights_were_trained(task):
     assert cfg.train_cfg.max_iters == (400 if task == 'det' else 600)
 
 
+def test_main_path_learns_again_without_the_rate():
+    cfg = load_config('configs/mpa/mpa-small_perceptual_pictures.py')
+    assert cfg.model.codec.trained_task == 'perceptual'
+    assert cfg.objective.lmbda_rate == 0
+    assert cfg.objective.perceptual == dict(type='mmhmc.EfficientNetLoss')
+    assert cfg.model.condition == dict(quality=8)
+    assert cfg.model.train_condition == dict(quality=list(range(1, 9)))
+
+
 def test_classes_of_imagenet_are_learnt_by_the_authors_objective():
     cfg = config_of('mpa-small_cls_imagenet-sample', 'mmpretrain')
     objective = cfg.objective

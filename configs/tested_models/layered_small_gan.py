@@ -1,8 +1,9 @@
 """Faces of the small layered codec, learnt with and without a discriminator.
 
 The weights of the latter are not in the zoo; `configs/layered/README.md` has
-the commands. Distances are those of features: of YOLOX-nano, which neither of
-the two trainings saw, and of EfficientNet-Lite0, which both learnt from.
+the commands. Distances are those of features: of YOLOX-nano, from which
+neither of the two learnt (the weights that both began with had), and of
+EfficientNet-Lite0, from which both did.
 """
 metrics = {
     'rate/bpp': 'bpp',

@@ -115,27 +115,28 @@ def write_tables(pages: Sequence[Path],
         ValueError: If a page asks for no table, or for one that is not there.
     """
     tables_of = lru_cache(maxsize=None)(BenchmarkTables)
-    tested = lru_cache(maxsize=None)(tabulate_tests)
 
-    def written(block: re.Match) -> str:
-        if config not in (None, block['config']):
-            return block[0]
-        kind = block['kind']
+    @lru_cache(maxsize=None)
+    def table(source: str, kind: str, anchor: str | None, columns: str) -> str:
         if kind not in KINDS:
             raise ValueError(f'There is no kind {kind!r} of tables; there are '
                              f'{", ".join(KINDS)}.')
         if kind == 'tests':
-            table = tested(block['config'])
-        else:
-            columns = [
-                tuple(c.split('/', 1)) for c in block['columns'].split()
-            ]
-            make = getattr(tables_of(block['config'], jobs), kind)
-            table = make(columns, block['anchor'])
-        return f'{block["begin"]}\n{table.to_markdown()}\n{block["end"]}'
+            return tabulate_tests(source).to_markdown()
+        make = getattr(tables_of(source, jobs), kind)
+        pairs = [tuple(column.split('/', 1)) for column in columns.split()]
+        return make(pairs, anchor).to_markdown()
+
+    def written(block: re.Match) -> str:
+        if config not in (None, block['config']):
+            return block[0]
+        made = table(*block.group('config', 'kind', 'anchor', 'columns'))
+        return f'{block["begin"]}\n{made}\n{block["end"]}'
 
     changed = []
     for page in pages:
+        # Tables may take hours, in which somebody may go on writing.
+        _BLOCK.sub(written, page.read_text())
         text = page.read_text()
         new, count = _BLOCK.subn(written, text)
         if not count:

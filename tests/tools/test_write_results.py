@@ -155,6 +155,21 @@ def test_a_table_of_tested_models_stands_where_the_page_says(
     assert '\n| one |    5 |\n' in path.read_text()
 
 
+def test_what_somebody_writes_in_the_meantime_stays(main, page, monkeypatch):
+    from mmhmc.apis import result_pages
+
+    def run_benchmark(*args):
+        page.write_text(page.read_text().replace('Between.', 'In between.'))
+        return result_pages_run(*args)
+
+    result_pages_run = result_pages.run_benchmark
+    monkeypatch.setattr(result_pages, 'run_benchmark', run_benchmark)
+    main(page)
+    text = page.read_text()
+    assert '\n\nIn between.\n\n' in text
+    assert '| plain' in text and 'old' not in text
+
+
 def test_a_benchmark_has_no_table_of_tested_models_and_the_reverse(
         main, page, monkeypatch):
     text = page.read_text()

@@ -57,6 +57,7 @@ def list_models() -> dict[str, ZooModel]:
 
     Raises:
         FileNotFoundError: If the index is not installed.
+        ValueError: If the index or a metafile is no YAML.
     """
     return {
         row['Name']: _model(row)
@@ -141,7 +142,11 @@ def _rows(root: Path) -> Iterator[dict]:
 
 
 def _read(path: Path) -> dict:
-    return yaml.safe_load(path.read_text(encoding='utf-8'))
+    try:
+        return yaml.safe_load(path.read_text(encoding='utf-8'))
+    except yaml.YAMLError as error:
+        told = ' '.join(str(error).split())
+        raise ValueError(f'{path} is no YAML: {told}') from error
 
 
 def _model(row: dict) -> ZooModel:

@@ -38,6 +38,14 @@ def test_installation_without_an_index_says_so(monkeypatch, tmp_path):
         list_models()
 
 
+def test_metafile_that_is_no_yaml_is_named(zoo):
+    metafile, = (zoo.root / 'configs').glob('*/metafile.yml')
+    metafile.write_text('Models: [')
+    with pytest.raises(
+            ValueError, match='tiny/metafile.yml is no YAML: .*line 1'):
+        list_models()
+
+
 def test_index_of_a_package_comes_before_that_of_a_checkout(zoo, tmp_path):
     # As for a wheel beside which somebody has an index of another kind.
     (zoo.root.parent.parent / 'model-index.yml').write_text('Import: []')

@@ -40,6 +40,8 @@ from mmhmc.progress import progress
 from mmhmc.refinement import LatentRefinement, build_refinement
 from mmhmc.structures import CodingCondition
 from mmhmc.whole_files import sha256_of, write_whole
+from mmhmc.zoo import find_model, is_zoo_name
+from mmhmc.zoo.index import ZOO
 from .codec_loading import CodecSource
 from .config_files import locate, read_codec
 from .file_pairs import (STREAM_SUFFIX, FilePair, image_name, pair_files,
@@ -191,8 +193,7 @@ def encode_images(inputs: Iterable[str | Path],
 
 def plan_encoding(inputs: Iterable[str | Path],
                   out_dir: str | Path,
-                  config: str | Path | dict,
-                  cfg_options: dict | None = None,
+                  source: CodecSource,
                   quality: float | None = None,
                   refinement: LatentRefinement | dict | int | None = None,
                   importance: str | Path | None = None,
@@ -200,13 +201,12 @@ def plan_encoding(inputs: Iterable[str | Path],
                   layers: int | None = None) -> list[str]:
     """Say what :func:`encode_images` would do, and write nothing.
 
-    No weights of the codec are loaded.
+    Of the weights only a checkpoint that is a file is read.
 
     Args:
         inputs: Image files, and folders.
         out_dir: Folder of the outputs.
-        config: Of the codec, see :func:`mmhmc.apis.config_files.locate`.
-        cfg_options: Settings of the config to override, by dotted name.
+        source: The codec.
         quality: This and what follows as in :func:`encode_images`.
         refinement: See there.
         importance: See there.
@@ -217,16 +217,19 @@ def plan_encoding(inputs: Iterable[str | Path],
         A line for the codec, and one for each image.
 
     Raises:
-        OSError: If an image, its map or the config cannot be read.
-        ValueError: If there is no codec, an input is no image, or an argument
-            does not fit.
+        OSError: If an image, its map, the config or the checkpoint cannot be
+            read.
+        ValueError: If there is no codec, an input is no image, the weights or
+            an argument do not fit.
     """
     refinement = _checked_search(quality, refinement, importance, target)
-    codec = CodecSource(config, cfg_options=cfg_options, layers=layers).build()
+    if layers is not None:
+        source = replace(source, layers=layers)
+    codec = _without_downloads(source)
     _check_codec(codec, torch.device('cpu'), _condition(quality), refinement,
                  target)
-    name = read_codec(config, cfg_options).type
-    weights = locate(config).checkpoint
+    name = read_codec(source.config, source.cfg_options).type
+    weights = source.checkpoint or locate(source.config).checkpoint
     lines = [f'{name}{f", weights {weights}" if weights else ""}']
     for pair in _images(inputs, importance):
         height, width = read_size(pair.source)
@@ -237,6 +240,16 @@ def plan_encoding(inputs: Iterable[str | Path],
         lines.append(f'{pair.source} ({width} x {height}) -> {output}'
                      f'{" (exists)" if output.exists() else ""}')
     return lines
+
+
+def _without_downloads(source: CodecSource) -> ImageCodec:
+    """The codec, with the weights of a file, and else with none."""
+    checkpoint = source.checkpoint
+    if checkpoint is not None and is_zoo_name(checkpoint):
+        find_model(checkpoint.removeprefix(ZOO))
+    elif checkpoint is not None and '://' not in checkpoint:
+        return replace(source, device='cpu').load()
+    return source.build()
 
 
 def decode_bitstreams(inputs: Iterable[str | Path],

@@ -64,8 +64,8 @@ def _encode(args: argparse.Namespace) -> int:
         importance=args.map,
         target=target_of(args))
     if args.dry_run:
-        for line in plan_encoding(args.inputs, args.output, args.model,
-                                  cfg_options(args), **wanted):
+        for line in plan_encoding(args.inputs, args.output, _source(args),
+                                  **wanted):
             print(line)
         return 0
     return _tell(

@@ -153,7 +153,7 @@ def test_dry_run_says_what_would_be_done_and_writes_nothing(
         with_codec(home, 'encode', home / 'a.png', '-o', out,
                    '--dry-run')) == 0
     assert capsys.readouterr().out.splitlines() == [
-        'mmhmc.MeanScaleHyperprior',
+        f'mmhmc.MeanScaleHyperprior, weights {home / "weights.pth"}',
         f'{home / "a.png"} (52 x 40) -> {out / "a.png.hmc"}'
     ]
     assert not out.exists()

@@ -124,6 +124,9 @@ def test_what_would_change_nothing_is_refused(home, tmp_path, capsys, args,
       ], '(`--max-psnr-loss`) and a target exclude each other'),
     (['--refine', '3', '--map', 'none.png'], 'no map of'),
     (['--quality', '2'], 'no run-time controls'),
+    (['--checkpoint', 'none.pth'], 'none.pth'),
+    (['--checkpoint', 'mmhmc://nobody'], "no 'nobody'"),
+    (['--device', 'cuda:99'], 'The device is cuda:99'),
 ])
 def test_values_that_make_no_sense_end_in_one_line(home, tmp_path, capsys,
                                                    args, message, dry):

@@ -1,8 +1,8 @@
 """A small codec for people on any folder of images, tested on Kodak.
 
 Images (also links) go to data/pictures, Kodak to data/kodak. A rate is a
-value of `--lmbda`: 0.0067, 0.0035, 0.0018, 0.0009. The first one begins as a
-linear transform, each other one with the weights of the rate above it:
+value of `--lmbda`: 0.0067, 0.0035, 0.0018, 0.0009, 0.00045. The first one
+begins as a linear transform, each other one with those of the rate above:
 `--cfg-options load_from=FILE train_cfg.max_iters=5000
 param_scheduler.1.end=5000`. The zoo's first one went on for 22000 steps, as
 the README says.

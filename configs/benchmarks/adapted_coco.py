@@ -48,11 +48,11 @@ _search = dict(steps=30, readers=[_reader])
 _lower = {
     f'lmbda{lmbda}':
     dict(
-        checkpoint='mmhmc://mean-scale-hyperprior_pictures_0.0009',
+        checkpoint='mmhmc://mean-scale-hyperprior_pictures_0.00045',
         refinement=dict(_search, lmbda=lmbda))
-    for lmbda in (0.00003, 0.0001, 0.0003)
+    for lmbda in (0.00002, 0.0001)
 }
-_searched = _mean_scale(0.0009, 0.0018, 0.0035, refinement=_search)
+_searched = _mean_scale(0.00045, 0.0009, 0.0018, refinement=_search)
 codecs = {
     'HEVC':
     _standard('HEVCIntra', (47, 42, 37, 32)),
@@ -63,7 +63,7 @@ codecs = {
     'VVC':
     _standard('VVCIntra', (47, 42, 37, 32)),
     'MeanScaleHyperprior':
-    _mean_scale(0.0009, 0.0018, 0.0035, 0.0067),
+    _mean_scale(0.00045, 0.0009, 0.0018, 0.0035, 0.0067),
     'MeanScaleHyperprior, YOLOX-nano':
     dict(_searched, points=dict(_lower, **_searched['points'])),
     'DCVCUFIntra':

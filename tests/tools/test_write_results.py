@@ -158,11 +158,12 @@ def test_a_table_of_tested_models_stands_where_the_page_says(
 def test_what_somebody_writes_in_the_meantime_stays(main, page, monkeypatch):
     from mmhmc.apis import result_pages
 
+    run = result_pages.run_benchmark
+
     def run_benchmark(*args):
         page.write_text(page.read_text().replace('Between.', 'In between.'))
-        return result_pages_run(*args)
+        return run(*args)
 
-    result_pages_run = result_pages.run_benchmark
     monkeypatch.setattr(result_pages, 'run_benchmark', run_benchmark)
     main(page)
     text = page.read_text()
